@@ -1,0 +1,1 @@
+"""One network, one look: segmentation, metric depth and 3D boxes as ROS 2 messages."""

@@ -1,0 +1,94 @@
+"""Poses and projections: rotations, quaternions (x, y, z, w), corners of boxes, pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.types import Intrinsics
+
+F64 = NDArray[np.float64]
+
+# Corner i of a box in units of half its size; bottom four first, counter-clockwise from front left, seen from above.
+CORNER_SIGNS = np.array(
+    [
+        [1, 1, -1],
+        [-1, 1, -1],
+        [-1, -1, -1],
+        [1, -1, -1],
+        [1, 1, 1],
+        [-1, 1, 1],
+        [-1, -1, 1],
+        [1, -1, 1],
+    ],
+    np.float64,
+)
+
+
+def optical_from_level_box(yaw_rad: F64) -> F64:
+    """(N,) heading about the optical y axis (KITTI's rotation_y) → (N, 3, 3) rotations of boxes that stand upright."""
+    yaw = np.asarray(yaw_rad, np.float64)
+    cos, sin, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    rows = [[cos, sin, zero], [zero, zero, -one], [-sin, cos, zero]]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+
+
+def yaw_of_box(optical_from_box: F64) -> F64:
+    """(N, 3, 3) rotations → (N,) heading about the optical y axis in [-pi, pi]."""
+    return np.asarray(np.arctan2(-optical_from_box[..., 2, 0], optical_from_box[..., 0, 0]))
+
+
+def quaternion_from_matrix(rotation: F64) -> F64:
+    """(N, 3, 3) rotations → (N, 4) unit quaternions x, y, z, w with w >= 0 (Shepperd's method, 1978)."""
+    m = np.asarray(rotation, np.float64).reshape(-1, 3, 3)
+    trace = np.trace(m, axis1=1, axis2=2)
+    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    squares = np.stack(
+        [1 + 2 * xx - trace, 1 + 2 * yy - trace, 1 + 2 * zz - trace, 1 + trace], 1
+    )  # 4 q_i^2
+    skew = np.stack([m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], 1)
+    products = np.zeros((len(m), 4, 4))  # 4 q_i q_j
+    products[:, :3, :3] = m + m.transpose(0, 2, 1)
+    products[:, :3, 3] = products[:, 3, :3] = skew
+    np.einsum('nii->ni', products)[:] = squares
+    largest = squares.argmax(1)  # dividing by the largest component loses no digits
+    quaternion = products[np.arange(len(m)), largest]
+    quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
+    quaternion *= np.where(quaternion[:, 3:] < 0, -1.0, 1.0)
+    return quaternion.reshape(*np.shape(rotation)[:-2], 4)
+
+
+def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
+    """(N, 4) unit quaternions x, y, z, w → (N, 3, 3) rotations."""
+    x, y, z, w = np.moveaxis(np.asarray(quaternions_xyzw, np.float64), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+
+
+def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
+    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners in the order of CORNER_SIGNS."""
+    corners_box = CORNER_SIGNS * (np.asarray(sizes_m)[:, None, :] / 2)
+    return (
+        np.einsum('nij,nkj->nki', optical_from_box, corners_box)
+        + np.asarray(centers_m)[:, None, :]
+    )
+
+
+def project(points_m: F64, intrinsics: Intrinsics) -> F64:
+    """(..., 3) points in front of the camera → (..., 2) pixels u, v."""
+    x, y, z = np.moveaxis(np.asarray(points_m, np.float64), -1, 0)
+    u = intrinsics.fx_px * x / z + intrinsics.cx_px
+    v = intrinsics.fy_px * y / z + intrinsics.cy_px
+    return np.stack([u, v], -1)
+
+
+def unproject(uv_px: F64, depth_m: F64, intrinsics: Intrinsics) -> F64:
+    """(..., 2) pixels and (...) depth along z → (..., 3) points."""
+    u, v = np.moveaxis(np.asarray(uv_px, np.float64), -1, 0)
+    x = (u - intrinsics.cx_px) / intrinsics.fx_px * depth_m
+    y = (v - intrinsics.cy_px) / intrinsics.fy_px * depth_m
+    return np.stack([x, y, np.asarray(depth_m, np.float64)], -1)

@@ -1,0 +1,111 @@
+"""The frozen dataclasses that travel between the stages of the line.
+
+Frames: *optical* is the camera's optical frame (x right, y down, z forward, metres); *box* has x along the
+heading, y left, z up. Pixel centres lie at integer coordinates, so u = fx_px * X / Z + cx_px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.view import View
+
+UNLABELED = (
+    255  # label id of a pixel that nothing is known about; also the ignore index in training
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """Pinhole camera without distortion, for an image of width_px x height_px."""
+
+    width_px: int
+    height_px: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraFrame:
+    """One image of one camera.
+
+    rgb: (H, W, 3) uint8, may be a read-only view of the message's memory.
+    intrinsics: None where the camera is not calibrated; then nothing metric is computed.
+    camera: name of the camera among those that the node serves.
+    """
+
+    rgb: NDArray[np.uint8]
+    intrinsics: Intrinsics | None
+    stamp_ns: int
+    frame_id: str
+    camera: str = ''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkInput:
+    """rgb: (h, w, 3) uint8 at network size; view: the way back to camera pixels."""
+
+    rgb: NDArray[np.uint8]
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticClass:
+    """One entry of a class table; `color_rgb` is what overlays use."""
+
+    id: int
+    name: str
+    color_rgb: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMap:
+    """labels: (H, W) uint8 class ids, UNLABELED where unknown; confidence: (H, W) uint8, round(255 p_max)."""
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+    classes: tuple[SemanticClass, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthMap:
+    """depth_m: (H, W) float32 along optical z; NaN unknown, +inf beyond range, -inf too close (REP-117)."""
+
+    depth_m: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes3D:
+    """N boxes in the optical frame, best score first.
+
+    class_ids: (N,) int64 index into classes; scores: (N,) float32 in [0, 1]; centers_m: (N, 3) float64 geometric
+    centres; sizes_m: (N, 3) float64 length, width, height; quaternions_xyzw: (N, 4) float64 unit, optical_from_box.
+    """
+
+    class_ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    centers_m: NDArray[np.float64]
+    sizes_m: NDArray[np.float64]
+    quaternions_xyzw: NDArray[np.float64]
+    classes: tuple[SemanticClass, ...]
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+
+Result = LabelMap | DepthMap | Boxes3D
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Everything known about one image: results by task name, seconds spent by stage name."""
+
+    frame: CameraFrame
+    results: Mapping[str, Result]
+    stage_s: Mapping[str, float] = field(default_factory=dict)

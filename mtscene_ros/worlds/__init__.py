@@ -1,0 +1,1 @@
+"""Generated scenes and sequences with ground truth. NumPy only."""
