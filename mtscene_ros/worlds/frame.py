@@ -1,0 +1,35 @@
+"""What a generated scene knows about one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.types import Boxes3D, Intrinsics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorldFrame:
+    """One image with its truth.
+
+    rgb: (H, W, 3) uint8; labels: (H, W) uint8 class ids; instances: (H, W) uint16, k > 0 is
+    boxes[k - 1]; depth_m: (H, W) float32 along optical z, inf for sky; normals: (H, W, 3) float32
+    unit, optical frame, towards the camera, zero for sky; boxes: every object that has at least one
+    visible pixel, scores 1; visible: (N,) float32 share of the object's projected pixels that
+    nothing hides; truncated: (N,) float32 share of the projected box outside the image;
+    world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103).
+    """
+
+    rgb: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    instances: NDArray[np.uint16]
+    depth_m: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    boxes: Boxes3D
+    visible: NDArray[np.float32]
+    truncated: NDArray[np.float32]
+    intrinsics: Intrinsics
+    world_from_optical: NDArray[np.float64]
+    stamp_ns: int
