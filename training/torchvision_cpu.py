@@ -1,8 +1,9 @@
 """Lets torchvision (and timm, which needs it) be imported beside a CPU-only torch.
 
-Some package indexes have a CPU build of torch but only a CUDA build of torchvision. Its compiled library then cannot be
-loaded, its operators do not exist, and its import fails where it registers fake kernels for two of them. Declaring their
-schemas first lets the import go through. Nothing of ours calls these operators.
+Some package indexes have a CPU build of torch but only a CUDA build of torchvision. Its compiled
+library then cannot be loaded, its operators do not exist, and its import fails where it registers
+fake kernels for two of them. Declaring their schemas first lets the import go through. Nothing of
+ours calls these operators.
 """
 
 import importlib.util
