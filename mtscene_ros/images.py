@@ -22,8 +22,8 @@ class ImageError(ValueError):
 class Encoding:
     """How one row-major plane of bytes becomes RGB.
 
-    sample_bytes: size of one sample; samples: per pixel (1.5-plane formats count rows instead);
-    rows: (numerator, denominator) of stored rows per image row; to_rgb: cv2 code or function.
+    samples: per pixel of a row; sample_bytes: size of each; rows: stored rows per image row, as a
+    fraction; multiple: what width and height must be multiples of.
     """
 
     samples: int

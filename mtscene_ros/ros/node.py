@@ -1,7 +1,7 @@
 """perception_node: parameters, topics and one worker around the estimator; no algorithm.
 
-Executor's thread: subscriptions put serialized images into the mailbox; timers, lifecycle. Worker's
-thread: takes the newest images, runs the estimator, publishes. There are no others.
+Executor's thread: subscriptions put serialized images into the mailbox; timers, lifecycle.
+Worker's thread: takes the newest images, runs the estimator, publishes. There are no others.
 """
 
 from __future__ import annotations
