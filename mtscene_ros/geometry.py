@@ -58,7 +58,7 @@ def quaternion_from_matrix(rotation: F64) -> F64:
     quaternion = products[np.arange(len(m)), largest]
     quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
     quaternion *= np.where(quaternion[:, 3:] < 0, -1.0, 1.0)
-    return quaternion.reshape(*np.shape(rotation)[:-2], 4)
+    return np.asarray(quaternion.reshape(*np.shape(rotation)[:-2], 4))
 
 
 def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
@@ -73,13 +73,10 @@ def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
 
 
 def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
-    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners in the order of
-    CORNER_SIGNS."""
+    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners as CORNER_SIGNS."""
     corners_box = CORNER_SIGNS * (np.asarray(sizes_m)[:, None, :] / 2)
-    return (
-        np.einsum('nij,nkj->nki', optical_from_box, corners_box)
-        + np.asarray(centers_m)[:, None, :]
-    )
+    corners_optical = np.einsum('nij,nkj->nki', optical_from_box, corners_box)
+    return np.asarray(corners_optical + np.asarray(centers_m)[:, None, :])
 
 
 def project(points_m: F64, intrinsics: Intrinsics) -> F64:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,25 +28,25 @@ class Encoding:
     """
 
     samples: int
-    to_rgb: Callable[[NDArray[np.generic]], NDArray[np.generic]]
+    to_rgb: Callable[[NDArray[Any]], NDArray[Any]]
     sample_bytes: int = 1
     rows: tuple[int, int] = (1, 1)
     multiple: tuple[int, int] = (1, 1)
 
 
-def _cv(code: int) -> Callable[[NDArray[np.generic]], NDArray[np.generic]]:
+def _cv(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda plane: np.asarray(cv2.cvtColor(plane, code))
 
 
-def _high_byte(plane: NDArray[np.generic]) -> NDArray[np.generic]:
-    return np.asarray(plane >> 8, np.uint8)  # type: ignore[operator]
+def _high_byte(plane: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(plane >> 8, np.uint8)
 
 
-def _rgb_from_mono16(plane: NDArray[np.generic]) -> NDArray[np.generic]:
+def _rgb_from_mono16(plane: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.cvtColor(_high_byte(plane), cv2.COLOR_GRAY2RGB))
 
 
-def _rgb_from_bayer16(code: int) -> Callable[[NDArray[np.generic]], NDArray[np.generic]]:
+def _rgb_from_bayer16(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda plane: _high_byte(np.asarray(cv2.cvtColor(plane, code)))
 
 
@@ -139,9 +140,7 @@ def check_size(width_px: int, height_px: int) -> None:
         )
 
 
-def _samples(
-    plane: U8, format_: Encoding, is_bigendian: bool, width_px: int
-) -> NDArray[np.generic]:
+def _samples(plane: U8, format_: Encoding, is_bigendian: bool, width_px: int) -> NDArray[Any]:
     rows = plane.shape[0]
     if format_.sample_bytes == 2:
         dtype = np.dtype('>u2' if is_bigendian else '<u2')

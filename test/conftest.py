@@ -69,7 +69,7 @@ def tiny_spec() -> ModelSpec:
 
 
 def tiny_model() -> onnx.ModelProto:
-    """The graph behind tiny_spec; a box of class 0, 4 x 2 x 1.5 m, alpha 0 in every cell that scores."""
+    """The graph behind tiny_spec; boxes are cars of 4 x 2 x 1.5 m with alpha 0."""
     constants = {
         'eight': np.float32(8), 'half': np.float32(0.5), '255': np.float32(255),
         'r': np.int64(0), 'g': np.int64(1), 'b': np.int64(2), 'axis': np.array([1]),
@@ -81,7 +81,8 @@ def tiny_model() -> onnx.ModelProto:
     steps = [
         ('Cast', 'image', 'x', {'to': TensorProto.FLOAT}),
         *[('Gather', f'x {c}', c.upper(), {'axis': 3}) for c in 'rgb'],
-        ('Div', 'R eight', 'label', {}), ('Cast', 'label', 'semantic_labels', {'to': TensorProto.UINT8}),
+        ('Div', 'R eight', 'label', {}),
+        ('Cast', 'label', 'semantic_labels', {'to': TensorProto.UINT8}),
         ('Cast', 'G', 'semantic_confidence', {'to': TensorProto.UINT8}),
         ('Mul', 'B half', 'depth', {}),
         ('Unsqueeze', 'G axis', 'g1', {}), ('Slice', 'g1 from to axes step', 'gs', {}),
@@ -117,7 +118,7 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def frame() -> CameraFrame:
-    """64x32 px, fx 64: twice the tiny model's size; sky above, a box of score 0.8 at 20 m in one cell."""
+    """64x32 px, fx 64, twice the tiny model's size; sky above, one box of score 0.8 at 20 m."""
     rgb = np.zeros((32, 64, 3), np.uint8)
     rgb[:16] = (80, 51, 255)  # label 10, confidence 51, 127.5 m: beyond range
     rgb[16:] = (8, 51, 40)  # label 1, confidence 51, 20 m

@@ -93,5 +93,5 @@ def test_compressed() -> None:
     png = np.asarray(cv2.imencode('.png', bgr)[1]).ravel()
     assert (rgb_from_compressed('png', png) == (10, 20, 30)).all()
     for broken in (png[:20], np.frombuffer(b'nonsense', np.uint8), np.zeros(0, np.uint8)):
-        with pytest.raises(ImageError, match='damaged|neither'):
+        with pytest.raises(ImageError, match=r'damaged|neither'):
             rgb_from_compressed('jpeg', broken)

@@ -25,8 +25,11 @@ class Task(Protocol):
     image.
     """
 
-    OUTPUTS: tuple[str, ...]
-    NEEDS_INTRINSICS: bool
+    @property
+    def OUTPUTS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def NEEDS_INTRINSICS(self) -> bool: ...  # noqa: N802
 
     def decoder(self, options: Options) -> Decode: ...
 

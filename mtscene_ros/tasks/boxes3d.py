@@ -76,10 +76,8 @@ def decode_centers(
     class_ids, rows, columns = best_cells(score_map, options.min_score, options.max_boxes)
     scores = score_map[class_ids, rows, columns]
     code = code_map[:, rows, columns].T.astype(np.float64)  # (N, 8)
-    keep = np.isfinite(code).all(1) & (code[:, 2] > 0) & (code[:, 2] <= options.max_m)
-    class_ids, rows, columns, scores, code = (
-        a[keep] for a in (class_ids, rows, columns, scores, code)
-    )
+    usable = np.isfinite(code).all(1) & (code[:, 2] > 0) & (code[:, 2] <= options.max_m)
+    code = np.where(usable[:, None], code, 1.0)  # placeholders, left out at the end
     cell_px = (np.stack([columns, rows], 1) + 0.5) * options.stride_px - 0.5
     uv_px = view.points_to_camera(cell_px + code[:, :2])
     depth_m = code[:, 2] * camera_scale(frame, view, options.focal_px)
@@ -88,7 +86,8 @@ def decode_centers(
     sizes_m = np.maximum(code[:, 3:6], 0.0)
     quaternions = quaternion_from_matrix(optical_from_level_box(yaw_rad))
     boxes = Boxes3D(class_ids, scores, centers_m, sizes_m, quaternions, options.classes)
-    return boxes.select(without_duplicates(centers_m, sizes_m))
+    boxes = boxes.select(usable)
+    return boxes.select(without_duplicates(boxes.centers_m, boxes.sizes_m))
 
 
 def best_cells(

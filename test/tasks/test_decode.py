@@ -55,7 +55,7 @@ def raw_box(row: int, column: int, depth_m: float, alpha: float) -> dict[str, np
 
 def test_box_is_unprojected_with_the_cameras_own_intrinsics() -> None:
     boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0.3), VIEW, camera())
-    # Cell (2, 5): centre at network pixel (21.5, 9.5), moved to (22, 9), camera pixel (44.5, 18.5).
+    # Cell (2, 5): centre at network pixel (21.5, 9.5), moved to (22, 9), camera (44.5, 18.5).
     assert boxes.centers_m[0] == pytest.approx([10 * 13 / 64, 10 * 3 / 64, 10])
     assert boxes.sizes_m[0] == pytest.approx([12, 2.5, 3])
     yaw = yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))[0]
