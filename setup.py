@@ -143,7 +143,9 @@ class WithInterfaces(Distribution):
 
 build.sub_commands = [*build.sub_commands, ('build_interfaces', None)]
 os.chdir(ROOT)
-PACKAGE = {element.tag: element.text or '' for element in ElementTree.parse('package.xml').getroot()}
+PACKAGE = {
+    element.tag: element.text or '' for element in ElementTree.parse('package.xml').getroot()
+}
 REQUIREMENTS = (ROOT / 'requirements' / 'runtime.txt').read_text().splitlines()
 
 setup(

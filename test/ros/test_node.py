@@ -144,5 +144,3 @@ def test_start_is_refused_in_one_sentence(
     assert process.returncode == 1
     assert sentence in log
     assert 'Traceback' not in log
-
-
