@@ -81,13 +81,13 @@ def random_light(rng: np.random.Generator) -> Light:
     warm = np.array([1.0, 0.93, 0.82]) ** rng.uniform(0.2, 2.2)
     blue = np.array([0.45, 0.62, 0.95]) ** (0.2 + clear * rng.uniform(0.5, 1))
     haze = np.array([0.85, 0.88, 0.92]) * rng.uniform(0.75, 1.05)
-    fog = rng.uniform(0.0005, 0.004) if rng.random() < 0.8 else rng.uniform(0.004, 0.025)
-    return Light(sun, 1.5 * clear * warm, 0.45 * blue + 0.25 * (1 - clear), blue * rng.uniform(0.6, 1.0), haze, fog,
+    fog = rng.uniform(0.0003, 0.003) if rng.random() < 0.85 else rng.uniform(0.003, 0.015)
+    return Light(sun, 2.2 * clear * warm, 0.5 * blue + 0.3 * (1 - clear), blue * rng.uniform(0.6, 1.0), haze, fog,
                  float(rng.uniform(0, 1)), bool(rng.random() < 0.35), float(rng.uniform(0, 256)))
 
 
 def random_lens(rng: np.random.Generator) -> Lens:
-    gain = np.exp(rng.normal(0, 0.28)) * np.exp(rng.normal(0, 0.06, 3))
+    gain = 1.35 * np.exp(rng.normal(0, 0.28)) * np.exp(rng.normal(0, 0.06, 3))
     jpeg = int(rng.integers(35, 95)) if rng.random() < 0.6 else None
     return Lens(gain, float(rng.uniform(1.9, 2.5)), float(rng.uniform(0, 0.4)), float(max(0, rng.uniform(-0.6, 0.9))),
                 float(rng.uniform(0, 0.02)), float(rng.uniform(0, 0.02)), jpeg)
@@ -112,6 +112,7 @@ def albedo(hits: Hits, solids: list[Solid], zone: NDArray[np.int64], ground_sd: 
     material = np.array([s.look.material for s in solids])[of]
     seed = np.array([s.look.seed for s in solids], np.float32)[of]
     half = np.array([s.half_m for s in solids], np.float32)[of]
+    inset = np.array([s.inset_m for s in solids], np.float32)[of]
     p, n = hits.local_m, np.abs(hits.normals_local)
     axis = n.argmax(1)
     a = np.where(axis == 0, p[:, 1], p[:, 0])
@@ -123,7 +124,7 @@ def albedo(hits: Hits, solids: list[Solid], zone: NDArray[np.int64], ground_sd: 
         if m == v.GROUND:
             color[at] = _ground(zone, *ground_sd, light, grass)
             continue
-        args = (color[at], a[at], b[at], z[at], p[at], half[at], axis[at], seed[at])
+        args = (color[at], a[at], b[at], z[at], p[at], half[at], axis[at], seed[at], inset[at])
         color[at], gloss[at], glow[at] = _MATERIALS[int(m)](*args)
         if m in (v.LAMP, v.LIGHTS):
             glow[at] *= 1.0 if light.lamps_on or m == v.LIGHTS else 0.15
@@ -161,7 +162,7 @@ def _cloth(color: F32, a: F32, b: F32, *_: F32) -> Shade:
     return color * (1 + 0.1 * noise(a, b, 60))[:, None], 0.0, 0.0
 
 
-def _facade(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _facade(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     storey, bay = 2.7 + 1.2 * seed, 1.4 + np.mod(seed * 17, 1) * 2.6
     i, j = np.floor(a / bay), np.floor(z / storey)
     x, y = a / bay - i, z / storey - j
@@ -181,17 +182,23 @@ def _facade(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, se
     return np.where(frame[:, None], 0.5, color), np.where(inside, 0.35, 0.0), 0.0
 
 
-def _foliage(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _foliage(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     leaves = noise(p[:, 0] + seed, p[:, 2] + p[:, 1] * 0.7, 14) + 0.8 * noise(p[:, 1] - seed, p[:, 2], 40)
     deep = 0.75 + 0.35 * p[:, 2] / half[:, 2]
     return color * (np.clip(1 + 0.4 * leaves, 0.2, 2.5) * deep)[:, None], 0.0, 0.0
 
 
-def _glass(color: F32, *_: F32) -> Shade:
-    return color, 0.5, 0.0
+def _glass(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, inset: F32) -> Shade:
+    """A cabin: panes between painted pillars."""
+    rise = z / (2 * half[:, 2])
+    front, rear = half[:, 0] - inset[:, 0] * rise, half[:, 0] - inset[:, 1] * rise
+    door = (p[:, 0] < front - 0.14) & (p[:, 0] > 0.2 - rear) & (np.abs(p[:, 0] + 0.08 * half[:, 0]) > 0.05)
+    ends = np.abs(p[:, 1]) < half[:, 1] - inset[:, 2] * rise - 0.1
+    pane = np.where(axis == 1, door, ends) & (rise < 0.93) & (rise > np.where((p[:, 0] < 0) & (axis != 1), 0.22, 0.06))
+    return np.where(pane[:, None], np.float32([0.03, 0.035, 0.04]), color), np.where(pane, 0.4, 0.12), 0.0
 
 
-def _coach(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _coach(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     post = np.mod(p[:, 0] + half[:, 0], seed) < 0.1
     return np.where(post[:, None], 0.12, color), np.where(post, 0.1, 0.5), 0.0
 
@@ -200,13 +207,13 @@ def _lamp(color: F32, *_: F32) -> Shade:
     return color, 0.3, np.ones(len(color), np.float32)
 
 
-def _bars(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _bars(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     pitch = 0.1 + 0.25 * seed
     bar = (np.mod(a, pitch) < 0.45 * pitch) | (z > 2 * half[:, 2] - 0.1) | (z < 0.15) | (np.mod(a, 2.5) < 0.12)
     return np.where(bar[:, None], color, color * 0.25 + 0.02), 0.0, 0.0
 
 
-def _sign(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _sign(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     x, y = p / half, None
     disc = half[:, 2] < 0.1  # the cylinder's axis is short, the plate's is not
     r = np.where(disc, np.hypot(x[:, 0], x[:, 1]), np.maximum(np.abs(x[:, 1]), np.abs(x[:, 2])))
@@ -220,7 +227,7 @@ def _sign(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed
     return np.where(back[:, None], 0.3, color), 0.05, 0.0
 
 
-def _wheel(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _wheel(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     r, angle = np.hypot(p[:, 0], p[:, 1]) / half[:, 0], np.arctan2(p[:, 1], p[:, 0])
     rim = (r < 0.62) & (np.abs(p[:, 2]) > half[:, 2] * 0.98)
     spoke = 0.5 - 0.3 * (np.mod(angle * 5 / (2 * np.pi), 1) < 0.45) * (r > 0.2)
@@ -234,7 +241,7 @@ def _brick(color: F32, a: F32, b: F32, z: F32, *_: F32) -> Shade:
     return color * (np.where(joint, 0.75, tone) + 0.06 * noise(a, b, 10))[:, None], 0.0, 0.0
 
 
-def _lights(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32) -> Shade:
+def _lights(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     """A signal's head: red, amber, green from the top; the one numbered by the seed is lit, on both faces."""
     third = 2 * half[:, 2] / 3
     slot = np.clip(np.floor(z / third), 0, 2)
@@ -259,20 +266,24 @@ def shadow(points: F64, casters: list[Solid], light: Light) -> F32:
         reach = solid.half_m[:2].max() * 1.42
         top = solid.center_m[2] + solid.half_m[2]
         along = light.sun[:2] / max(light.sun[2], 1e-3)
-        offset = points[:, :2] - (solid.center_m[:2] - along * top / 2)
-        near = np.flatnonzero((offset**2).sum(1) < (reach + np.hypot(*along) * top / 2) ** 2)
+        offset = points[:, :2] - (solid.center_m[:2] - along * top / 2).astype(np.float32)
+        square = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
+        near = np.flatnonzero(square < (reach + np.hypot(*along) * top / 2) ** 2)
         if not len(near):
             continue
-        origin = (points[near] - solid.center_m) @ solid.world_from_local / solid.half_m
-        way = light.sun @ solid.world_from_local / solid.half_m
+        world_to_unit = (solid.world_from_local / solid.half_m).astype(np.float32)
+        origin = (points[near] - solid.center_m.astype(np.float32)) @ world_to_unit
+        way = light.sun.astype(np.float32) @ world_to_unit
         if solid.kind == ELLIPSOID:
             b = origin @ way
-            dark = (b < 0) & (b * b > (way @ way) * ((origin**2).sum(1) - 1))
+            dark = (b < 0) & (b * b > (way @ way) * (np.einsum('ij,ij->i', origin, origin) - 1))
         else:
-            way = np.where(np.abs(way) < 1e-9, 1e-9, way)
-            first, second = (-1 - origin) / way, (1 - origin) / way
-            enter, leave = np.minimum(first, second).max(1), np.maximum(first, second).min(1)
-            dark = (leave > enter) & (leave > 0)
+            inverse = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
+            middle, reach_t = -origin * inverse, np.abs(inverse)  # a slab's middle and half thickness along the ray
+            enter, leave = middle - reach_t, middle + reach_t
+            first = np.maximum(np.maximum(enter[:, 0], enter[:, 1]), enter[:, 2])
+            last = np.minimum(np.minimum(leave[:, 0], leave[:, 1]), leave[:, 2])
+            dark = (last > first) & (last > 0)
         sunny[near[dark]] = 0
     return sunny
 
@@ -281,8 +292,9 @@ def contact(points: F64, boxes: list[Solid]) -> F32:
     """(P, 3) world points on the ground → share of skylight left beside and below road users."""
     open_ = np.ones(len(points), np.float32)
     for box in boxes:
-        offset = points[:, :2] - box.center_m[:2]
-        near = np.flatnonzero((offset**2).sum(1) < (np.hypot(*box.half_m[:2]) + 1.5) ** 2)
+        offset = points[:, :2] - box.center_m[:2].astype(np.float32)
+        square = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
+        near = np.flatnonzero(square < (np.hypot(*box.half_m[:2]) + 1.5) ** 2)
         local = np.abs(offset[near] @ box.world_from_local[:2, :2]) - box.half_m[:2]
         away = np.hypot(*np.maximum(local + 0.15, 0).T)
         open_[near] *= 1 - 0.75 * np.exp(-away / (0.1 + 0.12 * box.half_m[2]))

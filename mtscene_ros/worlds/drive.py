@@ -131,7 +131,7 @@ def _traffic(rng: np.random.Generator, road: Road, taken: list[_Claim], ego_spee
             velocity = speed * np.array([[np.cos(turned), np.sin(turned)]])
             bow = abs(road.curvature) * half_s**2
             claim = _Claim(np.array([[s, d]]), velocity, float(half_s), float(half_d + bow))
-            if s - half_s > 2.5 and not any(claim.meets(t, times) for t in taken):
+            if s - half_s > 4.0 and not any(claim.meets(t, times) for t in taken):
                 taken.append(claim)
                 actors.append(Actor(kind, parts, s, d, turned, speed))
                 break
@@ -245,9 +245,11 @@ def _shade(world: World, hits: Hits, solids: list[Solid], world_from_optical: F6
     normals = hits.normals_optical @ rotation.T
     sunny, open_ = np.ones(len(color), np.float32), np.ones(len(color), np.float32)
     casters = [*bounds, *(c for c in world.still[1:] if c.kind in (BLOCK, ELLIPSOID) and c.center_m[0] < 120)]
+    close = np.flatnonzero(on_ground)[ground[:, 0] < 90]  # beyond, shadows are thinner than pixels
+    here = hits.local_m[close]
     if light.sunlight.max() > 0.2:
-        sunny[on_ground] = appearance.shadow(ground, casters, light)
-    open_[on_ground] = appearance.contact(ground, bounds)
+        sunny[close] = appearance.shadow(here, casters, light)
+    open_[close] = appearance.contact(here, bounds)
     direct = np.maximum(normals @ light.sun, 0) * sunny
     lit = direct[:, None] * light.sunlight + ((0.55 + 0.45 * normals[:, 2]) * open_)[:, None] * light.skylight
     seen = color * lit + glow[:, None] * color

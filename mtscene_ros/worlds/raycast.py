@@ -30,7 +30,8 @@ class Solid:
 
     BLOCK: a box whose top face is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID: half axes.
     CYLINDER: elliptic, capped, along local z. PLANE: infinite, local z = 0, seen from +z. hole: share of a CYLINDER's
-    radius that is bored through. look: whatever the caller shades by.
+    radius that is bored through. ragged: share of an ELLIPSOID's rim, in steps of its surface, that is bitten off, as
+    leaves do. look: whatever the caller shades by.
     """
 
     kind: int
@@ -39,6 +40,7 @@ class Solid:
     world_from_local: F64 = field(default_factory=lambda: np.eye(3))
     inset_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hole: float = 0.0
+    ragged: float = 0.0
     owner: int = 0
     look: Any = None
 
@@ -178,8 +180,17 @@ def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F
 
 
 def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+    m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
-    return t, hit & (t > NEAR_M)
+    hit &= t > NEAR_M
+    if solid.ragged > 0:
+        p = [xs * t - center[0], ys * t - center[1], t - center[2]]
+        x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
+        facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
+        facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
+        leaves = np.sin(9 * x + 3 * np.sin(11 * y)) + np.sin(10 * y + 3 * np.sin(12 * z)) + np.sin(8 * z + 3 * np.sin(9 * x))
+        hit &= facing > solid.ragged * (1 + 0.5 * leaves)
+    return t, hit
 
 
 def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:

@@ -44,21 +44,21 @@ def tree(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid
     stem = rng.uniform(0.25, 0.45) * height
     bark = Look((0.12, 0.085, 0.06), FOLIAGE, VEGETATION, 0.3)
     thick = rng.uniform(0.1, 0.25)
-    solids = [_upright(road, s, d, (0, stem + 0.5), (thick, thick), CYLINDER, bark)]
+    solids = [_upright(road, s, d, (0, 0.75 * height), (thick, thick), CYLINDER, bark)]
     color, (x, y, _) = leaf(rng), road.place(s, d)
-    for _i in range(int(rng.integers(2, 5))):
-        z = rng.uniform(stem + 0.3 * crown, height)
-        at = np.array([x + rng.normal(0, 0.35 * crown), y + rng.normal(0, 0.35 * crown), z])
+    for _i in range(int(rng.integers(3, 6))):
+        z = rng.uniform(stem + 0.4 * crown, max(0.9 * height, stem + 0.5 * crown))
+        at = np.array([x + rng.normal(0, 0.3 * crown), y + rng.normal(0, 0.3 * crown), z])
         half = crown * rng.uniform(0.6, 1.1, 3)
-        half[2] = min(half[2], z - 2.0) if z > 2.7 else 0.7
-        solids.append(Solid(ELLIPSOID, at, half, look=Look(color, FOLIAGE, VEGETATION, rng.uniform(0, 9))))
+        look = Look(color, FOLIAGE, VEGETATION, rng.uniform(0, 9))
+        solids.append(Solid(ELLIPSOID, at, half, ragged=0.3, look=look))
     return solids
 
 
 def bush(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid]:
     x, y, _ = road.place(s, d)
     half = rng.uniform(0.5, 1.4, 3)
-    return [Solid(ELLIPSOID, np.array([x, y, half[2] * 0.5]), half, look=Look(leaf(rng), FOLIAGE, VEGETATION, rng.uniform(0, 9)))]
+    return [Solid(ELLIPSOID, np.array([x, y, half[2] * 0.5]), half, ragged=0.2, look=Look(leaf(rng), FOLIAGE, VEGETATION, rng.uniform(0, 9)))]
 
 
 def lamp_post(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid]:

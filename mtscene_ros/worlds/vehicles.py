@@ -101,7 +101,7 @@ def car(rng: np.random.Generator) -> list[Solid]:
     belt, radius = height * rng.uniform(0.56, 0.62), rng.uniform(0.29, 0.36)
     body = half - 0.03
     front, rear = half - hood * length, -half + boot * length + 0.04
-    glass = Look((0.04, 0.05, 0.06), GLASS, CAR, rng.uniform(0, 1))
+    glass = Look(color.color, GLASS, CAR)
     lean, back, tumble = (height - belt) * rng.uniform(0.9, 1.4), (height - belt) * rng.uniform(0.3, 1.0), 0.16
     parts = [
         block((-body, body), (-side, side), (0.35, belt - 0.14), color, (0.02, 0.02, 0.02)),
@@ -114,8 +114,6 @@ def car(rng: np.random.Generator) -> list[Solid]:
         block((-half - 0.01, -half + 0.1), (-0.26, 0.26), (0.5, 0.61), Look(WHITE, PLAIN, CAR)),
     ]
     for s in (-1, 1):
-        pillar = sorted([s * (side - 0.09), s * (side - 0.075)])
-        parts.append(block((-0.12 * length, -0.09 * length), (pillar[0], pillar[1]), (belt, height - 0.3), color))
         mirror = sorted([s * side, s * (side + 0.12)])
         parts.append(block((front - lean * 0.6, front - lean * 0.6 + 0.12), (mirror[0], mirror[1]), (belt, belt + 0.14), color))
         parts += [wheel(x, s * (side - 0.11), radius, 0.24, CAR) for x in (half * 0.62, -half * 0.6)]
