@@ -195,12 +195,12 @@ def _glass(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, see
     door = (p[:, 0] < front - 0.14) & (p[:, 0] > 0.2 - rear) & (np.abs(p[:, 0] + 0.08 * half[:, 0]) > 0.05)
     ends = np.abs(p[:, 1]) < half[:, 1] - inset[:, 2] * rise - 0.1
     pane = np.where(axis == 1, door, ends) & (rise < 0.93) & (rise > np.where((p[:, 0] < 0) & (axis != 1), 0.22, 0.06))
-    return np.where(pane[:, None], np.float32([0.03, 0.035, 0.04]), color), np.where(pane, 0.4, 0.12), 0.0
+    return np.where(pane[:, None], np.float32([0.03, 0.035, 0.04]), color), np.where(pane, 0.3, 0.12), 0.0
 
 
 def _coach(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
     post = np.mod(p[:, 0] + half[:, 0], seed) < 0.1
-    return np.where(post[:, None], 0.12, color), np.where(post, 0.1, 0.5), 0.0
+    return np.where(post[:, None], 0.12, color), np.where(post, 0.1, 0.32), 0.0
 
 
 def _lamp(color: F32, *_: F32) -> Shade:

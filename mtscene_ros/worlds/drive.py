@@ -115,16 +115,16 @@ class _Claim:
 
 def _traffic(rng: np.random.Generator, road: Road, taken: list[_Claim], ego_speed: float, duration_s: float) -> list[Actor]:
     """Up to 12 road users that never touch each other, the ego car or the street furniture."""
-    wanted, actors = int(rng.integers(0, 13)), []
+    wanted, actors = int(rng.integers(0, 16)), []
     times = np.arange(0, duration_s + 0.2, 0.2) if duration_s else np.zeros(1)
     lane_speeds = {side: ego_speed * rng.uniform(0.6, 1.2) if duration_s else 0.0 for side in (0, 1)}
-    kinds = np.array([0.43, 0.1, 0.09, 0.0, 0.11, 0.11, 0.16])
+    kinds = np.array([0.37, 0.09, 0.08, 0.0, 0.11, 0.13, 0.22])
     queue = [int(k) for k in rng.choice(7, wanted, p=kinds)]
     if road.track_d_m is not None and rng.random() < 0.7:
         queue.append(TRAIN)
     for kind in queue:
         parts, low, high = _centred(_BUILD[kind](rng))
-        for _ in range(6):
+        for _ in range(8 if len(actors) < 12 else 0):
             s, d, turned, speed = _spot(rng, road, kind, float(high[1]), lane_speeds, bool(duration_s))
             c, n = abs(np.cos(turned)), abs(np.sin(turned))
             half_s, half_d = c * high[0] + n * high[1], n * high[0] + c * high[1]
@@ -149,7 +149,7 @@ def _centred(parts: list[Solid]) -> tuple[list[Solid], F64, F64]:
 def _spot(rng: np.random.Generator, road: Road, kind: int, half_width: float, lane_speeds: dict[int, float],
           moving: bool) -> tuple[float, float, float, float]:
     """Where such a road user might be: s, d, heading relative to the road, speed."""
-    s = float(4 + 76 * rng.random() ** 1.5)
+    s = float(4 + (76 if kind <= TRAIN else 54) * rng.random() ** 1.5)
     side = int(rng.integers(2))
     sign = road.sign(side)
     along = (0.0 if side == 0 else np.pi) + rng.normal(0, 0.03)

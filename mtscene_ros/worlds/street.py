@@ -46,10 +46,11 @@ def tree(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid
     thick = rng.uniform(0.1, 0.25)
     solids = [_upright(road, s, d, (0, 0.75 * height), (thick, thick), CYLINDER, bark)]
     color, (x, y, _) = leaf(rng), road.place(s, d)
-    for _i in range(int(rng.integers(3, 6))):
-        z = rng.uniform(stem + 0.4 * crown, max(0.9 * height, stem + 0.5 * crown))
+    levels = np.linspace(stem + 0.5 * crown, max(0.85 * height, stem + 0.6 * crown), int(rng.integers(3, 6)))
+    for z in levels:
         at = np.array([x + rng.normal(0, 0.3 * crown), y + rng.normal(0, 0.3 * crown), z])
         half = crown * rng.uniform(0.6, 1.1, 3)
+        half[2] = max(half[2], 0.8 * (levels[1] - levels[0]))
         look = Look(color, FOLIAGE, VEGETATION, rng.uniform(0, 9))
         solids.append(Solid(ELLIPSOID, at, half, ragged=0.3, look=look))
     return solids
@@ -105,7 +106,7 @@ def _row(rng: np.random.Generator, road: Road, side: int, first_m: float) -> lis
     """Buildings, walls, fences and green behind one pavement, from s = -15 to the road's end."""
     style = rng.choice(['city', 'suburb', 'green'], p=[0.45, 0.35, 0.2])
     front, s, solids = first_m + rng.uniform(0.2, 1 if style == 'city' else 7), -15.0, []
-    weights = {'city': [0.78, 0.06, 0.06, 0.1], 'suburb': [0.35, 0.17, 0.2, 0.28], 'green': [0.04, 0.13, 0.18, 0.65]}
+    weights = {'city': [0.66, 0.12, 0.12, 0.1], 'suburb': [0.3, 0.21, 0.25, 0.24], 'green': [0.04, 0.16, 0.22, 0.58]}
     sign_d = road.sign(side)
     while s < ROAD_END_M:
         what = rng.choice(['building', 'wall', 'fence', 'green'], p=weights[str(style)])
