@@ -1,4 +1,5 @@
-"""Class tables of the data sets we train on: id, name, colour. At run time classes come from the model file."""
+"""Class tables of the data sets we train on: id, name, colour. At run time classes come from the
+model file."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ CITYSCAPES_19 = _table(
     ('bicycle', 119, 11, 32),
 )
 
-# The six object classes of Cityscapes-3D (Gählert et al., 2020), in its order, and persons. Motorcycle and bicycle boxes
-# include their riders.
+# The six object classes of Cityscapes-3D (Gählert et al., 2020), in its order, and persons.
+# Motorcycle and bicycle boxes include their riders.
 DRIVE_BOXES = _table(
     ('car', 0, 0, 142),
     ('truck', 0, 0, 70),

@@ -9,7 +9,8 @@ from mtscene_ros.types import Intrinsics
 
 F64 = NDArray[np.float64]
 
-# Corner i of a box in units of half its size; bottom four first, counter-clockwise from front left, seen from above.
+# Corner i of a box in units of half its size; bottom four first, counter-clockwise from front
+# left, seen from above.
 CORNER_SIGNS = np.array(
     [
         [1, 1, -1],
@@ -26,7 +27,8 @@ CORNER_SIGNS = np.array(
 
 
 def optical_from_level_box(yaw_rad: F64) -> F64:
-    """(N,) heading about the optical y axis (KITTI's rotation_y) → (N, 3, 3) rotations of boxes that stand upright."""
+    """(N,) heading about the optical y axis (KITTI's rotation_y) → (N, 3, 3) rotations of boxes
+    that stand upright."""
     yaw = np.asarray(yaw_rad, np.float64)
     cos, sin, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
     rows = [[cos, sin, zero], [zero, zero, -one], [-sin, cos, zero]]
@@ -39,7 +41,8 @@ def yaw_of_box(optical_from_box: F64) -> F64:
 
 
 def quaternion_from_matrix(rotation: F64) -> F64:
-    """(N, 3, 3) rotations → (N, 4) unit quaternions x, y, z, w with w >= 0 (Shepperd's method, 1978)."""
+    """(N, 3, 3) rotations → (N, 4) unit quaternions x, y, z, w with w >= 0 (Shepperd's method,
+    1978)."""
     m = np.asarray(rotation, np.float64).reshape(-1, 3, 3)
     trace = np.trace(m, axis1=1, axis2=2)
     xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
@@ -55,7 +58,7 @@ def quaternion_from_matrix(rotation: F64) -> F64:
     quaternion = products[np.arange(len(m)), largest]
     quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
     quaternion *= np.where(quaternion[:, 3:] < 0, -1.0, 1.0)
-    return quaternion.reshape(*np.shape(rotation)[:-2], 4)
+    return np.asarray(quaternion.reshape(*np.shape(rotation)[:-2], 4))
 
 
 def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
@@ -70,12 +73,10 @@ def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
 
 
 def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
-    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners in the order of CORNER_SIGNS."""
+    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners as CORNER_SIGNS."""
     corners_box = CORNER_SIGNS * (np.asarray(sizes_m)[:, None, :] / 2)
-    return (
-        np.einsum('nij,nkj->nki', optical_from_box, corners_box)
-        + np.asarray(centers_m)[:, None, :]
-    )
+    corners_optical = np.einsum('nij,nkj->nki', optical_from_box, corners_box)
+    return np.asarray(corners_optical + np.asarray(centers_m)[:, None, :])
 
 
 def project(points_m: F64, intrinsics: Intrinsics) -> F64:

@@ -1,4 +1,5 @@
-"""The contract of one exported model, carried as JSON inside its ONNX file under the metadata key METADATA_KEY."""
+"""The contract of one exported model, carried as JSON inside its ONNX file under the metadata key
+METADATA_KEY."""
 
 from __future__ import annotations
 
@@ -13,9 +14,8 @@ from mtscene_ros.types import SemanticClass
 METADATA_KEY = 'mtscene_spec'
 FORMAT_VERSION = 1
 
-Options = Mapping[
-    str, Any
-]  # JSON object of one task; `tasks/*.py` turn it into their own frozen dataclass
+# JSON object of one task; `tasks/*.py` turn it into what they need.
+Options = Mapping[str, Any]
 
 
 class SpecError(ValueError):
@@ -35,8 +35,8 @@ class TensorSpec:
 class ModelSpec:
     """What a model file promises.
 
-    input: uint8 RGB (-1, height, width, 3); outputs: every tensor the graph returns; tasks: task name (a key of
-    `tasks.TASKS`) → its options (classes, depth range, box code, ...).
+    input: uint8 RGB (-1, height, width, 3); outputs: every tensor the graph returns; tasks: task
+    name (a key of `tasks.TASKS`) → its options (classes, depth range, box code, ...).
     """
 
     name: str
@@ -60,11 +60,12 @@ class ModelSpec:
 
 
 def spec_from_json(text: str | None, path: str) -> ModelSpec:
-    """Metadata of the model file at `path` → its spec. Raises SpecError where it is missing, newer or malformed."""
+    """Metadata of the model file at `path` → its spec. Raises SpecError where it is missing, newer
+    or malformed."""
     if text is None:
         raise SpecError(
-            f'{path} is an ONNX file without the metadata entry {METADATA_KEY!r}: it was not exported by mtscene_ros; '
-            'export it with `python -m training.export`.'
+            f'{path} is an ONNX file without the metadata entry {METADATA_KEY!r}: it was not '
+            'exported by mtscene_ros; export it with `python -m training.export`.'
         )
     try:
         raw = json.loads(text)
@@ -75,7 +76,8 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
         ) from error
     if version > FORMAT_VERSION:
         raise SpecError(
-            f'{path} has spec format {version}, but this mtscene_ros reads up to {FORMAT_VERSION}; update mtscene_ros.'
+            f'{path} has spec format {version}, but this mtscene_ros reads up to '
+            f'{FORMAT_VERSION}; update mtscene_ros.'
         )
     try:
         return _spec(raw)
@@ -104,7 +106,8 @@ def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
 
 
 def classes_from_options(options: Options) -> tuple[SemanticClass, ...]:
-    """The class table of a task: options['classes'] = [{id, name, color_rgb}, ...] with ids 0, 1, 2, ..."""
+    """The class table of a task: options['classes'] = [{id, name, color_rgb}, ...] with ids 0, 1,
+    2, ..."""
     classes = []
     for raw in options['classes']:
         red, green, blue = (int(c) for c in raw['color_rgb'])
@@ -124,7 +127,7 @@ def mismatches(spec: ModelSpec, reported: Mapping[str, TensorSpec]) -> list[str]
         got = reported.get(want.name)
         if got is None:
             complaints.append(
-                f'The spec names the tensor {want.name!r}, but the graph has only {sorted(reported)}.'
+                f'The spec names tensor {want.name!r}, the graph has only {sorted(reported)}.'
             )
         elif got.dtype != want.dtype:
             complaints.append(

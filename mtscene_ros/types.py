@@ -1,7 +1,8 @@
 """The frozen dataclasses that travel between the stages of the line.
 
-Frames: *optical* is the camera's optical frame (x right, y down, z forward, metres); *box* has x along the
-heading, y left, z up. Pixel centres lie at integer coordinates, so u = fx_px * X / Z + cx_px.
+Frames: *optical* is the camera's optical frame (x right, y down, z forward, metres); *box* has x
+along the heading, y left, z up. Pixel centres lie at integer coordinates, so u = fx_px * X / Z +
+cx_px.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class SemanticClass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMap:
-    """labels: (H, W) uint8 class ids, UNLABELED where unknown; confidence: (H, W) uint8, round(255 p_max)."""
+    """labels: (H, W) uint8 class ids, UNLABELED where unknown; confidence: (H, W) uint8, round(255
+    p_max)."""
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
@@ -75,7 +77,8 @@ class LabelMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DepthMap:
-    """depth_m: (H, W) float32 along optical z; NaN unknown, +inf beyond range, -inf too close (REP-117)."""
+    """depth_m: (H, W) float32 along optical z; NaN unknown, +inf beyond range, -inf too close
+    (REP-117)."""
 
     depth_m: NDArray[np.float32]
 
@@ -84,8 +87,9 @@ class DepthMap:
 class Boxes3D:
     """N boxes in the optical frame, best score first.
 
-    class_ids: (N,) int64 index into classes; scores: (N,) float32 in [0, 1]; centers_m: (N, 3) float64 geometric
-    centres; sizes_m: (N, 3) float64 length, width, height; quaternions_xyzw: (N, 4) float64 unit, optical_from_box.
+    class_ids: (N,) int64 index into classes; scores: (N,) float32 in [0, 1]; centers_m: (N, 3)
+    float64 geometric centres; sizes_m: (N, 3) float64 length, width, height; quaternions_xyzw: (N,
+    4) float64 unit, optical_from_box.
     """
 
     class_ids: NDArray[np.int64]
@@ -97,6 +101,17 @@ class Boxes3D:
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    def select(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Boxes3D:
+        """The boxes at the given indices, or where a mask is true."""
+        return Boxes3D(
+            self.class_ids[index],
+            self.scores[index],
+            self.centers_m[index],
+            self.sizes_m[index],
+            self.quaternions_xyzw[index],
+            self.classes,
+        )
 
 
 Result = LabelMap | DepthMap | Boxes3D

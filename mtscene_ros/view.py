@@ -1,4 +1,5 @@
-"""Network pixels and camera pixels: the letterbox between them, and what it does to images and intrinsics."""
+"""Network pixels and camera pixels: the letterbox between them, and what it does to images and
+intrinsics."""
 
 from __future__ import annotations
 
@@ -14,10 +15,12 @@ PAD_RGB = (124, 116, 104)  # ImageNet's mean colour: becomes zero once the graph
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A camera image scaled by `scale` (network pixels per camera pixel) and centred in the network's input.
+    """A camera image scaled by `scale` (network pixels per camera pixel) and centred in the
+    network's input.
 
-    The image occupies rows top_px .. top_px + inner_height_px of the input, columns likewise. Pixel centres are at
-    integers, hence the half-pixel terms: u_network = (u_camera + 0.5) * scale - 0.5 + left_px.
+    The image occupies rows top_px .. top_px + inner_height_px of the input, columns likewise.
+    Pixel centres are at integers, hence the half-pixel terms: u_network = (u_camera + 0.5) * scale
+    - 0.5 + left_px.
     """
 
     camera_width_px: int
@@ -61,7 +64,8 @@ class View:
         return out
 
     def to_camera(self, network_map: NDArray[Any], *, smooth: bool) -> NDArray[Any]:
-        """(h', w'[, C]) map that covers the network input at any resolution → (H, W[, C]) in camera pixels.
+        """(h', w'[, C]) map that covers the network input at any resolution → (H, W[, C]) in
+        camera pixels.
 
         smooth: bilinear; otherwise nearest neighbour, which never invents a value.
         """

@@ -1,8 +1,9 @@
 """Lets torchvision (and timm, which needs it) be imported beside a CPU-only torch.
 
-Some package indexes have a CPU build of torch but only a CUDA build of torchvision. Its compiled library then cannot be
-loaded, its operators do not exist, and its import fails where it registers fake kernels for two of them. Declaring their
-schemas first lets the import go through. Nothing of ours calls these operators.
+Some package indexes have a CPU build of torch but only a CUDA build of torchvision. Its compiled
+library then cannot be loaded, its operators do not exist, and its import fails where it registers
+fake kernels for two of them. Declaring their schemas first lets the import go through. Nothing of
+ours calls these operators.
 """
 
 import importlib.util
@@ -28,10 +29,10 @@ def declare_missing_operators() -> list[torch.library.Library]:
     """Returns what must be kept alive: a declaration lasts as long as its Library object."""
     if torch.version.cuda is not None or not torchvision_is_linked_against_cuda():
         return []
-    library = torch.library.Library('torchvision', 'FRAGMENT')
+    library = torch.library.Library('torchvision', 'FRAGMENT')  # type: ignore[no-untyped-call]
     for schema in SCHEMAS:
         if not hasattr(torch.ops.torchvision, schema.split('(')[0]):
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
     return [library]
 
 

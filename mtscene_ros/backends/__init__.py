@@ -1,0 +1,57 @@
+"""Runtimes that execute a model file, one module each, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.spec import TensorSpec
+
+
+class BackendError(RuntimeError):
+    """The model cannot be loaded or run; the message is one sentence that says why and what to
+    do."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """threads: CPU threads of the runtime, 0 = one per physical core."""
+
+    threads: int = 0
+
+
+class Backend(Protocol):
+    """A loaded model. All calls come from one thread."""
+
+    description: str  # runtime, its version, device and real precision, for logs and diagnostics
+    spec_json: str | None  # what the file's metadata says
+    tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
+
+    def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
+        """(B, h, w, 3) uint8 → the named outputs. Raises BackendError."""
+
+    def close(self) -> None:
+        """Frees memory; the object is not used afterwards."""
+
+
+BACKENDS: dict[str, str] = {
+    'onnxruntime': 'mtscene_ros.backends.onnxruntime',
+}
+
+
+def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend:
+    """Loads the model. Raises BackendError for unknown backends, missing runtimes and bad
+    files."""
+    if name not in BACKENDS:
+        raise BackendError(f'Backend {name!r} is unknown; use one of {", ".join(BACKENDS)}.')
+    try:
+        module = importlib.import_module(BACKENDS[name])
+    except ImportError as error:
+        raise BackendError(f'Backend {name!r} is not installed ({error}).') from error
+    backend: Backend = module.load(model_path, options)
+    return backend

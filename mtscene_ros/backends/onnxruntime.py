@@ -1,0 +1,95 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from mtscene_ros.backends import BackendError, BackendOptions
+from mtscene_ros.spec import METADATA_KEY, TensorSpec
+
+# ONNX Runtime has no common base class for its errors.
+_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+)
+
+_DTYPES = {
+    'tensor(uint8)': 'uint8',
+    'tensor(int32)': 'int32',
+    'tensor(int64)': 'int64',
+    'tensor(float16)': 'float16',
+    'tensor(float)': 'float32',
+}
+
+
+class OnnxRuntime:
+    """One session; outputs nobody asks for are not computed where the graph allows it."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        self._input_name = inputs[0].name
+        self.tensors = {node.name: _tensor(node) for node in (*inputs, *outputs)}
+        self.spec_json = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.description = f'ONNX Runtime {ort.__version__}, CPU, {_precision(self.tensors)}'
+
+    def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
+        """See `Backend.infer`."""
+        names = list(names)
+        if not names:
+            return {}
+        try:
+            values = self._session.run(names, {self._input_name: batch})
+        except _ERRORS as error:
+            raise BackendError(
+                f'ONNX Runtime failed on a batch of {batch.shape}: {error}'
+            ) from error
+        return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        del self._session
+
+
+def load(model_path: str, options: BackendOptions) -> OnnxRuntime:
+    """Opens the model file. Raises BackendError."""
+    if not Path(model_path).is_file():
+        raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
+    session_options = ort.SessionOptions()
+    session_options.intra_op_num_threads = options.threads
+    session_options.log_severity_level = 3
+    # Threads that spin between frames burn a core each; a robot has other software to run.
+    session_options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    try:
+        session = ort.InferenceSession(
+            model_path, session_options, providers=['CPUExecutionProvider']
+        )
+    except _ERRORS as error:
+        first_line = str(error).splitlines()[0]
+        raise BackendError(
+            f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
+            f'can run ({first_line}); export it again.'
+        ) from error
+    return OnnxRuntime(session)
+
+
+def _tensor(node: ort.NodeArg) -> TensorSpec:
+    shape = tuple(n if isinstance(n, int) else -1 for n in node.shape)
+    return TensorSpec(node.name, shape, _DTYPES.get(node.type, node.type))
+
+
+def _precision(tensors: dict[str, TensorSpec]) -> str:
+    return 'fp16' if any(t.dtype == 'float16' for t in tensors.values()) else 'fp32'

@@ -1,0 +1,73 @@
+"""What the node publishes for each frame: one row per topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection3DArray
+
+from mtscene_ros.draw import overlay
+from mtscene_ros.ros import messages
+from mtscene_ros.ros.params import NodeParams
+from mtscene_ros.types import Boxes3D, DepthMap, LabelMap, Scene
+
+R = TypeVar('R')
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """topic: private name; tasks: what must be computed for it; make: None where the frame has no
+    such result."""
+
+    topic: str
+    message: type
+    tasks: tuple[str, ...]
+    make: Callable[[Scene, Header, NodeParams], Any]
+
+
+def _result(scene: Scene, task: str, kind: type[R]) -> R | None:
+    result = scene.results.get(task)
+    return result if isinstance(result, kind) else None
+
+
+def _labels(scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    labels = _result(scene, 'semantic', LabelMap)
+    return labels and messages.label_image(labels, header)
+
+
+def _confidence(scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    labels = _result(scene, 'semantic', LabelMap)
+    return labels and messages.confidence_image(labels, header)
+
+
+def _depth(scene: Scene, header: Header, params: NodeParams) -> Image | None:
+    depth = _result(scene, 'depth', DepthMap)
+    return depth and messages.depth_image(depth, params.depth_encoding, header)
+
+
+def _depth_info(scene: Scene, header: Header, _: NodeParams) -> CameraInfo | None:
+    intrinsics = scene.frame.intrinsics
+    return intrinsics and messages.camera_info_message(intrinsics, header)
+
+
+def _boxes(scene: Scene, header: Header, _: NodeParams) -> Detection3DArray | None:
+    boxes = _result(scene, 'boxes3d', Boxes3D)
+    return None if boxes is None else messages.detections_3d(boxes, header)
+
+
+def _overlay(scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    return messages.image_message(overlay(scene), 'rgb8', header)
+
+
+OUTPUTS: tuple[Output, ...] = (
+    Output('semantic/image', Image, ('semantic',), _labels),
+    Output('semantic/confidence', Image, ('semantic',), _confidence),
+    Output('depth/image', Image, ('depth',), _depth),
+    Output('depth/camera_info', CameraInfo, ('depth',), _depth_info),
+    Output('detections_3d', Detection3DArray, ('boxes3d',), _boxes),
+    Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay),
+)

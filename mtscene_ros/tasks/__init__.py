@@ -1,0 +1,41 @@
+"""Decoding of each task: raw tensors of one image → result in camera pixels and the optical
+frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from mtscene_ros.spec import Options
+from mtscene_ros.tasks import boxes3d, depth, semantic
+from mtscene_ros.types import CameraFrame, Result
+from mtscene_ros.view import View
+
+Outputs = Mapping[str, NDArray[Any]]  # tensors of one image, without the batch axis
+Decode = Callable[[Outputs, View, CameraFrame], Result]
+
+
+class Task(Protocol):
+    """What every module in this folder offers.
+
+    OUTPUTS: the tensors it reads; NEEDS_INTRINSICS: whether it is skipped for an uncalibrated
+    camera; decoder: reads and checks the task's options once, returns the function called for each
+    image.
+    """
+
+    @property
+    def OUTPUTS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def NEEDS_INTRINSICS(self) -> bool: ...  # noqa: N802
+
+    def decoder(self, options: Options) -> Decode: ...
+
+
+TASKS: dict[str, Task] = {
+    'semantic': semantic,
+    'depth': depth,
+    'boxes3d': boxes3d,
+}

@@ -1,0 +1,116 @@
+"""3D boxes: heat map of projected centres and a code per cell → boxes in the optical frame.
+
+The representation is CenterNet's (Zhou et al., Objects as Points, 2019, section 4) with the 3D
+code of SMOKE (Liu et al., 2020, section 3.2): offset of the projected centre, its depth,
+dimensions, observation angle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix, unproject
+from mtscene_ros.spec import Options, classes_from_options
+from mtscene_ros.tasks.depth import camera_scale
+from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
+from mtscene_ros.view import View
+
+OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
+NEEDS_INTRINSICS = True
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CenterOptions:
+    """Scores below min_score, boxes after the best max_boxes and beyond max_m (canonical) are left
+    out."""
+
+    classes: tuple[SemanticClass, ...]
+    stride_px: int
+    focal_px: float
+    min_score: float
+    max_boxes: int
+    max_m: float
+
+
+def decoder(
+    options: Options,
+) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], Boxes3D]:
+    """options: {code: 'center_alpha', classes, stride_px, focal_px, min_score, max_boxes,
+    max_m}."""
+    if options['code'] != 'center_alpha':
+        raise ValueError(f'box code {options["code"]!r} is not "center_alpha"')
+    center_options = CenterOptions(
+        classes_from_options(options),
+        int(options['stride_px']),
+        float(options['focal_px']),
+        float(options['min_score']),
+        int(options['max_boxes']),
+        float(options['max_m']),
+    )
+
+    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> Boxes3D:
+        scores, code = (outputs[name] for name in OUTPUTS)
+        return decode_centers(scores, code, center_options, view, frame)
+
+    return decode
+
+
+def decode_centers(
+    score_map: NDArray[np.float32],
+    code_map: NDArray[np.float32],
+    options: CenterOptions,
+    view: View,
+    frame: CameraFrame,
+) -> Boxes3D:
+    """score_map (C, h, w), zero off the peaks; code_map (8, h, w) = du, dv (network px), canonical
+    depth m, length, width, height m, cos and sin of the observation angle → boxes, best first.
+    """
+    assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
+    class_ids, rows, columns = best_cells(score_map, options.min_score, options.max_boxes)
+    scores = score_map[class_ids, rows, columns]
+    code = code_map[:, rows, columns].T.astype(np.float64)  # (N, 8)
+    usable = np.isfinite(code).all(1) & (code[:, 2] > 0) & (code[:, 2] <= options.max_m)
+    code = np.where(usable[:, None], code, 1.0)  # placeholders, left out at the end
+    cell_px = (np.stack([columns, rows], 1) + 0.5) * options.stride_px - 0.5
+    uv_px = view.points_to_camera(cell_px + code[:, :2])
+    depth_m = code[:, 2] * camera_scale(frame, view, options.focal_px)
+    centers_m = unproject(uv_px, depth_m, frame.intrinsics)
+    yaw_rad = np.arctan2(code[:, 7], code[:, 6]) + np.arctan2(centers_m[:, 0], centers_m[:, 2])
+    sizes_m = np.maximum(code[:, 3:6], 0.0)
+    quaternions = quaternion_from_matrix(optical_from_level_box(yaw_rad))
+    boxes = Boxes3D(class_ids, scores, centers_m, sizes_m, quaternions, options.classes)
+    boxes = boxes.select(usable)
+    return boxes.select(without_duplicates(boxes.centers_m, boxes.sizes_m))
+
+
+def best_cells(
+    score_map: NDArray[np.float32], min_score: float, max_boxes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(C, h, w) → class, row and column of the cells above min_score, best first, ties by
+    index."""
+    flat = score_map.ravel()
+    candidates = np.flatnonzero(flat >= max(min_score, 1e-6))
+    order = np.argsort(-flat[candidates], kind='stable')[:max_boxes]
+    class_ids, rows, columns = np.unravel_index(candidates[order], score_map.shape)
+    return class_ids, rows, columns
+
+
+def without_duplicates(centers_m: F64, sizes_m: F64) -> NDArray[np.int64]:
+    """Indices, best first, of boxes whose ground position lies in no better box's inner half.
+
+    Two objects cannot stand in one place, whatever class each was taken for; boxes of a crowd
+    stay, since their centres are at least a half width apart.
+    """
+    kept: list[int] = []
+    for i, center in enumerate(centers_m):
+        gaps = np.hypot(*(centers_m[kept][:, [0, 2]] - center[[0, 2]]).T)
+        if not (gaps < np.maximum(sizes_m[kept][:, 1], sizes_m[i, 1]) / 2).any():
+            kept.append(i)
+    return np.array(kept, np.int64)

@@ -1,0 +1,47 @@
+"""Depth: metres as seen by the focal length of training → metres of this camera (DESIGN.md 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.spec import Options
+from mtscene_ros.types import CameraFrame, DepthMap
+from mtscene_ros.view import View
+
+OUTPUTS = ('depth',)
+NEEDS_INTRINSICS = True
+
+
+def camera_scale(frame: CameraFrame, view: View, focal_px: float) -> float:
+    """Metres of this camera per canonical metre: its focal length at network size over the spec's.
+
+    An object of given size at depth Z covers f Z^-1 pixels, so a network that learned at focal_px
+    sees an object at Z as one at Z focal_px / f (Yin et al., Metric3D, ICCV 2023, eq. 2).
+    """
+    assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
+    return frame.intrinsics.fx_px * view.scale / focal_px
+
+
+def decoder(
+    options: Options,
+) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], DepthMap]:
+    """options: {convention: 'metric', focal_px, min_m, max_m}, the range in canonical metres."""
+    if options['convention'] != 'metric':
+        raise ValueError(f'depth convention {options["convention"]!r} is not "metric"')
+    focal_px, min_m, max_m = (float(options[key]) for key in ('focal_px', 'min_m', 'max_m'))
+    if not (0 < focal_px < math.inf and 0 <= min_m < max_m):
+        raise ValueError(f'focal_px {focal_px}, range {min_m} to {max_m} m')
+
+    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> DepthMap:
+        canonical_m = view.to_camera(outputs['depth'], smooth=True).astype(np.float32, copy=False)
+        depth_m = canonical_m * np.float32(camera_scale(frame, view, focal_px))
+        depth_m[canonical_m >= max_m] = np.inf
+        depth_m[canonical_m < min_m] = -np.inf
+        return DepthMap(depth_m)
+
+    return decode

@@ -1,0 +1,166 @@
+"""A robot around the node: a camera and listeners in this process, the node in its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ['ROS_DOMAIN_ID'] = str(os.getpid() % 100 + 1)  # away from other runs on this machine
+PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds.xml'
+os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
+
+from mtscene_msgs.msg import FrameStats  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+from vision_msgs.msg import Detection3DArray, LabelInfo  # noqa: E402
+
+TYPES = {
+    'semantic/image': Image,
+    'semantic/confidence': Image,
+    'semantic/label_info': LabelInfo,
+    'depth/image': Image,
+    'depth/camera_info': CameraInfo,
+    'detections_3d': Detection3DArray,
+    'debug/overlay': Image,
+    'debug/frame_stats': FrameStats,
+}
+PER_FRAME = tuple(topic for topic in TYPES if topic != 'semantic/label_info')
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class Robot:
+    """Knows the node's topics by name and type only, as any other package would."""
+
+    def __init__(self, image_type: type = Image, outputs: tuple[str, ...] = tuple(TYPES)) -> None:
+        self.node = rclpy.create_node('robot')
+        suffix = '/compressed' if image_type is CompressedImage else ''
+        self.image = self.node.create_publisher(image_type, f'/camera/image_raw{suffix}', 1)
+        self.info = self.node.create_publisher(CameraInfo, '/camera/camera_info', 1)
+        self.got: dict[str, list[Any]] = defaultdict(list)
+        self.arrived_s: dict[str, list[float]] = defaultdict(list)
+        for topic in outputs:
+            qos = LATCHED if topic == 'semantic/label_info' else QoSProfile(depth=1000)
+            self.node.create_subscription(
+                TYPES[topic], f'/perception/{topic}', self._listener(topic), qos
+            )
+
+    def _listener(self, topic: str) -> Callable[[Any], None]:
+        def on_message(message: Any) -> None:
+            self.got[topic].append(message)
+            self.arrived_s[topic].append(time.time())
+
+        return on_message
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Spins until the condition holds; fails the test when it does not."""
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end_s, f'timeout; got { {k: len(v) for k, v in self.got.items()} }'
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+    def wait_for_node(self) -> None:
+        """Until the node listens to the camera and every output is connected."""
+        self.wait(lambda: self.image.get_subscription_count() > 0)
+        self.wait(lambda: self.info.get_subscription_count() > 0)
+        subscriptions = [s for s in self.node.subscriptions if 'perception' in s.topic_name]
+        self.wait(
+            lambda: all(self.node.count_publishers(s.topic_name) > 0 for s in subscriptions)
+        )
+        self.wait_a_moment()
+
+    def wait_a_moment(self, seconds: float = 0.3) -> None:
+        """Spins for a while: discovery is complete on both sides a little after it is on one."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+    def stats(self) -> Any:
+        """The newest account of all frames."""
+        return self.got['debug/frame_stats'][-1]
+
+
+def camera_info(stamp_ns: int, width: int = 64, height: int = 32, fx: float = 64.0) -> CameraInfo:
+    """The camera of the `frame` fixture."""
+    info = CameraInfo(width=width, height=height)
+    stamp(info, stamp_ns)
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    info.k = [fx, 0.0, cx, 0.0, fx, cy, 0.0, 0.0, 1.0]
+    info.p = [fx, 0.0, cx, 0.0, 0.0, fx, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def rgb8(rgb: np.ndarray, stamp_ns: int) -> Image:
+    """An honest rgb8 message."""
+    message = Image(encoding='rgb8', height=rgb.shape[0], width=rgb.shape[1])
+    stamp(message, stamp_ns)
+    message.step = rgb.shape[1] * 3
+    message.data = rgb.tobytes()
+    return message
+
+
+def stamp(message: Any, stamp_ns: int) -> None:
+    """Fills the header."""
+    message.header.frame_id = 'camera_optical_frame'
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _context() -> Iterator[None]:
+    rclpy.init()
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """start_node(model=..., other parameters) → the node's process; stopped by SIGINT at the end."""
+    processes = []
+
+    def start(**parameters: object) -> subprocess.Popen[str]:
+        parameters = {'model': tiny_path, 'threads': 1, **parameters}
+        arguments = [part for k, v in parameters.items() for part in ('-p', f'{k}:={v}')]
+        command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
+        command += ['-r', 'image:=/camera/image_raw']
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    codes = [process.wait(10) for process in processes]
+    for process in processes:
+        assert process.stderr is not None
+        process.stderr.close()
+    assert all(code in (0, 1) for code in codes), codes
+
+
+def log_of(process: subprocess.Popen[str]) -> str:
+    """Stops the node and returns everything it logged."""
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=10)[1]
+
+
+@pytest.fixture
+def robot() -> Iterator[Robot]:
+    """A robot with a raw camera that listens to everything."""
+    made = Robot()
+    yield made
+    made.node.destroy_node()

@@ -1,0 +1,93 @@
+import math
+
+import numpy as np
+import pytest
+from conftest import FOCAL_PX, tiny_spec
+
+from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.tasks import TASKS, boxes3d, depth, semantic
+from mtscene_ros.tasks.boxes3d import best_cells, without_duplicates
+from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.view import View
+
+OPTIONS = tiny_spec().tasks
+
+
+def camera(fx_px: float = 64.0, width: int = 64, height: int = 32) -> CameraFrame:
+    intrinsics = Intrinsics(width, height, fx_px, fx_px, (width - 1) / 2, (height - 1) / 2)
+    return CameraFrame(np.zeros((height, width, 3), np.uint8), intrinsics, 0, 'optical')
+
+
+VIEW = View(64, 32, 32, 16)
+
+
+def test_depth_at_another_focal_length_scales() -> None:
+    decode = depth.decoder(OPTIONS['depth'])
+    raw = {'depth': np.full((16, 32), 20.0, np.float32)}
+    same = decode(raw, VIEW, camera(fx_px=2 * FOCAL_PX)).depth_m  # halved by the view: FOCAL_PX
+    assert (same == 20).all()
+    assert (decode(raw, VIEW, camera(fx_px=6 * FOCAL_PX)).depth_m == 60).all()
+
+
+def test_depth_out_of_range_is_infinite() -> None:
+    raw = {'depth': np.full((16, 32), 100.0, np.float32)}
+    raw['depth'][8:] = 0.4
+    depth_m = depth.decoder(OPTIONS['depth'])(raw, VIEW, camera()).depth_m
+    assert (depth_m[:14] == np.inf).all()
+    assert (depth_m[18:] == -np.inf).all()
+
+
+def test_labels_at_camera_size() -> None:
+    labels = np.repeat(np.arange(16, dtype=np.uint8)[:, None], 32, 1)
+    raw = {'semantic_labels': labels, 'semantic_confidence': labels + 100}
+    result = semantic.decoder(OPTIONS['semantic'])(raw, VIEW, camera())
+    assert result.labels.shape == (32, 64)
+    assert result.labels[:, 0].tolist() == [i // 2 for i in range(32)]
+    assert (result.confidence == result.labels + 100).all()
+
+
+def raw_box(row: int, column: int, depth_m: float, alpha: float) -> dict[str, np.ndarray]:
+    scores, code = np.zeros((7, 4, 8), np.float32), np.zeros((8, 4, 8), np.float32)
+    scores[2, row, column] = 0.9
+    code[:, row, column] = [0.5, -0.5, depth_m, 12, 2.5, 3, math.cos(alpha), math.sin(alpha)]
+    return {'boxes3d_scores': scores, 'boxes3d_code': code}
+
+
+def test_box_is_unprojected_with_the_cameras_own_intrinsics() -> None:
+    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0.3), VIEW, camera())
+    # Cell (2, 5): centre at network pixel (21.5, 9.5), moved to (22, 9), camera (44.5, 18.5).
+    assert boxes.centers_m[0] == pytest.approx([10 * 13 / 64, 10 * 3 / 64, 10])
+    assert boxes.sizes_m[0] == pytest.approx([12, 2.5, 3])
+    yaw = yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))[0]
+    assert yaw == pytest.approx(0.3 + math.atan2(13, 64), abs=1e-6)
+    assert boxes.classes[boxes.class_ids[0]].name == 'bus'
+
+
+def test_nonsense_codes_are_left_out() -> None:
+    decode = boxes3d.decoder(OPTIONS['boxes3d'])
+    for bad in (np.nan, -1.0, 101.0, np.inf):
+        assert len(decode(raw_box(2, 5, bad, 0), VIEW, camera())) == 0
+
+
+def test_best_cells_are_sorted_and_bounded() -> None:
+    scores = np.zeros((2, 2, 2), np.float32)
+    scores[0, 0, 1], scores[1, 1, 0], scores[0, 1, 1] = 0.5, 0.9, 0.2
+    class_ids, rows, columns = best_cells(scores, 0.3, 10)
+    assert list(zip(class_ids, rows, columns, strict=True)) == [(1, 1, 0), (0, 0, 1)]
+    assert len(best_cells(scores, 0.0, 1)[0]) == 1
+
+
+def test_second_box_in_one_place_is_a_duplicate() -> None:
+    centers = np.array([[0, 0, 10], [0.5, 1, 10], [2, 0, 10.0]])
+    sizes = np.tile([4.0, 2.0, 1.5], (3, 1))
+    assert without_duplicates(centers, sizes).tolist() == [0, 2]
+    assert without_duplicates(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
+
+
+@pytest.mark.parametrize(('task', 'key', 'bad'), [
+    ('depth', 'convention', 'inverse'), ('depth', 'focal_px', 0), ('depth', 'min_m', 200),
+    ('boxes3d', 'code', 'unknown'), ('semantic', 'classes', []),
+])  # fmt: skip
+def test_unusable_options_are_refused(task: str, key: str, bad: object) -> None:
+    with pytest.raises(ValueError, match=r'.+'):
+        TASKS[task].decoder({**OPTIONS[task], key: bad})

@@ -1,0 +1,37 @@
+import numpy as np
+
+from mtscene_ros.view import PAD_RGB, View
+
+
+def test_wide_image_is_centred_between_bars() -> None:
+    view = View(1242, 375, 512, 256)
+    assert (view.inner_width_px, view.inner_height_px) == (512, 155)
+    assert (view.left_px, view.top_px) == (0, 50)
+    out = view.to_network(np.full((375, 1242, 3), 200, np.uint8))
+    assert out.shape == (256, 512, 3)
+    assert (out[49] == PAD_RGB).all()
+    assert (out[50:205] == 200).all()
+    assert (out[205] == PAD_RGB).all()
+
+
+def test_points_go_there_and_back() -> None:
+    view = View(100, 50, 50, 50)  # scale 0.5, 12 rows of padding above
+    uv_network = view.points_to_network(np.array([[0.5, 0.5], [99.5, 49.5]]))
+    np.testing.assert_allclose(uv_network, [[0.0, 12.0], [49.5, 36.5]])
+    np.testing.assert_allclose(view.points_to_camera(uv_network), [[0.5, 0.5], [99.5, 49.5]])
+
+
+def test_labels_come_back_where_they_were() -> None:
+    view = View(8, 4, 4, 4)  # scale 0.5: rows 1 and 2 of the network hold the image
+    labels = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    back = view.to_camera(labels, smooth=False)
+    np.testing.assert_array_equal(back[::2, ::2], labels[1:3])
+    np.testing.assert_array_equal(back[1::2, 1::2], labels[1:3])
+
+
+def test_coarse_map_covers_the_input() -> None:
+    view = View(8, 8, 8, 8)
+    back = view.to_camera(np.array([[1.0, 3.0], [5.0, 7.0]], np.float32), smooth=False)
+    assert back[0, 0] == 1
+    assert back[3, 4] == 3
+    assert back[7, 7] == 7
