@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from mtscene_ros.worlds import road as zones
 from mtscene_ros.worlds import vehicles as v
-from mtscene_ros.worlds.raycast import ELLIPSOID, F32, Hits, Solid
+from mtscene_ros.geometry import CORNER_SIGNS
+from mtscene_ros.types import Intrinsics
+from mtscene_ros.worlds.raycast import ELLIPSOID, F32, Hits, Solid, window
 
 F64 = NDArray[np.float64]
 
@@ -50,11 +52,11 @@ def cell(i: F32, j: F32) -> F32:
 class Light:
     """sun: unit vector towards it (world); sunlight, skylight, haze, zenith: linear RGB; fog_per_m: extinction."""
 
-    sun: F64
-    sunlight: F64
-    skylight: F64
-    zenith: F64
-    haze: F64
+    sun: F32
+    sunlight: F32
+    skylight: F32
+    zenith: F32
+    haze: F32
     fog_per_m: float
     clouds: float
     lamps_on: bool
@@ -82,8 +84,9 @@ def random_light(rng: np.random.Generator) -> Light:
     blue = np.array([0.45, 0.62, 0.95]) ** (0.2 + clear * rng.uniform(0.5, 1))
     haze = np.array([0.85, 0.88, 0.92]) * rng.uniform(0.75, 1.05)
     fog = rng.uniform(0.0003, 0.003) if rng.random() < 0.85 else rng.uniform(0.003, 0.015)
-    return Light(sun, 2.2 * clear * warm, 0.5 * blue + 0.3 * (1 - clear), blue * rng.uniform(0.6, 1.0), haze, fog,
-                 float(rng.uniform(0, 1)), bool(rng.random() < 0.35), float(rng.uniform(0, 256)))
+    colors = 2.2 * clear * warm, 0.5 * blue + 0.3 * (1 - clear), blue * rng.uniform(0.6, 1.0), haze
+    sunlight, skylight, zenith, haze = (c.astype(np.float32) for c in colors)
+    return Light(sun.astype(np.float32), sunlight, skylight, zenith, haze, fog, float(rng.uniform(0, 1)), bool(rng.random() < 0.35), float(rng.uniform(0, 256)))
 
 
 def random_lens(rng: np.random.Generator) -> Lens:
@@ -93,7 +96,7 @@ def random_lens(rng: np.random.Generator) -> Lens:
                 float(rng.uniform(0, 0.02)), float(rng.uniform(0, 0.02)), jpeg)
 
 
-def sky(directions: F64, light: Light) -> F64:
+def sky(directions: F32, light: Light) -> F32:
     """(P, 3) unit directions, world → (P, 3) linear RGB."""
     up = np.maximum(directions[:, 2], 0)
     share = (up ** 0.5)[:, None]
@@ -259,45 +262,52 @@ _MATERIALS = {
 }
 
 
-def shadow(points: F64, casters: list[Solid], light: Light) -> F32:
-    """(P, 3) world points on the ground → share of sunlight that reaches them, 0 or 1."""
-    sunny = np.ones(len(points), np.float32)
+def shadow(ground: F32, casters: list[Solid], light: Light, size: Intrinsics, world_from_optical: F64) -> F32:
+    """(2, H, W) world x, y of the ground behind each pixel → (H, W) share of sunlight that reaches it, 0 or 1."""
+    sunny = np.ones(ground.shape[1:], np.float32)
+    optical_from_world = world_from_optical[:3, :3].T
     for solid in casters:
-        reach = solid.half_m[:2].max() * 1.42
-        top = solid.center_m[2] + solid.half_m[2]
-        along = light.sun[:2] / max(light.sun[2], 1e-3)
-        offset = points[:, :2] - (solid.center_m[:2] - along * top / 2).astype(np.float32)
-        square = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
-        near = np.flatnonzero(square < (reach + np.hypot(*along) * top / 2) ** 2)
-        if not len(near):
+        corners = (CORNER_SIGNS * solid.half_m) @ solid.world_from_local.T + solid.center_m
+        corners = corners - corners[:, 2:] / light.sun[2] * light.sun  # slid along the sun's rays down to the ground
+        rows, columns = window((corners - world_from_optical[:3, 3]) @ optical_from_world.T, size)
+        if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
-        world_to_unit = (solid.world_from_local / solid.half_m).astype(np.float32)
-        origin = (points[near] - solid.center_m.astype(np.float32)) @ world_to_unit
-        way = light.sun.astype(np.float32) @ world_to_unit
+        unit_from_world = (solid.world_from_local / solid.half_m).astype(np.float32)
+        x, y = ground[:, rows, columns]
+        start = -solid.center_m.astype(np.float32) @ unit_from_world
+        origin = [x * unit_from_world[0, k] + y * unit_from_world[1, k] + start[k] for k in range(3)]
+        way = light.sun.astype(np.float32) @ unit_from_world
         if solid.kind == ELLIPSOID:
-            b = origin @ way
-            dark = (b < 0) & (b * b > (way @ way) * (np.einsum('ij,ij->i', origin, origin) - 1))
+            b = origin[0] * way[0] + origin[1] * way[1] + origin[2] * way[2]
+            square = origin[0] * origin[0] + origin[1] * origin[1] + origin[2] * origin[2] - 1
+            dark = (b < 0) & (b * b > (way @ way) * square)
         else:
             inverse = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
-            middle, reach_t = -origin * inverse, np.abs(inverse)  # a slab's middle and half thickness along the ray
-            enter, leave = middle - reach_t, middle + reach_t
-            first = np.maximum(np.maximum(enter[:, 0], enter[:, 1]), enter[:, 2])
-            last = np.minimum(np.minimum(leave[:, 0], leave[:, 1]), leave[:, 2])
-            dark = (last > first) & (last > 0)
-        sunny[near[dark]] = 0
+            enter, leave = np.float32(0), np.float32(np.inf)
+            for k in range(3):
+                middle = origin[k] * -inverse[k]
+                enter = np.maximum(enter, middle - np.abs(inverse[k]))
+                leave = np.minimum(leave, middle + np.abs(inverse[k]))
+            dark = leave > enter
+        np.copyto(sunny[rows, columns], 0, where=dark)
     return sunny
 
 
-def contact(points: F64, boxes: list[Solid]) -> F32:
-    """(P, 3) world points on the ground → share of skylight left beside and below road users."""
-    open_ = np.ones(len(points), np.float32)
+def contact(ground: F32, boxes: list[Solid], size: Intrinsics, world_from_optical: F64) -> F32:
+    """(2, H, W) world x, y of the ground → (H, W) share of skylight left beside and below road users."""
+    open_ = np.ones(ground.shape[1:], np.float32)
     for box in boxes:
-        offset = points[:, :2] - box.center_m[:2].astype(np.float32)
-        square = offset[:, 0] * offset[:, 0] + offset[:, 1] * offset[:, 1]
-        near = np.flatnonzero(square < (np.hypot(*box.half_m[:2]) + 1.5) ** 2)
-        local = np.abs(offset[near] @ box.world_from_local[:2, :2]) - box.half_m[:2]
-        away = np.hypot(*np.maximum(local + 0.15, 0).T)
-        open_[near] *= 1 - 0.75 * np.exp(-away / (0.1 + 0.12 * box.half_m[2]))
+        reach = np.array([1.5, 1.5, 0]) + box.half_m * [1, 1, 0]
+        corners = (CORNER_SIGNS * reach) @ box.world_from_local.T + box.center_m * [1, 1, 0]
+        rows, columns = window((corners - world_from_optical[:3, 3]) @ world_from_optical[:3, :3], size)
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        x, y = (ground[k, rows, columns] - np.float32(box.center_m[k]) for k in (0, 1))
+        turn = box.world_from_local.astype(np.float32)
+        along = np.maximum(np.abs(x * turn[0, 0] + y * turn[1, 0]) - np.float32(box.half_m[0] - 0.15), 0)
+        across = np.maximum(np.abs(x * turn[0, 1] + y * turn[1, 1]) - np.float32(box.half_m[1] - 0.15), 0)
+        away = np.sqrt(along * along + across * across)
+        open_[rows, columns] *= 1 - 0.75 * np.exp(away * np.float32(-1 / (0.1 + 0.12 * box.half_m[2])))
     return open_
 
 

@@ -232,37 +232,41 @@ def _bounds(actor: Actor, rotation: F64, origin: F64) -> Solid:
 def _shade(world: World, hits: Hits, solids: list[Solid], world_from_optical: F64, on_ground: NDArray[np.bool_],
            ground: F64, zone: NDArray[np.int64], ground_sd: tuple[F64, F64], bounds: list[Solid]) -> NDArray[np.float32]:
     light, size = world.light, world.intrinsics
-    rotation = world_from_optical[:3, :3]
-    x = (np.arange(size.width_px) - size.cx_px) / size.fx_px
-    y = (np.arange(size.height_px) - size.cy_px) / size.fy_px
-    rays = np.stack([*np.broadcast_arrays(x, y[:, None]), np.ones(hits.solid.shape)], -1).reshape(-1, 3)
-    rays = rays @ rotation.T
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    linear = np.empty((hits.solid.size, 3))
+    linear = np.empty((hits.solid.size, 3), np.float32)
     empty = np.flatnonzero(hits.solid.ravel() < 0)
-    linear[empty] = appearance.sky(rays[empty], light)
+    linear[empty] = appearance.sky(_rays(empty, size, world_from_optical), light)
     color, gloss, glow = appearance.albedo(hits, solids, zone, ground_sd, light, world.road.grass)
-    normals = hits.normals_optical @ rotation.T
+    normals = hits.normals_optical @ world_from_optical[:3, :3].astype(np.float32).T
+    flat = np.full((2, hits.solid.size), 1e4, np.float32)
+    flat[:, hits.pixels[on_ground]] = ground[:, :2].T
+    flat = flat.reshape(2, *hits.solid.shape)
     sunny, open_ = np.ones(len(color), np.float32), np.ones(len(color), np.float32)
-    casters = [*bounds, *(c for c in world.still[1:] if c.kind in (BLOCK, ELLIPSOID) and c.center_m[0] < 120)]
-    close = np.flatnonzero(on_ground)[ground[:, 0] < 90]  # beyond, shadows are thinner than pixels
-    here = hits.local_m[close]
+    view = size, world_from_optical
     if light.sunlight.max() > 0.2:
-        sunny[close] = appearance.shadow(here, casters, light)
-    open_[close] = appearance.contact(here, bounds)
+        still = [c for c in world.still[1:] if c.kind in (BLOCK, ELLIPSOID) and c.center_m[0] < 120]
+        sunny[on_ground] = appearance.shadow(flat, [*bounds, *still], light, *view).ravel()[hits.pixels[on_ground]]
+    open_[on_ground] = appearance.contact(flat, bounds, *view).ravel()[hits.pixels[on_ground]]
     direct = np.maximum(normals @ light.sun, 0) * sunny
     lit = direct[:, None] * light.sunlight + ((0.55 + 0.45 * normals[:, 2]) * open_)[:, None] * light.skylight
-    seen = color * lit + glow[:, None] * color
+    seen = color * (lit + glow[:, None])
     shiny = np.flatnonzero(gloss > 0)
-    way, n = rays[hits.pixels[shiny]], normals[shiny]
-    mirrored = way - 2 * (way * n).sum(1, keepdims=True) * n
-    facing = 1 - np.abs((way * n).sum(1))
-    share = (gloss[shiny] * (0.3 + 0.7 * facing**2))[:, None]
-    reflection = np.where(mirrored[:, 2:] > 0, light.haze * 0.5 + light.zenith * 0.5, 0.12)
-    seen[shiny] = seen[shiny] * (1 - share) + share * reflection
-    clear = np.exp(-light.fog_per_m * hits.depth_m.ravel()[hits.pixels])[:, None]
-    linear[hits.pixels] = seen * clear + light.haze * (1 - clear)
-    return linear.reshape(*hits.solid.shape, 3).astype(np.float32) * np.float32(0.8)
+    way, n = _rays(hits.pixels[shiny], size, world_from_optical), normals[shiny]
+    facing = np.einsum('ij,ij->i', way, n)
+    upward = way[:, 2] - 2 * facing * n[:, 2] > 0
+    share = (gloss[shiny] * (0.3 + 0.7 * (1 - np.abs(facing)) ** 2))[:, None]
+    reflection = np.where(upward[:, None], light.haze * np.float32(0.5) + light.zenith * np.float32(0.5), np.float32(0.12))
+    seen[shiny] += share * (reflection - seen[shiny])
+    clear = np.exp(hits.depth_m.ravel()[hits.pixels].astype(np.float32) * np.float32(-light.fog_per_m))[:, None]
+    linear[hits.pixels] = light.haze + (seen - light.haze) * clear
+    return linear.reshape(*hits.solid.shape, 3) * np.float32(0.8)
+
+
+def _rays(pixels: NDArray[np.int64], size: Intrinsics, world_from_optical: F64) -> NDArray[np.float32]:
+    """Flat pixel indices (P,) → unit directions (P, 3) in the world."""
+    row, column = np.divmod(pixels, size.width_px)
+    x, y = (column - size.cx_px) / size.fx_px, (row - size.cy_px) / size.fy_px
+    rays = np.stack([x, y, np.ones_like(x)], 1) @ world_from_optical[:3, :3].T
+    return np.asarray(rays / np.sqrt(x * x + y * y + 1)[:, None], np.float32)
 
 
 def _truth(world: World, bounds: list[Solid], hits: Hits, owners: NDArray[np.uint16], world_from_optical: F64

@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 NEAR_M = 0.15
 OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103 body to optical axes
-_EDGES = np.array([[i, j] for i in range(8) for j in range(i) if (CORNER_SIGNS[i] == CORNER_SIGNS[j]).sum() == 2])
+_PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,12 +127,16 @@ def _rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> 
     """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)
-    corners = (CORNER_SIGNS * solid.half_m) @ rotation.T + center
+    return window((CORNER_SIGNS * solid.half_m) @ rotation.T + center, camera)
+
+
+def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
+    """Rows and columns that can see the convex hull of 8 points (8, 3) in the optical frame."""
     near = corners[:, 2] < NEAR_M
     if near.all():
         return slice(0, 0), slice(0, 0)
     if near.any():
-        a, b = corners[_EDGES[:, 0]], corners[_EDGES[:, 1]]
+        a, b = corners[_PAIRS[:, 0]], corners[_PAIRS[:, 1]]
         cut = (a[:, 2] < NEAR_M) != (b[:, 2] < NEAR_M)
         a, b = a[cut], b[cut]
         share = ((NEAR_M - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
