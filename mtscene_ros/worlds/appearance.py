@@ -217,10 +217,9 @@ def _bars(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed
 
 
 def _sign(color: F32, a: F32, b: F32, z: F32, p: F32, half: F32, axis: F32, seed: F32, *_: F32) -> Shade:
-    x, y = p / half, None
+    x = p / half
     disc = half[:, 2] < 0.1  # the cylinder's axis is short, the plate's is not
     r = np.where(disc, np.hypot(x[:, 0], x[:, 1]), np.maximum(np.abs(x[:, 1]), np.abs(x[:, 2])))
-    del y
     back = np.where(disc, p[:, 2], p[:, 0]) > 0
     glyph = cell(np.floor(np.where(disc, x[:, 0], x[:, 2]) * 3 + 60 * seed), np.floor(x[:, 1] * 3 + 50)) > 0.6
     white = np.where(color.mean(1, keepdims=True) > 0.6, 0.05, 0.8)

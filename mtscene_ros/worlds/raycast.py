@@ -111,16 +111,26 @@ def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -
         hit &= t < nearest
         np.copyto(nearest, t, where=hit)
         np.copyto(index[rows, columns], i, where=hit)
-    pixels = np.flatnonzero(index.ravel() >= 0)
-    of = index.ravel()[pixels]
+    return Hits(depth_m, index, silhouettes, *_surface(solids, index, depth_m, xs, ys[:, 0], rotations, centers))
+
+
+def _surface(solids: list[Solid], index: NDArray[np.int32], depth_m: F64, xs: F64, ys: F64, rotations: F64,
+             centers: F64) -> tuple[NDArray[np.int64], F32, F32, F32]:
+    """Pixels, local points, local and optical normals, in the order of the solids: one matrix product for each."""
+    pixels = np.argsort(index.ravel().astype(np.int16), kind='stable')
+    starts = np.searchsorted(index.ravel()[pixels], np.arange(len(solids) + 1))
+    pixels = pixels[starts[0]:]
+    starts = starts - starts[0]
     z = depth_m.ravel()[pixels]
-    row, column = np.divmod(pixels, camera.width_px)
-    points = np.stack([xs[column] * z, ys[row, 0] * z, z], 1) - centers[of]
-    rotation = rotations.astype(np.float32)[of]
-    local = np.matmul(points.astype(np.float32)[:, None], rotation)[:, 0]
-    normals = _normals(solids, of, local)
-    optical = np.matmul(rotation, normals[:, :, None])[:, :, 0]
-    return Hits(depth_m, index, silhouettes, pixels, local, normals, optical)
+    row, column = np.divmod(pixels, len(xs))
+    local = np.stack([xs[column] * z, ys[row] * z, z], 1)
+    normals, optical = np.empty(local.shape, np.float32), np.empty(local.shape, np.float32)
+    for i in np.flatnonzero(np.diff(starts)):
+        part = slice(starts[i], starts[i + 1])
+        local[part] = (local[part] - centers[i]) @ rotations[i]
+        normals[part] = _NORMALS[solids[i].kind](solids[i], local[part])
+        optical[part] = normals[part] @ rotations[i].T.astype(np.float32)
+    return pixels, local.astype(np.float32), normals, optical
 
 
 def _rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
@@ -223,25 +233,29 @@ def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple
 _MEET = {BLOCK: _meet_block, ELLIPSOID: _meet_ellipsoid, CYLINDER: _meet_cylinder, PLANE: _meet_plane}
 
 
-def _normals(solids: list[Solid], of: NDArray[np.int32], local: F32) -> F32:
-    """Outward unit normals in each solid's own axes at points on its surface."""
-    kind = np.array([s.kind for s in solids])[of]
-    half = np.array([s.half_m for s in solids], np.float32)
-    normals = np.zeros_like(local)
-    normals[kind == PLANE, 2] = 1
-    block = np.flatnonzero(kind == BLOCK)
-    faces = [block_planes(s.half_m, s.inset_m) if s.kind == BLOCK else (np.zeros((6, 3)), np.zeros(6)) for s in solids]
-    planes = np.array([n for n, _ in faces], np.float32)
-    offsets = np.array([e for _, e in faces], np.float32)
-    here = of[block]
-    outside = np.matmul(planes[here], local[block][:, :, None])[:, :, 0] - offsets[here]
-    normals[block] = planes[here, outside.argmax(1)]
-    ball = kind == ELLIPSOID
-    normals[ball] = local[ball] / half[of[ball]] ** 2
-    round_ = np.flatnonzero(kind == CYLINDER)
-    p, h = local[round_], half[of[round_]]
-    cap = np.abs(p[:, 2]) / h[:, 2] >= np.maximum(np.hypot(p[:, 0] / h[:, 0], p[:, 1] / h[:, 1]), 1 - 1e-3)
-    side = np.stack([p[:, 0] / h[:, 0] ** 2, p[:, 1] / h[:, 1] ** 2, 0 * p[:, 2]], 1)
-    upright = np.stack([0 * p[:, 2], 0 * p[:, 2], np.sign(p[:, 2])], 1)
-    normals[round_] = np.where(cap[:, None], upright, side)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+def _block_normals(solid: Solid, local: F64) -> F64:
+    normals, offsets = block_planes(solid.half_m, solid.inset_m)
+    return np.asarray(normals[(local @ normals.T - offsets).argmax(1)])
+
+
+def _ellipsoid_normals(solid: Solid, local: F64) -> F64:
+    return _unit(local / solid.half_m**2)
+
+
+def _cylinder_normals(solid: Solid, local: F64) -> F64:
+    unit = local / solid.half_m
+    height = np.abs(unit[:, 2])
+    cap = height >= np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1 - 1e-3)
+    side = _unit(unit / solid.half_m * [1, 1, 0])
+    return np.where(cap[:, None], np.sign(unit) * [0, 0, 1], side)
+
+
+def _plane_normals(_: Solid, local: F64) -> F64:
+    return np.broadcast_to([0.0, 0.0, 1.0], local.shape)
+
+
+def _unit(vectors: F64) -> F64:
+    return np.asarray(vectors / np.sqrt(np.einsum('ij,ij->i', vectors, vectors))[:, None])
+
+
+_NORMALS = {BLOCK: _block_normals, ELLIPSOID: _ellipsoid_normals, CYLINDER: _cylinder_normals, PLANE: _plane_normals}

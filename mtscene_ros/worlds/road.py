@@ -113,7 +113,7 @@ def random_road(rng: np.random.Generator) -> Road:
         track = float((-hand if side == 0 else hand) * gap)
     crossing = (rng.uniform(14, 70), rng.uniform(3, 6.5)) if rng.random() < 0.4 else None
     return Road(
-        curvature=float(rng.normal(0, 0.004) * (rng.random() < 0.5)), hand=hand, lanes=lanes, lane_m=lane,
+        curvature=float(np.clip(rng.normal(0, 0.004), -0.008, 0.008) * (rng.random() < 0.5)), hand=hand, lanes=lanes, lane_m=lane,
         parking_m=(parking[0], parking[1]), pavement_m=(pavement[0], pavement[1]), crossing_m=crossing,
         track_d_m=track, zebra=bool(rng.random() < 0.5), dash_m=(rng.uniform(6, 14), rng.uniform(2, 5)),
         centre_style=int(rng.integers(3)), edge_lines=bool(rng.random() < 0.6), paved=bool(rng.random() < 0.3),
