@@ -1,7 +1,7 @@
 """Ray casting of convex solids into depth, normals, solid index and local coordinates.
 
-World frame: x forward, y left, z up. Every solid is tested only inside its projected bounding rectangle. Rays are
-(x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
+World frame: x forward, y left, z up. Every solid is tested only inside its projected rectangle.
+Rays are (x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ F32 = NDArray[np.float32]
 
 BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 NEAR_M = 0.15
-OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103 body to optical axes
+OPTICAL_FROM_CAMERA = np.array(
+    [[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]
+)  # REP-103 body to optical axes
 _PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solid:
-    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents along its own axes.
+    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents.
 
-    BLOCK: a box whose top face is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID: half axes.
-    CYLINDER: elliptic, capped, along local z. PLANE: infinite, local z = 0, seen from +z. hole: share of a CYLINDER's
-    radius that is bored through. ragged: share of an ELLIPSOID's rim, in steps of its surface, that is bitten off, as
-    leaves do. look: whatever the caller shades by.
+    BLOCK: a box whose top is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID:
+    half axes; ragged: how much of its rim is bitten off, as leaves do. CYLINDER: elliptic, capped,
+    along local z; hole: share of its radius bored through. PLANE: endless, local z = 0, seen from
+    +z. owner: the object it is part of, 0 for none. look: whatever the caller shades by.
     """
 
     kind: int
@@ -49,9 +51,9 @@ class Solid:
 class Hits:
     """What each pixel's ray meets first.
 
-    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing; silhouettes: {owner > 0:
-    (H, W) bool}, the owner's pixels were it alone; pixels: (P,) flat indices that hit; local_m, normals_local,
-    normals_optical: (P, 3) float32 for those.
+    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing;
+    silhouettes: {owner > 0: (H, W) bool}, the pixels it would have alone; pixels: (P,) flat
+    indices that hit; local_m, normals_local, normals_optical: (P, 3) float32 for those.
     """
 
     depth_m: F64
@@ -64,7 +66,7 @@ class Hits:
 
 
 def extent(solid: Solid) -> F64:
-    """(3,) half extents of the tight axis-aligned bound about the centre, in the frame above the solid's own.
+    """(3,) half extents of the tight axis-aligned bound in the frame above the solid's own.
 
     Exact for ellipsoids, round cylinders and blocks that are not drawn in.
     """
@@ -78,11 +80,10 @@ def extent(solid: Solid) -> F64:
 
 
 def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64, F64]:
-    """Outward unit normals (6, 3) and offsets (6,) of a BLOCK: inside is normals @ p <= offsets."""
+    """Outward unit normals (6, 3), offsets (6,) of a BLOCK; inside is normals @ p <= offsets."""
     (hx, hy, hz), (front, rear, side) = half_m, inset_m
-    normals = np.array(
-        [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side], [0, 0, 1], [0, 0, -1]]
-    )
+    sides = [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side]]
+    normals = np.array([*sides, [0, 0, 1], [0, 0, -1]])
     offsets = np.array([2 * hx - front, 2 * hx - rear, 2 * hy - side, 2 * hy - side, 1, 1]) * hz
     length = np.linalg.norm(normals, axis=1)
     return normals / length[:, None], offsets / length
@@ -91,14 +92,16 @@ def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64,
 def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -> Hits:
     """Meet every pixel's ray with all solids (pinhole camera, world_from_optical (4, 4))."""
     camera = intrinsics
-    xs = (np.arange(camera.width_px) - camera.cx_px) / camera.fx_px
-    ys = ((np.arange(camera.height_px) - camera.cy_px) / camera.fy_px)[:, None]
+    xs = (np.arange(camera.width_px, dtype=np.float64) - camera.cx_px) / camera.fx_px
+    ys = (np.arange(camera.height_px, dtype=np.float64)[:, None] - camera.cy_px) / camera.fy_px
     depth_m = np.full((camera.height_px, camera.width_px), np.inf)
     index = np.full(depth_m.shape, -1, np.int32)
     silhouettes: dict[int, NDArray[np.bool_]] = {}
     optical_from_world = world_from_optical[:3, :3].T
     rotations = optical_from_world @ np.array([s.world_from_local for s in solids])
-    centers = (np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]) @ optical_from_world.T
+    centers = (
+        np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]
+    ) @ optical_from_world.T
     for i, solid in enumerate(solids):
         rows, columns = _rectangle(solid, rotations[i], centers[i], camera)
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -111,15 +114,27 @@ def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -
         hit &= t < nearest
         np.copyto(nearest, t, where=hit)
         np.copyto(index[rows, columns], i, where=hit)
-    return Hits(depth_m, index, silhouettes, *_surface(solids, index, depth_m, xs, ys[:, 0], rotations, centers))
+    return Hits(
+        depth_m,
+        index,
+        silhouettes,
+        *_surface(solids, index, depth_m, xs, ys[:, 0], rotations, centers),
+    )
 
 
-def _surface(solids: list[Solid], index: NDArray[np.int32], depth_m: F64, xs: F64, ys: F64, rotations: F64,
-             centers: F64) -> tuple[NDArray[np.int64], F32, F32, F32]:
-    """Pixels, local points, local and optical normals, in the order of the solids: one matrix product for each."""
+def _surface(
+    solids: list[Solid],
+    index: NDArray[np.int32],
+    depth_m: F64,
+    xs: F64,
+    ys: F64,
+    rotations: F64,
+    centers: F64,
+) -> tuple[NDArray[np.int64], F32, F32, F32]:
+    """Pixels sorted by solid, local points, local and optical normals."""
     pixels = np.argsort(index.ravel().astype(np.int16), kind='stable')
     starts = np.searchsorted(index.ravel()[pixels], np.arange(len(solids) + 1))
-    pixels = pixels[starts[0]:]
+    pixels = pixels[starts[0] :]
     starts = starts - starts[0]
     z = depth_m.ravel()[pixels]
     row, column = np.divmod(pixels, len(xs))
@@ -133,7 +148,9 @@ def _surface(solids: list[Solid], index: NDArray[np.int32], depth_m: F64, xs: F6
     return pixels, local.astype(np.float32), normals, optical
 
 
-def _rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
+def _rectangle(
+    solid: Solid, rotation: F64, center: F64, camera: Intrinsics
+) -> tuple[slice, slice]:
     """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)
@@ -174,14 +191,18 @@ def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
     return enter, leave
 
 
-def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_block(
+    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, NDArray[np.bool_]]:
     normals, offsets = block_planes(solid.half_m, solid.inset_m)
     normals = normals @ rotation.T
     enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
     return enter, (enter < leave) & (enter > NEAR_M)
 
 
-def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
+def _quadric(
+    axes: F64, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, F64, NDArray[np.bool_]]:
     """Both crossings of |axes * local| = 1; axes are 1 / half extents, 0 for an endless one."""
     m = rotation * axes**2 @ rotation.T
     a = xs * (m[0, 0] * xs + 2 * m[0, 2]) + ys * (m[1, 1] * ys + 2 * m[1, 2]) + m[2, 2]
@@ -193,7 +214,9 @@ def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F
     return (b - root) / a, (b + root) / a, square > 0
 
 
-def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_ellipsoid(
+    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, NDArray[np.bool_]]:
     m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
     hit &= t > NEAR_M
@@ -202,12 +225,18 @@ def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) 
         x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
         facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
         facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
-        leaves = np.sin(9 * x + 3 * np.sin(11 * y)) + np.sin(10 * y + 3 * np.sin(12 * z)) + np.sin(8 * z + 3 * np.sin(9 * x))
+        leaves = (
+            np.sin(9 * x + 3 * np.sin(11 * y))
+            + np.sin(10 * y + 3 * np.sin(12 * z))
+            + np.sin(8 * z + 3 * np.sin(9 * x))
+        )
         hit &= facing > solid.ragged * (1 + 0.5 * leaves)
     return t, hit
 
 
-def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_cylinder(
+    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, NDArray[np.bool_]]:
     axes = np.array([1 / solid.half_m[0], 1 / solid.half_m[1], 0.0])
     near, far, hit = _quadric(axes, rotation, center, xs, ys)
     axis = rotation[:, 2]
@@ -222,7 +251,9 @@ def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -
     return t, hit
 
 
-def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_plane(
+    _: Solid, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, NDArray[np.bool_]]:
     normal = rotation[:, 2]
     slope = normal[0] * xs + (normal[1] * ys + normal[2])
     hit = slope < -1e-9
@@ -230,7 +261,12 @@ def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple
     return t, hit & (t > NEAR_M)
 
 
-_MEET = {BLOCK: _meet_block, ELLIPSOID: _meet_ellipsoid, CYLINDER: _meet_cylinder, PLANE: _meet_plane}
+_MEET = {
+    BLOCK: _meet_block,
+    ELLIPSOID: _meet_ellipsoid,
+    CYLINDER: _meet_cylinder,
+    PLANE: _meet_plane,
+}
 
 
 def _block_normals(solid: Solid, local: F64) -> F64:
@@ -258,4 +294,9 @@ def _unit(vectors: F64) -> F64:
     return np.asarray(vectors / np.sqrt(np.einsum('ij,ij->i', vectors, vectors))[:, None])
 
 
-_NORMALS = {BLOCK: _block_normals, ELLIPSOID: _ellipsoid_normals, CYLINDER: _cylinder_normals, PLANE: _plane_normals}
+_NORMALS = {
+    BLOCK: _block_normals,
+    ELLIPSOID: _ellipsoid_normals,
+    CYLINDER: _cylinder_normals,
+    PLANE: _plane_normals,
+}
