@@ -291,7 +291,8 @@ def _plane_normals(_: Solid, local: F64) -> F64:
 
 
 def _unit(vectors: F64) -> F64:
-    return np.asarray(vectors / np.sqrt(np.einsum('ij,ij->i', vectors, vectors))[:, None])
+    square = np.einsum('ij,ij->i', vectors, vectors)
+    return np.asarray(vectors / np.sqrt(np.maximum(square, 1e-30))[:, None])
 
 
 _NORMALS = {
