@@ -109,7 +109,8 @@ def illuminate(
     direct = np.maximum(normals @ light.sun, 0) * sunny
     lit = direct[:, None] * light.sunlight
     lit += ((0.55 + 0.45 * normals[:, 2]) * open_sky)[:, None] * light.skylight
-    seen = color * (lit + glow[:, None])
+    lit += glow[:, None]
+    seen = color * lit
     shiny = np.flatnonzero(gloss > 0)
     way, n = rays(hits.pixels[shiny], *view), normals[shiny]
     facing = np.einsum('ij,ij->i', way, n)
@@ -120,10 +121,14 @@ def illuminate(
     far = hits.depth_m.ravel()[hits.pixels].astype(np.float32)
     clear = np.exp(far * np.float32(-light.fog_per_m))[:, None]
     image = np.empty((hits.solid.size, 3), np.float32)
-    image[hits.pixels] = light.haze + (seen - light.haze) * clear
+    seen -= light.haze
+    seen *= clear
+    seen += light.haze
+    image[hits.pixels] = seen
     empty = np.flatnonzero(hits.solid.ravel() < 0)
     image[empty] = sky(rays(empty, *view), light)
-    return image.reshape(*hits.solid.shape, 3) * np.float32(0.8)
+    image *= np.float32(0.8)
+    return image.reshape(*hits.solid.shape, 3)
 
 
 def shadow(
@@ -202,9 +207,10 @@ def expose(linear: F32, lens: Lens, rng: np.random.Generator) -> NDArray[np.uint
         padded = np.pad(image, [(0, 0), (1, 1), (0, 0)], mode='edge')
         image = image * (1 - 2 * side) + side * (padded[:, :-2] + padded[:, 2:])
     grain = rng.standard_normal(image.shape, dtype=np.float32)
-    noisy = lens.shot_noise * np.sqrt(np.maximum(image, 0)) + lens.read_noise * 0.3
-    image = np.clip(image + grain * noisy, 0, 1) ** np.float32(1 / lens.gamma)
-    rgb = (image * 255 + 0.5).astype(np.uint8)
+    grain *= lens.shot_noise * np.sqrt(np.maximum(image, 0)) + lens.read_noise * 0.3
+    image += grain
+    image = np.clip(image, 0, 1, out=image) ** np.float32(1 / lens.gamma)
+    rgb = (image * 255 + np.float32(0.5)).astype(np.uint8)
     if lens.jpeg is None:
         return rgb
     _, data = cv2.imencode('.jpg', rgb[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, lens.jpeg])

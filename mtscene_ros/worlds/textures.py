@@ -41,22 +41,24 @@ Shade = tuple[NDArray[Any], NDArray[Any] | float, NDArray[Any] | float]  # colou
 def paint_all(hits: Hits, solids: list[Solid], lamps_on: bool) -> tuple[F32, F32, F32]:
     """Colour (P, 3), gloss (P,) and glow (P,) of every hit pixel that is not on the ground."""
     of = hits.solid.ravel()[hits.pixels]
-    material = np.array([s.look.material for s in solids])[of]
-    color = np.array([s.look.color for s in solids], np.float32)[of]
-    seed = np.array([s.look.seed for s in solids], np.float32)[of]
-    half = np.array([s.half_m for s in solids], np.float32)[of]
-    inset = np.array([s.inset_m for s in solids], np.float32)[of]
-    p, axis = hits.local_m, np.abs(hits.normals_local).argmax(1)
-    a = np.where(axis == 0, p[:, 1], p[:, 0])
-    b = np.where(axis == 2, p[:, 1], p[:, 2])
-    z = p[:, 2] + half[:, 2]
+    material = np.array([s.look.material for s in solids], np.int8)[of]
+    colors = np.array([s.look.color for s in solids], np.float32)
+    seeds = np.array([s.look.seed for s in solids], np.float32)
+    halves = np.array([s.half_m for s in solids], np.float32)
+    insets = np.array([s.inset_m for s in solids], np.float32)
+    color = np.empty((len(of), 3), np.float32)
     gloss, glow = np.zeros(len(of), np.float32), np.zeros(len(of), np.float32)
     for kind, shade in _SHADE.items():
         at = np.flatnonzero(material == kind)
         if not len(at):
             continue
-        fields = (x[at] for x in (color, seed, a, b, z, p, half, inset, axis))
-        color[at], gloss[at], glow[at] = shade(Patch(*fields))
+        solid, p, axis = of[at], hits.local_m[at], np.abs(hits.normals_local[at]).argmax(1)
+        a = np.where(axis == 0, p[:, 1], p[:, 0])
+        b = np.where(axis == 2, p[:, 1], p[:, 2])
+        half = halves[solid]
+        z = p[:, 2] + half[:, 2]
+        patch = Patch(colors[solid], seeds[solid], a, b, z, p, half, insets[solid], axis)
+        color[at], gloss[at], glow[at] = shade(patch)
     if not lamps_on:
         glow[material == parts.LAMP] *= 0.15
     return color, gloss, glow
