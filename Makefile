@@ -35,7 +35,7 @@ lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
 
-colcon-check: .ci/colcon_check
+colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check
 
 clean:

@@ -124,7 +124,7 @@ class BuildInterfaces(Command):
         check_build_chain()
         # CMake caches absolute paths, so every environment has its own build tree.
         key = hashlib.sha256(f'{sys.prefix} {sys.version}'.encode()).hexdigest()[:12]
-        tree = ROOT / 'build' / 'interfaces' / key
+        tree = Path(self.get_finalized_command('build').build_base).resolve() / 'interfaces' / key
         shutil.rmtree(tree / 'staged', ignore_errors=True)
         for name in missing:
             build_interface(name, tree / name, tree / 'staged')

@@ -122,7 +122,7 @@ def declare(node: Node) -> NodeParams:
 
 def read(node: Node) -> NodeParams:
     """The current values."""
-    values = {}
+    values: dict[str, Any] = {}
     for row in PARAMETERS:
         value = node.get_parameter(row.name).value
         values[row.name] = float(value) if isinstance(row.default, float) else value
@@ -142,7 +142,7 @@ def complaint(name: str, value: object) -> str:
     return ''
 
 
-def _on_set(changes: Sequence[RosParameter[Any]]) -> SetParametersResult:
+def _on_set(changes: Sequence[RosParameter]) -> SetParametersResult:
     sentences = [complaint(c.name, c.value) for c in changes if c.name in _TABLE]
     reason = ' '.join(s for s in sentences if s)
     return SetParametersResult(successful=not reason, reason=reason)
