@@ -72,7 +72,9 @@ class Robot:
         """Spins until the condition holds; fails the test when it does not."""
         end_s = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < end_s, f'timeout; got { {k: len(v) for k, v in self.got.items()} }'
+            assert time.monotonic() < end_s, (
+                f'timeout; got { {k: len(v) for k, v in self.got.items()} }'
+            )
             rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def wait_for_node(self) -> None:
@@ -80,9 +82,7 @@ class Robot:
         self.wait(lambda: self.image.get_subscription_count() > 0)
         self.wait(lambda: self.info.get_subscription_count() > 0)
         subscriptions = [s for s in self.node.subscriptions if 'perception' in s.topic_name]
-        self.wait(
-            lambda: all(self.node.count_publishers(s.topic_name) > 0 for s in subscriptions)
-        )
+        self.wait(lambda: all(self.node.count_publishers(s.topic_name) > 0 for s in subscriptions))
         self.wait_a_moment()
 
     def wait_a_moment(self, seconds: float = 0.3) -> None:
@@ -130,7 +130,7 @@ def _context() -> Iterator[None]:
 
 @pytest.fixture
 def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """start_node(model=..., other parameters) → the node's process; stopped by SIGINT at the end."""
+    """start_node(model=..., other parameters) → the node's process; SIGINT ends it."""
     processes = []
 
     def start(**parameters: object) -> subprocess.Popen[str]:

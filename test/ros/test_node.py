@@ -1,4 +1,4 @@
-"""The node as its own process, over real DDS, with a model whose answers can be checked by hand."""
+"""The node as its own process, over real DDS, with a model whose answers are easily checked."""
 
 import subprocess
 from collections.abc import Callable
@@ -144,5 +144,3 @@ def test_start_is_refused_in_one_sentence(
     assert process.returncode == 1
     assert sentence in log
     assert 'Traceback' not in log
-
-

@@ -58,7 +58,8 @@ def test_garbage_jpeg(start_node: Start, frame: CameraFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ('fx', 'word'), [(0.0, 'not calibrated'), (float('nan'), 'not calibrated'), (-5.0, 'calibrated')]
+    ('fx', 'word'),
+    [(0.0, 'not calibrated'), (float('nan'), 'not calibrated'), (-5.0, 'calibrated')],
 )
 def test_bad_calibration(
     start_node: Start, robot: Robot, frame: CameraFrame, fx: float, word: str

@@ -1,0 +1,243 @@
+"""Ray casting of convex solids into depth, normals, solid index and local coordinates.
+
+World frame: x forward, y left, z up. Every solid is tested only inside its projected bounding rectangle. Rays are
+(x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.geometry import CORNER_SIGNS
+from mtscene_ros.types import Intrinsics
+
+F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
+
+BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
+NEAR_M = 0.15
+OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103 body to optical axes
+_EDGES = np.array([[i, j] for i in range(8) for j in range(i) if (CORNER_SIGNS[i] == CORNER_SIGNS[j]).sum() == 2])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solid:
+    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents along its own axes.
+
+    BLOCK: a box whose top face is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID: half axes.
+    CYLINDER: elliptic, capped, along local z. PLANE: infinite, local z = 0, seen from +z. hole: share of a CYLINDER's
+    radius that is bored through. ragged: share of an ELLIPSOID's rim, in steps of its surface, that is bitten off, as
+    leaves do. look: whatever the caller shades by.
+    """
+
+    kind: int
+    center_m: F64
+    half_m: F64
+    world_from_local: F64 = field(default_factory=lambda: np.eye(3))
+    inset_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    hole: float = 0.0
+    ragged: float = 0.0
+    owner: int = 0
+    look: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """What each pixel's ray meets first.
+
+    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing; silhouettes: {owner > 0:
+    (H, W) bool}, the owner's pixels were it alone; pixels: (P,) flat indices that hit; local_m, normals_local,
+    normals_optical: (P, 3) float32 for those.
+    """
+
+    depth_m: F64
+    solid: NDArray[np.int32]
+    silhouettes: dict[int, NDArray[np.bool_]]
+    pixels: NDArray[np.int64]
+    local_m: F32
+    normals_local: F32
+    normals_optical: F32
+
+
+def extent(solid: Solid) -> F64:
+    """(3,) half extents of the tight axis-aligned bound about the centre, in the frame above the solid's own.
+
+    Exact for ellipsoids, round cylinders and blocks that are not drawn in.
+    """
+    rotation, half = solid.world_from_local, solid.half_m
+    if solid.kind == ELLIPSOID:
+        return np.asarray(np.sqrt(((rotation * half) ** 2).sum(1)))
+    if solid.kind == CYLINDER:
+        round_part = np.sqrt(((rotation[:, :2] * half[:2]) ** 2).sum(1))
+        return np.asarray(round_part + np.abs(rotation[:, 2]) * half[2])
+    return np.asarray(np.abs(rotation) @ half)
+
+
+def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64, F64]:
+    """Outward unit normals (6, 3) and offsets (6,) of a BLOCK: inside is normals @ p <= offsets."""
+    (hx, hy, hz), (front, rear, side) = half_m, inset_m
+    normals = np.array(
+        [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side], [0, 0, 1], [0, 0, -1]]
+    )
+    offsets = np.array([2 * hx - front, 2 * hx - rear, 2 * hy - side, 2 * hy - side, 1, 1]) * hz
+    length = np.linalg.norm(normals, axis=1)
+    return normals / length[:, None], offsets / length
+
+
+def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -> Hits:
+    """Meet every pixel's ray with all solids (pinhole camera, world_from_optical (4, 4))."""
+    camera = intrinsics
+    xs = (np.arange(camera.width_px) - camera.cx_px) / camera.fx_px
+    ys = ((np.arange(camera.height_px) - camera.cy_px) / camera.fy_px)[:, None]
+    depth_m = np.full((camera.height_px, camera.width_px), np.inf)
+    index = np.full(depth_m.shape, -1, np.int32)
+    silhouettes: dict[int, NDArray[np.bool_]] = {}
+    optical_from_world = world_from_optical[:3, :3].T
+    rotations = optical_from_world @ np.array([s.world_from_local for s in solids])
+    centers = (np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]) @ optical_from_world.T
+    for i, solid in enumerate(solids):
+        rows, columns = _rectangle(solid, rotations[i], centers[i], camera)
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        t, hit = _MEET[solid.kind](solid, rotations[i], centers[i], xs[columns], ys[rows])
+        if solid.owner > 0:
+            shape = silhouettes.setdefault(solid.owner, np.zeros(depth_m.shape, np.bool_))
+            shape[rows, columns] |= hit
+        nearest = depth_m[rows, columns]
+        hit &= t < nearest
+        np.copyto(nearest, t, where=hit)
+        np.copyto(index[rows, columns], i, where=hit)
+    pixels = np.flatnonzero(index.ravel() >= 0)
+    of = index.ravel()[pixels]
+    z = depth_m.ravel()[pixels]
+    row, column = np.divmod(pixels, camera.width_px)
+    points = np.stack([xs[column] * z, ys[row, 0] * z, z], 1) - centers[of]
+    rotation = rotations.astype(np.float32)[of]
+    local = np.matmul(points.astype(np.float32)[:, None], rotation)[:, 0]
+    normals = _normals(solids, of, local)
+    optical = np.matmul(rotation, normals[:, :, None])[:, :, 0]
+    return Hits(depth_m, index, silhouettes, pixels, local, normals, optical)
+
+
+def _rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
+    """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
+    if solid.kind == PLANE:
+        return slice(0, camera.height_px), slice(0, camera.width_px)
+    corners = (CORNER_SIGNS * solid.half_m) @ rotation.T + center
+    near = corners[:, 2] < NEAR_M
+    if near.all():
+        return slice(0, 0), slice(0, 0)
+    if near.any():
+        a, b = corners[_EDGES[:, 0]], corners[_EDGES[:, 1]]
+        cut = (a[:, 2] < NEAR_M) != (b[:, 2] < NEAR_M)
+        a, b = a[cut], b[cut]
+        share = ((NEAR_M - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
+        corners = np.concatenate([corners[~near], a + share * (b - a)])
+    u = corners[:, 0] / corners[:, 2] * camera.fx_px + camera.cx_px
+    v = corners[:, 1] / corners[:, 2] * camera.fy_px + camera.cy_px
+    left, top = int(np.ceil(max(u.min(), 0))), int(np.ceil(max(v.min(), 0)))
+    right = int(np.floor(min(u.max(), camera.width_px - 1)))
+    bottom = int(np.floor(min(v.max(), camera.height_px - 1)))
+    return slice(top, bottom + 1), slice(left, right + 1)
+
+
+def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
+    """Where rays enter and leave the half spaces normals @ p <= offsets (optical frame)."""
+    enter = np.full((len(ys), len(xs)), NEAR_M)
+    leave = np.full((len(ys), len(xs)), np.inf)
+    for (a, b, c), offset in zip(normals, offsets, strict=True):
+        slope = xs * a + (ys * b + c)
+        if offset < 0:  # the camera is outside this plane: rays must cross it inwards
+            t = offset / np.where(slope < 0, slope, -1e-12)
+            np.maximum(enter, t, out=enter)
+        else:
+            t = offset / np.maximum(slope, 1e-12)
+            np.minimum(leave, t, out=leave)
+    return enter, leave
+
+
+def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+    normals, offsets = block_planes(solid.half_m, solid.inset_m)
+    normals = normals @ rotation.T
+    enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
+    return enter, (enter < leave) & (enter > NEAR_M)
+
+
+def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
+    """Both crossings of |axes * local| = 1; axes are 1 / half extents, 0 for an endless one."""
+    m = rotation * axes**2 @ rotation.T
+    a = xs * (m[0, 0] * xs + 2 * m[0, 2]) + ys * (m[1, 1] * ys + 2 * m[1, 2]) + m[2, 2]
+    a = np.maximum(a + (2 * m[0, 1] * ys) * xs, 1e-12)
+    linear = m @ center
+    b = linear[0] * xs + (linear[1] * ys + linear[2])
+    square = b * b - a * (center @ linear - 1)
+    root = np.sqrt(np.maximum(square, 0))
+    return (b - root) / a, (b + root) / a, square > 0
+
+
+def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+    m = rotation * solid.half_m**-2.0 @ rotation.T
+    t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
+    hit &= t > NEAR_M
+    if solid.ragged > 0:
+        p = [xs * t - center[0], ys * t - center[1], t - center[2]]
+        x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
+        facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
+        facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
+        leaves = np.sin(9 * x + 3 * np.sin(11 * y)) + np.sin(10 * y + 3 * np.sin(12 * z)) + np.sin(8 * z + 3 * np.sin(9 * x))
+        hit &= facing > solid.ragged * (1 + 0.5 * leaves)
+    return t, hit
+
+
+def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+    axes = np.array([1 / solid.half_m[0], 1 / solid.half_m[1], 0.0])
+    near, far, hit = _quadric(axes, rotation, center, xs, ys)
+    axis = rotation[:, 2]
+    caps = np.array([axis, -axis])
+    enter, leave = _clip(caps, solid.half_m[2] + caps @ center, xs, ys)
+    t = np.maximum(near, enter)
+    end = np.minimum(far, leave)
+    hit &= (t < end) & (t > NEAR_M)
+    if solid.hole > 0:
+        inner_near, inner_far, inner = _quadric(axes / solid.hole, rotation, center, xs, ys)
+        hit &= ~(inner & (inner_near < t) & (inner_far > end))
+    return t, hit
+
+
+def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+    normal = rotation[:, 2]
+    slope = normal[0] * xs + (normal[1] * ys + normal[2])
+    hit = slope < -1e-9
+    t = (normal @ center) / np.where(hit, slope, -1e-9)
+    return t, hit & (t > NEAR_M)
+
+
+_MEET = {BLOCK: _meet_block, ELLIPSOID: _meet_ellipsoid, CYLINDER: _meet_cylinder, PLANE: _meet_plane}
+
+
+def _normals(solids: list[Solid], of: NDArray[np.int32], local: F32) -> F32:
+    """Outward unit normals in each solid's own axes at points on its surface."""
+    kind = np.array([s.kind for s in solids])[of]
+    half = np.array([s.half_m for s in solids], np.float32)
+    normals = np.zeros_like(local)
+    normals[kind == PLANE, 2] = 1
+    block = np.flatnonzero(kind == BLOCK)
+    faces = [block_planes(s.half_m, s.inset_m) if s.kind == BLOCK else (np.zeros((6, 3)), np.zeros(6)) for s in solids]
+    planes = np.array([n for n, _ in faces], np.float32)
+    offsets = np.array([e for _, e in faces], np.float32)
+    here = of[block]
+    outside = np.matmul(planes[here], local[block][:, :, None])[:, :, 0] - offsets[here]
+    normals[block] = planes[here, outside.argmax(1)]
+    ball = kind == ELLIPSOID
+    normals[ball] = local[ball] / half[of[ball]] ** 2
+    round_ = np.flatnonzero(kind == CYLINDER)
+    p, h = local[round_], half[of[round_]]
+    cap = np.abs(p[:, 2]) / h[:, 2] >= np.maximum(np.hypot(p[:, 0] / h[:, 0], p[:, 1] / h[:, 1]), 1 - 1e-3)
+    side = np.stack([p[:, 0] / h[:, 0] ** 2, p[:, 1] / h[:, 1] ** 2, 0 * p[:, 2]], 1)
+    upright = np.stack([0 * p[:, 2], 0 * p[:, 2], np.sign(p[:, 2])], 1)
+    normals[round_] = np.where(cap[:, None], upright, side)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
