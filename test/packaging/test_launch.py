@@ -5,10 +5,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # CONVENTIONS.md, section 5.
-ARGUMENTS = (
-    'namespace params_file use_sim_time autostart use_respawn log_level model backend precision '
-    'image_topic camera_info_topic image_transport rviz'
-).split()
+ARGUMENTS = [
+    'namespace',
+    'params_file',
+    'use_sim_time',
+    'autostart',
+    'use_respawn',
+    'log_level',
+    'model',
+    'backend',
+    'precision',
+    'image_topic',
+    'camera_info_topic',
+    'image_transport',
+    'rviz',
+]
 
 
 def launch_tree() -> ast.Module:
