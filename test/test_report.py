@@ -12,8 +12,8 @@ import pytest
 
 from mtscene_ros.bags import BagError, BagWriter
 from mtscene_ros.classes import CITYSCAPES_19
-from mtscene_ros.recording import read_recording
 from mtscene_ros.report import rate_hz, write_report
+from mtscene_ros.report_data import read_recording
 from mtscene_ros.types import Boxes3D, DepthMap, LabelMap
 from mtscene_ros.worlds.drive import drive_sequence
 
@@ -109,10 +109,10 @@ def test_statistics(drive: Path) -> None:
 def test_results_are_matched_by_stamp(drive: Path) -> None:
     recording = read_recording(drive)
     worlds = {w.stamp_ns: w for w in drive_sequence(5, 4, 10.0, 64, 32)}
-    stamps = [m.scene.frame.stamp_ns for m in recording.moments]
+    stamps = [m.scene.frame.stamp_ns for m in recording.shown]
     assert stamps == [FIRST_NS + k * 10**8 for k in (0, 2, 3)]  # frame 1 has no depth
-    for moment in recording.moments:
-        world, scene = worlds[moment.scene.frame.stamp_ns], moment.scene
+    for shown_frame in recording.shown:
+        world, scene = worlds[shown_frame.scene.frame.stamp_ns], shown_frame.scene
         depth, labels, boxes = (scene.results[t] for t in ('depth', 'semantic', 'boxes3d'))
         assert isinstance(depth, DepthMap)
         assert isinstance(labels, LabelMap)

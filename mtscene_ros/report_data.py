@@ -36,7 +36,7 @@ _COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class ShownFrame:
     """One image, what the node said about it and, where recorded, the truth (results by task)."""
 
     scene: Scene
@@ -55,7 +55,7 @@ class Recording:
     counts: dict[str, int] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     classes: tuple[SemanticClass, ...] = ()
-    moments: list[Moment] = field(default_factory=list)
+    shown: list[ShownFrame] = field(default_factory=list)
 
     @property
     def total_s(self) -> NDArray[np.float64]:
@@ -64,7 +64,7 @@ class Recording:
 
 
 def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Recording:
-    """Statistics of all frames, and `shown` complete moments spread over the recording.
+    """Statistics of all frames, and `shown` complete frames spread over the recording.
 
     Raises BagError where the recording holds no image or none of the node's results.
     """
@@ -78,7 +78,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Rec
         recording = Recording(image_topic, stamps[image_topic])
         _read_statistics(bag, node, recording)
         complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
-        recording.moments = _moments(
+        recording.shown = _shown_frames(
             bag, recording, node, results, _spread(sorted(complete), shown)
         )
     return recording
@@ -115,7 +115,7 @@ def _is_color(bag: AnyReader, topic: str) -> bool:
     for connection, _, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.msgtype == IMAGE:
-            return message.encoding.lower() in ENCODINGS
+            return message.encoding in ENCODINGS
         return 'compressedDepth' not in message.format
     return False
 
@@ -175,9 +175,9 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
                 recording.stage_s[stage.name].append(stage.duration_s)
 
 
-def _moments(
+def _shown_frames(
     bag: AnyReader, recording: Recording, node: str, results: Mapping[str, str], stamps: list[int]
-) -> list[Moment]:
+) -> list[ShownFrame]:
     truth = {task: f'{TRUTH}/{name}' for task, name in TRUTH_TOPICS.items()}
     info_topic = f'{node}/depth/camera_info'
     topics = {recording.image_topic, info_topic, *results.values(), *truth.values()}
@@ -195,7 +195,7 @@ def _moments(
         }
 
     return [
-        Moment(
+        ShownFrame(
             Scene(
                 _frame(found[recording.image_topic, t], found.get((info_topic, t)), t),
                 by_task(results, t),
