@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rosbags.convert import convert
 
-from mtscene_ros.bags import BagError, open_bag
+from mtscene_ros.bags import BagError, open_bag, typestore
 from mtscene_ros.recordings import moment_from_world, write_recording
 from mtscene_ros.report import write_report
 from mtscene_ros.report_data import COMPRESSED, camera_info_topic, color_images
@@ -31,6 +33,7 @@ class Camera:
     calibrated: bool
     duration_s: float
     others: tuple[str, ...]
+    ros1: bool = False
 
 
 def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
@@ -51,7 +54,11 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
     _settle_environment()
     from mtscene_ros.ros.demo_session import Session, run_session
 
-    run_session(Session(bag, camera, out / 'out.mcap', out / 'node.log', model))
+    playable = out / 'ros2_bag' if camera.ros1 else bag
+    if camera.ros1:
+        say('Converting the camera of a ROS 1 bag')
+        convert_ros1(bag, playable, (camera.topic, camera_info_topic(camera.topic)))
+    run_session(Session(playable, camera, out / 'out.mcap', out / 'node.log', model))
     write_report(out / 'out.mcap', out / 'report.html')
     say(f'Recorded inputs and outputs: {out / "out.mcap"}\nReport: {out / "report.html"}')
     return 0
@@ -88,7 +95,27 @@ def choose_camera(bag: Path) -> Camera:
             camera_info_topic(best) in reader.topics,
             reader.duration * 1e-9,
             tuple(topics[1:]),
+            not reader.is2,
         )
+
+
+def convert_ros1(bag: Path, converted: Path, topics: Sequence[str]) -> None:
+    """Writes the given topics of a ROS 1 bag as a ROS 2 recording (a folder)."""
+    shutil.rmtree(converted, ignore_errors=True)
+    convert(
+        srcs=[bag],
+        dst=converted,
+        dst_storage='mcap',
+        dst_version=9,
+        compress=None,
+        compress_mode='file',
+        default_typestore=None,
+        typestore=typestore(),
+        exclude_topics=[],
+        include_topics=topics,
+        exclude_msgtypes=[],
+        include_msgtypes=[],
+    )
 
 
 def live_text(arrived_s: Sequence[float], total_s: Sequence[float], counts: dict[str, int]) -> str:

@@ -88,10 +88,12 @@ def _depth_range_m(scenes: list[Scene]) -> float:
 
 def _tiles(recording: Recording) -> str:
     counts, total_ms = recording.counts, 1000 * recording.total_s
-    received, published = counts.get('received', 0), counts.get('published', 0)
+    published, dropped, failed = (counts.get(k, 0) for k in ('published', 'dropped', 'failed'))
+    images = len(recording.input_ns)
+    lost = max(0, images - counts.get('received', 0))
     tiles = [
-        (f'{published} of {received}', 'frames published'),
-        (f'{counts.get("dropped", 0)} + {counts.get("failed", 0)}', 'frames dropped + failed'),
+        (f'{published} of {images}', 'images answered'),
+        (f'{dropped} + {failed} + {lost}', 'dropped, failed, never received'),
         (f'{rate_hz(recording.input_ns):.1f} Hz', 'camera (image stamps)'),
         (f'{rate_hz(recording.done_ns):.1f} Hz', 'results (as recorded)'),
     ]
@@ -243,7 +245,11 @@ def _comparison(shown_frame: ShownFrame) -> list[str]:
         of = f' (truth {len(true_boxes)})' if isinstance(true_boxes, Boxes3D) else ''
         facts.append(f'{len(boxes)} box{"es" * (len(boxes) != 1)}{of}')
     labels, true_labels = said.get('semantic'), true.get('semantic')
-    if isinstance(labels, LabelMap) and isinstance(true_labels, LabelMap):
+    if (
+        isinstance(labels, LabelMap)
+        and isinstance(true_labels, LabelMap)
+        and labels.classes == true_labels.classes
+    ):
         facts.append(f'pixel accuracy {100 * np.mean(labels.labels == true_labels.labels):.1f} %')
     depth, true_depth = said.get('depth'), true.get('depth')
     if isinstance(depth, DepthMap) and isinstance(true_depth, DepthMap):

@@ -74,6 +74,8 @@ def write_drive(path: Path, length: int, width: int = 64, height: int = 32) -> N
             wrong[:, : width // 2] = (wrong[:, : width // 2] + 1) % 19
             bag.put('/perception/semantic/label_info', 'vision_msgs/LabelInfo', t,
                     class_map=table, threshold=0.0)  # fmt: skip
+            bag.put('/truth/label_info', 'vision_msgs/LabelInfo', t,
+                    class_map=table, threshold=0.0)  # fmt: skip
             bag.image('/camera/image_raw', 'rgb8', t, world.rgb)
             bag.image('/truth/semantic', 'mono8', t, world.labels)
             bag.image('/truth/depth', '32FC1', t, world.depth_m)
@@ -148,7 +150,7 @@ def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Pat
     assert len(page.images) == 2 * 5  # image, overlay, depth and its scale, from above
     assert all(re.match(r'data:image/(png|jpeg);base64,', source) for source in page.images)
     assert not re.search(r'https?://|<script|<link', html)
-    assert '4 of 5' in page.text
+    assert '4 of 4' in page.text
     assert page.text.count('pixel accuracy 50.0 %') == 2  # the left half is wrong
     assert page.text.count('depth AbsRel 0.100') == 2
     assert re.search(r'infer\s+25\.0\s+', page.text)  # median of 10, 20, 30, 40 ms
