@@ -14,6 +14,7 @@ import sys
 import sysconfig
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 from setuptools import Command, Distribution, find_packages, setup
@@ -108,7 +109,7 @@ class BuildInterfaces(Command):
     """Builds the missing interface packages and has them installed with the package."""
 
     description = 'build the ROS interface packages that the environment lacks'
-    user_options: list[tuple[str, str | None, str]] = []  # noqa: RUF012  (as the base class has it)
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
 
     def initialize_options(self) -> None:
         pass
@@ -123,7 +124,7 @@ class BuildInterfaces(Command):
         check_build_chain()
         # CMake caches absolute paths, so every environment has its own build tree.
         key = hashlib.sha256(f'{sys.prefix} {sys.version}'.encode()).hexdigest()[:12]
-        tree = ROOT / 'build' / 'interfaces' / key
+        tree = Path(self.get_finalized_command('build').build_base).resolve() / 'interfaces' / key
         shutil.rmtree(tree / 'staged', ignore_errors=True)
         for name in missing:
             build_interface(name, tree / name, tree / 'staged')
@@ -139,6 +140,10 @@ class WithInterfaces(Distribution):
 
     def has_ext_modules(self) -> bool:
         return bool(missing_interfaces())
+
+    def has_data(self) -> bool:
+        """Under this name setuptools' editable installs ask whether there are `data_files`."""
+        return self.has_data_files()
 
 
 build.sub_commands = [*build.sub_commands, ('build_interfaces', None)]

@@ -29,10 +29,10 @@ def declare_missing_operators() -> list[torch.library.Library]:
     """Returns what must be kept alive: a declaration lasts as long as its Library object."""
     if torch.version.cuda is not None or not torchvision_is_linked_against_cuda():
         return []
-    library = torch.library.Library('torchvision', 'FRAGMENT')  # type: ignore[no-untyped-call]
+    library = torch.library.Library('torchvision', 'FRAGMENT')
     for schema in SCHEMAS:
         if not hasattr(torch.ops.torchvision, schema.split('(')[0]):
-            library.define(schema)  # type: ignore[no-untyped-call]
+            library.define(schema)
     return [library]
 
 

@@ -20,6 +20,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import try_shutdown
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
@@ -253,7 +254,7 @@ def main(args: list[str] | None = None) -> int:
         node = PerceptionNode()
     except ParameterError as error:
         rclpy.logging.get_logger('perception').fatal(str(error))
-        rclpy.try_shutdown()
+        try_shutdown()
         return 1
     try:
         if node.params.autostart and not _started(node):
@@ -263,7 +264,7 @@ def main(args: list[str] | None = None) -> int:
         pass
     finally:
         node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
     return 0
 
 

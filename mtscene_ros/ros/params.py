@@ -45,10 +45,19 @@ class Parameter:
         return {str: 'string', bool: 'bool', int: 'int', float: 'double'}[type(self.default)]
 
     @property
+    def default_yaml(self) -> str:
+        """The default as YAML writes it."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return f"'{self.default}'" if isinstance(self.default, str) else str(self.default)
+
+    @property
     def allowed(self) -> str:
         """What values may be given, for people."""
         if self.values:
             return ', '.join(self.values)
+        if isinstance(self.default, bool):
+            return 'true, false'
         return f'{self.limits[0]:g} to {self.limits[1]:g}' if self.limits else 'any'
 
 
@@ -113,7 +122,7 @@ def declare(node: Node) -> NodeParams:
 
 def read(node: Node) -> NodeParams:
     """The current values."""
-    values = {}
+    values: dict[str, Any] = {}
     for row in PARAMETERS:
         value = node.get_parameter(row.name).value
         values[row.name] = float(value) if isinstance(row.default, float) else value
@@ -133,7 +142,7 @@ def complaint(name: str, value: object) -> str:
     return ''
 
 
-def _on_set(changes: Sequence[RosParameter[Any]]) -> SetParametersResult:
+def _on_set(changes: Sequence[RosParameter]) -> SetParametersResult:
     sentences = [complaint(c.name, c.value) for c in changes if c.name in _TABLE]
     reason = ' '.join(s for s in sentences if s)
     return SetParametersResult(successful=not reason, reason=reason)
@@ -144,9 +153,8 @@ def yaml_text() -> str:
     lines = ['# Made from mtscene_ros/ros/params.py by `python -m mtscene_ros.ros.params yaml`.']
     lines += ['/**:', '  ros__parameters:']
     for row in PARAMETERS:
-        value = str(row.default).lower() if isinstance(row.default, bool) else row.default
-        shown = f"'{value}'" if isinstance(value, str) and isinstance(row.default, str) else value
-        lines += [f'    # {row.doc}. Allowed: {row.allowed}.', f'    {row.name}: {shown}']
+        lines += [f'    # {row.doc}. Allowed: {row.allowed}.']
+        lines += [f'    {row.name}: {row.default_yaml}']
     return '\n'.join(lines) + '\n'
 
 
@@ -157,8 +165,8 @@ def markdown_table() -> str:
         '|---|---|---|---|---|---|',
     ]
     for row in PARAMETERS:
-        default = f'`{row.default}`' if row.default != '' else '`""`'
         changes = 'yes' if row.dynamic else 'no'
+        default = f'`{row.default_yaml}`'
         cells = (f'`{row.name}`', row.type_name, default, row.allowed, changes, row.doc)
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'

@@ -130,7 +130,7 @@ def _context() -> Iterator[None]:
 
 @pytest.fixture
 def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """start_node(model=..., other parameters) → the node's process; stopped by SIGINT at the end."""
+    """start_node(model=..., other parameters) → the node's process; SIGINT ends it."""
     processes = []
 
     def start(**parameters: object) -> subprocess.Popen[str]:

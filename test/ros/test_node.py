@@ -1,4 +1,4 @@
-"""The node as its own process, over real DDS, with a model whose answers can be checked by hand."""
+"""The node as its own process, over real DDS, with a model whose answers are easily checked."""
 
 import subprocess
 from collections.abc import Callable

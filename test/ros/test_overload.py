@@ -1,4 +1,4 @@
-"""Ten times more frames than the node can process: old ones are dropped and counted, age stays bounded."""
+"""Ten times more frames than the node can process: old ones are dropped and counted."""
 
 import subprocess
 import time

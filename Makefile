@@ -1,0 +1,58 @@
+# `make demo`, `make test`, `make lint`; each sets up .venv first (x86_64, Python 3.10 to 3.13).
+# PYTHON chooses the interpreter, e.g. make test PYTHON=/usr/bin/python3; BAG is for `make demo`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+SOURCES := setup.py setup.cfg pyproject.toml package.xml requirements/runtime.txt \
+  $(wildcard launch/* config/* rviz/* foxglove/*) $(shell find msg -type f)
+
+# .venv holds its own ROS: paths of a sourced installation would mix two of them.
+unexport PYTHONPATH LD_LIBRARY_PATH CMAKE_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export FASTRTPS_DEFAULT_PROFILES_FILE := $(CURDIR)/config/fastdds.xml
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+# A home that cannot be written would make every node fail on its log file.
+export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
+
+.PHONY: help demo test lint colcon-check clean
+
+help:
+	@echo 'make demo [BAG=path] | test | lint | colcon-check | clean   [PYTHON=python3]'
+
+demo: $(VENV)/package.stamp
+	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
+
+test: lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
+
+colcon-check:
+	PYTHON='$(PYTHON)' .ci/colcon_check
+
+clean:
+	rm -rf .venv .venv-colcon build install log *.egg-info .*_cache
+
+$(VENV)/requirements.stamp: requirements/ros.txt requirements/runtime.txt
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo '$(PYTHON) is older than Python 3.10: choose another with make PYTHON=...'; exit 1; }
+	@test -x $(VENV)/bin/pip || '$(PYTHON)' -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	  echo '$(PYTHON) cannot make virtual environments: run apt-get install python3-venv.'; exit 1; }
+	$(PIP) install -r requirements/ros.txt -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/package.stamp: $(VENV)/requirements.stamp $(SOURCES)
+	$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/package.stamp requirements/test.txt
+	$(PIP) install -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,155 @@
+"""ROS bags without ROS: our message types in rosbags' typestore, writing and opening of
+recordings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+INTERFACES = ('vision_msgs', 'mtscene_msgs')
+SOURCE = Path(__file__).resolve().parents[1] / 'msg'
+
+
+class BagError(ValueError):
+    """The recording cannot be used; the message is one sentence that says why and what to do."""
+
+
+def definitions(package: str) -> list[Path]:
+    """The .msg files of an interface package: installed ones first, then the source tree's."""
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    folders = [Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
+    for folder in (*folders, SOURCE / package / 'msg'):
+        found = sorted(folder.glob('*.msg'))
+        if found:
+            return found
+    raise BagError(
+        f'The message definitions of {package} are not installed; reinstall mtscene_ros.'
+    )
+
+
+def typestore() -> Typestore:
+    """ROS 2 Jazzy's messages and those of INTERFACES."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = {}
+    for package in INTERFACES:
+        for path in definitions(package):
+            types.update(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
+    store.register({k: v for k, v in types.items() if k not in store.types})
+    return store
+
+
+def latched_qos() -> Qos:
+    """Reliable and transient local: for /tf_static and class maps."""
+    forever = QosTime(2147483647, 4294967295)
+    return Qos(
+        QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+        forever, forever, QosLiveliness.AUTOMATIC, forever, False,
+    )  # fmt: skip
+
+
+class BagWriter:
+    """Writes one MCAP recording: a single file where `path` ends in .mcap, a rosbag2 folder
+    otherwise.
+
+    What exists at `path` stays until the new recording is complete, then it is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.types = path, typestore()
+        self._connections: dict[str, Connection] = {}
+
+    def __enter__(self) -> BagWriter:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix='.recording-', dir=self.path.parent))
+        self._writer = Writer(
+            self._scratch / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP
+        )
+        self._writer.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        if kind is None:
+            self._move_into_place()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def write(
+        self, topic: str, kind: str, stamp_ns: int, message: Any, *, latched: bool = False
+    ) -> None:
+        """message: an object of rosbags' class for `kind` ('sensor_msgs/msg/Image')."""
+        self.write_raw(
+            topic, kind, stamp_ns, self.types.serialize_cdr(message, kind), latched=latched
+        )
+
+    def write_raw(
+        self,
+        topic: str,
+        kind: str,
+        stamp_ns: int,
+        cdr: bytes | memoryview,
+        *,
+        latched: bool = False,
+    ) -> None:
+        """cdr: the serialized message."""
+        if topic not in self._connections:
+            profiles = [latched_qos()] if latched else []
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self.types, offered_qos_profiles=profiles
+            )
+        self._writer.write(self._connections[topic], stamp_ns, cdr)
+
+    def _move_into_place(self) -> None:
+        folder = self._scratch / self.path.stem
+        if self.path.suffix != '.mcap':
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.replace(folder, self.path)
+            return
+        [file] = folder.glob('*.mcap')
+        os.replace(file, self.path)
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """ROS 1 or ROS 2 recording, file or folder. Raises BagError."""
+    if not path.exists():
+        raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
+    reader = None
+    try:
+        reader = AnyReader([path], default_typestore=typestore())
+        reader.open()
+    except (
+        Exception
+    ) as error:  # rosbags lets errors of several libraries through for damaged files
+        raise BagError(
+            f'Recording {str(path)!r} cannot be read ({error}); is it a ROS bag?'
+        ) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+__all__ = ['AnyReaderError', 'BagError', 'BagWriter', 'latched_qos', 'open_bag', 'typestore']

@@ -1,0 +1,172 @@
+"""`mtscene VERB ...`: everything that is not the node."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+EXAMPLES = """examples:
+  mtscene convert worlds --seed 7 --frames 100 -o drive.mcap
+  mtscene convert kitti DIR --sequence 0001 -o kitti.mcap
+  mtscene play drive.mcap --step /perception/detections_3d
+  mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d
+  mtscene report out.mcap -o report.html
+  mtscene demo
+"""
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """Generated drives and public data sets → a recording with ground truth."""
+    from mtscene_ros.kitti import kitti_moments
+    from mtscene_ros.recordings import moment_from_world, write_recording
+    from mtscene_ros.worlds.drive import drive_sequence
+
+    if arguments.source == 'kitti':
+        moments = kitti_moments(arguments.folder, arguments.sequence)
+    else:
+        width_px, height_px = arguments.size
+        frames = drive_sequence(
+            arguments.seed, arguments.frames, arguments.rate_hz, width_px, height_px
+        )
+        moments = map(moment_from_world, frames)
+    count = write_recording(arguments.output, moments, arguments.compressed)
+    print(f'{arguments.output}: {count} frames')
+    return 0
+
+
+def play(arguments: argparse.Namespace) -> int:
+    """A recording onto real topics."""
+    from mtscene_ros.ros.play import PlayOptions, run_play
+
+    options = PlayOptions(
+        rate=0.0 if arguments.fast or arguments.step else arguments.rate,
+        step_topic=arguments.step,
+        step_timeout_s=arguments.timeout_s,
+        topics=arguments.topics,
+        remap=dict(arguments.remap),
+        clock=arguments.clock,
+    )
+    played = run_play(arguments.bag, options)
+    for topic, type_name in played.skipped.items():
+        print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
+    print(f'{sum(played.sent.values())} messages on {len(played.sent)} topics')
+    if played.unanswered:
+        print(f'{played.unanswered} images got no answer on {arguments.step}', file=sys.stderr)
+    return 1 if played.unanswered else 0
+
+
+def record(arguments: argparse.Namespace) -> int:
+    """Real topics into a recording, until SIGINT or SIGTERM."""
+    from mtscene_ros.ros.record import run_record
+
+    counts = run_record(arguments.output, arguments.topics)
+    print(f'{arguments.output}: {sum(counts.values())} messages on {len(counts)} topics')
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """A recording of the node's outputs → one HTML page."""
+    from mtscene_ros.report import write_report
+
+    write_report(arguments.bag, arguments.output)
+    print(arguments.output)
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """The node on a generated drive or on a recording of yours."""
+    from mtscene_ros.demo import run_demo
+
+    return run_demo(arguments.bag, arguments.out, arguments.frames)
+
+
+def size(text: str) -> tuple[int, int]:
+    """'512x256' → (512, 256)."""
+    width, height = text.split('x')
+    return int(width), int(height)
+
+
+def remapping(text: str) -> tuple[str, str]:
+    """'/a:=/b' → ('/a', '/b')."""
+    recorded, published = text.split(':=')
+    return recorded, published
+
+
+def _convert_arguments(parser: argparse.ArgumentParser) -> None:
+    sources = parser.add_subparsers(dest='source', required=True)
+    worlds = sources.add_parser('worlds', help='a generated drive')
+    worlds.add_argument('--seed', type=int, default=7)
+    worlds.add_argument('--frames', type=int, default=100)
+    worlds.add_argument('--rate-hz', type=float, default=10.0)
+    worlds.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='pixels')
+    kitti = sources.add_parser('kitti', help='a KITTI tracking sequence')
+    kitti.add_argument('folder', type=Path, help='holds image_2, label_2, calib, velodyne')
+    kitti.add_argument('--sequence', default='0001')
+    for source in (worlds, kitti):
+        source.add_argument('-o', '--output', type=Path, required=True, help='.mcap or folder')
+        source.add_argument('--compressed', action='store_true', help='JPEG images')
+
+
+def _play_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bag', type=Path)
+    parser.add_argument('--rate', type=float, default=1.0, help='1 = as recorded')
+    parser.add_argument('--fast', action='store_true', help='as fast as possible')
+    parser.add_argument(
+        '--step', default='', metavar='TOPIC', help="wait there for each image's answer"
+    )
+    parser.add_argument('--timeout-s', type=float, default=10.0, help='for one answer')
+    parser.add_argument('--topics', nargs='+', default=(), help='default: all')
+    parser.add_argument('--remap', nargs='+', type=remapping, default=(), metavar='FROM:=TO')
+    parser.add_argument('--clock', action='store_true', help='publish /clock')
+
+
+def _record_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('-o', '--output', type=Path, required=True, help='.mcap or folder')
+    parser.add_argument('--topics', nargs='+', default=(), help='default: all')
+
+
+def _report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bag', type=Path)
+    parser.add_argument('-o', '--output', type=Path, default=Path('report.html'))
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--bag', type=Path, help='a recording of yours; default: a generated drive'
+    )
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
+    parser.add_argument('--frames', type=int, default=60, help='of the generated drive')
+
+
+Verb = tuple[Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]
+VERBS: dict[str, Verb] = {
+    'convert': (convert, _convert_arguments),
+    'play': (play, _play_arguments),
+    'record': (record, _record_arguments),
+    'report': (report, _report_arguments),
+    'demo': (demo, _demo_arguments),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb; 0 = done, 1 = done in part, 2 = refused with one sentence."""
+    parser = argparse.ArgumentParser(
+        prog='mtscene',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest='verb', required=True)
+    for name, (function, add_arguments) in VERBS.items():
+        add_arguments(verbs.add_parser(name, help=function.__doc__, description=function.__doc__))
+    parsed = parser.parse_args(arguments)
+    try:
+        return VERBS[parsed.verb][0](parsed)
+    except (ValueError, OSError) as error:  # BagError, KittiError and what the file system says
+        print(f'mtscene {parsed.verb}: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""KITTI tracking sequences (Geiger et al., IJRR 2013): images, calibration, labels, LiDAR →
+Moments.
+
+Labels and LiDAR are put into camera 2's optical frame: P2 = K [I | t] with t its offset from the
+rectified camera 0 that the labels refer to, so X_2 = X_0 + K^-1 P2[:, 3].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.classes import DRIVE_BOXES
+from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.recordings import BASE_FROM_OPTICAL_AXES, Moment
+from mtscene_ros.types import Boxes3D, Intrinsics
+
+F64 = NDArray[np.float64]
+
+EPOCH_NS = 1_317_000_000_000_000_000  # autumn 2011; the sequences carry no stamps of their own
+PERIOD_NS = 100_000_000
+CAMERA_HEIGHT_M = 1.65
+CLASS_OF_TYPE = {
+    'Car': 'car', 'Van': 'car', 'Truck': 'truck', 'Tram': 'train', 'Pedestrian': 'person',
+    'Person': 'person', 'Person_sitting': 'person', 'Cyclist': 'bicycle',
+}  # fmt: skip
+CLASS_IDS = {c.name: c.id for c in DRIVE_BOXES}
+
+
+class KittiError(ValueError):
+    """A file of the sequence is missing or broken; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """k: (3, 3) pixels; optical_from_rectified: (3,) shift in metres; optical_from_lidar: (4,
+    4)."""
+
+    k: F64
+    optical_from_rectified_m: F64
+    optical_from_lidar: F64
+
+
+def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
+    """Frames of one sequence in `folder` (image_2, label_2, calib, velodyne). Raises
+    KittiError."""
+    calibration = read_calibration(folder / 'calib' / f'{sequence}.txt')
+    labels = read_labels(folder / 'label_2' / f'{sequence}.txt', calibration)
+    images = sorted((folder / 'image_2' / sequence).glob('*.png'))
+    if not images:
+        raise KittiError(f'{folder / "image_2" / sequence} holds no PNG images.')
+    nothing: tuple[Boxes3D, list[str]] = (_boxes([]), [])
+    base_from_optical = np.eye(4)
+    base_from_optical[:3, :3] = BASE_FROM_OPTICAL_AXES
+    base_from_optical[2, 3] = CAMERA_HEIGHT_M
+    for path in images:
+        number = int(path.stem)
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise KittiError(f'{path} is not a readable image.')
+        boxes, ids = labels.get(number, nothing)
+        yield Moment(
+            stamp_ns=EPOCH_NS + number * PERIOD_NS,
+            rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8),
+            intrinsics=intrinsics(calibration, bgr.shape[1], bgr.shape[0]),
+            boxes=boxes,
+            ids=ids,
+            base_from_optical=base_from_optical,
+            points=_points(folder / 'velodyne' / sequence / f'{path.stem}.bin'),
+            base_from_lidar=base_from_optical @ calibration.optical_from_lidar,
+        )
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Raises KittiError."""
+    if not path.is_file():
+        raise KittiError(f'{path} is missing; it holds the calibration.')
+    rows = {}
+    for line in path.read_text().splitlines():
+        name, *numbers = line.replace(':', ' ').split() or ['']
+        rows[name] = np.array([float(n) for n in numbers])
+    try:
+        p2 = rows['P2'].reshape(3, 4)
+        rectified_from_camera, camera_from_lidar = np.eye(4), np.eye(4)
+        rectified_from_camera[:3, :3] = rows['R_rect'].reshape(3, 3)
+        camera_from_lidar[:3] = rows['Tr_velo_cam'].reshape(3, 4)
+    except (KeyError, ValueError) as error:
+        raise KittiError(f'{path} lacks P2, R_rect or Tr_velo_cam ({error}).') from error
+    shift_m = np.linalg.solve(p2[:, :3], p2[:, 3])
+    optical_from_lidar = rectified_from_camera @ camera_from_lidar
+    optical_from_lidar[:3, 3] += shift_m
+    return Calibration(p2[:, :3], shift_m, optical_from_lidar)
+
+
+def intrinsics(calibration: Calibration, width_px: int, height_px: int) -> Intrinsics:
+    """Of camera 2."""
+    k = calibration.k
+    return Intrinsics(
+        width_px, height_px, *(float(k[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    )
+
+
+def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D, list[str]]]:
+    """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
+    if not path.is_file():
+        raise KittiError(f'{path} is missing; it holds the labels.')
+    rows: dict[int, list[tuple[int, str, F64]]] = {}
+    for line in path.read_text().splitlines():
+        frame, track, kind, *numbers = line.split()
+        if kind in CLASS_OF_TYPE:
+            # truncated occluded alpha | left top right bottom | height width length | x y z | yaw
+            values = np.array([float(n) for n in numbers])
+            values[10:13] += calibration.optical_from_rectified_m
+            rows.setdefault(int(frame), []).append((CLASS_IDS[CLASS_OF_TYPE[kind]], track, values))
+    return {number: (_boxes(found), [t for _, t, _ in found]) for number, found in rows.items()}
+
+
+def _boxes(rows: list[tuple[int, str, F64]]) -> Boxes3D:
+    values = np.array([v for _, _, v in rows]).reshape(len(rows), 14)
+    height_m = values[:, 7]
+    centers_m = values[:, 10:13] - np.stack([0 * height_m, height_m / 2, 0 * height_m], 1)
+    return Boxes3D(
+        class_ids=np.array([c for c, _, _ in rows], np.int64),
+        scores=np.ones(len(rows), np.float32),
+        centers_m=centers_m,  # labels name the bottom's centre; y points down
+        sizes_m=values[:, [9, 8, 7]],
+        quaternions_xyzw=quaternion_from_matrix(optical_from_level_box(values[:, 13])),
+        classes=DRIVE_BOXES,
+    )
+
+
+def _points(path: Path) -> NDArray[np.float32] | None:
+    return np.fromfile(path, np.float32).reshape(-1, 4) if path.is_file() else None

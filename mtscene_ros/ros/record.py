@@ -1,0 +1,95 @@
+"""Topics → one MCAP recording, message by message as they were on the wire."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.utilities import try_shutdown
+
+from mtscene_ros.bags import BagWriter
+from mtscene_ros.ros.play import message_class
+
+LOOK_PERIOD_S = 0.2
+
+
+class Recorder:
+    """Subscribes to topics as they appear and writes what they bring.
+
+    topics: those to record, empty = all but /rosout and parameter events. Latched publishers are
+    met with a latched subscription, best-effort ones with a best-effort one.
+    """
+
+    def __init__(self, node: Node, writer: BagWriter, topics: Collection[str] = ()) -> None:
+        self.counts: Counter[str] = Counter()
+        self.skipped: dict[str, str] = {}
+        self._node, self._writer, self._topics = node, writer, set(topics)
+        self._subscriptions: dict[str, Any] = {}
+        self.look()
+        self._timer = node.create_timer(LOOK_PERIOD_S, self.look)
+
+    def look(self) -> None:
+        """Subscribes to what has appeared since the last look."""
+        for topic, types in self._node.get_topic_names_and_types():
+            if topic not in self._subscriptions and self._is_wanted(topic):
+                self._subscribe(topic, types[0])
+
+    def _is_wanted(self, topic: str) -> bool:
+        if self._topics:
+            return topic in self._topics
+        return topic not in ('/rosout', '/parameter_events') and '/_' not in topic
+
+    def _subscribe(self, topic: str, type_name: str) -> None:
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        kind = message_class(type_name)
+        if kind is None:
+            self.skipped[topic] = type_name
+        if kind is None or not publishers:
+            return
+        latched = all(
+            p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers
+        )
+        reliable = all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers)
+        qos = QoSProfile(
+            depth=100,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        self._subscriptions[topic] = self._node.create_subscription(
+            kind, topic, self._writer_of(topic, type_name, latched), qos, raw=True
+        )
+
+    def _writer_of(self, topic: str, type_name: str, latched: bool) -> Callable[[bytes], None]:
+        def write(cdr: bytes) -> None:
+            self._writer.write_raw(topic, type_name, time.time_ns(), cdr, latched=latched)
+            self.counts[topic] += 1
+
+        return write
+
+    def close(self) -> None:
+        """Takes the subscriptions down; the writer stays open."""
+        self._node.destroy_timer(self._timer)
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+
+
+def run_record(path: Path, topics: Collection[str] = ()) -> Counter[str]:
+    """Records until SIGINT or SIGTERM with a ROS context and node of its own; messages by
+    topic."""
+    rclpy.init()
+    node = rclpy.create_node('mtscene_record')
+    with BagWriter(path) as writer:
+        recorder = Recorder(node, writer, topics)
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+            rclpy.spin(node)
+    node.destroy_node()
+    try_shutdown()
+    return recorder.counts

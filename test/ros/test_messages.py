@@ -1,0 +1,91 @@
+import math
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.ros import messages
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap
+
+
+def info(**fields: object) -> CameraInfo:
+    """640x480, K and P differ."""
+    made = CameraInfo(width=640, height=480)
+    made.k = [500.0, 0.0, 319.5, 0.0, 500.0, 239.5, 0.0, 0.0, 1.0]
+    made.p = [480.0, 0.0, 310.0, 0.0, 0.0, 480.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_rectified_images_use_p_and_raw_ones_k() -> None:
+    rectified, _ = messages.intrinsics_from_camera_info(info(), 640, 480, True)
+    raw, _ = messages.intrinsics_from_camera_info(info(), 640, 480, False)
+    assert (rectified.fx_px, rectified.cx_px, raw.fx_px, raw.cx_px) == (480, 310, 500, 319.5)
+
+
+def test_binning_halves_focal_length_and_keeps_the_centre() -> None:
+    binned = info(binning_x=2, binning_y=2)
+    intrinsics, _ = messages.intrinsics_from_camera_info(binned, 320, 240, False)
+    assert (intrinsics.fx_px, intrinsics.cx_px, intrinsics.cy_px) == (250, 159.5, 119.5)
+
+
+def test_region_of_interest_moves_the_centre() -> None:
+    cut = info()
+    cut.roi.x_offset, cut.roi.y_offset, cut.roi.width, cut.roi.height = 100, 40, 200, 100
+    intrinsics, _ = messages.intrinsics_from_camera_info(cut, 200, 100, False)
+    assert (intrinsics.fx_px, intrinsics.cx_px, intrinsics.cy_px) == (500, 219.5, 199.5)
+
+
+def test_header_survives_to_the_nanosecond() -> None:
+    image = Image(encoding='mono8', width=1, height=1, step=1, data=[7])
+    image.header.stamp.sec, image.header.stamp.nanosec = 1_700_000_000, 999_999_999
+    image.header.frame_id = 'optical'
+    assert messages.header_of(messages.frame_from_image(image, None, '')) == image.header
+
+
+def test_rows_are_packed_without_padding() -> None:
+    wide = np.arange(24, dtype=np.uint16).reshape(4, 6)[:, :3]  # not contiguous
+    message = messages.image_message(wide, '16UC1', Header())
+    assert (message.height, message.width, message.step) == (4, 3, 6)
+    assert np.frombuffer(message.data, '<u2').tolist() == wide.ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ('metres', 'millimetres'),
+    [(1.2344, 1234), (math.nan, 0), (math.inf, 0), (-math.inf, 0), (65.534, 65534), (65.6, 0)],
+)
+def test_millimetres(metres: float, millimetres: int) -> None:
+    depth = DepthMap(np.full((1, 1), metres, np.float32))
+    image = messages.depth_image(depth, '16UC1', Header())
+    assert np.frombuffer(image.data, '<u2')[0] == millimetres
+
+
+def test_level_car_stands_upright_in_the_optical_frame() -> None:
+    rotation = optical_from_level_box(np.array([-math.pi / 2]))  # drives away
+    boxes = Boxes3D(
+        np.array([6]), np.array([0.5], np.float32), np.array([[1.0, 2, 3]]),
+        np.array([[4.0, 2, 1]]), quaternion_from_matrix(rotation), DRIVE_BOXES,
+    )  # fmt: skip
+    [detection] = messages.detections_3d(boxes, Header(frame_id='f')).detections
+    q = detection.bbox.center.orientation
+    assert (q.x, q.y, q.z, q.w) == pytest.approx(
+        (0.5, -0.5, 0.5, 0.5)
+    )  # as in tf2's optical frames
+    assert detection.results[0].hypothesis.class_id == 'person'
+    assert detection.header.frame_id == 'f'
+
+
+def test_class_map_is_complete() -> None:
+    class_map = messages.label_info(CITYSCAPES_19, Header()).class_map
+    assert [(c.class_id, c.class_name) for c in class_map][13] == (13, 'car')
+
+
+def test_frame_is_a_view_of_the_message() -> None:
+    image = Image(encoding='rgb8', width=2, height=1, step=6, data=bytes(range(6)))
+    frame = messages.frame_from_image(image, None, 'front')
+    assert isinstance(frame, CameraFrame)
+    assert np.shares_memory(frame.rgb, np.frombuffer(image.data, np.uint8))
