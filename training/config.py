@@ -12,8 +12,9 @@ from mtscene_ros.types import SemanticClass
 class CompactConfig:
     """A compact network and what it predicts.
 
-    encoder: a timm name whose features come at strides 4, 8, 16 and 32; widths: channels at strides
-    16, 8 and 4 of every task; focal_px, max_m, min_m: canonical depth (see `training/tasks/depth`).
+    encoder: a timm name whose features come at strides 4, 8, 16 and 32; widths: channels at
+    strides 16, 8 and 4 of every task; focal_px, min_m, max_m: canonical depth, see
+    `training/tasks/depth.py`; batch: images per process and step.
     """
 
     name: str
@@ -33,7 +34,7 @@ class CompactConfig:
     max_boxes: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    batch: int = 4  # per process
+    batch: int = 4
 
 
 CONFIGS: dict[str, CompactConfig] = {

@@ -1,9 +1,9 @@
 """Trains a named configuration from scratch on rendered frames.
 
-    python -m training.train drive_nano --data data/drive --out runs/nano --minutes 55 --processes 3
+    python -m training.train drive_nano --data data/drive --out runs/nano --minutes 55 --bf16
 
-Resumes where `last.pt` in --out stops. Runs on one GPU, or on the CPU in --processes processes of
---threads threads that average their gradients: on few busy cores one thread per process wastes
+Resumes where `last.pt` in --out stops. Runs on one GPU, or on the CPU in --processes processes
+of --threads threads that average their gradients: on few busy cores one thread per process wastes
 least, since threads meet after every operator and processes once per step.
 """
 
@@ -22,17 +22,17 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from training.config import CONFIGS, CompactConfig
 from training.data.augment import augmented
 from training.data.worlds import read_sample, sample_files
+from training.deploy import normalised
 from training.networks.compact import CompactNetwork
 from training.tasks import TASKS
 
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, of uint8 RGB
 PRELIMINARY_WEIGHT = 0.3
 TASK_WEIGHTS = {'semantic': 1.0, 'depth': 1.0, 'boxes3d': 1.0}
 Batch = dict[str, dict[str, Tensor]]
@@ -62,12 +62,6 @@ class Frames(IterableDataset[Batch]):
         sample = augmented(read_sample(path), config.width_px, config.height_px, rng)
         targets = {name: TASKS[name].targets(sample, config, rng) for name in config.tasks}
         return {'image': {'rgb': sample.rgb}, **targets}
-
-
-def normalised(rgb: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 → (B, 3, H, W) float, channels last in memory."""
-    mean, std = rgb.new_tensor(MEAN, dtype=torch.float), rgb.new_tensor(STD, dtype=torch.float)
-    return ((rgb.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str, Tensor]:
@@ -164,8 +158,8 @@ def main(arguments: list[str] | None = None) -> Path:
         train(0, options)
     else:
         (options.out / 'rendezvous').unlink(missing_ok=True)
-        torch.multiprocessing.spawn(train, (options,), options.processes)
-    return options.out / 'last.pt'
+        spawn(train, (options,), options.processes)
+    return Path(options.out) / 'last.pt'
 
 
 def train(rank: int, options: argparse.Namespace) -> None:
@@ -173,13 +167,14 @@ def train(rank: int, options: argparse.Namespace) -> None:
     together = options.processes > 1
     if together:
         store = f'file://{(options.out / "rendezvous").resolve()}'
-        torch.distributed.init_process_group('gloo', store, rank=rank, world_size=options.processes)
+        torch.distributed.init_process_group('gloo', store, None, options.processes, rank)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = torch.device('cuda' if torch.cuda.is_available() and not together else 'cpu')
     checkpoint = options.out / 'last.pt'
 
-    network = CompactNetwork(config).to(device, memory_format=torch.channels_last)
+    network = CompactNetwork(config).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = CompactNetwork(config).to(device)
     average.load_state_dict(network.state_dict())
     groups = parameter_groups(network, config.weight_decay)

@@ -25,7 +25,7 @@ def augmented(sample: Sample, width_px: int, height_px: int, rng: np.random.Gene
 
 
 def random_crop(sample: Sample, aspect: float, rng: np.random.Generator) -> Sample:
-    """A crop of the network's aspect, or for one sample in five of another one; a third is whole."""
+    """A third stays whole; one in five gets another aspect than the network's."""
     height_px, width_px = sample.labels.shape
     choice = rng.random()
     if choice < 0.33:
@@ -83,9 +83,7 @@ def padded(values: NDArray[Any], view: View, padding: float) -> NDArray[Any]:
     out = np.full((view.network_height_px, view.network_width_px), padding, values.dtype)
     rows = slice(view.top_px, view.top_px + size[1])
     columns = slice(view.left_px, view.left_px + size[0])
-    inner = cv2.resize(
-        np.ascontiguousarray(values), size, interpolation=cv2.INTER_NEAREST_EXACT
-    )
+    inner = cv2.resize(np.ascontiguousarray(values), size, interpolation=cv2.INTER_NEAREST_EXACT)
     out[rows, columns] = inner
     return out
 
@@ -108,7 +106,8 @@ def photometric(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     """Contrast, brightness, gamma, white balance, saturation; now and then blur and noise."""
     levels = np.arange(256) / 255
     gain = rng.uniform(0.75, 1.3) * rng.uniform(0.93, 1.07, 3)
-    curve = (levels[:, None] ** rng.uniform(0.75, 1.35) - 0.5) * gain + 0.5 + rng.uniform(-0.1, 0.1)
+    curve = (levels[:, None] ** rng.uniform(0.75, 1.35) - 0.5) * gain
+    curve += 0.5 + rng.uniform(-0.1, 0.1)
     table = np.clip(curve * 255, 0, 255).astype(np.uint8)  # (256, 3)
     out = np.asarray(cv2.LUT(rgb, table[None]), np.uint8)
     if rng.random() < 0.7:
@@ -120,6 +119,6 @@ def photometric(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     if rng.random() < 0.3:
         noise = np.empty(out.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(noise, 0, rng.uniform(1, 8))
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 8)))
         out = np.asarray(cv2.add(out, noise, dtype=cv2.CV_8U), np.uint8)
     return out

@@ -1,6 +1,6 @@
 """Generated driving scenes: rendered once into a folder, one .npz per frame, then read from there.
 
-    python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
+python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
 """
 
 from __future__ import annotations

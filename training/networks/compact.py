@@ -9,6 +9,7 @@ encoder, two stages instead of three, narrower maps, a last convolution at strid
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import timm
 import torch
@@ -54,7 +55,10 @@ class UpStage(nn.Module):
         self.out = nn.Linear(width, width)
         self.fuse = nn.Conv2d(2 * heads, heads, 1) if receives else None
         self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
         )
 
     def forward(self, x: Tensor, message: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -77,16 +81,17 @@ class UpStage(nn.Module):
 
     def tokens(self, maps: Tensor) -> Tensor:
         """(B, T D, h, w) → (B, T h w, D)."""
-        per_task = maps.unflatten(1, (self.tasks, -1)).flatten(3)  # (B, T, D, hw)
+        per_task: Tensor = maps.unflatten(1, (self.tasks, -1)).flatten(3)  # (B, T, D, hw)
         return per_task.transpose(2, 3).flatten(1, 2)
 
     def maps(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        per_task = tokens.unflatten(1, (self.tasks, height * width)).transpose(2, 3)
-        return per_task.unflatten(3, (height, width)).flatten(1, 2)
+        per_task: Tensor = tokens.unflatten(1, (self.tasks, height * width))
+        return per_task.transpose(2, 3).reshape(tokens.shape[0], -1, height, width)
 
     def split(self, tokens: Tensor) -> Tensor:
         """(B, N, D) → (B, heads, N, D / heads)."""
-        return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = tokens.unflatten(2, (self.heads, -1))
+        return split.transpose(1, 2)
 
     def enlarged(self, message: Tensor, height: int, width: int) -> Tensor:
         """Bilinear along the queries only, where a query is a pixel of a task's map."""
@@ -105,7 +110,8 @@ class CompactNetwork(nn.Module):
         self.encoder = timm.create_model(
             config.encoder, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)
         )
-        c4, c8, c16, c32 = self.encoder.feature_info.channels()  # channels by stride
+        described: Any = self.encoder.feature_info
+        c4, c8, c16, c32 = described.channels()  # by stride
         wide, middle, narrow = config.widths
         grid = config.height_px // 16, config.width_px // 16
         self.from_32, self.from_16 = conv(c32, wide, 1), conv(c16, wide, 1)
@@ -145,7 +151,8 @@ class CompactNetwork(nn.Module):
         by_task_8 = dict(zip(self.tasks, x8.chunk(len(self.tasks), 1), strict=True))
         late = {}
         for name in self.tasks:
-            total = doubled(self.sum_16[name](by_task_16[name])) + self.sum_8[name](by_task_8[name])
+            total = doubled(self.sum_16[name](by_task_16[name]))
+            total = total + self.sum_8[name](by_task_8[name])
             fine = self.refine_4[name](doubled(total) + self.skip_4[name](f4))
             late[name] = self.heads[name](fine)
         return late, early

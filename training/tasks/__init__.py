@@ -1,4 +1,4 @@
-"""Training side of each task: channels, targets, losses, dense decode. Twin of mtscene_ros.tasks."""
+"""Training side of each task, twin of mtscene_ros.tasks: targets, losses, dense decode."""
 
 from __future__ import annotations
 

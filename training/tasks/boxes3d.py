@@ -36,8 +36,10 @@ def channels(config: CompactConfig) -> tuple[int, int]:
 
 def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
     """Heat starts at 0.01 (Lin et al., Focal Loss, ICCV 2017, section 4.1)."""
-    assert isinstance(early, nn.Conv2d) and early.bias is not None
-    assert isinstance(late, nn.Conv2d) and late.bias is not None
+    assert isinstance(early, nn.Conv2d)
+    assert isinstance(late, nn.Conv2d)
+    assert early.bias is not None
+    assert late.bias is not None
     nn.init.constant_(early.bias, -math.log(99.0))
     with torch.no_grad():
         late.bias[:-CODE] = -math.log(99.0)

@@ -1,8 +1,8 @@
 """Depth at a canonical focal length (Yin et al., Metric3D, ICCV 2023, section 3.1).
 
 The network predicts ln(depth_m * focal_px / fx_network). Loss: absolute difference of logarithms
-(the space of Eigen et al., NIPS 2014, section 3.2). Beyond max_m, sky included, the prediction only
-has to be beyond max_m as well.
+(the space of Eigen et al., NIPS 2014, section 3.2). Beyond max_m, sky included, the prediction
+only has to be beyond max_m as well.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ def channels(config: CompactConfig) -> tuple[int, int]:
 
 def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
     for head in (early, late):
-        assert isinstance(head, nn.Conv2d) and head.bias is not None
+        assert isinstance(head, nn.Conv2d)
+        assert head.bias is not None
         nn.init.constant_(head.bias, TYPICAL_LOG_M)
 
 
 def targets(
     sample: Sample, config: CompactConfig, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """log_depth: (H/2, W/2) float32 canonical, NaN unknown; log_limit: () where 'beyond' begins."""
+    """log_depth: (H/2, W/2) float32, NaN unknown; log_limit: (), where 'beyond' begins."""
     row, column = rng.integers(2, size=2)
     canonical_m = sample.depth_m[row::2, column::2] * (config.focal_px / sample.intrinsics.fx_px)
     log_depth = np.log(np.clip(canonical_m, config.min_m, config.max_m * BEYOND))
     return {
         'log_depth': log_depth.astype(np.float32),
-        'log_limit': np.float32(math.log(config.max_m)) * np.ones((), np.float32),
+        'log_limit': np.array(math.log(config.max_m), np.float32),
     }
 
 
