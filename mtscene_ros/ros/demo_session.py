@@ -14,6 +14,7 @@ from mtscene_msgs.msg import FrameStats
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from mtscene_ros.bags import BagError, BagWriter
 from mtscene_ros.demo import Camera, Line, live_text, say
@@ -71,7 +72,7 @@ def run_session(session: Session) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
         node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
 
 
 def image_topic(camera: Camera) -> str:
