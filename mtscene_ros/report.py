@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.draw import birdseye, depth_rgb, overlay
-from mtscene_ros.recording import Moment, Recording, read_recording
+from mtscene_ros.report_data import Recording, ShownFrame, read_recording
 from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, Scene
 
 SHOWN_WIDTH_PX = 960
@@ -54,9 +54,9 @@ figcaption { display: flex; gap: 14px; justify-content: space-between; padding: 
 
 
 def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception') -> None:
-    """Writes the page for the recording `bag`, with pictures of `shown` frames. Raises BagError."""
+    """Writes the page for a recording, with pictures of `shown` frames. Raises BagError."""
     recording = read_recording(bag, shown, node)
-    depth_max_m = _depth_range_m([m.scene for m in recording.moments])
+    depth_max_m = _depth_range_m([m.scene for m in recording.shown])
     parts = [
         f'<h1>mtscene_ros</h1><div class="soft">{escape(bag.name)} · '
         f'{escape(recording.image_topic)} · written {time.strftime("%Y-%m-%d %H:%M %Z")}</div>',
@@ -64,7 +64,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception
         f'<div class="columns">{_latency_table(recording)}{_about(recording)}</div>',
         '<h2>Frames</h2>',
         _legend(recording),
-        *(_frame(m, recording.input_ns[0], depth_max_m) for m in recording.moments),
+        *(_frame(m, recording.input_ns[0], depth_max_m) for m in recording.shown),
     ]
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>mtscene_ros: '
@@ -88,10 +88,12 @@ def _depth_range_m(scenes: list[Scene]) -> float:
 
 def _tiles(recording: Recording) -> str:
     counts, total_ms = recording.counts, 1000 * recording.total_s
-    received, published = counts.get('received', 0), counts.get('published', 0)
+    published, dropped, failed = (counts.get(k, 0) for k in ('published', 'dropped', 'failed'))
+    images = len(recording.input_ns)
+    lost = max(0, images - counts.get('received', 0))
     tiles = [
-        (f'{published} of {received}', 'frames published'),
-        (f'{counts.get("dropped", 0)} + {counts.get("failed", 0)}', 'frames dropped + failed'),
+        (f'{published} of {images}', 'images answered'),
+        (f'{dropped} + {failed} + {lost}', 'dropped, failed, never received'),
         (f'{rate_hz(recording.input_ns):.1f} Hz', 'camera (image stamps)'),
         (f'{rate_hz(recording.done_ns):.1f} Hz', 'results (as recorded)'),
     ]
@@ -168,8 +170,8 @@ def _chart(total_ms: NDArray[np.float64]) -> str:
 
 def _legend(recording: Recording) -> str:
     seen: set[int] = set()
-    for moment in recording.moments:
-        labels = moment.scene.results.get('semantic')
+    for shown_frame in recording.shown:
+        labels = shown_frame.scene.results.get('semantic')
         if isinstance(labels, LabelMap):
             seen |= set(np.unique(labels.labels).tolist())
     items = ''.join(
@@ -180,9 +182,9 @@ def _legend(recording: Recording) -> str:
     return f'<div class="legend">{items}</div>'
 
 
-def _frame(moment: Moment, first_ns: int, depth_max_m: float) -> str:
-    scene = _enlarged(moment.scene)
-    boxes, true_boxes = scene.results.get('boxes3d'), moment.truth.get('boxes3d')
+def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
+    scene = _enlarged(shown_frame.scene)
+    boxes, true_boxes = scene.results.get('boxes3d'), shown_frame.truth.get('boxes3d')
     depth, size = scene.results.get('depth'), scene.frame.rgb.shape[1::-1]
     pictures = [_figure(scene.frame.rgb, 'jpg', 'camera')]
     pictures.append(_figure(overlay(scene), 'jpg', 'semantic labels and 3D boxes'))
@@ -196,7 +198,7 @@ def _frame(moment: Moment, first_ns: int, depth_max_m: float) -> str:
         caption = 'from above' + (', truth in grey' if truth is not None else '')
         pictures.append(_figure(above, 'png', caption))
     seconds = (scene.frame.stamp_ns - first_ns) * 1e-9
-    facts = [f'<b>{seconds:.2f} s</b>', *_comparison(moment)]
+    facts = [f'<b>{seconds:.2f} s</b>', *_comparison(shown_frame)]
     return (
         f'<section class="frame"><header>{"".join(f"<span>{f}</span>" for f in facts)}</header>'
         f'<div class="pictures">{"".join(pictures)}</div></section>'
@@ -234,16 +236,20 @@ def _enlarged(scene: Scene) -> Scene:
     return Scene(replace(frame, rgb=rgb, intrinsics=intrinsics), results)
 
 
-def _comparison(moment: Moment) -> list[str]:
+def _comparison(shown_frame: ShownFrame) -> list[str]:
     """What can be said about the results in numbers; more where the truth is recorded."""
-    said, true = moment.scene.results, moment.truth
+    said, true = shown_frame.scene.results, shown_frame.truth
     facts = []
     boxes, true_boxes = said.get('boxes3d'), true.get('boxes3d')
     if isinstance(boxes, Boxes3D):
         of = f' (truth {len(true_boxes)})' if isinstance(true_boxes, Boxes3D) else ''
         facts.append(f'{len(boxes)} box{"es" * (len(boxes) != 1)}{of}')
     labels, true_labels = said.get('semantic'), true.get('semantic')
-    if isinstance(labels, LabelMap) and isinstance(true_labels, LabelMap):
+    if (
+        isinstance(labels, LabelMap)
+        and isinstance(true_labels, LabelMap)
+        and labels.classes == true_labels.classes
+    ):
         facts.append(f'pixel accuracy {100 * np.mean(labels.labels == true_labels.labels):.1f} %')
     depth, true_depth = said.get('depth'), true.get('depth')
     if isinstance(depth, DepthMap) and isinstance(true_depth, DepthMap):
@@ -274,4 +280,3 @@ def _image(rgb: NDArray[np.uint8], kind: str) -> str:
     data = cv2.imencode(f'.{kind}', rgb[..., ::-1], quality)[1].tobytes()
     mime = {'jpg': 'image/jpeg', 'png': 'image/png'}[kind]
     return f'data:{mime};base64,{base64.b64encode(data).decode()}'
-

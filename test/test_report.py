@@ -12,8 +12,8 @@ import pytest
 
 from mtscene_ros.bags import BagError, BagWriter
 from mtscene_ros.classes import CITYSCAPES_19
-from mtscene_ros.recording import read_recording
 from mtscene_ros.report import rate_hz, write_report
+from mtscene_ros.report_data import read_recording
 from mtscene_ros.types import Boxes3D, DepthMap, LabelMap
 from mtscene_ros.worlds.drive import drive_sequence
 
@@ -74,6 +74,8 @@ def write_drive(path: Path, length: int, width: int = 64, height: int = 32) -> N
             wrong[:, : width // 2] = (wrong[:, : width // 2] + 1) % 19
             bag.put('/perception/semantic/label_info', 'vision_msgs/LabelInfo', t,
                     class_map=table, threshold=0.0)  # fmt: skip
+            bag.put('/truth/label_info', 'vision_msgs/LabelInfo', t,
+                    class_map=table, threshold=0.0)  # fmt: skip
             bag.image('/camera/image_raw', 'rgb8', t, world.rgb)
             bag.image('/truth/semantic', 'mono8', t, world.labels)
             bag.image('/truth/depth', '32FC1', t, world.depth_m)
@@ -109,10 +111,10 @@ def test_statistics(drive: Path) -> None:
 def test_results_are_matched_by_stamp(drive: Path) -> None:
     recording = read_recording(drive)
     worlds = {w.stamp_ns: w for w in drive_sequence(5, 4, 10.0, 64, 32)}
-    stamps = [m.scene.frame.stamp_ns for m in recording.moments]
+    stamps = [m.scene.frame.stamp_ns for m in recording.shown]
     assert stamps == [FIRST_NS + k * 10**8 for k in (0, 2, 3)]  # frame 1 has no depth
-    for moment in recording.moments:
-        world, scene = worlds[moment.scene.frame.stamp_ns], moment.scene
+    for shown_frame in recording.shown:
+        world, scene = worlds[shown_frame.scene.frame.stamp_ns], shown_frame.scene
         depth, labels, boxes = (scene.results[t] for t in ('depth', 'semantic', 'boxes3d'))
         assert isinstance(depth, DepthMap)
         assert isinstance(labels, LabelMap)
@@ -148,7 +150,7 @@ def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Pat
     assert len(page.images) == 2 * 5  # image, overlay, depth and its scale, from above
     assert all(re.match(r'data:image/(png|jpeg);base64,', source) for source in page.images)
     assert not re.search(r'https?://|<script|<link', html)
-    assert '4 of 5' in page.text
+    assert '4 of 4' in page.text
     assert page.text.count('pixel accuracy 50.0 %') == 2  # the left half is wrong
     assert page.text.count('depth AbsRel 0.100') == 2
     assert re.search(r'infer\s+25\.0\s+', page.text)  # median of 10, 20, 30, 40 ms

@@ -68,6 +68,7 @@ def _random_world(
     taken = [traffic.Claim(0.0, ego_d, *traffic.EGO_HALF_M, (speed_mps, 0.0))]
     taken += [traffic.Claim(s, d, street.POST_M, street.POST_M) for s, d, _ in furniture]
     actors = traffic.random_traffic(rng, road, taken, speed_mps, duration_s)
+    # The ground comes first: _render knows it by its index, 0.
     still = [_GROUND, *street.surroundings(rng, road), *(x for _, _, f in furniture for x in f)]
     tilt = rng.normal(0, 0.05), rng.normal(0.02, 0.03), rng.normal(0, 0.012)
     camera = np.array([rng.uniform(1.2, 2.2), *tilt])

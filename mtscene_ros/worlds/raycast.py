@@ -20,9 +20,8 @@ F32 = NDArray[np.float32]
 
 BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 NEAR_M = 0.15
-OPTICAL_FROM_CAMERA = np.array(
-    [[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]
-)  # REP-103 body to optical axes
+_Met = tuple[F64, NDArray[np.bool_]]  # depth, whether there is one
+OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103's two frames
 _PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
 
 
@@ -191,9 +190,7 @@ def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
     return enter, leave
 
 
-def _meet_block(
-    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
-) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     normals, offsets = block_planes(solid.half_m, solid.inset_m)
     normals = normals @ rotation.T
     enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
@@ -214,9 +211,7 @@ def _quadric(
     return (b - root) / a, (b + root) / a, square > 0
 
 
-def _meet_ellipsoid(
-    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
-) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
     hit &= t > NEAR_M
@@ -225,6 +220,7 @@ def _meet_ellipsoid(
         x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
         facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
         facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
+        # Steps fixed to the surface: the same bites from wherever it is seen.
         leaves = (
             np.sin(9 * x + 3 * np.sin(11 * y))
             + np.sin(10 * y + 3 * np.sin(12 * z))
@@ -234,9 +230,7 @@ def _meet_ellipsoid(
     return t, hit
 
 
-def _meet_cylinder(
-    solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64
-) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     axes = np.array([1 / solid.half_m[0], 1 / solid.half_m[1], 0.0])
     near, far, hit = _quadric(axes, rotation, center, xs, ys)
     axis = rotation[:, 2]
@@ -251,9 +245,7 @@ def _meet_cylinder(
     return t, hit
 
 
-def _meet_plane(
-    _: Solid, rotation: F64, center: F64, xs: F64, ys: F64
-) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     normal = rotation[:, 2]
     slope = normal[0] * xs + (normal[1] * ys + normal[2])
     hit = slope < -1e-9

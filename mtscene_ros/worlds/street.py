@@ -77,7 +77,7 @@ def _leaf(rng: np.random.Generator) -> Rgb:
 
 def tree(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid]:
     height, crown = rng.uniform(4, 11), rng.uniform(1.0, 2.6)
-    stem, thick = rng.uniform(0.25, 0.45) * height, rng.uniform(0.1, 0.25)
+    stem, thick = max(2.0, rng.uniform(0.25, 0.45) * height), rng.uniform(0.1, 0.25)
     bark = Look((0.12, 0.085, 0.06), FOLIAGE, VEGETATION, 0.3)
     solids = [_upright(bark, road, s, d, (thick, thick), 0, 0.75 * height, CYLINDER)]
     color, (x, y, _) = _leaf(rng), road.place(s, d)
@@ -86,7 +86,7 @@ def tree(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid
     for z in levels:
         at = np.array([x + rng.normal(0, 0.3 * crown), y + rng.normal(0, 0.3 * crown), z])
         half = crown * rng.uniform(0.6, 1.1, 3)
-        half[2] = max(half[2], 0.8 * (levels[1] - levels[0]))
+        half[2] = min(max(half[2], 0.8 * (levels[1] - levels[0])), z - 1.9)  # cars pass below
         leaves = Look(color, FOLIAGE, VEGETATION, rng.uniform(0, 9))
         solids.append(Solid(ELLIPSOID, at, half, ragged=0.3, look=leaves))
     return solids
@@ -232,7 +232,7 @@ def surroundings(rng: np.random.Generator, road: Road) -> list[Solid]:
     """Rows on both sides, and what closes the view far away."""
     solids = []
     for side in (0, 1):
-        first = road.edge_m(side) + road.pavement_m[side]
+        first = road.edge_m(side) + max(road.pavement_m[side], 1.5)
         if road.track_d_m is not None and np.sign(road.track_d_m) == road.sign(side):
             first = abs(road.track_d_m) + 3
         solids += _row(rng, road, side, first)

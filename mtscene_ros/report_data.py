@@ -36,7 +36,7 @@ _COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class ShownFrame:
     """One image, what the node said about it and, where recorded, the truth (results by task)."""
 
     scene: Scene
@@ -55,7 +55,8 @@ class Recording:
     counts: dict[str, int] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     classes: tuple[SemanticClass, ...] = ()
-    moments: list[Moment] = field(default_factory=list)
+    true_classes: tuple[SemanticClass, ...] = ()
+    shown: list[ShownFrame] = field(default_factory=list)
 
     @property
     def total_s(self) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ class Recording:
 
 
 def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Recording:
-    """Statistics of all frames, and `shown` complete moments spread over the recording.
+    """Statistics of all frames, and `shown` complete frames spread over the recording.
 
     Raises BagError where the recording holds no image or none of the node's results.
     """
@@ -78,7 +79,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Rec
         recording = Recording(image_topic, stamps[image_topic])
         _read_statistics(bag, node, recording)
         complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
-        recording.moments = _moments(
+        recording.shown = _shown_frames(
             bag, recording, node, results, _spread(sorted(complete), shown)
         )
     return recording
@@ -115,7 +116,7 @@ def _is_color(bag: AnyReader, topic: str) -> bool:
     for connection, _, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.msgtype == IMAGE:
-            return message.encoding.lower() in ENCODINGS
+            return message.encoding in ENCODINGS
         return 'compressedDepth' not in message.format
     return False
 
@@ -157,15 +158,18 @@ def _spread(stamps: list[int], count: int) -> list[int]:
 
 
 def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
-    wanted = {f'{node}/debug/frame_stats', f'{node}/semantic/label_info', '/rosout'}
+    label_info, true_label_info = f'{node}/semantic/label_info', f'{TRUTH}/label_info'
+    wanted = (f'{node}/debug/frame_stats', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
     for connection, recorded_ns, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':
             if message.name == node.strip('/').replace('/', '.'):
                 recording.log.append(message.msg)
-        elif connection.topic.endswith('label_info'):
-            recording.classes = tuple(_class(c.class_id, c.class_name) for c in message.class_map)
+        elif connection.topic == label_info:
+            recording.classes = _classes(message)
+        elif connection.topic == true_label_info:
+            recording.true_classes = _classes(message)
         else:
             names = ('received', 'published', 'dropped', 'failed')
             recording.counts = {name: int(getattr(message, name)) for name in names}
@@ -175,9 +179,9 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
                 recording.stage_s[stage.name].append(stage.duration_s)
 
 
-def _moments(
+def _shown_frames(
     bag: AnyReader, recording: Recording, node: str, results: Mapping[str, str], stamps: list[int]
-) -> list[Moment]:
+) -> list[ShownFrame]:
     truth = {task: f'{TRUTH}/{name}' for task, name in TRUTH_TOPICS.items()}
     info_topic = f'{node}/depth/camera_info'
     topics = {recording.image_topic, info_topic, *results.values(), *truth.values()}
@@ -187,23 +191,21 @@ def _moments(
         if stamp_ns in wanted:
             found[connection.topic, stamp_ns] = bag.deserialize(raw, connection.msgtype)
 
-    def by_task(topics: Mapping[str, str], stamp_ns: int) -> dict[str, Result]:
+    def by_task(
+        topics: Mapping[str, str], stamp_ns: int, classes: tuple[SemanticClass, ...]
+    ) -> dict[str, Result]:
         return {
-            task: _result(task, found[topic, stamp_ns], recording.classes)
+            task: _result(task, found[topic, stamp_ns], classes)
             for task, topic in topics.items()
             if (topic, stamp_ns) in found
         }
 
-    return [
-        Moment(
-            Scene(
-                _frame(found[recording.image_topic, t], found.get((info_topic, t)), t),
-                by_task(results, t),
-            ),
-            by_task(truth, t),
-        )
-        for t in stamps
-    ]
+    shown = []
+    for t in stamps:
+        frame = _frame(found[recording.image_topic, t], found.get((info_topic, t)), t)
+        scene = Scene(frame, by_task(results, t, recording.classes))
+        shown.append(ShownFrame(scene, by_task(truth, t, recording.true_classes)))
+    return shown
 
 
 def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
@@ -248,6 +250,10 @@ def _boxes(message: Any) -> Boxes3D:
         np.array([[getattr(p.orientation, a) for a in 'xyzw'] for p in poses]).reshape(-1, 4),
         tuple(_class(i, name) for i, name in enumerate(names)),
     )
+
+
+def _classes(label_info: Any) -> tuple[SemanticClass, ...]:
+    return tuple(_class(c.class_id, c.class_name) for c in label_info.class_map)
 
 
 def _class(class_id: int, name: str) -> SemanticClass:

@@ -1,0 +1,147 @@
+"""Numbers that say how well results agree with the truth. Each accumulates over images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.types import UNLABELED
+
+F64 = NDArray[np.float64]
+RECALLS = np.linspace(0, 1, 101)
+MIN_RECALL = MIN_PRECISION = 0.1
+
+
+def confusion(
+    labels: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int
+) -> NDArray[np.int64]:
+    """(H, W) twice → (classes, classes + 1): rows truth, columns prediction, last column none.
+
+    Pixels whose truth is UNLABELED or no class are left out.
+    """
+    known = (truth != UNLABELED) & (truth < classes)
+    predicted = np.minimum(labels[known], classes).astype(np.int64)
+    index = truth[known].astype(np.int64) * (classes + 1) + predicted
+    return np.bincount(index, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+
+def iou_per_class(counts: NDArray[np.int64]) -> F64:
+    """Confusion → (classes,) intersection over union; NaN for a class nobody has or predicts."""
+    square = counts[:, :-1]
+    both = np.diag(square).astype(np.float64)
+    union = counts.sum(1) + square.sum(0) - both
+    out = np.full(len(both), np.nan)
+    np.divide(both, union, out=out, where=union > 0)
+    return out
+
+
+@dataclass(slots=True)
+class DepthErrors:
+    """Sums over the pixels whose true depth is at most max_m (Eigen et al., NIPS 2014, section 4).
+
+    A pixel without a finite prediction counts against `delta1` and `coverage` only.
+    """
+
+    max_m: float
+    truths: int = 0
+    answered: int = 0
+    relative: float = 0.0
+    squared_m2: float = 0.0
+    within: int = 0
+
+    def add(self, depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) -> None:
+        known = np.isfinite(truth_m) & (truth_m > 0) & (truth_m <= self.max_m)
+        answered = known & np.isfinite(depth_m) & (depth_m > 0)
+        got, want = depth_m[answered].astype(np.float64), truth_m[answered].astype(np.float64)
+        self.truths += int(known.sum())
+        self.answered += len(got)
+        self.relative += float((abs(got - want) / want).sum())
+        self.squared_m2 += float(((got - want) ** 2).sum())
+        self.within += int((np.maximum(got / want, want / got) < 1.25).sum())
+
+    def result(self) -> dict[str, float]:
+        """abs_rel and rmse_m over answered pixels, delta1 and coverage over all."""
+        answered, truths = max(self.answered, 1), max(self.truths, 1)
+        return {
+            'abs_rel': self.relative / answered,
+            'rmse_m': float(np.sqrt(self.squared_m2 / answered)),
+            'delta1': self.within / truths,
+            'coverage': self.answered / truths,
+        }
+
+
+def match_centers(
+    centers_m: F64,
+    scores: NDArray[np.float32],
+    truth_m: F64,
+    counted: NDArray[np.bool_],
+    max_m: float,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Predictions (P, 3) of one class and image to truths (N, 3), best score first.
+
+    A prediction takes the nearest free counted truth within max_m (nuScenes, Caesar et al., CVPR
+    2020, section 3.1, with the distance in space). Returns per prediction the index of its truth
+    or -1, and whether it is to be ignored: unmatched, but within max_m of an uncounted truth.
+    """
+    matches, ignored = np.full(len(scores), -1, np.int64), np.zeros(len(scores), bool)
+    free = counted.copy()
+    for i in np.argsort(-scores, kind='stable') if len(truth_m) else ():
+        gaps_m = np.linalg.norm(truth_m - centers_m[i], axis=1)
+        best = int(np.where(free, gaps_m, np.inf).argmin())
+        if free[best] and gaps_m[best] <= max_m:
+            matches[i], free[best] = best, False
+        else:
+            ignored[i] = bool((gaps_m[~counted] <= max_m).any())
+    return matches, ignored
+
+
+@dataclass(slots=True)
+class Detections:
+    """Scored hits and misses of one class over all images."""
+
+    truths: int = 0
+    scores: list[float] = field(default_factory=list)
+    hits: list[bool] = field(default_factory=list)
+    yaw_errors_rad: list[float] = field(default_factory=list)
+    distances_m: list[float] = field(default_factory=list)
+
+    def add(self, score: float, hit: bool) -> None:
+        self.scores.append(score)
+        self.hits.append(hit)
+
+    def result(self) -> dict[str, float]:
+        return {
+            'truths': self.truths,
+            'ap': average_precision(np.array(self.scores), np.array(self.hits, bool), self.truths),
+            'recall': sum(self.hits) / self.truths if self.truths else float('nan'),
+            'yaw_error_deg': float(np.degrees(mean(self.yaw_errors_rad))),
+            'distance_m': mean(self.distances_m),
+        }
+
+
+def mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float('nan')
+
+
+def average_precision(scores: F64, hits: NDArray[np.bool_], truths: int) -> float:
+    """nuScenes: mean over recall above 0.1 of the precision above 0.1, scaled to [0, 1].
+
+    NaN without truths.
+    """
+    if not truths:
+        return float('nan')
+    if not len(scores):
+        return 0.0
+    order = np.argsort(-scores, kind='stable')
+    found = np.cumsum(hits[order])
+    precision = found / np.arange(1, len(found) + 1)
+    at_recalls = np.interp(RECALLS, found / truths, precision, right=0.0)
+    kept = at_recalls[round(100 * MIN_RECALL) + 1 :]
+    return float(np.maximum(kept - MIN_PRECISION, 0).mean() / (1 - MIN_PRECISION))
+
+
+def angle_difference_rad(a: F64, b: F64) -> F64:
+    """Absolute difference of two headings in [0, pi]."""
+    return np.asarray(abs((a - b + np.pi) % (2 * np.pi) - np.pi))

@@ -1,0 +1,59 @@
+"""The real scripts, tiny: render, train, resume, export, decode."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from mtscene_ros.estimator import open_estimator  # noqa: E402
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, Intrinsics, LabelMap  # noqa: E402
+from training import export, train  # noqa: E402
+from training.data import worlds  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('frames')
+    for index in range(4):
+        worlds.render(index, 5, folder, 128, 64)
+    return folder
+
+
+def run(frames: Path, out: Path, steps: int) -> dict[str, object]:
+    options = ['--data', str(frames), '--out', str(out), '--workers', '0', '--steps', str(steps)]
+    checkpoint = train.main(['test', *options])
+    state: dict[str, object] = torch.load(checkpoint, weights_only=True)
+    return state
+
+
+def test_train_and_resume(frames: Path, tmp_path: Path) -> None:
+    assert run(frames, tmp_path, 2)['step'] == 2
+    assert run(frames, tmp_path, 3)['step'] == 3
+    lines = (tmp_path / 'log.jsonl').read_text().splitlines()
+    assert [json.loads(line)['step'] for line in lines] == [2, 3]  # the second run went on
+
+
+# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+@pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
+def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
+    run(frames, tmp_path, 2)
+    checkpoint, model = tmp_path / 'last.pt', tmp_path / 'tiny.onnx'
+    export.main([str(checkpoint), str(model), '--commit', 'abc'])
+    rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
+    apart = export.differences(export.graph_from_checkpoint(checkpoint), model, rgb)
+    assert apart['depth'] < 1e-3
+    assert apart['boxes3d_code'] < 1e-3
+    estimator = open_estimator(str(model))
+    assert estimator.spec.commit == 'abc'
+    camera = Intrinsics(320, 120, 300.0, 300.0, 160.0, 60.0)
+    frame = CameraFrame(np.zeros((120, 320, 3), np.uint8), camera, 0, 'camera')
+    results = estimator.estimate([frame])[0].results
+    assert {type(r) for r in results.values()} == {LabelMap, DepthMap, Boxes3D}
+
+
+def test_missing_frames_are_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r'training\.data\.worlds'):
+        worlds.sample_files(tmp_path)

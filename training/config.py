@@ -1,0 +1,51 @@
+"""Named training configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.types import SemanticClass
+
+
+@dataclass(frozen=True, slots=True)
+class CompactConfig:
+    """A compact network and what it predicts.
+
+    encoder: a timm name whose features come at strides 4, 8, 16 and 32; widths: channels at
+    strides 16, 8 and 4 of every task; focal_px, min_m, max_m: canonical depth, see
+    `training/tasks/depth.py`; batch: images per process and step.
+    """
+
+    name: str
+    encoder: str = 'mobilenetv4_conv_small'
+    height_px: int = 256
+    width_px: int = 512
+    tasks: tuple[str, ...] = ('semantic', 'depth', 'boxes3d')
+    widths: tuple[int, int, int] = (128, 64, 48)
+    attention_heads: int = 2
+    classes: tuple[SemanticClass, ...] = CITYSCAPES_19
+    box_classes: tuple[SemanticClass, ...] = DRIVE_BOXES
+    focal_px: float = 512.0
+    min_m: float = 0.5
+    max_m: float = 100.0
+    box_stride_px: int = 4
+    min_score: float = 0.3
+    max_boxes: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    batch: int = 4
+
+
+CONFIGS: dict[str, CompactConfig] = {
+    'drive_nano': CompactConfig('drive_nano'),
+    'drive_small': CompactConfig(
+        'drive_small', 'mobilenetv4_conv_medium', 384, 768, widths=(192, 96, 64)
+    ),
+    'drive_medium': CompactConfig(
+        'drive_medium', 'mobilenetv4_conv_large', 512, 1024, widths=(256, 128, 96)
+    ),
+    'test': CompactConfig(
+        'test', 'mobilenetv4_conv_small_035', 64, 128, widths=(16, 8, 8), batch=2
+    ),
+}

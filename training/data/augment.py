@@ -1,0 +1,124 @@
+"""Augmentation that keeps image, intrinsics, depth and boxes consistent, and the letterbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.types import UNLABELED, Intrinsics
+from mtscene_ros.view import View
+from training.data.sample import Sample
+
+ASPECTS = (1.2, 3.6)  # of odd crops: from 4:3 cameras to wide ones (KITTI: 3.3)
+
+
+def augmented(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
+    """Random crop into the letterbox, flip and photometric change, at network size."""
+    sample = letterboxed(random_crop(sample, width_px / height_px, rng), width_px, height_px)
+    if rng.random() < 0.5:
+        sample = flipped(sample)
+    return replace(sample, rgb=photometric(sample.rgb, rng))
+
+
+def random_crop(sample: Sample, aspect: float, rng: np.random.Generator) -> Sample:
+    """A third stays whole; one in five gets another aspect than the network's."""
+    height_px, width_px = sample.labels.shape
+    choice = rng.random()
+    if choice < 0.33:
+        return sample
+    if choice > 0.8:
+        aspect = float(np.exp(rng.uniform(*np.log(ASPECTS))))
+    crop_width = min(width_px, height_px * aspect) * rng.uniform(0.6, 1.0)
+    size = max(1, round(crop_width)), max(1, round(crop_width / aspect))
+    left = int(rng.integers(width_px - size[0] + 1))
+    top = int(rng.integers(height_px - size[1] + 1))
+    return cropped(sample, left, top, *size)
+
+
+def cropped(sample: Sample, left: int, top: int, width_px: int, height_px: int) -> Sample:
+    window = slice(top, top + height_px), slice(left, left + width_px)
+    camera = sample.intrinsics
+    moved = replace(
+        camera,
+        width_px=width_px,
+        height_px=height_px,
+        cx_px=camera.cx_px - left,
+        cy_px=camera.cy_px - top,
+    )
+    return replace(
+        sample,
+        rgb=sample.rgb[window],
+        labels=sample.labels[window],
+        depth_m=sample.depth_m[window],
+        intrinsics=moved,
+    )
+
+
+def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
+    """At network size as `View` does it on the robot; padding is unlabeled, its depth unknown."""
+    view = View(sample.intrinsics.width_px, sample.intrinsics.height_px, width_px, height_px)
+    if view.scale == 1.0 and sample.labels.shape == (height_px, width_px):
+        return sample
+    camera, scale = sample.intrinsics, view.scale
+    center = view.points_to_network(np.array([[camera.cx_px, camera.cy_px]]))[0]
+    intrinsics = Intrinsics(
+        width_px, height_px, camera.fx_px * scale, camera.fy_px * scale, *center.tolist()
+    )
+    return replace(
+        sample,
+        rgb=view.to_network(np.ascontiguousarray(sample.rgb)),
+        labels=padded(sample.labels, view, UNLABELED),
+        depth_m=padded(sample.depth_m, view, np.nan),
+        intrinsics=intrinsics,
+    )
+
+
+def padded(values: NDArray[Any], view: View, padding: float) -> NDArray[Any]:
+    """Nearest neighbour into the letterbox."""
+    size = (view.inner_width_px, view.inner_height_px)
+    out = np.full((view.network_height_px, view.network_width_px), padding, values.dtype)
+    rows = slice(view.top_px, view.top_px + size[1])
+    columns = slice(view.left_px, view.left_px + size[0])
+    inner = cv2.resize(np.ascontiguousarray(values), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    out[rows, columns] = inner
+    return out
+
+
+def flipped(sample: Sample) -> Sample:
+    """Mirrored left to right: u → W - 1 - u, X → -X, heading (cos, 0, -sin) → (-cos, 0, -sin)."""
+    camera = sample.intrinsics
+    return replace(
+        sample,
+        rgb=np.ascontiguousarray(sample.rgb[:, ::-1]),
+        labels=np.ascontiguousarray(sample.labels[:, ::-1]),
+        depth_m=np.ascontiguousarray(sample.depth_m[:, ::-1]),
+        intrinsics=replace(camera, cx_px=camera.width_px - 1 - camera.cx_px),
+        centers_m=sample.centers_m * np.array([-1.0, 1.0, 1.0]),
+        yaw_rad=np.pi - sample.yaw_rad,
+    )
+
+
+def photometric(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Contrast, brightness, gamma, white balance, saturation; now and then blur and noise."""
+    levels = np.arange(256) / 255
+    gain = rng.uniform(0.75, 1.3) * rng.uniform(0.93, 1.07, 3)
+    curve = (levels[:, None] ** rng.uniform(0.75, 1.35) - 0.5) * gain
+    curve += 0.5 + rng.uniform(-0.1, 0.1)
+    table = np.clip(curve * 255, 0, 255).astype(np.uint8)  # (256, 3)
+    out = np.asarray(cv2.LUT(rgb, table[None]), np.uint8)
+    if rng.random() < 0.7:
+        gray = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        weight = rng.uniform(0.3, 1.5)
+        out = np.asarray(cv2.addWeighted(out, weight, gray, 1 - weight, 0), np.uint8)
+    if rng.random() < 0.2:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.2)), np.uint8)
+    if rng.random() < 0.3:
+        noise = np.empty(out.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 8)))
+        out = np.asarray(cv2.add(out, noise, dtype=cv2.CV_8U), np.uint8)
+    return out

@@ -1,0 +1,127 @@
+"""Generated driving scenes: rendered once into a folder, one .npz per frame, then read from there.
+
+python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.types import Intrinsics
+from mtscene_ros.worlds.drive import drive_frame
+from mtscene_ros.worlds.frame import WorldFrame
+from training.data.sample import Sample
+
+FILE_NAME = re.compile(r'\d+_\d{6}\.npz')
+
+
+def sample_from_world(frame: WorldFrame) -> Sample:
+    boxes = frame.boxes
+    yaw_rad = yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))
+    return Sample(
+        frame.rgb,
+        frame.labels,
+        frame.depth_m,
+        frame.intrinsics,
+        boxes.class_ids,
+        boxes.centers_m,
+        boxes.sizes_m,
+        yaw_rad,
+        frame.visible,
+        frame.truncated,
+    )
+
+
+def write_sample(sample: Sample, path: Path) -> None:
+    """Depth is kept as float16 (relative step 2^-11); what exceeds 65504 m becomes inf."""
+    camera = sample.intrinsics
+    with np.errstate(over='ignore'):
+        depth_m = sample.depth_m.astype(np.float16)
+    partial_file = path.with_suffix('.partial')
+    with partial_file.open('wb') as file:
+        np.savez(
+            file,
+            rgb=sample.rgb,
+            labels=sample.labels,
+            depth_m=depth_m,
+            intrinsics=np.array(astuple(camera), np.float64),
+            class_ids=sample.class_ids,
+            centers_m=sample.centers_m,
+            sizes_m=sample.sizes_m,
+            yaw_rad=sample.yaw_rad,
+            visible=sample.visible,
+            truncated=sample.truncated,
+        )
+    os.replace(partial_file, path)
+
+
+def read_sample(path: Path) -> Sample:
+    with np.load(path, allow_pickle=False) as raw:
+        width_px, height_px, *pixels = raw['intrinsics'].tolist()
+        return Sample(
+            raw['rgb'],
+            raw['labels'],
+            raw['depth_m'].astype(np.float32),
+            Intrinsics(int(width_px), int(height_px), *pixels),
+            raw['class_ids'],
+            raw['centers_m'],
+            raw['sizes_m'],
+            raw['yaw_rad'],
+            raw['visible'],
+            raw['truncated'],
+        )
+
+
+def sample_files(folder: Path) -> list[Path]:
+    """Raises FileNotFoundError where there are none."""
+    files = sorted(path for path in folder.glob('*.npz') if FILE_NAME.fullmatch(path.name))
+    if not files:
+        raise FileNotFoundError(
+            f'{folder} holds no frames; render some with `python -m training.data.worlds --seed 1 '
+            f'--count 6000 --out {folder} --jobs 3`.'
+        )
+    return files
+
+
+def render(index: int, seed: int, folder: Path, width_px: int, height_px: int) -> None:
+    path = folder / f'{seed}_{index:06d}.npz'
+    if not path.exists():
+        write_sample(sample_from_world(drive_frame(seed, index, width_px, height_px)), path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--seed', type=int, required=True)
+    parser.add_argument('--count', type=int, required=True)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--width', type=int, default=512)
+    parser.add_argument('--height', type=int, default=256)
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    work = partial(
+        render,
+        seed=options.seed,
+        folder=options.out,
+        width_px=options.width,
+        height_px=options.height,
+    )
+    begin_s = time.perf_counter()
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for done, _ in enumerate(pool.map(work, range(options.count), chunksize=8), 1):
+            if done % 200 == 0:
+                print(f'{done} frames, {time.perf_counter() - begin_s:.0f} s', flush=True)
+
+
+if __name__ == '__main__':
+    main()

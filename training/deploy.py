@@ -1,0 +1,56 @@
+"""What is exported and evaluated: normalisation, network and dense decode in one graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mtscene_ros.spec import ModelSpec, TensorSpec
+from training.config import CompactConfig
+from training.tasks import TASKS
+
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, of uint8 RGB
+
+
+def normalised(rgb: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 → (B, 3, H, W) float32, channels last in memory.
+
+    The cast comes first: TensorRT refuses a transpose of uint8.
+    """
+    image = rgb.float()
+    return ((image - image.new_tensor(MEAN)) / image.new_tensor(STD)).permute(0, 3, 1, 2)
+
+
+class DeployGraph(nn.Module):
+    """(B, H, W, 3) uint8 RGB → every tensor of the model file, by name, in the tasks' order."""
+
+    def __init__(self, network: nn.Module, config: CompactConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+
+    def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+        late, _ = self.network(normalised(rgb))
+        outputs: dict[str, Tensor] = {}
+        for name in self.config.tasks:
+            outputs |= TASKS[name].dense_decode(late[name], self.config)
+        return outputs
+
+
+def spec_of(graph: DeployGraph, version: str, commit: str) -> ModelSpec:
+    """The contract of the exported file; shapes come from one run of the graph."""
+    config = graph.config
+    size = (config.height_px, config.width_px, 3)
+    with torch.no_grad():
+        outputs = graph(torch.zeros(1, *size, dtype=torch.uint8))
+    return ModelSpec(
+        name=config.name,
+        version=version,
+        commit=commit,
+        input=TensorSpec('rgb', (-1, *size), 'uint8'),
+        outputs=tuple(tensor_spec(name, value) for name, value in outputs.items()),
+        tasks={name: TASKS[name].options(config) for name in config.tasks},
+    )
+
+
+def tensor_spec(name: str, value: Tensor) -> TensorSpec:
+    return TensorSpec(name, (-1, *value.shape[1:]), str(value.dtype).removeprefix('torch.'))

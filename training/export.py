@@ -1,0 +1,92 @@
+"""Checkpoint of `training.train` → ONNX file with its spec, checked against torch.
+
+python -m training.export runs/nano/last.pt mtscene_ros/models/drive_nano.onnx --version 0.1
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from mtscene_ros.spec import METADATA_KEY
+from training.config import CONFIGS
+from training.deploy import DeployGraph, spec_of
+from training.networks.compact import CompactNetwork
+
+OPSET = 18
+
+
+def graph_from_checkpoint(path: Path) -> DeployGraph:
+    """The averaged weights, in evaluation mode."""
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    config = CONFIGS[state['config']]
+    network = CompactNetwork(config)
+    network.load_state_dict(state['average'])
+    return DeployGraph(network, config).eval()
+
+
+def write_onnx(graph: DeployGraph, path: Path, version: str, commit: str) -> None:
+    spec = spec_of(graph, version, commit)
+    example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
+    batch = torch.export.Dim('batch', min=1, max=64)
+    program = torch.onnx.export(
+        graph,
+        (example,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[spec.input.name],
+        output_names=[output.name for output in spec.outputs],
+        dynamic_shapes=({0: batch},),
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+
+
+def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[str, float]:
+    """Output name → largest absolute difference between torch and ONNX Runtime on (B, H, W, 3)."""
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    with torch.no_grad():
+        expected = graph(torch.from_numpy(rgb))
+    found = session.run(list(expected), {session.get_inputs()[0].name: rgb})
+    return {
+        name: float(np.abs(value.numpy().astype(np.float64) - got).max())
+        for (name, value), got in zip(expected.items(), found, strict=True)
+    }
+
+
+def current_commit() -> str:
+    command = ['git', 'describe', '--always', '--dirty', '--abbrev=12']
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or 'unknown'
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--version', default='0.1')
+    parser.add_argument('--commit', default=None, help='of the training code; default: this one')
+    options = parser.parse_args(arguments)
+    graph = graph_from_checkpoint(options.checkpoint)
+    write_onnx(graph, options.out, options.version, options.commit or current_commit())
+    size = (3, graph.config.height_px, graph.config.width_px, 3)
+    rgb = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    for name, difference in differences(graph, options.out, rgb).items():
+        print(f'{name}: differs from torch by at most {difference:.2g}')
+    print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""The networks: each takes normalised images and returns raw predictions by task."""

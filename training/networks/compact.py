@@ -1,0 +1,165 @@
+"""A compact multi-task transformer after InvPT (Ye and Xu, ECCV 2022).
+
+Kept: preliminary decoders with intermediate predictions (section 3.3), UP-transformer stages in
+which the tokens of all tasks attend to one another (3.4, 3.5), attention messages handed to the
+next stage (3.6), aggregation over the stages (3.7). Changed for a CPU: an efficient convolutional
+encoder, two stages instead of three, narrower maps, a last convolution at stride 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.config import CompactConfig
+from training.tasks import TASKS
+
+Predictions = dict[str, Tensor]
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False, groups=groups),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
+
+
+class UpStage(nn.Module):
+    """Joint attention over the tokens of all tasks, then an MLP (InvPT, section 3.5).
+
+    Queries are taken at half the resolution, keys and values from pooled maps, so that both stages
+    attend to the same few tokens. `message` is the logits of the stage before.
+    """
+
+    def __init__(self, tasks: int, width: int, heads: int, pool: int, receives: bool) -> None:
+        super().__init__()
+        self.tasks, self.heads, self.pool = tasks, heads, pool
+        self.norm = nn.LayerNorm(width)
+        channels = tasks * width  # per-task depth-wise weights in one convolution
+        self.query_map = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.fuse = nn.Conv2d(2 * heads, heads, 1) if receives else None
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
+        )
+
+    def forward(self, x: Tensor, message: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T D, h, w), (B, heads, T hw/16, K) or None → same map, (B, heads, T hw/4, K)."""
+        height, width = x.shape[2:]
+        tokens = self.tokens(x)  # (B, T h w, D)
+        normed = self.maps(self.norm(tokens), height, width)
+        query = self.split(self.query(self.tokens(self.query_map(normed))))
+        pooled = self.tokens(F.avg_pool2d(normed, self.pool))
+        key, value = (self.split(t) for t in self.key_value(pooled).chunk(2, -1))
+        logits = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        if self.fuse is not None and message is not None:
+            message = self.enlarged(message, height // 4, width // 4)
+            logits = self.fuse(torch.cat([logits, message], 1))
+        mixed = (logits.softmax(-1) @ value).transpose(1, 2).flatten(2)  # (B, T hw/4, D)
+        update = doubled(self.maps(self.out(mixed), height // 2, width // 2))
+        tokens = tokens + self.tokens(update)
+        tokens = tokens + self.mlp(tokens)
+        return self.maps(tokens, height, width), logits
+
+    def tokens(self, maps: Tensor) -> Tensor:
+        """(B, T D, h, w) → (B, T h w, D)."""
+        per_task: Tensor = maps.unflatten(1, (self.tasks, -1)).flatten(3)  # (B, T, D, hw)
+        return per_task.transpose(2, 3).flatten(1, 2)
+
+    def maps(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        per_task: Tensor = tokens.unflatten(1, (self.tasks, height * width))
+        return per_task.transpose(2, 3).reshape(tokens.shape[0], -1, height, width)
+
+    def split(self, tokens: Tensor) -> Tensor:
+        """(B, N, D) → (B, heads, N, D / heads)."""
+        split: Tensor = tokens.unflatten(2, (self.heads, -1))
+        return split.transpose(1, 2)
+
+    def enlarged(self, message: Tensor, height: int, width: int) -> Tensor:
+        """Bilinear along the queries only, where a query is a pixel of a task's map."""
+        keys = message.shape[3]
+        maps = message.unflatten(2, (self.tasks, height, width)).flatten(0, 2)  # (B H T, h, w, K)
+        maps = doubled(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return maps.reshape(-1, self.heads, self.tasks * height * width * 4, keys)
+
+
+class CompactNetwork(nn.Module):
+    """(B, 3, H, W) normalised images → predictions of every task, and the preliminary ones."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        self.tasks = config.tasks
+        self.encoder = timm.create_model(
+            config.encoder, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)
+        )
+        described: Any = self.encoder.feature_info
+        c4, c8, c16, c32 = described.channels()  # by stride
+        wide, middle, narrow = config.widths
+        grid = config.height_px // 16, config.width_px // 16
+        self.from_32, self.from_16 = conv(c32, wide, 1), conv(c16, wide, 1)
+        self.position = nn.Parameter(torch.zeros(1, wide, *grid))
+        heads = {name: TASKS[name].channels(config) for name in config.tasks}
+        self.decode = per_task(heads, lambda _: conv(wide, wide))
+        self.preliminary = per_task(heads, lambda n: nn.Conv2d(wide, n[0], 1))
+        self.mix = per_task(heads, lambda n: nn.Conv2d(wide + n[0], wide, 1))
+        count = len(config.tasks)
+        self.stage_16 = UpStage(count, wide, config.attention_heads, 2, receives=False)
+        self.stage_8 = UpStage(count, middle, config.attention_heads, 4, receives=True)
+        self.skip_8 = nn.Conv2d(c8, middle, 1)
+        self.narrow_8 = per_task(heads, lambda _: nn.Conv2d(wide, middle, 1))
+        self.refine_8 = per_task(heads, lambda _: conv(middle, middle))
+        self.sum_16 = per_task(heads, lambda _: conv(wide, narrow, 1))
+        self.sum_8 = per_task(heads, lambda _: conv(middle, narrow, 1))
+        self.skip_4 = per_task(heads, lambda _: nn.Conv2d(c4, narrow, 1))
+        self.refine_4 = per_task(heads, lambda _: conv(narrow, narrow))
+        self.heads = per_task(heads, lambda n: nn.Conv2d(narrow, n[1], 1))
+        for name in config.tasks:
+            TASKS[name].initialise(self.preliminary[name], self.heads[name], config)
+
+    def forward(self, image: Tensor) -> tuple[Predictions, Predictions]:
+        """Predictions at stride 4, preliminary predictions at stride 16, both by task name."""
+        f4, f8, f16, f32 = self.encoder(image)
+        shared = self.from_16(f16) + doubled(self.from_32(f32)) + self.position
+        features = {name: self.decode[name](shared) for name in self.tasks}
+        early = {name: self.preliminary[name](features[name]) for name in self.tasks}
+        mixed = [self.mix[n](torch.cat([features[n], early[n]], 1)) for n in self.tasks]
+        x16, message = self.stage_16(torch.cat(mixed, 1), None)  # (B, T wide, H/16, W/16)
+        by_task_16 = dict(zip(self.tasks, x16.chunk(len(self.tasks), 1), strict=True))
+        skip = self.skip_8(f8)
+        finer = [
+            self.refine_8[n](doubled(self.narrow_8[n](by_task_16[n])) + skip) for n in self.tasks
+        ]
+        x8, _ = self.stage_8(torch.cat(finer, 1), message)  # (B, T middle, H/8, W/8)
+        by_task_8 = dict(zip(self.tasks, x8.chunk(len(self.tasks), 1), strict=True))
+        late = {}
+        for name in self.tasks:
+            total = doubled(self.sum_16[name](by_task_16[name]))
+            total = total + self.sum_8[name](by_task_8[name])
+            fine = self.refine_4[name](doubled(total) + self.skip_4[name](f4))
+            late[name] = self.heads[name](fine)
+        return late, early
+
+
+def per_task(
+    channels: dict[str, tuple[int, int]], build: Callable[[tuple[int, int]], nn.Module]
+) -> nn.ModuleDict:
+    """channels: task → channels of its preliminary and its final prediction."""
+    return nn.ModuleDict({name: build(n) for name, n in channels.items()})
