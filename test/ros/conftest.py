@@ -91,6 +91,13 @@ class Robot:
         while time.monotonic() < end_s:
             rclpy.spin_once(self.node, timeout_sec=0.05)
 
+    def calibrate(self, info: CameraInfo) -> None:
+        """Publishes camera_info for half a second, as a camera would: one message may be lost while
+        discovery goes on."""
+        for _ in range(5):
+            self.info.publish(info)
+            self.wait_a_moment(0.1)
+
     def stats(self) -> Any:
         """The newest account of all frames."""
         return self.got['debug/frame_stats'][-1]
