@@ -124,8 +124,9 @@ def test_nobody_listens(start_node: Start, frame: CameraFrame) -> None:
     process = start_node()
     robot = Robot(outputs=())
     robot.wait_for_node()
-    robot.image.publish(rgb8(frame.rgb, STAMP_NS))
-    robot.wait_a_moment()
+    for _ in range(10):
+        robot.image.publish(rgb8(frame.rgb, STAMP_NS))
+        robot.wait_a_moment(0.2)
     robot.node.destroy_node()
     assert log_of(process).count('idle: no subscribers') == 1
 

@@ -83,8 +83,8 @@ def test_no_camera_info_then_one_of_another_size(
     assert send(robot, rgb8(frame.rgb, STAMP_NS)).published == 2
     assert robot.got['depth/image'] == []
     log = log_of(process)
-    assert log.count('No camera_info on /camera/camera_info yet') == 1
-    assert log.count('describes 640x480 px, the image has 64x32') == 1
+    assert 'No camera_info on /camera/camera_info yet' in log
+    assert 'describes 640x480 px, the image has 64x32' in log
 
 
 def test_frame_ids(start_node: Start, robot: Robot, frame: CameraFrame) -> None:
