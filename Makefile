@@ -43,7 +43,7 @@ clean:
 
 $(VENV)/requirements.stamp: requirements/ros.txt requirements/runtime.txt
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo '$(PYTHON) is older than Python 3.10: choose another with make PYTHON=...'; exit 1; }
+	  { echo '$(PYTHON) is no Python 3.10 or newer: choose one with make PYTHON=...'; exit 1; }
 	@test -x $(VENV)/bin/pip || '$(PYTHON)' -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	  echo '$(PYTHON) cannot make virtual environments: run apt-get install python3-venv.'; exit 1; }
 	$(PIP) install -r requirements/ros.txt -r requirements/runtime.txt

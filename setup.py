@@ -161,7 +161,7 @@ setup(
     license=PACKAGE['license'],
     python_requires='>=3.10',
     packages=find_packages(include=['mtscene_ros', 'mtscene_ros.*']),
-    package_data={'mtscene_ros': ['models/*.onnx', 'py.typed']},
+    package_data={'mtscene_ros': ['models/*.onnx']},
     data_files=[
         (MARKERS, ['resource/mtscene_ros']),
         ('share/mtscene_ros', ['package.xml']),

@@ -37,7 +37,7 @@ ARGUMENTS = (
 )
 
 
-def override(parameter, value_type=str):
+def override(parameter: str, value_type: type | None = str) -> dict:
     """Parameter of the node, from the launch argument of that name where one is given.
 
     An empty argument goes to a name that the node does not declare and so ignores: otherwise it
@@ -49,7 +49,7 @@ def override(parameter, value_type=str):
     return {name: value}
 
 
-def generate_launch_description():
+def generate_launch_description() -> LaunchDescription:
     perception = Node(
         package='mtscene_ros',
         executable='perception_node',

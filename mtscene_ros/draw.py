@@ -46,9 +46,10 @@ def palette(classes: tuple[SemanticClass, ...]) -> Picture:
 
 def blend_labels(rgb: Picture, labels: LabelMap) -> Picture:
     """(H, W, 3) image → copy with label colours mixed in; UNLABELED pixels stay as they are."""
-    colors = np.take(palette(labels.classes), labels.labels, 0)
+    colors = cv2.applyColorMap(labels.labels, palette(labels.classes)[:, None])
     mixed = np.asarray(cv2.addWeighted(rgb, 1 - LABEL_SHARE, colors, LABEL_SHARE, 0), np.uint8)
-    np.copyto(mixed, rgb, where=(labels.labels == UNLABELED)[..., None])
+    unlabeled = (labels.labels == UNLABELED).view(np.uint8)
+    cv2.copyTo(rgb, unlabeled, mixed)  # np.copyto takes 14 ms for 1080p
     return mixed
 
 

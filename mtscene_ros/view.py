@@ -1,5 +1,4 @@
-"""Network pixels and camera pixels: the letterbox between them, and what it does to images and
-intrinsics."""
+"""Network pixels and camera pixels: the letterbox between them."""
 
 from __future__ import annotations
 
@@ -64,25 +63,38 @@ class View:
         return out
 
     def to_camera(self, network_map: NDArray[Any], *, smooth: bool) -> NDArray[Any]:
-        """(h', w'[, C]) map that covers the network input at any resolution → (H, W[, C]) in
-        camera pixels.
+        """(h', w') map that covers the network input at any resolution → (H, W) in camera pixels.
 
-        smooth: bilinear; otherwise nearest neighbour, which never invents a value.
+        smooth: bilinear; otherwise the nearest value, so that no value is invented.
         """
-        inner = self._crop(network_map)
-        size = (self.camera_width_px, self.camera_height_px)
-        how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST_EXACT
-        return np.asarray(cv2.resize(inner, size, interpolation=how))
+        height, width = network_map.shape
+        x, y = self._axis(0, width), self._axis(1, height)
+        if smooth:
+            matrix = np.array([[x.step, 0, x.first], [0, y.step, y.first]])
+            size = (self.camera_width_px, self.camera_height_px)
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            return cv2.warpAffine(network_map, matrix, size, None, flags, cv2.BORDER_REPLICATE)
+        rows = y.nearest(self.camera_height_px, height)
+        columns = x.nearest(self.camera_width_px, width)
+        return np.asarray(network_map.take(rows, 0).take(columns, 1))
 
     def points_to_camera(self, uv_network: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) u, v in network pixels → (N, 2) in camera pixels."""
-        offset = np.array([self.left_px, self.top_px], np.float64)
-        return (uv_network - offset + 0.5) / self.scale - 0.5
+        return (uv_network + 0.5 - self._offset_px) / self._scales - 0.5
 
     def points_to_network(self, uv_camera: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) u, v in camera pixels → (N, 2) in network pixels."""
-        offset = np.array([self.left_px, self.top_px], np.float64)
-        return (uv_camera + 0.5) * self.scale - 0.5 + offset
+        return (uv_camera + 0.5) * self._scales + self._offset_px - 0.5
+
+    @property
+    def _scales(self) -> NDArray[np.float64]:
+        """Exact scales of u and v: whole pixels make them differ a little from `scale`."""
+        inner = np.array([self.inner_width_px, self.inner_height_px], np.float64)
+        return inner / (self.camera_width_px, self.camera_height_px)
+
+    @property
+    def _offset_px(self) -> NDArray[np.float64]:
+        return np.array([self.left_px, self.top_px], np.float64)
 
     def _inner(self) -> tuple[slice, slice]:
         return (
@@ -90,11 +102,20 @@ class View:
             slice(self.left_px, self.left_px + self.inner_width_px),
         )
 
-    def _crop(self, network_map: NDArray[Any]) -> NDArray[Any]:
-        height, width = network_map.shape[:2]
-        if (height, width) != (self.network_height_px, self.network_width_px):
-            size = (self.network_width_px, self.network_height_px)
-            network_map = np.asarray(
-                cv2.resize(network_map, size, interpolation=cv2.INTER_NEAREST_EXACT)
-            )
-        return network_map[self._inner()]
+    def _axis(self, axis: int, map_size: int) -> _Axis:
+        cells_per_px = map_size / (self.network_width_px, self.network_height_px)[axis]
+        scale, offset_px = float(self._scales[axis]), float(self._offset_px[axis])
+        first = (0.5 * scale + offset_px) * cells_per_px - 0.5
+        return _Axis(first, scale * cells_per_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Camera pixel i lies at map cell first + i * step."""
+
+    first: float
+    step: float
+
+    def nearest(self, camera_size: int, map_size: int) -> NDArray[np.int64]:
+        cells = np.floor(self.first + 0.5 + self.step * np.arange(camera_size))
+        return np.asarray(cells.clip(0, map_size - 1), np.int64)

@@ -52,7 +52,9 @@ def test_label_colors_are_mixed_half_and_unlabeled_stays() -> None:
     labels = np.full((96, 128), UNLABELED, np.uint8)
     labels[0, 0] = 1
     some = LabelMap(labels, np.zeros_like(labels), CITYSCAPES_19)
-    picture = overlay(scene(semantic=some))
+    before = scene(semantic=some)
+    before.frame.rgb.setflags(write=False)  # as a view of a message
+    picture = overlay(before)
     np.testing.assert_array_equal(picture[0, 0], [122, 18, 116])  # sidewalk is 244, 35, 232
     assert picture.sum() == 122 + 18 + 116
 

@@ -35,3 +35,14 @@ def test_coarse_map_covers_the_input() -> None:
     assert back[0, 0] == 1
     assert back[3, 4] == 3
     assert back[7, 7] == 7
+
+
+def test_smooth_map_is_linear_between_cell_centres() -> None:
+    view = View(16, 8, 8, 8)  # scale 0.5, rows 2 to 5 of the network hold the image
+    ramp = np.tile(np.arange(4, dtype=np.float32), (4, 1))  # a cell is two network pixels wide
+    back = view.to_camera(ramp, smooth=True)
+    assert back.shape == (8, 16)
+    # Cell j has its centre at camera column 4 j + 1.5.
+    np.testing.assert_allclose(back[0, 2:14], (np.arange(2, 14) - 1.5) / 4, atol=0.02)
+    assert back[0, 0] == 0
+    assert back[7, 15] == 3

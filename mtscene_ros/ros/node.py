@@ -52,7 +52,6 @@ class PerceptionNode(LifecycleNode):
     def __init__(self, **node_options: Any) -> None:
         super().__init__('perception', **node_options)
         self.params = declare(self)
-        self.add_post_set_parameters_callback(self._on_parameters)
         self._troubles = Troubles(self.get_logger())
         self._estimator: SceneEstimator | None = None
         self._outputs: dict[str, Any] = {}
@@ -155,9 +154,6 @@ class PerceptionNode(LifecycleNode):
             stamp = self.get_clock().now().to_msg()
             publisher.publish(messages.label_info(classes, Header(stamp=stamp)))
 
-    def _on_parameters(self, _: list[Any]) -> None:
-        self.params = read(self)
-
     # -- worker's thread ---------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -179,6 +175,7 @@ class PerceptionNode(LifecycleNode):
             counts.dropped += 1
             return
         start_s = time.perf_counter()
+        self.params = read(self)  # some may have changed
         frame, warnings = self._input.frame(serialized)
         for sentence in warnings:
             self._troubles.tell(sentence)

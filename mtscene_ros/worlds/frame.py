@@ -16,8 +16,8 @@ class WorldFrame:
 
     rgb: (H, W, 3) uint8; labels: (H, W) uint8 class ids; instances: (H, W) uint16, k > 0 is
     boxes[k - 1]; depth_m: (H, W) float32 along optical z, inf for sky; normals: (H, W, 3) float32
-    unit, optical frame, towards the camera, zero for sky; boxes: every object that has at least
-    one visible pixel, scores 1; visible: (N,) float32 share of the object's projected pixels that
+    unit, optical frame, towards the camera, zero for sky; boxes: every object with a visible
+    pixel, scores 1; visible: (N,) float32 share of the object's projected pixels that
     nothing hides; truncated: (N,) float32 share of the projected box outside the image;
     world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103).
     """

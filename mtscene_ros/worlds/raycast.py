@@ -1,7 +1,7 @@
 """Ray casting of convex solids into depth, normals, solid index and local coordinates.
 
-World frame: x forward, y left, z up. Every solid is tested only inside its projected bounding rectangle. Rays are
-(x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
+World frame: x forward, y left, z up. Every solid is tested only inside its projected rectangle.
+Rays are (x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ F32 = NDArray[np.float32]
 
 BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 NEAR_M = 0.15
-OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103 body to optical axes
-_EDGES = np.array([[i, j] for i in range(8) for j in range(i) if (CORNER_SIGNS[i] == CORNER_SIGNS[j]).sum() == 2])
+_Met = tuple[F64, NDArray[np.bool_]]  # depth, whether there is one
+OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103's two frames
+_PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solid:
-    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents along its own axes.
+    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents.
 
-    BLOCK: a box whose top face is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID: half axes.
-    CYLINDER: elliptic, capped, along local z. PLANE: infinite, local z = 0, seen from +z. hole: share of a CYLINDER's
-    radius that is bored through. ragged: share of an ELLIPSOID's rim, in steps of its surface, that is bitten off, as
-    leaves do. look: whatever the caller shades by.
+    BLOCK: a box whose top is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID:
+    half axes; ragged: how much of its rim is bitten off, as leaves do. CYLINDER: elliptic, capped,
+    along local z; hole: share of its radius bored through. PLANE: endless, local z = 0, seen from
+    +z. owner: the object it is part of, 0 for none. look: whatever the caller shades by.
     """
 
     kind: int
@@ -49,9 +50,9 @@ class Solid:
 class Hits:
     """What each pixel's ray meets first.
 
-    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing; silhouettes: {owner > 0:
-    (H, W) bool}, the owner's pixels were it alone; pixels: (P,) flat indices that hit; local_m, normals_local,
-    normals_optical: (P, 3) float32 for those.
+    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing;
+    silhouettes: {owner > 0: (H, W) bool}, the pixels it would have alone; pixels: (P,) flat
+    indices that hit; local_m, normals_local, normals_optical: (P, 3) float32 for those.
     """
 
     depth_m: F64
@@ -64,7 +65,7 @@ class Hits:
 
 
 def extent(solid: Solid) -> F64:
-    """(3,) half extents of the tight axis-aligned bound about the centre, in the frame above the solid's own.
+    """(3,) half extents of the tight axis-aligned bound in the frame above the solid's own.
 
     Exact for ellipsoids, round cylinders and blocks that are not drawn in.
     """
@@ -78,11 +79,10 @@ def extent(solid: Solid) -> F64:
 
 
 def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64, F64]:
-    """Outward unit normals (6, 3) and offsets (6,) of a BLOCK: inside is normals @ p <= offsets."""
+    """Outward unit normals (6, 3), offsets (6,) of a BLOCK; inside is normals @ p <= offsets."""
     (hx, hy, hz), (front, rear, side) = half_m, inset_m
-    normals = np.array(
-        [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side], [0, 0, 1], [0, 0, -1]]
-    )
+    sides = [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side]]
+    normals = np.array([*sides, [0, 0, 1], [0, 0, -1]])
     offsets = np.array([2 * hx - front, 2 * hx - rear, 2 * hy - side, 2 * hy - side, 1, 1]) * hz
     length = np.linalg.norm(normals, axis=1)
     return normals / length[:, None], offsets / length
@@ -91,14 +91,16 @@ def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64,
 def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -> Hits:
     """Meet every pixel's ray with all solids (pinhole camera, world_from_optical (4, 4))."""
     camera = intrinsics
-    xs = (np.arange(camera.width_px) - camera.cx_px) / camera.fx_px
-    ys = ((np.arange(camera.height_px) - camera.cy_px) / camera.fy_px)[:, None]
+    xs = (np.arange(camera.width_px, dtype=np.float64) - camera.cx_px) / camera.fx_px
+    ys = (np.arange(camera.height_px, dtype=np.float64)[:, None] - camera.cy_px) / camera.fy_px
     depth_m = np.full((camera.height_px, camera.width_px), np.inf)
     index = np.full(depth_m.shape, -1, np.int32)
     silhouettes: dict[int, NDArray[np.bool_]] = {}
     optical_from_world = world_from_optical[:3, :3].T
     rotations = optical_from_world @ np.array([s.world_from_local for s in solids])
-    centers = (np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]) @ optical_from_world.T
+    centers = (
+        np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]
+    ) @ optical_from_world.T
     for i, solid in enumerate(solids):
         rows, columns = _rectangle(solid, rotations[i], centers[i], camera)
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -111,28 +113,56 @@ def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -
         hit &= t < nearest
         np.copyto(nearest, t, where=hit)
         np.copyto(index[rows, columns], i, where=hit)
-    pixels = np.flatnonzero(index.ravel() >= 0)
-    of = index.ravel()[pixels]
+    return Hits(
+        depth_m,
+        index,
+        silhouettes,
+        *_surface(solids, index, depth_m, xs, ys[:, 0], rotations, centers),
+    )
+
+
+def _surface(
+    solids: list[Solid],
+    index: NDArray[np.int32],
+    depth_m: F64,
+    xs: F64,
+    ys: F64,
+    rotations: F64,
+    centers: F64,
+) -> tuple[NDArray[np.int64], F32, F32, F32]:
+    """Pixels sorted by solid, local points, local and optical normals."""
+    pixels = np.argsort(index.ravel().astype(np.int16), kind='stable')
+    starts = np.searchsorted(index.ravel()[pixels], np.arange(len(solids) + 1))
+    pixels = pixels[starts[0] :]
+    starts = starts - starts[0]
     z = depth_m.ravel()[pixels]
-    row, column = np.divmod(pixels, camera.width_px)
-    points = np.stack([xs[column] * z, ys[row, 0] * z, z], 1) - centers[of]
-    rotation = rotations.astype(np.float32)[of]
-    local = np.matmul(points.astype(np.float32)[:, None], rotation)[:, 0]
-    normals = _normals(solids, of, local)
-    optical = np.matmul(rotation, normals[:, :, None])[:, :, 0]
-    return Hits(depth_m, index, silhouettes, pixels, local, normals, optical)
+    row, column = np.divmod(pixels, len(xs))
+    local = np.stack([xs[column] * z, ys[row] * z, z], 1)
+    normals, optical = np.empty(local.shape, np.float32), np.empty(local.shape, np.float32)
+    for i in np.flatnonzero(np.diff(starts)):
+        part = slice(starts[i], starts[i + 1])
+        local[part] = (local[part] - centers[i]) @ rotations[i]
+        normals[part] = _NORMALS[solids[i].kind](solids[i], local[part])
+        optical[part] = normals[part] @ rotations[i].T.astype(np.float32)
+    return pixels, local.astype(np.float32), normals, optical
 
 
-def _rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
+def _rectangle(
+    solid: Solid, rotation: F64, center: F64, camera: Intrinsics
+) -> tuple[slice, slice]:
     """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)
-    corners = (CORNER_SIGNS * solid.half_m) @ rotation.T + center
+    return window((CORNER_SIGNS * solid.half_m) @ rotation.T + center, camera)
+
+
+def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
+    """Rows and columns that can see the convex hull of 8 points (8, 3) in the optical frame."""
     near = corners[:, 2] < NEAR_M
     if near.all():
         return slice(0, 0), slice(0, 0)
     if near.any():
-        a, b = corners[_EDGES[:, 0]], corners[_EDGES[:, 1]]
+        a, b = corners[_PAIRS[:, 0]], corners[_PAIRS[:, 1]]
         cut = (a[:, 2] < NEAR_M) != (b[:, 2] < NEAR_M)
         a, b = a[cut], b[cut]
         share = ((NEAR_M - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
@@ -160,14 +190,16 @@ def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
     return enter, leave
 
 
-def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     normals, offsets = block_planes(solid.half_m, solid.inset_m)
     normals = normals @ rotation.T
     enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
     return enter, (enter < leave) & (enter > NEAR_M)
 
 
-def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
+def _quadric(
+    axes: F64, rotation: F64, center: F64, xs: F64, ys: F64
+) -> tuple[F64, F64, NDArray[np.bool_]]:
     """Both crossings of |axes * local| = 1; axes are 1 / half extents, 0 for an endless one."""
     m = rotation * axes**2 @ rotation.T
     a = xs * (m[0, 0] * xs + 2 * m[0, 2]) + ys * (m[1, 1] * ys + 2 * m[1, 2]) + m[2, 2]
@@ -179,7 +211,7 @@ def _quadric(axes: F64, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F
     return (b - root) / a, (b + root) / a, square > 0
 
 
-def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
     hit &= t > NEAR_M
@@ -188,12 +220,17 @@ def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) 
         x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
         facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
         facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
-        leaves = np.sin(9 * x + 3 * np.sin(11 * y)) + np.sin(10 * y + 3 * np.sin(12 * z)) + np.sin(8 * z + 3 * np.sin(9 * x))
+        # Steps fixed to the surface: the same bites from wherever it is seen.
+        leaves = (
+            np.sin(9 * x + 3 * np.sin(11 * y))
+            + np.sin(10 * y + 3 * np.sin(12 * z))
+            + np.sin(8 * z + 3 * np.sin(9 * x))
+        )
         hit &= facing > solid.ragged * (1 + 0.5 * leaves)
     return t, hit
 
 
-def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     axes = np.array([1 / solid.half_m[0], 1 / solid.half_m[1], 0.0])
     near, far, hit = _quadric(axes, rotation, center, xs, ys)
     axis = rotation[:, 2]
@@ -208,7 +245,7 @@ def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -
     return t, hit
 
 
-def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple[F64, NDArray[np.bool_]]:
+def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     normal = rotation[:, 2]
     slope = normal[0] * xs + (normal[1] * ys + normal[2])
     hit = slope < -1e-9
@@ -216,28 +253,43 @@ def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> tuple
     return t, hit & (t > NEAR_M)
 
 
-_MEET = {BLOCK: _meet_block, ELLIPSOID: _meet_ellipsoid, CYLINDER: _meet_cylinder, PLANE: _meet_plane}
+_MEET = {
+    BLOCK: _meet_block,
+    ELLIPSOID: _meet_ellipsoid,
+    CYLINDER: _meet_cylinder,
+    PLANE: _meet_plane,
+}
 
 
-def _normals(solids: list[Solid], of: NDArray[np.int32], local: F32) -> F32:
-    """Outward unit normals in each solid's own axes at points on its surface."""
-    kind = np.array([s.kind for s in solids])[of]
-    half = np.array([s.half_m for s in solids], np.float32)
-    normals = np.zeros_like(local)
-    normals[kind == PLANE, 2] = 1
-    block = np.flatnonzero(kind == BLOCK)
-    faces = [block_planes(s.half_m, s.inset_m) if s.kind == BLOCK else (np.zeros((6, 3)), np.zeros(6)) for s in solids]
-    planes = np.array([n for n, _ in faces], np.float32)
-    offsets = np.array([e for _, e in faces], np.float32)
-    here = of[block]
-    outside = np.matmul(planes[here], local[block][:, :, None])[:, :, 0] - offsets[here]
-    normals[block] = planes[here, outside.argmax(1)]
-    ball = kind == ELLIPSOID
-    normals[ball] = local[ball] / half[of[ball]] ** 2
-    round_ = np.flatnonzero(kind == CYLINDER)
-    p, h = local[round_], half[of[round_]]
-    cap = np.abs(p[:, 2]) / h[:, 2] >= np.maximum(np.hypot(p[:, 0] / h[:, 0], p[:, 1] / h[:, 1]), 1 - 1e-3)
-    side = np.stack([p[:, 0] / h[:, 0] ** 2, p[:, 1] / h[:, 1] ** 2, 0 * p[:, 2]], 1)
-    upright = np.stack([0 * p[:, 2], 0 * p[:, 2], np.sign(p[:, 2])], 1)
-    normals[round_] = np.where(cap[:, None], upright, side)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+def _block_normals(solid: Solid, local: F64) -> F64:
+    normals, offsets = block_planes(solid.half_m, solid.inset_m)
+    return np.asarray(normals[(local @ normals.T - offsets).argmax(1)])
+
+
+def _ellipsoid_normals(solid: Solid, local: F64) -> F64:
+    return _unit(local / solid.half_m**2)
+
+
+def _cylinder_normals(solid: Solid, local: F64) -> F64:
+    unit = local / solid.half_m
+    height = np.abs(unit[:, 2])
+    cap = height >= np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1 - 1e-3)
+    side = _unit(unit / solid.half_m * [1, 1, 0])
+    return np.where(cap[:, None], np.sign(unit) * [0, 0, 1], side)
+
+
+def _plane_normals(_: Solid, local: F64) -> F64:
+    return np.broadcast_to([0.0, 0.0, 1.0], local.shape)
+
+
+def _unit(vectors: F64) -> F64:
+    square = np.einsum('ij,ij->i', vectors, vectors)
+    return np.asarray(vectors / np.sqrt(np.maximum(square, 1e-30))[:, None])
+
+
+_NORMALS = {
+    BLOCK: _block_normals,
+    ELLIPSOID: _ellipsoid_normals,
+    CYLINDER: _cylinder_normals,
+    PLANE: _plane_normals,
+}

@@ -1,4 +1,4 @@
-"""The road: an arc with lanes, kerbs, pavements, marks and perhaps a crossing. s runs along it, d to its left."""
+"""The road: an arc with lanes, kerbs, pavements and marks. s runs along it, d to its left."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ ZONE_LABELS = np.array([0, 0, 1, 1, 9, 9], np.uint8)  # CITYSCAPES_19
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """Traffic keeps to the side -`hand` of d (hand = 1: right-hand traffic); all lengths in metres.
+    """Traffic keeps to the side -hand of d (hand = 1: right-hand traffic).
 
-    lanes: (on our side, opposite); parking, pavement: widths (our side, opposite), 0 for none; crossing_m:
-    (s, half width) of a crossing road; track_d_m: d of a railway track; None where there is none.
+    curvature: 1/m, positive to the left; lanes, parking_m, pavement_m: number or width on our side
+    and on the opposite one; crossing_m: s and half width of a crossing road; track_d_m: d of a
+    railway track; zebra: stripes before the crossing; dash_m: period and length of dashes;
+    centre_style: dashed, solid, double; paved: no soil beside; grass: how green the soil is.
     """
 
     curvature: float
@@ -48,7 +50,11 @@ class Road:
         if abs(k) < 1e-6:
             return s, d, 0.0
         angle = k * s
-        return (1 / k - d) * float(np.sin(angle)), (1 - (1 - d * k) * float(np.cos(angle))) / k, angle
+        return (
+            (1 / k - d) * float(np.sin(angle)),
+            (1 - (1 - d * k) * float(np.cos(angle))) / k,
+            angle,
+        )
 
     def locate(self, x: F64, y: F64) -> tuple[F64, F64]:
         """World x, y → s, d."""
@@ -113,9 +119,18 @@ def random_road(rng: np.random.Generator) -> Road:
         track = float((-hand if side == 0 else hand) * gap)
     crossing = (rng.uniform(14, 70), rng.uniform(3, 6.5)) if rng.random() < 0.4 else None
     return Road(
-        curvature=float(rng.normal(0, 0.004) * (rng.random() < 0.5)), hand=hand, lanes=lanes, lane_m=lane,
-        parking_m=(parking[0], parking[1]), pavement_m=(pavement[0], pavement[1]), crossing_m=crossing,
-        track_d_m=track, zebra=bool(rng.random() < 0.5), dash_m=(rng.uniform(6, 14), rng.uniform(2, 5)),
-        centre_style=int(rng.integers(3)), edge_lines=bool(rng.random() < 0.6), paved=bool(rng.random() < 0.3),
+        curvature=float(np.clip(rng.normal(0, 0.004), -0.008, 0.008) * (rng.random() < 0.5)),
+        hand=hand,
+        lanes=lanes,
+        lane_m=lane,
+        parking_m=(parking[0], parking[1]),
+        pavement_m=(pavement[0], pavement[1]),
+        crossing_m=crossing,
+        track_d_m=track,
+        zebra=bool(rng.random() < 0.5),
+        dash_m=(rng.uniform(6, 14), rng.uniform(2, 5)),
+        centre_style=int(rng.integers(3)),
+        edge_lines=bool(rng.random() < 0.6),
+        paved=bool(rng.random() < 0.3),
         grass=float(rng.random()),
     )

@@ -1,13 +1,18 @@
 """The node as its own process, over real DDS, with a model whose answers are easily checked."""
 
+import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from conftest import tiny_model
 from sensor_msgs.msg import CompressedImage
 
+from mtscene_ros.spec import METADATA_KEY
 from mtscene_ros.types import CameraFrame
 
 from .conftest import PER_FRAME, Robot, camera_info, log_of, rgb8, stamp
@@ -125,6 +130,28 @@ def test_nobody_listens(start_node: Start, frame: CameraFrame) -> None:
     robot.wait_a_moment()
     robot.node.destroy_node()
     assert log_of(process).count('idle: no subscribers') == 1
+
+
+@pytest.mark.parametrize(
+    ('metadata', 'sentence'),
+    [
+        (None, 'was not exported by mtscene_ros'),
+        ({'format_version': 99}, 'has spec format 99, but this mtscene_ros reads up to 1'),
+        ({'name': 'no more'}, 'unreadable metadata'),
+    ],
+)
+def test_foreign_models_are_refused(
+    start_node: Start, tmp_path: Path, metadata: dict[str, object] | None, sentence: str
+) -> None:
+    model = tiny_model()
+    del model.metadata_props[:]
+    if metadata is not None:
+        onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
+    onnx.save(model, tmp_path / 'foreign.onnx')
+    process = start_node(model=tmp_path / 'foreign.onnx')
+    log = process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert sentence in log
 
 
 @pytest.mark.parametrize(

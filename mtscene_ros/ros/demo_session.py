@@ -1,0 +1,161 @@
+"""The node as its own process; here a recording is played into it and its outputs are recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from mtscene_msgs.msg import FrameStats
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
+
+from mtscene_ros.bags import BagError, BagWriter
+from mtscene_ros.demo import Camera, Line, live_text, say
+from mtscene_ros.report_data import camera_info_topic
+from mtscene_ros.ros.play import PlayOptions, play
+from mtscene_ros.ros.record import Recorder
+
+OUTPUTS = (
+    'semantic/image',
+    'semantic/confidence',
+    'semantic/label_info',
+    'depth/image',
+    'depth/camera_info',
+    'detections_3d',
+    'debug/overlay',
+    'debug/frame_stats',
+)
+BESIDE = ('/tf', '/tf_static', '/truth/label_info')
+TRUTH = ('/truth/semantic', '/truth/depth', '/truth/detections_3d')
+START_TIMEOUT_S = 60.0  # a large model may take long to load
+LAST_FRAME_TIMEOUT_S = 10.0
+
+
+class NodeError(BagError):
+    """The node's process ended; the message is the last thing that it logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """bag: what is played; recording, log: files to write; model: '' = the bundled one."""
+
+    bag: Path
+    camera: Camera
+    recording: Path
+    log: Path
+    model: str = ''
+
+
+def run_session(session: Session) -> None:
+    """Starts the node, plays, records, stops the node. Ctrl-C ends the playing early.
+
+    Raises NodeError, BagError.
+    """
+    with session.log.open('w') as log:
+        process = subprocess.Popen(node_command(session), stdout=log, stderr=subprocess.STDOUT)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node('mtscene_demo')
+    try:
+        _wait_for_node(node, process, session.log)
+        _play_and_record(node, session)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        node.destroy_node()
+        try_shutdown()
+
+
+def image_topic(camera: Camera) -> str:
+    """The name to remap `image` to: without the transport's suffix."""
+    return camera.topic.removesuffix('/compressed')
+
+
+def node_command(session: Session) -> list[str]:
+    """How a user would start the node by hand."""
+    transport = 'compressed' if session.camera.compressed else 'raw'
+    arguments = ['-p', f'image_transport:={transport}']
+    arguments += ['-p', f'model:={session.model}'] if session.model else []
+    remapping = ['-r', f'image:={image_topic(session.camera)}']
+    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments, *remapping]
+    say(f'$ python {" ".join(command[1:])}')
+    return command
+
+
+def _spin(node: Node, done: Callable[[], bool], timeout_s: float) -> bool:
+    """Until done() or the time is over; which of them."""
+    end_s = time.monotonic() + timeout_s
+    while time.monotonic() < end_s:
+        if done():
+            return True
+        rclpy.spin_once(node, timeout_sec=0.05)
+    return False
+
+
+def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> None:
+    def is_up() -> bool:
+        if process.poll() is not None:
+            lines = log.read_text().strip().splitlines() or ['it logged nothing']
+            raise NodeError(f'The node ended with exit code {process.returncode}: {lines[-1]}')
+        return bool(node.count_publishers('/perception/debug/frame_stats'))
+
+    if not _spin(node, is_up, START_TIMEOUT_S):
+        raise NodeError(f'The node did not start within {START_TIMEOUT_S:g} s; see {log}.')
+
+
+def _play_and_record(node: Node, session: Session) -> None:
+    camera = session.camera
+    image = image_topic(camera) + ('/compressed' if camera.compressed else '')
+    info = camera_info_topic(camera.topic)
+    played = (camera.topic, info, *BESIDE, *TRUTH)
+    outputs = [f'/perception/{name}' for name in OUTPUTS]
+    options = PlayOptions(topics=played, remap={camera.topic: image})
+    with BagWriter(session.recording) as writer:
+        Recorder(node, writer, [image, info, *BESIDE, *TRUTH, *outputs, '/rosout'])
+        account = Account(node)
+        say(f'Playing {camera.duration_s:.0f} s; Ctrl-C ends it early')
+        try:
+            play(node, session.bag, options)
+            _spin(node, account.is_settled, LAST_FRAME_TIMEOUT_S)
+        except KeyboardInterrupt:
+            pass
+        account.line.end(account.text())
+
+
+class Account:
+    """What frame_stats says, shown live."""
+
+    def __init__(self, node: Node) -> None:
+        self.line = Line()
+        self._arrived_s: list[float] = []
+        self._total_s: list[float] = []
+        self._counts = {'received': 0, 'published': 0, 'dropped': 0, 'failed': 0}
+        node.create_subscription(
+            FrameStats, '/perception/debug/frame_stats', self._on_stats, QoSProfile(depth=100)
+        )
+
+    def _on_stats(self, stats: FrameStats) -> None:
+        self._counts = {name: getattr(stats, name) for name in self._counts}
+        if stats.stages:
+            self._arrived_s.append(time.monotonic())
+            self._total_s.append(sum(stage.duration_s for stage in stats.stages))
+        self.line.show(self.text())
+
+    def text(self) -> str:
+        """The line so far."""
+        return live_text(self._arrived_s, self._total_s, self._counts)
+
+    def is_settled(self) -> bool:
+        """Whether every frame that arrived is accounted for and the last word is a second old."""
+        quiet_s = time.monotonic() - self._arrived_s[-1] if self._arrived_s else 0.0
+        done = sum(self._counts[name] for name in ('published', 'dropped', 'failed'))
+        return done == self._counts['received'] and quiet_s > 1.0

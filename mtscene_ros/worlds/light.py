@@ -1,0 +1,218 @@
+"""Sky, sun, fog, shadows on the ground, and the camera's own marks on the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.geometry import CORNER_SIGNS
+from mtscene_ros.types import Intrinsics
+from mtscene_ros.worlds.noise import F32, noise
+from mtscene_ros.worlds.raycast import ELLIPSOID, F64, Hits, Solid, window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Light:
+    """The weather of a world.
+
+    sun: (3,) unit, world frame, towards it; sunlight, skylight, zenith, haze: (3,) linear RGB;
+    fog_per_m: extinction; offset: in [0, 256), picks clouds and ground tones.
+    """
+
+    sun: F32
+    sunlight: F32
+    skylight: F32
+    zenith: F32
+    haze: F32
+    fog_per_m: float
+    clouds: float
+    lamps_on: bool
+    offset: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lens:
+    """gain: (3,) exposure times white balance; jpeg: quality or None; 0 for no such flaw."""
+
+    gain: F32
+    gamma: float
+    vignetting: float
+    blur: float
+    shot_noise: float
+    read_noise: float
+    jpeg: int | None
+
+
+def random_light(rng: np.random.Generator) -> Light:
+    elevation, azimuth = np.deg2rad(rng.uniform(12, 70)), rng.uniform(0, 2 * np.pi)
+    level = np.cos(elevation)
+    sun = np.array([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)])
+    clear = float(rng.uniform(0.3, 1) if rng.random() < 0.65 else rng.uniform(0, 0.15))
+    warm = np.array([1.0, 0.93, 0.82]) ** rng.uniform(0.2, 2.2)
+    blue = np.array([0.45, 0.62, 0.95]) ** (0.2 + clear * rng.uniform(0.5, 1))
+    haze = np.array([0.85, 0.88, 0.92]) * rng.uniform(0.75, 1.05)
+    fog = rng.uniform(0.0003, 0.003) if rng.random() < 0.85 else rng.uniform(0.003, 0.015)
+    skylight = 0.5 * blue + 0.3 * (1 - clear)
+    colors = 2.2 * clear * warm, skylight, blue * rng.uniform(0.6, 1.0), haze
+    sun_rgb, sky_rgb, top_rgb, haze_rgb = (c.astype(np.float32) for c in colors)
+    clouds, lamps_on, offset = rng.uniform(0, 1), bool(rng.random() < 0.35), rng.uniform(0, 256)
+    toward = sun.astype(np.float32)
+    return Light(toward, sun_rgb, sky_rgb, top_rgb, haze_rgb, fog, clouds, lamps_on, offset)
+
+
+def random_lens(rng: np.random.Generator) -> Lens:
+    gain = 1.35 * np.exp(rng.normal(0, 0.28)) * np.exp(rng.normal(0, 0.06, 3))
+    jpeg = int(rng.integers(35, 95)) if rng.random() < 0.6 else None
+    gamma, vignetting, blur = rng.uniform(1.9, 2.5), rng.uniform(0, 0.4), rng.uniform(-0.6, 0.9)
+    shot, read = rng.uniform(0, 0.02), rng.uniform(0, 0.02)
+    return Lens(gain.astype(np.float32), gamma, vignetting, max(0.0, blur), shot, read, jpeg)
+
+
+def rays(pixels: NDArray[np.int64], camera: Intrinsics, world_from_optical: F64) -> F32:
+    """Flat pixel indices (P,) → unit directions (P, 3) in the world."""
+    row, column = np.divmod(pixels, camera.width_px)
+    x, y = (column - camera.cx_px) / camera.fx_px, (row - camera.cy_px) / camera.fy_px
+    ahead = np.stack([x, y, np.ones_like(x)], 1) @ world_from_optical[:3, :3].T
+    return np.asarray(ahead / np.sqrt(x * x + y * y + 1)[:, None], np.float32)
+
+
+def sky(directions: F32, light: Light) -> F32:
+    """(P, 3) unit directions, world → (P, 3) linear RGB."""
+    up = np.maximum(directions[:, 2], 0)
+    share = np.sqrt(up)[:, None]
+    color = light.haze * (1 - share) + light.zenith * share
+    plane = directions[:, :2] / np.maximum(up, 0.02)[:, None] + light.offset
+    puff = np.clip(noise(plane[:, 0], plane[:, 1], 12) * 0.5 + light.clouds - 0.2, 0, 1)
+    puff = (puff * np.minimum(up * 6, 1) * 0.8)[:, None]
+    white = np.array([0.95, 0.95, 0.97], np.float32) * (0.7 + 0.3 * light.haze)
+    return np.asarray(color * (1 - puff) + puff * white, np.float32)
+
+
+def illuminate(
+    surface: tuple[F32, F32, F32],
+    hits: Hits,
+    sunny: F32,
+    open_sky: F32,
+    light: Light,
+    view: tuple[Intrinsics, F64],
+) -> F32:
+    """Lambert's law under sun and sky, Schlick-like mirroring of the sky, glow, fog → (H, W, 3).
+
+    surface: colour, gloss, glow of the hit pixels; sunny, open_sky: (P,) share of sun and of sky
+    that they see; view: camera and world_from_optical.
+    """
+    color, gloss, glow = surface
+    normals = hits.normals_optical @ view[1][:3, :3].astype(np.float32).T
+    direct = np.maximum(normals @ light.sun, 0) * sunny
+    lit = direct[:, None] * light.sunlight
+    lit += ((0.55 + 0.45 * normals[:, 2]) * open_sky)[:, None] * light.skylight
+    lit += glow[:, None]
+    seen = color * lit
+    shiny = np.flatnonzero(gloss > 0)
+    way, n = rays(hits.pixels[shiny], *view), normals[shiny]
+    facing = np.einsum('ij,ij->i', way, n)
+    upward = (way[:, 2] - 2 * facing * n[:, 2] > 0)[:, None]
+    share = (gloss[shiny] * (0.3 + 0.7 * (1 - np.abs(facing)) ** 2))[:, None]
+    mirrored = np.where(upward, (light.haze + light.zenith) / 2, np.float32(0.12))
+    seen[shiny] += share * (mirrored - seen[shiny])
+    far = hits.depth_m.ravel()[hits.pixels].astype(np.float32)
+    clear = np.exp(far * np.float32(-light.fog_per_m))[:, None]
+    image = np.empty((hits.solid.size, 3), np.float32)
+    seen -= light.haze
+    seen *= clear
+    seen += light.haze
+    image[hits.pixels] = seen
+    empty = np.flatnonzero(hits.solid.ravel() < 0)
+    image[empty] = sky(rays(empty, *view), light)
+    image *= np.float32(0.8)
+    return image.reshape(*hits.solid.shape, 3)
+
+
+def shadow(
+    ground: F32, casters: list[Solid], light: Light, camera: Intrinsics, world_from_optical: F64
+) -> F32:
+    """(2, H, W) world x, y of the ground → (H, W) 1 where the sun reaches it, else 0."""
+    sunny = np.ones(ground.shape[1:], np.float32)
+    sun = light.sun.astype(np.float64)
+    for solid in casters:
+        corners = (CORNER_SIGNS * solid.half_m) @ solid.world_from_local.T + solid.center_m
+        corners = corners - corners[:, 2:] / sun[2] * sun  # slid along the rays down to the ground
+        rows, columns = window(
+            (corners - world_from_optical[:3, 3]) @ world_from_optical[:3, :3], camera
+        )
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        unit_from_world = (solid.world_from_local / solid.half_m).astype(np.float32)
+        x, y = ground[:, rows, columns]
+        start = -solid.center_m.astype(np.float32) @ unit_from_world
+        way = light.sun @ unit_from_world
+        axes = zip(unit_from_world[0], unit_from_world[1], start, strict=True)
+        origin = [x * along_x + y * along_y + at for along_x, along_y, at in axes]
+        dark = _unit_ball(origin, way) if solid.kind == ELLIPSOID else _unit_cube(origin, way)
+        np.copyto(sunny[rows, columns], 0, where=dark)
+    return sunny
+
+
+def _unit_ball(origin: list[F32], way: F32) -> NDArray[np.bool_]:
+    """Whether rays (coordinates of their origins, common direction) meet the unit ball."""
+    b = origin[0] * way[0] + origin[1] * way[1] + origin[2] * way[2]
+    outside = origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2 - 1
+    return np.asarray((b < 0) & (b * b > (way @ way) * outside))
+
+
+def _unit_cube(origin: list[F32], way: F32) -> NDArray[np.bool_]:
+    """The same for the cube [-1, 1]^3: Kay and Kajiya's slabs (SIGGRAPH 1986)."""
+    inverse = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
+    enter, leave = np.zeros_like(origin[0]), np.full_like(origin[0], np.inf)
+    for at, t in zip(origin, inverse, strict=True):
+        middle = at * -t
+        enter = np.maximum(enter, middle - np.abs(t))
+        leave = np.minimum(leave, middle + np.abs(t))
+    return np.asarray(leave > enter)
+
+
+def contact(ground: F32, boxes: list[Solid], camera: Intrinsics, world_from_optical: F64) -> F32:
+    """(2, H, W) world x, y of the ground → (H, W) share of the sky that road users leave to it."""
+    share = np.ones(ground.shape[1:], np.float32)
+    for box in boxes:
+        reach = (box.half_m + 1.5) * [1, 1, 0]
+        corners = (CORNER_SIGNS * reach) @ box.world_from_local.T + box.center_m * [1, 1, 0]
+        rows, columns = window(
+            (corners - world_from_optical[:3, 3]) @ world_from_optical[:3, :3], camera
+        )
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            continue
+        x, y = (ground[k, rows, columns] - np.float32(box.center_m[k]) for k in (0, 1))
+        turn, half = box.world_from_local.astype(np.float32), box.half_m.astype(np.float32) - 0.15
+        along = np.maximum(np.abs(x * turn[0, 0] + y * turn[1, 0]) - half[0], 0)
+        across = np.maximum(np.abs(x * turn[0, 1] + y * turn[1, 1]) - half[1], 0)
+        soft = np.float32(-1 / (0.1 + 0.12 * box.half_m[2]))
+        share[rows, columns] *= 1 - 0.75 * np.exp(np.hypot(along, across) * soft)
+    return share
+
+
+def expose(linear: F32, lens: Lens, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) linear light → what the camera delivers."""
+    height, width = linear.shape[:2]
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)
+    image = linear * (1 - lens.vignetting / 2 * (x * x + y * y))[:, :, None] * lens.gain
+    if lens.blur > 0:
+        side = np.float32(lens.blur / (2 + 2 * lens.blur))
+        padded = np.pad(image, [(1, 1), (0, 0), (0, 0)], mode='edge')
+        image = image * (1 - 2 * side) + side * (padded[:-2] + padded[2:])
+        padded = np.pad(image, [(0, 0), (1, 1), (0, 0)], mode='edge')
+        image = image * (1 - 2 * side) + side * (padded[:, :-2] + padded[:, 2:])
+    grain = rng.standard_normal(image.shape, dtype=np.float32)
+    grain *= lens.shot_noise * np.sqrt(np.maximum(image, 0)) + lens.read_noise * 0.3
+    image += grain
+    image = np.clip(image, 0, 1, out=image) ** np.float32(1 / lens.gamma)
+    rgb = (image * 255 + np.float32(0.5)).astype(np.uint8)
+    if lens.jpeg is None:
+        return rgb
+    _, data = cv2.imencode('.jpg', rgb[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, lens.jpeg])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[:, :, ::-1])
