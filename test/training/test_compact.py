@@ -1,5 +1,7 @@
 """The compact network's shapes and what its tasks learn from one another."""
 
+from collections.abc import Iterator
+
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -11,7 +13,12 @@ from training.tasks import TASKS  # noqa: E402
 CONFIG = CONFIGS['test']
 
 
-@torch.no_grad()
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
 def test_shapes() -> None:
     late, early = CompactNetwork(CONFIG).eval()(torch.zeros(2, 3, 64, 128))
     for name in CONFIG.tasks:
@@ -20,7 +27,6 @@ def test_shapes() -> None:
         assert late[name].shape == (2, final, 16, 32)
 
 
-@torch.no_grad()
 def test_a_task_hears_the_others() -> None:
     network = CompactNetwork(CONFIG).eval()
     image = torch.rand(1, 3, 64, 128)
@@ -31,7 +37,6 @@ def test_a_task_hears_the_others() -> None:
     assert not torch.allclose(before['semantic'], after['semantic'])
 
 
-@torch.no_grad()
 def test_message_grows_along_the_queries_only() -> None:
     stage = CompactNetwork(CONFIG).stage_8
     message = torch.arange(6.0).repeat(1, 2, 3 * 2 * 4, 1)  # (B, heads, T h w, K): key k says k
@@ -40,7 +45,6 @@ def test_message_grows_along_the_queries_only() -> None:
     assert torch.equal(grown[0, 1, 5], torch.arange(6.0))
 
 
-@torch.no_grad()
 def test_tokens_and_maps_are_inverse() -> None:
     stage = CompactNetwork(CONFIG).stage_8
     maps = torch.rand(2, 3 * 8, 4, 6)
