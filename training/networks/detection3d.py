@@ -6,6 +6,7 @@ al., Deformable ConvNets v2, CVPR 2019, eq. 1. Module names are those of the rel
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -185,3 +186,33 @@ def sampled_taps(x: Tensor, moved: Tensor) -> Tensor:
     grid = torch.stack([(2 * across + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     sampled = nn.functional.grid_sample(x, grid.flatten(1, 2), align_corners=False)
     return sampled.unflatten(2, (TAPS, height))
+
+
+def level_strides_px(height_px: int, maps: list[Tensor]) -> list[float]:
+    """Network pixels per cell of each level."""
+    return [height_px / m.shape[2] for m in maps]
+
+
+def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, Tensor]:
+    """The dense part of decoding: scores (B, C, N) and box code (B, 13, N) over all levels' cells.
+
+    What mtscene_ros/tasks/fcos3d.py reads: class score times centerness; offsets and sides in
+    network pixels; angles from regression and direction bin (SPEC 4.1).
+    """
+    scores = [
+        (s.sigmoid() * c.sigmoid()).flatten(2)
+        for s, c in zip(maps.scores, maps.centerness, strict=True)
+    ]
+    codes = [
+        box_code(b, d, stride).flatten(2)
+        for b, d, stride in zip(maps.boxes, maps.directions, strides_px, strict=True)
+    ]
+    return torch.cat(scores, 2), torch.cat(codes, 2)
+
+
+def box_code(box: Tensor, direction: Tensor, stride_px: float) -> Tensor:
+    """(B, 13, h, w), (B, 6, h, w) → (B, 13, h, w)."""
+    offset, middle, angles, sides = box.split((2, 4, 3, 4), 1)
+    opposite = direction[:, 1::2] > direction[:, ::2]  # the second of two bins
+    turned = angles - (angles / math.pi).floor() * math.pi + math.pi * opposite
+    return torch.cat([offset * stride_px, middle, turned, sides * stride_px], 1)
