@@ -19,7 +19,7 @@ from mtscene_ros.report import write_report
 from mtscene_ros.report_data import COMPRESSED, camera_info_topic, color_images
 from mtscene_ros.worlds.drive import drive_sequence
 
-SEED, RATE_HZ = 13, 10.0
+SEED, RATE_HZ = 6, 10.0
 RATE_WINDOW_S = 2.0
 PROFILES = (Path(__file__).parents[1], Path(sys.prefix) / 'share' / 'mtscene_ros')
 

@@ -15,7 +15,7 @@ from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_bac
 from mtscene_ros.preprocess import prepare
 from mtscene_ros.spec import ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import TASKS, Decode
-from mtscene_ros.types import CameraFrame, NetworkInput, Result, Scene
+from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
 
 BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_nano.onnx')
 
@@ -45,6 +45,13 @@ class SceneEstimator:
             self._decode(frame, inputs[i], {k: v[i] for k, v in tensors.items()}, wanted, shared_s)
             for i, frame in enumerate(frames)
         ]
+
+    def warm_up(self) -> None:
+        """One made-up frame, so that the first real one finds everything allocated."""
+        height_px, width_px = self.spec.height_px, self.spec.width_px
+        camera = Intrinsics(width_px, height_px, width_px, width_px, width_px / 2, height_px / 2)
+        rgb = np.zeros((height_px, width_px, 3), np.uint8)
+        self.estimate([CameraFrame(rgb, camera, 0, 'camera_optical_frame')])
 
     def _infer(self, inputs: list[NetworkInput], wanted: list[str]) -> dict[str, NDArray[Any]]:
         names = [output for name in wanted for output in TASKS[name].OUTPUTS]

@@ -20,9 +20,9 @@ from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, S
 
 SHOWN_WIDTH_PX = 960
 STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#d8dce2, #363c46); --soft: light-dark(#5c6470, #9aa3b0);
-  --card: light-dark(#ffffff, #1b1e24); --page: light-dark(#f3f4f6, #121418); --ink: light-dark(#15181d, #e8eaee);
-  --accent: light-dark(#2456c9, #7fa6ff) }
+:root { color-scheme: light dark; --line: #d8dce2; --soft: #5c6470; --card: #ffffff; --page: #f3f4f6; --ink: #15181d; --accent: #2456c9 }
+@media (prefers-color-scheme: dark) {
+  :root { --line: #363c46; --soft: #9aa3b0; --card: #1b1e24; --page: #121418; --ink: #e8eaee; --accent: #7fa6ff } }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
 main { max-width: 1480px; margin: 0 auto; padding: 28px 24px 60px }

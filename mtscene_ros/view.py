@@ -80,15 +80,15 @@ class View:
 
     def points_to_camera(self, uv_network: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) u, v in network pixels → (N, 2) in camera pixels."""
-        return (uv_network + 0.5 - self._offset_px) / self._scales - 0.5
+        return (uv_network + 0.5 - self._offset_px) / self.scales - 0.5
 
     def points_to_network(self, uv_camera: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) u, v in camera pixels → (N, 2) in network pixels."""
-        return (uv_camera + 0.5) * self._scales + self._offset_px - 0.5
+        return (uv_camera + 0.5) * self.scales + self._offset_px - 0.5
 
     @property
-    def _scales(self) -> NDArray[np.float64]:
-        """Exact scales of u and v: whole pixels make them differ a little from `scale`."""
+    def scales(self) -> NDArray[np.float64]:
+        """(2,) exact scales of u and v: whole pixels make them differ a little from `scale`."""
         inner = np.array([self.inner_width_px, self.inner_height_px], np.float64)
         return inner / (self.camera_width_px, self.camera_height_px)
 
@@ -104,7 +104,7 @@ class View:
 
     def _axis(self, axis: int, map_size: int) -> _Axis:
         cells_per_px = map_size / (self.network_width_px, self.network_height_px)[axis]
-        scale, offset_px = float(self._scales[axis]), float(self._offset_px[axis])
+        scale, offset_px = float(self.scales[axis]), float(self._offset_px[axis])
         first = (0.5 * scale + offset_px) * cells_per_px - 0.5
         return _Axis(first, scale * cells_per_px)
 

@@ -69,6 +69,7 @@ class PerceptionNode(LifecycleNode):
         options = BackendOptions(threads=self.params.threads)
         try:
             estimator = open_estimator(self.params.model, self.params.backend, options)
+            estimator.warm_up()
         except (BackendError, SpecError) as error:
             self.get_logger().fatal(str(error))
             return TransitionCallbackReturn.FAILURE

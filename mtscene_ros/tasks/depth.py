@@ -24,7 +24,7 @@ def camera_scale(frame: CameraFrame, view: View, focal_px: float) -> float:
     sees an object at Z as one at Z focal_px / f (Yin et al., Metric3D, ICCV 2023, eq. 2).
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
-    return frame.intrinsics.fx_px * view.scale / focal_px
+    return frame.intrinsics.fx_px * float(view.scales[0]) / focal_px
 
 
 def decoder(

@@ -10,8 +10,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -55,6 +57,7 @@ class Robot:
         self.info = self.node.create_publisher(CameraInfo, '/camera/camera_info', 1)
         self.got: dict[str, list[Any]] = defaultdict(list)
         self.arrived_s: dict[str, list[float]] = defaultdict(list)
+        self._before: Any = None
         for topic in outputs:
             qos = LATCHED if topic == 'semantic/label_info' else QoSProfile(depth=1000)
             self.node.create_subscription(
@@ -78,12 +81,31 @@ class Robot:
             rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def wait_for_node(self) -> None:
-        """Until the node listens to the camera and every output is connected."""
+        """Until images get through and what they caused has arrived; then the count begins.
+
+        A best-effort message sent before both sides know each other is lost, hence the probes.
+        """
         self.wait(lambda: self.image.get_subscription_count() > 0)
         self.wait(lambda: self.info.get_subscription_count() > 0)
-        subscriptions = [s for s in self.node.subscriptions if 'perception' in s.topic_name]
-        self.wait(lambda: all(self.node.count_publishers(s.topic_name) > 0 for s in subscriptions))
-        self.wait_a_moment()
+        listened = [s for s in self.node.subscriptions if 'frame_stats' in s.topic_name]
+        end_s = time.monotonic() + 20
+        while listened and not self.got['debug/frame_stats'] and time.monotonic() < end_s:
+            self.image.publish(self.probe())
+            self.wait_a_moment(0.2)
+        self.wait_a_moment(0.5)
+        if listened:
+            self._before = self.got['debug/frame_stats'][-1]
+        self.got.clear()
+        self.arrived_s.clear()
+
+    def probe(self) -> Any:
+        """A small grey image."""
+        if self.image.msg_type is Image:
+            return rgb8(np.full((32, 64, 3), 128, np.uint8), 1)
+        png = cv2.imencode('.png', np.full((32, 64, 3), 128, np.uint8))[1].tobytes()
+        message = CompressedImage(format='png', data=png)
+        stamp(message, 1)
+        return message
 
     def wait_a_moment(self, seconds: float = 0.3) -> None:
         """Spins for a while: discovery is complete on both sides a little after it is on one."""
@@ -91,9 +113,18 @@ class Robot:
         while time.monotonic() < end_s:
             rclpy.spin_once(self.node, timeout_sec=0.05)
 
-    def stats(self) -> Any:
-        """The newest account of all frames."""
-        return self.got['debug/frame_stats'][-1]
+    def calibrate(self, info: CameraInfo) -> None:
+        """Publishes camera_info for half a second, as a camera would."""
+        for _ in range(5):
+            self.info.publish(info)
+            self.wait_a_moment(0.1)
+
+    def stats(self) -> SimpleNamespace:
+        """The newest account of the frames since wait_for_node."""
+        now, before = self.got['debug/frame_stats'][-1], self._before
+        names = ('received', 'published', 'dropped', 'failed')
+        counts = {n: getattr(now, n) - (getattr(before, n) if before else 0) for n in names}
+        return SimpleNamespace(**counts)
 
 
 def camera_info(stamp_ns: int, width: int = 64, height: int = 32, fx: float = 64.0) -> CameraInfo:

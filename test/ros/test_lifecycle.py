@@ -75,8 +75,7 @@ def test_threshold_changes_while_running(
 ) -> None:
     start_node()
     robot.wait_for_node()
-    robot.info.publish(camera_info(5))
-    robot.wait_a_moment(0.1)
+    robot.calibrate(camera_info(5))
     frames_through(robot, frame, 1)
     for value, accepted in ((0.9, True), (7.0, False)):
         double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)

@@ -24,8 +24,7 @@ STAMP_NS = 1_700_000_000_123_456_789
 def show(robot: Robot, rgb: np.ndarray, stamp_ns: int = STAMP_NS) -> None:
     """One image of a calibrated camera, and waiting until it is accounted for."""
     seen = len(robot.got['debug/frame_stats'])
-    robot.info.publish(camera_info(stamp_ns))
-    robot.wait_a_moment(0.05)
+    robot.calibrate(camera_info(stamp_ns))
     robot.image.publish(rgb8(rgb, stamp_ns))
     robot.wait(lambda: len(robot.got['debug/frame_stats']) > seen)
 
@@ -96,8 +95,7 @@ def test_compressed_image(start_node: Start, frame: CameraFrame) -> None:
     png = cv2.imencode('.png', frame.rgb[:, :, ::-1])[1].tobytes()
     message = CompressedImage(format='png', data=png)
     stamp(message, STAMP_NS)
-    robot.info.publish(camera_info(STAMP_NS))
-    robot.wait_a_moment(0.05)
+    robot.calibrate(camera_info(STAMP_NS))
     robot.image.publish(message)
     robot.wait(lambda: bool(robot.got['semantic/image']))
     assert robot.got['semantic/image'][0].data[0] == 10
@@ -126,8 +124,9 @@ def test_nobody_listens(start_node: Start, frame: CameraFrame) -> None:
     process = start_node()
     robot = Robot(outputs=())
     robot.wait_for_node()
-    robot.image.publish(rgb8(frame.rgb, STAMP_NS))
-    robot.wait_a_moment()
+    for _ in range(10):
+        robot.image.publish(rgb8(frame.rgb, STAMP_NS))
+        robot.wait_a_moment(0.2)
     robot.node.destroy_node()
     assert log_of(process).count('idle: no subscribers') == 1
 

@@ -49,7 +49,7 @@ def test_newest_frame_wins_and_every_frame_is_accounted_for(
     start_node(model=BUNDLED_MODEL, threads=1)
     robot = Robot(outputs=OUTPUTS)
     robot.wait_for_node()
-    robot.info.publish(camera_info(0, 320, 160))
+    robot.calibrate(camera_info(0, 320, 160))
     pace_s = own_pace_s(robot)
     before = robot.stats()
     sent = flood(robot, rate_hz=10 / pace_s)

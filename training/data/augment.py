@@ -63,11 +63,10 @@ def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
     view = View(sample.intrinsics.width_px, sample.intrinsics.height_px, width_px, height_px)
     if view.scale == 1.0 and sample.labels.shape == (height_px, width_px):
         return sample
-    camera, scale = sample.intrinsics, view.scale
+    camera = sample.intrinsics
     center = view.points_to_network(np.array([[camera.cx_px, camera.cy_px]]))[0]
-    intrinsics = Intrinsics(
-        width_px, height_px, camera.fx_px * scale, camera.fy_px * scale, *center.tolist()
-    )
+    focal_px = np.array([camera.fx_px, camera.fy_px]) * view.scales
+    intrinsics = Intrinsics(width_px, height_px, *focal_px.tolist(), *center.tolist())
     return replace(
         sample,
         rgb=view.to_network(np.ascontiguousarray(sample.rgb)),
