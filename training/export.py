@@ -48,6 +48,8 @@ def write_onnx(graph: DeployGraph, path: Path, version: str, commit: str) -> Non
     )
     assert program is not None
     model = program.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of this machine
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
