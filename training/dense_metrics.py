@@ -52,6 +52,13 @@ def mean_angle_deg(normals: F64, truth: F64) -> float:
     return float(np.degrees(2 * np.arctan2(gap, total))[known].mean())
 
 
-def rmse(depth: F64, known_truth: F64, known: NDArray[np.bool_]) -> float:
+def depth_errors(depth: F64, truth: F64, known: NDArray[np.bool_]) -> dict[str, float]:
     """known: InvPT takes truth != 255, TaskPrompter 0 < truth < 80."""
-    return float(np.sqrt(np.mean((depth - known_truth)[known] ** 2)))
+    got, want = depth[known], truth[known]
+    logs = np.log(want) - np.log(np.maximum(got, 1e-9))
+    return {
+        'rmse': float(np.sqrt(np.mean((got - want) ** 2))),
+        'log_rmse': float(np.sqrt(np.mean(logs**2))),
+        'abs_rel': float(np.mean(np.abs(got - want) / want)),
+        'sq_rel': float(np.mean((got - want) ** 2 / want)),
+    }

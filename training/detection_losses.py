@@ -19,6 +19,7 @@ FALL_OFF = 2.5  # of the centerness
 SQRT_2 = 1.414  # the authors' digits
 CLASS_WEIGHT, DEPTH_WEIGHT, ROTATION_WEIGHT = 5.0, 0.2, 5.0
 GAMMA, ALPHA = 2.0, 0.25  # of the focal loss (Lin et al., ICCV 2017)
+BACKGROUND, LEFT_OUT = -1, -2  # LEFT_OUT: images without objects teach nothing here
 BETA = 1 / 9  # of the smooth L1 loss
 
 
@@ -38,8 +39,8 @@ class Objects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellTargets:
-    """For the M cells of one level and image. object_class: (M,), -1 for background; boxes: (M, 13)
-    in the head's units; centerness: (M,)."""
+    """For the M cells of one level and image. object_class: (M,), BACKGROUND or LEFT_OUT where
+    no object is; boxes: (M, 13) in the head's units; centerness: (M,)."""
 
     object_class: Tensor
     boxes: Tensor
@@ -60,7 +61,7 @@ def cell_targets(
     """points (M, 2) of one level; a cell near several centres takes the nearest object."""
     if not len(objects.labels):
         none = points.new_zeros(len(points))
-        return CellTargets(none.long() - 1, points.new_zeros(len(points), 13), none)
+        return CellTargets(none.long() + LEFT_OUT, points.new_zeros(len(points), 13), none)
     offset = points[:, None] - objects.center_px[None, :, :2]  # (M, N, 2)
     near = (points[:, None] - objects.bbox_px[None, :, :2], objects.bbox_px[None, :, 2:] - points[:, None])
     sides = torch.cat(near, 2)  # left, top, right, bottom
@@ -83,7 +84,7 @@ def cell_targets(
     relative = offset[cells, index].norm(dim=1) / (SQRT_2 * RADIUS * stride_px)
     positive = best.isfinite()
     return CellTargets(
-        torch.where(positive, objects.labels[index], -1),
+        torch.where(positive, objects.labels[index], BACKGROUND),
         box,
         torch.exp(-FALL_OFF * relative) * positive,
     )
@@ -113,7 +114,9 @@ def detection_losses(maps: DetectionMaps, targets: list[list[CellTargets]]) -> d
     got = boxes[positive]
     near = torch.cat([t.centerness for t in flat])[positive]
     images = maps.scores[0].shape[0]
-    losses = {'cls': CLASS_WEIGHT * focal_loss(scores, object_class) / (count + images)}
+    taught = object_class != LEFT_OUT
+    focal = focal_loss(scores[taught], object_class[taught])
+    losses = {'cls': CLASS_WEIGHT * focal / (count + images)}
     losses |= box_losses(got, want)
     losses['dir'] = direction_loss(directions[positive], want[:, 6:9])
     losses['centerness'] = F.binary_cross_entropy_with_logits(
@@ -129,7 +132,7 @@ def cells(maps: Tensor) -> Tensor:
 
 
 def focal_loss(logits: Tensor, object_class: Tensor) -> Tensor:
-    """(M, C) logits, (M,) classes with -1 for background → sum."""
+    """(M, C) logits, (M,) classes BACKGROUND allowed → sum."""
     truth = F.one_hot(object_class + 1, logits.shape[1] + 1)[:, 1:].to(logits.dtype)
     probability = logits.sigmoid()
     wrong = probability * (1 - truth) + (1 - probability) * truth

@@ -188,11 +188,6 @@ def sampled_taps(x: Tensor, moved: Tensor) -> Tensor:
     return sampled.unflatten(2, (TAPS, height))
 
 
-def level_strides_px(height_px: int, maps: list[Tensor]) -> list[float]:
-    """Network pixels per cell of each level."""
-    return [height_px / m.shape[2] for m in maps]
-
-
 def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, Tensor]:
     """The dense part of decoding: scores (B, C, N) and box code (B, 13, N) over all levels' cells.
 

@@ -120,7 +120,7 @@ class PromptedSwinBlock(nn.Module):
 
     def attend(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised tokens → updates of prompts and patches, raw products (B, heads, T, h, w)."""
-        shape, batch = self.shape, len(patches)
+        shape, batch = self.shape, patches.shape[0]
         windows = self.cut(tokens_to_map(patches, shape.grid))  # (B, W, n, C)
         count = windows.shape[1]
         everywhere = prompts[:, None].expand(-1, count, -1, -1)

@@ -155,7 +155,7 @@ class PromptedEncoder(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) → task → (B, final_dim, H/16, W/16), summed over the levels."""
         patches = self.patch_embed(image) + self.pos_embed[:, 1:]  # the CLS slot stays unused
-        prompts = self.task_prompts.expand(len(image), -1, -1)
+        prompts = self.task_prompts.expand(image.shape[0], -1, -1)
         levels: list[dict[str, Tensor]] = []
         for number, block in enumerate(self.blocks, start=1):
             prompts, patches, prompted = block(prompts, patches)

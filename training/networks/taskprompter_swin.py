@@ -49,6 +49,13 @@ class SwinConfig:
         return self.inner_px[0] // step, self.inner_px[1] // step
 
     @property
+    def detection_levels(self) -> list[tuple[int, int, float]]:
+        """Rows, columns and network pixels per cell of the detection head's five levels."""
+        grids = [self.grid(stage) for stage in (1, 2, 3, 3)]
+        last = ((grids[3][0] + 1) // 2, (grids[3][1] + 1) // 2)
+        return [(h, w, self.height_px / h) for h, w in [*grids, last]]
+
+    @property
     def dense(self) -> tuple[tuple[str, int], ...]:
         """The two-dimensional tasks."""
         return tuple(task for task in self.tasks if task[0] != DETECTION)
@@ -134,7 +141,7 @@ class PromptedSwin(nn.Module):
         """(B, 3, H, W) → dense task → (B, final, H/4, W/4 of the shrunken image); four detection maps."""
         image = nn.functional.interpolate(image, scale_factor=SCALE, mode='bilinear')
         patches = self.patch_embed(image)
-        prompts = self.task_prompts.expand(len(image), -1, -1)
+        prompts = self.task_prompts.expand(image.shape[0], -1, -1)
         levels: list[dict[str, Tensor]] = []
         for stage, layer in enumerate(self.layers):
             prompts, patches, prompted = layer(prompts, patches)

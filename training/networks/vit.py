@@ -93,7 +93,7 @@ class VisionTransformer(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) → maps (B, C, H/16, W/16), one per tap and the last."""
         patches = self.patch_embed(image)
-        cls = self.cls_token.expand(len(image), -1, -1)
+        cls = self.cls_token.expand(image.shape[0], -1, -1)
         x = torch.cat([cls, patches], 1) + self.pos_embed
         found = []
         for number, block in enumerate(self.blocks, start=1):
