@@ -94,7 +94,9 @@ def dead_entries(config: NetworkConfig) -> re.Pattern[str]:
     return NOTHING
 
 
-def load_network(config: NetworkConfig, state: Mapping[str, Tensor]) -> tuple[nn.Module, list[str]]:
+def load_network(
+    config: NetworkConfig, state: Mapping[str, Tensor]
+) -> tuple[nn.Module, list[str]]:
     """Network in evaluation mode that owns the tensors of `state`, and the dead keys left out.
 
     InvPT at another size than its weights were trained at gets its position embedding resampled.
@@ -138,7 +140,9 @@ def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> lis
         for k, v in expected.items()
         if k in got and got[k].shape != v.shape
     ]
-    return listed('missing', missing) + listed('unexpected', unexpected) + listed('misshapen', shaped)
+    return (
+        listed('missing', missing) + listed('unexpected', unexpected) + listed('misshapen', shaped)
+    )
 
 
 def listed(kind: str, entries: list[str]) -> list[str]:
@@ -166,7 +170,5 @@ def resample_position(state: dict[str, Tensor], config: InvPTConfig) -> None:
         return  # mismatches() names the shape
     cls, patches = embedding[:, :1], embedding[:, 1:]
     maps = patches.float().transpose(1, 2).unflatten(2, old)
-    finer = nn.functional.interpolate(
-        maps, (rows, columns), mode='bicubic', align_corners=False
-    )
+    finer = nn.functional.interpolate(maps, (rows, columns), mode='bicubic', align_corners=False)
     state[key] = torch.cat([cls.float(), finer.flatten(2).transpose(1, 2)], 1)

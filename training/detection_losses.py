@@ -63,7 +63,10 @@ def cell_targets(
         none = points.new_zeros(len(points))
         return CellTargets(none.long() + LEFT_OUT, points.new_zeros(len(points), 13), none)
     offset = points[:, None] - objects.center_px[None, :, :2]  # (M, N, 2)
-    near = (points[:, None] - objects.bbox_px[None, :, :2], objects.bbox_px[None, :, 2:] - points[:, None])
+    near = (
+        points[:, None] - objects.bbox_px[None, :, :2],
+        objects.bbox_px[None, :, 2:] - points[:, None],
+    )
     sides = torch.cat(near, 2)  # left, top, right, bottom
     largest = sides.amax(2)
     eligible = (offset.abs() < RADIUS * stride_px).all(2)
@@ -161,4 +164,6 @@ def direction_loss(logits: Tensor, angles_rad: Tensor) -> Tensor:
     """(P, 6) two bins for each of (P, 3) angles → sum: which half turn the angle lies in."""
     turns = angles_rad / (2 * math.pi)
     half = (2 * (turns - turns.floor())).long().clamp(0, 1)
-    return F.cross_entropy(logits.unflatten(1, (3, 2)).flatten(0, 1), half.flatten(), reduction='sum')
+    return F.cross_entropy(
+        logits.unflatten(1, (3, 2)).flatten(0, 1), half.flatten(), reduction='sum'
+    )

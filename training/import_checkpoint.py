@@ -62,12 +62,20 @@ def write_model(graph: PublishedGraph, spec: ModelSpec, path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('--model', required=True, choices=NETWORKS, metavar='NAME',
-                        help=', '.join(PUBLISHED))
+    parser.add_argument(
+        '--model', required=True, choices=NETWORKS, metavar='NAME', help=', '.join(PUBLISHED)
+    )
     parser.add_argument('-o', '--out', type=Path, required=True)
-    parser.add_argument('--size-px', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'),
-                        help='another input size (InvPT)')
-    parser.add_argument('--focal-px', type=float, help='of the camera that took the training images')
+    parser.add_argument(
+        '--size-px',
+        nargs=2,
+        type=int,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='another input size (InvPT)',
+    )
+    parser.add_argument(
+        '--focal-px', type=float, help='of the camera that took the training images'
+    )
     parser.add_argument('--baseline-m', type=float, help='of its stereo pair (Cityscapes-3D)')
     options = parser.parse_args(arguments)
     config = NETWORKS[options.model]

@@ -43,7 +43,9 @@ def edge_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross entropy, edges weighted EDGE_WEIGHT and the rest with what is left."""
     known = labels != IGNORED
     x, y = logits[known], labels[known]
-    return -(EDGE_WEIGHT * y * F.logsigmoid(x) + (1 - EDGE_WEIGHT) * (1 - y) * F.logsigmoid(-x)).mean()
+    return -(
+        EDGE_WEIGHT * y * F.logsigmoid(x) + (1 - EDGE_WEIGHT) * (1 - y) * F.logsigmoid(-x)
+    ).mean()
 
 
 def normals_loss(prediction: Tensor, labels: Tensor) -> Tensor:

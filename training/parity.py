@@ -1,9 +1,10 @@
-"""Do our networks give the numbers of the reference folders? (fixtures/README.md, fixtures/inputs.py)
+"""Do our networks give the numbers of the reference folders? (README.md and inputs.py there)
 
 python -m training.parity ../shared/networks/fixtures/invpt_vitb_pascal ...
 
-A folder holds keys.json (name, shape, CRC of every weight), meta.json (input size, standard deviation
-and sampling of every output) and expected.npz. Weights and input are drawn again from their names.
+A folder holds keys.json (name, shape, CRC of every entry), meta.json (input size, standard
+deviation and sampling of every output) and expected.npz. Weights and input are drawn again from
+their names.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.checkpoints import load_network, without_prefix
 from training.networks.detection3d import DetectionMaps
@@ -56,6 +57,10 @@ def normal(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).standard_normal(shape)
 
 
+def uniform(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).random(shape)
+
+
 def input_image(height_px: int, width_px: int, batch: int) -> Tensor:
     """(B, 3, H, W) already normalised."""
     shape = (batch, 3, height_px, width_px)
@@ -72,9 +77,20 @@ def made_up_checkpoint(keys: list[dict[str, Any]]) -> dict[str, Tensor]:
             continue  # the architecture computes them
         value = weight(key, tuple(entry['shape']))
         if value.dtype == np.float32 and zlib.crc32(value.tobytes()) != entry['crc32']:
-            raise ValueError(f'{key} has another CRC than keys.json; is NumPy\'s generator another?')
+            raise ValueError(f'{key}: its CRC is not the one in keys.json; another NumPy?')
         state['module.' + key] = torch.from_numpy(value)
     return state
+
+
+def check_structural(network: nn.Module, keys: list[dict[str, Any]]) -> None:
+    """The buffers that the architecture computes have the CRC in keys.json."""
+    buffers = dict(network.named_buffers())
+    for entry in keys:
+        key = entry['key']
+        if key.rsplit('.', 1)[-1] in STRUCTURAL and (
+            zlib.crc32(buffers[key].numpy().tobytes()) != entry['crc32']
+        ):
+            raise ValueError(f"{key} differs from what the authors' architecture computes.")
 
 
 def named_outputs(found: Any) -> dict[str, Tensor]:
@@ -116,9 +132,11 @@ def limit_of(config: NetworkConfig, output: str) -> float:
 def errors(folder: Path, config: NetworkConfig) -> dict[str, float]:
     """Output → largest error over the standard deviation of the full output."""
     meta = json.loads((folder / 'meta.json').read_text())
-    state = made_up_checkpoint(json.loads((folder / 'keys.json').read_text()))
+    keys = json.loads((folder / 'keys.json').read_text())
+    state = made_up_checkpoint(keys)
     network, _ = load_network(config, without_prefix(state))
     del state  # the network owns the weights now
+    check_structural(network, keys)
     size = meta['input']
     with torch.inference_mode():
         found = named_outputs(network(input_image(size['h'], size['w'], size['batch'])))

@@ -129,7 +129,9 @@ def published_boxes(
     )
 
 
-def best_cells(cell_scores: NDArray[np.float32], levels: tuple[LevelGrid, ...]) -> NDArray[np.int64]:
+def best_cells(
+    cell_scores: NDArray[np.float32], levels: tuple[LevelGrid, ...]
+) -> NDArray[np.int64]:
     """Indices of the PER_LEVEL best cells of each level."""
     found, first = [], 0
     for level in levels:

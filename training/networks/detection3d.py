@@ -130,15 +130,15 @@ class DetectionHead(nn.Module):
         self.reg_convs = tower(width)
         self.conv_cls_prev = nn.Sequential(TowerLayer(width, width), TowerLayer(width, last))
         self.conv_cls = nn.Conv2d(last, config.classes, 1)
-        self.conv_reg_prevs = nn.ModuleList(nn.Sequential(TowerLayer(width, width)) for _ in REGRESSIONS)
+        self.conv_reg_prevs = nn.ModuleList(
+            nn.Sequential(TowerLayer(width, width)) for _ in REGRESSIONS
+        )
         self.conv_regs = nn.ModuleList(nn.Conv2d(width, n, 1) for n in REGRESSIONS)
         self.conv_dir_cls_prev = nn.Sequential(TowerLayer(width, width))
         self.conv_dir_cls = nn.Conv2d(width, ANGLE_BINS, 1)
         self.conv_centerness_prev = nn.Sequential(TowerLayer(width, width))
         self.conv_centerness = nn.Conv2d(width, 1, 1)
-        self.scales = nn.ModuleList(
-            nn.ModuleList(Scale() for _ in SCALED) for _ in range(LEVELS)
-        )
+        self.scales = nn.ModuleList(nn.ModuleList(Scale() for _ in SCALED) for _ in range(LEVELS))
 
     def forward(self, maps: list[Tensor]) -> DetectionMaps:
         """maps: finest first, (B, inputs, h, w) each."""

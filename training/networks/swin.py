@@ -195,4 +195,4 @@ def shift_mask(shape: BlockShape) -> Tensor:
     tiles = regions.unflatten(1, (shape.windows[1], -1)).unflatten(0, (shape.windows[0], -1))
     of_window = tiles.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)  # (W, n)
     differ = of_window[:, None, :] != of_window[:, :, None]
-    return differ * MASKED
+    return torch.where(differ, MASKED, 0.0)

@@ -143,7 +143,9 @@ class PromptedEncoder(nn.Module):
         if config.reweights:
             heads = config.heads
             self.ctr_attn_conv = self.per_level(
-                lambda: nn.Sequential(nn.Conv2d(heads, heads, 1), nn.GELU(), nn.Conv2d(heads, 1, 1))
+                lambda: nn.Sequential(
+                    nn.Conv2d(heads, heads, 1), nn.GELU(), nn.Conv2d(heads, 1, 1)
+                )
             )
 
     def per_level(self, build: Callable[[], nn.Module]) -> nn.ModuleList:
@@ -240,7 +242,7 @@ class TaskPrompterNetwork(nn.Module):
         expected = (self.config.height_px, self.config.width_px)
         if size != expected:
             raise ValueError(
-                f'The image is {size[1]}x{size[0]} px, but TaskPrompter\'s token_trans weights exist '
+                f"The image is {size[1]}x{size[0]} px, but TaskPrompter's token_trans weights exist "
                 f'for {expected[1]}x{expected[0]} only; resize the image or train at its size.'
             )
         features = self.backbone(image)
@@ -257,5 +259,3 @@ def task_fusion(inputs: int, outputs: int) -> nn.Sequential:
         nn.GELU(),
         nn.Conv2d(outputs, outputs, 1),
     )
-
-

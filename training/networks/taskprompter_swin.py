@@ -164,7 +164,9 @@ class PromptedSwin(nn.Module):
             spatial = (per_head * prompted.spatial[:, :, j, None]).flatten(1, 2) + maps
             channel = maps * prompted.channel[:, j, :, None, None] + maps
             if name != DETECTION:
-                spatial, channel = (resized(m, (2 * rows, 2 * columns)) for m in (spatial, channel))
+                spatial, channel = (
+                    resized(m, (2 * rows, 2 * columns)) for m in (spatial, channel)
+                )
             both = [
                 at(self.fea_decode_spa, level, name)(spatial),
                 at(self.fea_decode_chan, level, name)(channel),

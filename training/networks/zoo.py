@@ -68,9 +68,7 @@ TASKPROMPTER_L_NYUD = replace(
     chan_heads=16,
     reweights=False,
 )
-TASKPROMPTER_B_NYUD = replace(
-    TASKPROMPTER_L_NYUD, width=768, depth=12, heads=12, taps=(3, 6, 9)
-)
+TASKPROMPTER_B_NYUD = replace(TASKPROMPTER_L_NYUD, width=768, depth=12, heads=12, taps=(3, 6, 9))
 TASKPROMPTER_SWIN_B = SwinConfig(
     width=128,
     depths=(2, 2, 18, 2),
@@ -138,7 +136,17 @@ def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> Netw
             f'input (token_trans, chan_kv) and cannot run at {width_px}x{height_px}; leave the size '
             'out, or train it at that size.'
         )
+    if height_px % 64 or width_px % 64 or min(height_px, width_px) < 64:
+        raise ValueError(
+            f'InvPT needs a height and a width that are a multiple of 64, not '
+            f'{width_px}x{height_px}; {rounded(width_px)}x{rounded(height_px)} would do.'
+        )
     return replace(config, height_px=height_px, width_px=width_px)
+
+
+def rounded(pixels: int) -> int:
+    """To the nearest multiple of 64, at least 64."""
+    return max(64, round(pixels / 64) * 64)
 
 
 def build_on_meta(config: NetworkConfig) -> nn.Module:
