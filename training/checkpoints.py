@@ -1,7 +1,7 @@
 """Released checkpoints of InvPT and TaskPrompter → our networks, entry by entry.
 
-A released file is torch.save({'model': state_dict, 'optimizer': ..., ...}) of a network wrapped for
-distributed training, so that every key begins with `module.` (SPEC 0.2).
+A released file is torch.save({'model': state_dict, 'optimizer': ..., ...}) of a network wrapped
+for distributed training, so that every key begins with `module.` (SPEC 0.2).
 """
 
 from __future__ import annotations

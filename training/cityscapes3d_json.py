@@ -1,5 +1,5 @@
-"""Published boxes → annotations in the vehicle frame, as cityscapesScripts' 3D evaluation reads them
-(Gählert et al., Cityscapes 3D, 2020; SPEC 4.2)."""
+"""Published boxes → annotations in the vehicle frame, as cityscapesScripts' 3D evaluation reads
+them (Gählert et al., Cityscapes 3D, 2020; SPEC 4.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mtscene_ros.types import Intrinsics, SemanticClass
 F64 = NDArray[np.float64]
 
 
-def annotations(
+def vehicle_annotations(
     boxes: PublishedBoxes,
     classes: tuple[SemanticClass, ...],
     intrinsics: Intrinsics,

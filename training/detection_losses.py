@@ -25,9 +25,9 @@ BETA = 1 / 9  # of the smooth L1 loss
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """N annotated objects of one image. labels: (N,) int64; bbox_px: (N, 4) visible 2D box x1 y1 x2
-    y2; center_px: (N, 3) projected 3D centre u, v and depth in m; sizes_m: (N, 3) length, width,
-    height; angles_rad: (N, 3), the published three angles.
+    """N annotated objects of one image. labels: (N,) int64; bbox_px: (N, 4) visible 2D box x1 y1
+    x2 y2; center_px: (N, 3) projected 3D centre u, v and depth in m; sizes_m: (N, 3) length,
+    width, height; angles_rad: (N, 3), the published three angles.
     """
 
     labels: Tensor

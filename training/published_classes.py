@@ -27,8 +27,8 @@ def table(names: str, first_color: int = 0) -> tuple[SemanticClass, ...]:
 NYUD_40 = table(
     'wall, floor, cabinet, bed, chair, sofa, table, door, window, bookshelf, picture, counter, '
     'blinds, desk, shelves, curtain, dresser, pillow, mirror, floor mat, clothes, ceiling, books, '
-    'refrigerator, television, paper, towel, shower curtain, box, whiteboard, person, night stand, '
-    'toilet, sink, lamp, bathtub, bag, other structure, other furniture, other prop',
+    'refrigerator, television, paper, towel, shower curtain, box, whiteboard, person, '
+    'night stand, toilet, sink, lamp, bathtub, bag, other structure, other furniture, other prop',
     first_color=1,
 )
 PASCAL_21 = table(

@@ -45,7 +45,8 @@ def decoder(
     def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> DepthMap:
         canonical_m = view.to_camera(outputs['depth'], smooth=True).astype(np.float32, copy=False)
         if is_disparity:  # no disparity is sky: infinitely far
-            canonical_m = np.float32(baseline_m * focal_px) / np.maximum(canonical_m, 1e-6)
+            metres = baseline_m * focal_px / canonical_m.clip(1e-6)
+            canonical_m = metres.astype(np.float32, copy=False)
         depth_m = canonical_m * np.float32(camera_scale(frame, view, focal_px))
         depth_m[canonical_m >= max_m] = np.inf
         depth_m[canonical_m < min_m] = -np.inf

@@ -1,8 +1,9 @@
-"""3D boxes of TaskPrompter's published detection head (Cityscapes-3D): top-k, bird's-eye NMS, angles.
+"""3D boxes of TaskPrompter's published detection head (Cityscapes-3D): top-k, bird's-eye NMS,
+angles.
 
 The head is FCOS3D's (Wang et al., ICCV workshops 2021) with the three angles and the 2D box of
-TaskPrompter (Ye and Xu, ICLR 2023). The graph holds the part that needs every cell (sigmoid, strides,
-angle bins); here is the sparse rest, in NumPy.
+TaskPrompter (Ye and Xu, ICLR 2023). The graph holds the part that needs every cell (sigmoid,
+strides, angle bins); here is the sparse rest, in NumPy.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class PublishedBoxes:
     """N boxes in the head's own representation, by class and score, or by score if some were cut.
 
     uv_px (N, 2): projected centres and bbox2d_px (N, 4): x1 y1 x2 y2, in network pixels;
-    centers_m (N, 3) in the optical frame; sizes_m (N, 3): length, width, height; angles_rad (N, 3).
+    centers_m (N, 3) in the optical frame; sizes_m (N, 3): length, width, height; angles_rad (N,
+    3).
     """
 
     class_ids: NDArray[np.int64]
@@ -217,7 +219,8 @@ def inside(points: F64, flat: F64) -> NDArray[np.bool_]:
 
 
 def edge_crossings(a: F64, b: F64) -> tuple[F64, NDArray[np.bool_]]:
-    """(M, 4, 2) and (M, 4, 2) corners → (M, 16, 2) crossings of the edges, (M, 16) whether real."""
+    """(M, 4, 2) and (M, 4, 2) corners → (M, 16, 2) crossings of the edges, (M, 16) whether
+    real."""
     along_a = np.roll(a, -1, 1)[:, :, None] - a[:, :, None]
     along_b = np.roll(b, -1, 1)[:, None] - b[:, None]
     between = b[:, None] - a[:, :, None]  # (M, 4, 4, 2)
@@ -247,18 +250,18 @@ def proper_boxes(found: PublishedBoxes, classes: tuple[SemanticClass, ...]) -> B
 def snapped(angles_rad: F64) -> F64:
     """Undo wrong direction bins: the first angle goes to within pi/2 of pi, the second of 0.
 
-    Both lie on the border of their two bins for upright objects (SPEC 4.2), and a wrong bin turns a
-    box upside down. What remains of them is the small tilt; the third angle stays.
+    Both lie on the border of their two bins for upright objects (SPEC 4.2), and a wrong bin turns
+    a box upside down. What remains of them is the small tilt; the third angle stays.
     """
     tilt = angles_rad[:, :2] - np.round(angles_rad[:, :2] / np.pi) * np.pi
-    return np.concatenate([tilt + [np.pi, 0.0], angles_rad[:, 2:]], 1)
+    return np.concatenate([tilt + np.array([np.pi, 0.0]), angles_rad[:, 2:]], 1)
 
 
 def quaternions_from_angles(angles_rad: F64) -> F64:
     """(N, 3) published angles → (N, 4) unit x, y, z, w, optical_from_box.
 
-    The authors' loader hands SciPy's as_euler('ZXY') a quaternion w, x, y, z where it expects x, y,
-    z, w, and decoding mixes them up the same way; hence the shift of components.
+    The authors' loader hands SciPy's as_euler('ZXY') a quaternion w, x, y, z where it expects x,
+    y, z, w, and decoding mixes them up the same way; hence the shift of components.
     """
     a, b, c = np.asarray(angles_rad, np.float64).T / 2
     ca, sa, cb, sb, cc, sc = np.cos(a), np.sin(a), np.cos(b), np.sin(b), np.cos(c), np.sin(c)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip('torch')
 
-from training.networks.detection3d import DetectionMaps  # noqa: E402
-from training.parity import normal, uniform  # noqa: E402
+from training.networks.detection3d import DetectionMaps
+from training.parity import normal, uniform
 
 Arrays = dict[str, NDArray[Any]]
 LEVELS = [(96, 192), (48, 96), (24, 48), (24, 48), (12, 24)]

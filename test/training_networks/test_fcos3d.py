@@ -18,7 +18,7 @@ from mtscene_ros.geometry import (  # noqa: E402
 from mtscene_ros.tasks import fcos3d  # noqa: E402
 from mtscene_ros.types import CameraFrame  # noqa: E402
 from mtscene_ros.view import View  # noqa: E402
-from training.cityscapes3d_json import annotations  # noqa: E402
+from training.cityscapes3d_json import vehicle_annotations  # noqa: E402
 from training.detection_losses import Objects, all_targets, detection_losses  # noqa: E402
 from training.networks.detection3d import DetectionMaps, cell_values  # noqa: E402
 from training.networks.zoo import TASKPROMPTER_SWIN_B  # noqa: E402
@@ -58,7 +58,7 @@ def test_boxes_are_the_authors(found: fcos3d.PublishedBoxes, data: Path) -> None
 
 def test_annotations_in_the_vehicle_frame(found: fcos3d.PublishedBoxes, data: Path) -> None:
     want = json.loads((data / 'det_cs3d/objects_vehicle_frame.json').read_text())
-    got = annotations(found, DRIVE_BOXES[:6], INTRINSICS, SENSOR_FROM_VEHICLE)[:40]
+    got = vehicle_annotations(found, DRIVE_BOXES[:6], INTRINSICS, SENSOR_FROM_VEHICLE)[:40]
     for mine, theirs in zip(got, want, strict=True):
         assert mine['label'] == theirs['label']
         for kind, key in (
@@ -80,7 +80,7 @@ def test_rotated_overlaps(data: Path) -> None:
     )
     np.testing.assert_allclose(fcos3d.rotated_iou(a, b), want['iou_ab'], atol=1e-6)
     square = np.array([[3.0, 1.0, 2.0, 2.0, 0.0]])
-    turned = square + [0, 0, 0, 0, np.pi / 4]  # the common octagon covers 8 (sqrt 2 - 1)
+    turned = square + np.array([0, 0, 0, 0, np.pi / 4])  # the common octagon covers 8 (sqrt 2 - 1)
     area = 8 * (np.sqrt(2) - 1)
     assert fcos3d.rotated_iou(square, turned)[0] == pytest.approx(area / (8 - area))
 

@@ -1,4 +1,5 @@
-"""The published networks against the authors' numbers (tiny ones; training/parity.py does the rest)."""
+"""The published networks against the authors' numbers (tiny ones; training/parity.py does the
+rest)."""
 
 from pathlib import Path
 

@@ -1,7 +1,8 @@
 """The detection head of TaskPrompter on Cityscapes-3D: FPN and an FCOS3D-like head.
 
-FCOS3D: Wang et al., ICCV workshops 2021. FPN: Lin et al., CVPR 2017. Deformable convolution: Zhu et
-al., Deformable ConvNets v2, CVPR 2019, eq. 1. Module names are those of the released checkpoint.
+FCOS3D: Wang et al., ICCV workshops 2021. FPN: Lin et al., CVPR 2017. Deformable convolution: Zhu
+et al., Deformable ConvNets v2, CVPR 2019, eq. 1. Module names are those of the released
+checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 LEVELS = 5
 GROUPS = 32  # of every group norm
 TAPS = 9  # of a 3x3 kernel
-# offset of the projected centre, depth, length width height, angles, distances to the 2D box's sides
+# offset of the projected centre, depth, length width height, angles, distances to the 2D box's
+# sides
 REGRESSIONS = (2, 1, 3, 3, 4)
 SCALED = (0, 1, 2, 4)  # regressions that a learned factor per level multiplies
 ANGLE_BINS = 6  # two bins for each of three angles
@@ -120,7 +122,8 @@ class Scale(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """Four maps of the task's features → classes, boxes, directions and centerness on five levels."""
+    """Four maps of the task's features → classes, boxes, directions and centerness on five
+    levels."""
 
     def __init__(self, inputs: int, config: DetectionConfig) -> None:
         super().__init__()
@@ -176,16 +179,16 @@ def sampled_taps(x: Tensor, moved: Tensor) -> Tensor:
     Written with grid_sample, which ONNX (GridSample) and TensorRT know.
     """
     height, width = x.shape[2:]
-    kind = {'device': x.device, 'dtype': x.dtype}
-    around = torch.arange(-1.0, 2.0, **kind)
+    around = torch.arange(-1.0, 2.0, device=x.device)
     tap_y, tap_x = torch.meshgrid(around, around, indexing='ij')
-    rows = torch.arange(height, **kind)[:, None]
-    columns = torch.arange(width, **kind)
+    rows = torch.arange(height, device=x.device)[:, None]
+    columns = torch.arange(width, device=x.device)
     y = moved[:, :, 0] + tap_y.reshape(1, -1, 1, 1) + rows  # (B, taps, H, W)
     across = moved[:, :, 1] + tap_x.reshape(1, -1, 1, 1) + columns
     grid = torch.stack([(2 * across + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     sampled = nn.functional.grid_sample(x, grid.flatten(1, 2), align_corners=False)
-    return sampled.unflatten(2, (TAPS, height))
+    taps: Tensor = sampled.unflatten(2, (TAPS, height))
+    return taps
 
 
 def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, Tensor]:

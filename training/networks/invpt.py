@@ -20,8 +20,9 @@ HEADS = 2  # of the UP-transformer
 
 @dataclass(frozen=True, slots=True)
 class InvPTConfig:
-    """tasks: name → channels, in the order in which the network concatenates them; taps: blocks whose
-    output feeds the decoder; embed_dim, spare_dim: the decoder is embed_dim + spare_dim wide.
+    """tasks: name → channels, in the order in which the network concatenates them; taps: blocks
+    whose output feeds the decoder; embed_dim, spare_dim: the decoder is embed_dim + spare_dim
+    wide.
     """
 
     width: int
@@ -103,7 +104,8 @@ class CrossTaskAttention(nn.Module):
 
     def heads_of(self, tokens: Tensor) -> Tensor:
         """(B, N, D) → (B, heads, N, D / heads)."""
-        return tokens.unflatten(2, (HEADS, -1)).transpose(1, 2)
+        heads: Tensor = tokens.unflatten(2, (HEADS, -1)).transpose(1, 2)
+        return heads
 
 
 class UpBlock(nn.Module):
@@ -199,7 +201,8 @@ class InvPT(nn.Module):
     def forward(
         self, features: dict[str, Tensor], early: dict[str, Tensor], skips: list[Tensor | None]
     ) -> dict[str, Tensor]:
-        """features (B, E, m_h, m_w), early predictions (B, n, m_h, m_w) → (B, top, 8 m_h, 8 m_w)."""
+        """features (B, E, m_h, m_w), early predictions (B, n, m_h, m_w) → (B, top, 8 m_h, 8
+        m_w)."""
         maps = [self.mix_proj[n](torch.cat([features[n], early[n]], 1)) for n in self.names]
         size = (8 * maps[0].shape[2], 8 * maps[0].shape[3])
         total: list[Tensor] = []
@@ -275,8 +278,16 @@ class InvPTNetwork(nn.Module):
         self.heads = by_task(config, lambda n: Head(config.widths[0], n))
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The second dictionary is what training supervises beside the first (section 3.5)."""
+        """The second dictionary is what training supervises beside the first (section 3.5).
+
+        Raises ValueError for an image of another size than the configuration's."""
         size = (image.shape[2], image.shape[3])
+        expected = (self.config.height_px, self.config.width_px)
+        if size != expected:
+            raise ValueError(
+                f'The image is {size[1]}x{size[0]} px, but this InvPT was built for '
+                f'{expected[1]}x{expected[0]}; import its checkpoint with --size-px.'
+            )
         features, early = self.multi_task_decoder(self.backbone(image))
         late = {n: resized(self.heads[n](f), size) for n, f in features.items()}
         return late, {n: resized(e, size) for n, e in early.items()}

@@ -142,13 +142,14 @@ class PromptedSwinBlock(nn.Module):
         maps = nn.functional.pad(maps, (0, right, 0, below))
         maps = maps.roll((-shape.shift, -shape.shift), (2, 3))
         tiles = maps.unflatten(3, (shape.windows[1], -1)).unflatten(2, (shape.windows[0], -1))
-        return tiles.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+        windows: Tensor = tiles.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+        return windows
 
     def assembled(self, windows: Tensor) -> Tensor:
         """The inverse of `cut`: (B, W, n, C) → (B, C, h, w)."""
         shape, side = self.shape, self.shape.window
         tiles = windows.unflatten(1, shape.windows).unflatten(3, (side, side))
-        maps = tiles.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        maps: Tensor = tiles.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
         maps = maps.roll((shape.shift, shape.shift), (2, 3))
         return maps[:, :, : shape.grid[0], : shape.grid[1]]
 

@@ -28,8 +28,9 @@ LEVELS = 4
 
 @dataclass(frozen=True, slots=True)
 class TaskPrompterConfig:
-    """embed_dim: width of the decoded spatial and channel features; final_dim: of the task features;
-    chan_heads: windows of the channel prompts, a square; reweights: cross-task reweighting.
+    """embed_dim: width of the decoded spatial and channel features; final_dim: of the task
+    features; chan_heads: windows of the channel prompts, a square; reweights: cross-task
+    reweighting.
     """
 
     width: int
@@ -54,8 +55,9 @@ class TaskPrompterConfig:
 class Prompted:
     """What one block leaves for the decoder.
 
-    spatial: (B, heads, T, T + P) raw products of the prompts' queries with all keys, prompts first;
-    channel: (B, T, C, n, n) raw products of the channel prompts with each channel, by window.
+    spatial: (B, heads, T, T + P) raw products of the prompts' queries with all keys, prompts
+    first; channel: (B, T, C, n, n) raw products of the channel prompts with each channel, by
+    window.
     """
 
     spatial: Tensor
@@ -242,8 +244,8 @@ class TaskPrompterNetwork(nn.Module):
         expected = (self.config.height_px, self.config.width_px)
         if size != expected:
             raise ValueError(
-                f"The image is {size[1]}x{size[0]} px, but TaskPrompter's token_trans weights exist "
-                f'for {expected[1]}x{expected[0]} only; resize the image or train at its size.'
+                f'The image is {size[1]}x{size[0]} px, but the weights of token_trans exist for '
+                f'{expected[1]}x{expected[0]} only; resize the image or train at its size.'
             )
         features = self.backbone(image)
         quarter = (size[0] // 4, size[1] // 4)

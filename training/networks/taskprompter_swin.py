@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,8 @@ SCALE = 0.75  # the network shrinks its input by this
 @dataclass(frozen=True, slots=True)
 class SwinConfig:
     """tasks: name → channels, the detection task with its classes; level_dim: width of the decoded
-    spatial and channel features; final_dim: of the task features; chan_dim: of the channel prompts;
-    output_px: height and width of the dense outputs.
+    spatial and channel features; final_dim: of the task features; chan_dim: of the channel
+    prompts; output_px: height and width of the dense outputs.
     """
 
     width: int
@@ -102,7 +103,8 @@ class SwinStage(nn.Module):
         self.downsample = None if stage == last else PatchMerging(width, heads, prompts)
 
     def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Prompted]:
-        """What goes on to the next stage, and the products of the last block at that resolution."""
+        """What goes on to the next stage, and the products of the last block at that
+        resolution."""
         for block in self.blocks:
             prompts, patches, prompted = block(prompts, patches)
         if self.downsample is not None:
@@ -124,21 +126,22 @@ class PromptedSwin(nn.Module):
         widths = [config.width * k for k in (2, 4, 8, 8)]
         inner, final = config.level_dim, config.final_dim
         self.fea_fuse = self.per_level([lambda: fusion(2 * inner, final)] * STAGES)
-        decoders = [lambda w=w: nn.Sequential(nn.Conv2d(w, inner, 1)) for w in widths]
+        decoders = [partial(conv1x1, w, inner) for w in widths]
         self.fea_decode_spa = self.per_level(decoders)
         self.fea_decode_chan = self.per_level(decoders)
         self.multi_scale_fuse = nn.ModuleDict(
             {name: nn.Conv2d(final, final, 3, padding=1) for name, _ in config.dense}
         )
 
-    def per_level(self, builders: list[Callable[[], nn.Module]]) -> nn.ModuleList:
+    def per_level(self, builders: Sequence[Callable[[], nn.Module]]) -> nn.ModuleList:
         """One module per level and task."""
         return nn.ModuleList(
             nn.ModuleDict({name: build() for name in self.names}) for build in builders
         )
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """(B, 3, H, W) → dense task → (B, final, H/4, W/4 of the shrunken image); four detection maps."""
+        """(B, 3, H, W) → dense task → (B, final, H/4, W/4 of the shrunken image); four detection
+        maps."""
         image = nn.functional.interpolate(image, scale_factor=SCALE, mode='bilinear')
         patches = self.patch_embed(image)
         prompts = self.task_prompts.expand(image.shape[0], -1, -1)
@@ -155,7 +158,8 @@ class PromptedSwin(nn.Module):
         return dense, [level[DETECTION] for level in levels if DETECTION in level]
 
     def task_features(self, level: int, patches: Tensor, prompted: Prompted) -> dict[str, Tensor]:
-        """Tokens and products of one level → task → (B, final, h, w), dense tasks at twice h, w."""
+        """Tokens and products of one level → task → (B, final, h, w), dense tasks at twice h,
+        w."""
         _, heads, _, rows, columns = prompted.spatial.shape
         maps = tokens_to_map(patches, (rows, columns))
         per_head = maps.unflatten(1, (heads, -1))
@@ -228,6 +232,11 @@ def at(modules: nn.ModuleList, level: int, name: str) -> nn.Module:
     of_level = modules[level]
     assert isinstance(of_level, nn.ModuleDict)
     return of_level[name]
+
+
+def conv1x1(inputs: int, outputs: int) -> nn.Sequential:
+    """In a Sequential because of the checkpoints' names."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1))
 
 
 def fusion(inputs: int, outputs: int) -> nn.Sequential:

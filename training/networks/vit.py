@@ -1,4 +1,5 @@
-"""Plain ViT pieces whose parameter names are those of timm's (and so of the released checkpoints)."""
+"""Plain ViT pieces whose parameter names are those of timm's (and so of the released
+checkpoints)."""
 
 from __future__ import annotations
 
@@ -106,7 +107,8 @@ class VisionTransformer(nn.Module):
 
 def tokens_to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """(B, h w, C) → (B, C, h, w)."""
-    return tokens.transpose(1, 2).unflatten(2, grid)
+    maps: Tensor = tokens.transpose(1, 2).unflatten(2, grid)
+    return maps
 
 
 def map_to_tokens(maps: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
-"""Named configurations: the nine of the papers, and tiny ones whose outputs are known to the digit.
+"""Named configurations: the nine of the papers, and tiny ones whose outputs are known to the
+digit.
 
-The papers: InvPT (Ye and Xu, ECCV 2022), TaskPrompter (Ye and Xu, ICLR 2023). The authors publish no
-script for InvPT on ViT-B (it follows the paper) and none for TaskPrompter on ViT-B and NYUD-v2 (it
-follows their ViT-L one).
+The papers: InvPT (Ye and Xu, ECCV 2022), TaskPrompter (Ye and Xu, ICLR 2023). The authors publish
+no script for InvPT on ViT-B (it follows the paper) and none for TaskPrompter on ViT-B and NYUD-v2
+(it follows their ViT-L one).
 """
 
 from __future__ import annotations
@@ -132,9 +133,9 @@ def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> Netw
         return config
     if not isinstance(config, InvPTConfig):
         raise ValueError(
-            f'TaskPrompter has weights for every pixel of its {config.width_px}x{config.height_px} '
-            f'input (token_trans, chan_kv) and cannot run at {width_px}x{height_px}; leave the size '
-            'out, or train it at that size.'
+            f'TaskPrompter has weights for every pixel of its {config.width_px}x'
+            f'{config.height_px} input (token_trans, chan_kv) and cannot run at '
+            f'{width_px}x{height_px}; leave the size out, or train it at that size.'
         )
     if height_px % 64 or width_px % 64 or min(height_px, width_px) < 64:
         raise ValueError(
