@@ -11,7 +11,9 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,9 +43,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f'{path} does not exist; give the path of a released checkpoint.')
     try:
         # A mapped file costs no memory for the optimizer's state, which nobody reads.
-        loaded = torch.load(
-            path, map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with torch.serialization.safe_globals(numpy_scalars()):
+            loaded = torch.load(
+                path, map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except pickle.UnpicklingError as error:
         raise CheckpointError(unsafe_sentence(path, error)) from None
     except (EOFError, RuntimeError, ValueError, KeyError, OSError) as error:
@@ -58,6 +61,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             'give a checkpoint of the authors.'
         )
     return without_prefix(state)
+
+
+def numpy_scalars() -> list[Any]:
+    """What a pickled NumPy number consists of: schedulers may hold some, and they run no code."""
+    scalar = np.float64(0).__reduce__()[0]
+    places = ('numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar')  # NumPy 1 and 2
+    kinds = [type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'bool')]
+    return [*((scalar, place) for place in places), np.dtype, *kinds]
 
 
 def is_state(state: object) -> bool:

@@ -70,6 +70,12 @@ def test_no_checkpoint_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     assert '\n' not in str(caught.value)
 
 
+def test_numbers_of_a_scheduler_are_harmless(tmp_path: Path) -> None:
+    scheduler = {'best': np.float64(3.5)}
+    torch.save({'model': {'module.a': torch.ones(1)}, 'scheduler': scheduler}, tmp_path / 'x.pth')
+    assert read_checkpoint(tmp_path / 'x.pth') == {'a': torch.ones(1)}
+
+
 def test_a_file_without_weights_and_a_missing_one(tmp_path: Path) -> None:
     torch.save({'epoch': 3}, tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match='no state dictionary'):

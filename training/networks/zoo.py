@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from training.config import CONFIGS, CompactConfig
 from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
@@ -125,6 +126,9 @@ TINY: dict[str, NetworkConfig] = {
 }
 
 NETWORKS: dict[str, NetworkConfig] = PUBLISHED | TINY
+
+# The family for robots (training/networks/compact.py), trained by training/train.py.
+COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if n != 'test'}
 
 
 def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> NetworkConfig:
