@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix, unproject
 from mtscene_ros.spec import Options, classes_from_options
+from mtscene_ros.tasks import fcos3d
 from mtscene_ros.tasks.depth import camera_scale
 from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
 from mtscene_ros.view import View
@@ -43,9 +44,11 @@ def decoder(
     options: Options,
 ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], Boxes3D]:
     """options: {code: 'center_alpha', classes, stride_px, focal_px, min_score, max_boxes,
-    max_m}."""
+    max_m}, or those of fcos3d.decoder."""
+    if options['code'] == 'fcos3d':
+        return fcos3d.decoder(options)
     if options['code'] != 'center_alpha':
-        raise ValueError(f'box code {options["code"]!r} is not "center_alpha"')
+        raise ValueError(f'box code {options["code"]!r} is not "center_alpha" or "fcos3d"')
     center_options = CenterOptions(
         classes_from_options(options),
         int(options['stride_px']),

@@ -30,15 +30,23 @@ def camera_scale(frame: CameraFrame, view: View, focal_px: float) -> float:
 def decoder(
     options: Options,
 ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], DepthMap]:
-    """options: {convention: 'metric', focal_px, min_m, max_m}, the range in canonical metres."""
-    if options['convention'] != 'metric':
-        raise ValueError(f'depth convention {options["convention"]!r} is not "metric"')
+    """options: {convention: 'metric', focal_px, min_m, max_m}, the range in canonical metres; or
+    convention 'disparity' with baseline_m too: the tensor holds focal_px * baseline_m / depth."""
+    if options['convention'] not in ('metric', 'disparity'):
+        raise ValueError(
+            f'depth convention {options["convention"]!r} is not "metric" or "disparity"'
+        )
+    is_disparity = options['convention'] == 'disparity'
+    baseline_m = float(options['baseline_m']) if is_disparity else 0.0
     focal_px, min_m, max_m = (float(options[key]) for key in ('focal_px', 'min_m', 'max_m'))
     if not (0 < focal_px < math.inf and 0 <= min_m < max_m):
         raise ValueError(f'focal_px {focal_px}, range {min_m} to {max_m} m')
 
     def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> DepthMap:
         canonical_m = view.to_camera(outputs['depth'], smooth=True).astype(np.float32, copy=False)
+        if is_disparity:  # no disparity is sky: infinitely far
+            metres = baseline_m * focal_px / canonical_m.clip(1e-6)
+            canonical_m = metres.astype(np.float32, copy=False)
         depth_m = canonical_m * np.float32(camera_scale(frame, view, focal_px))
         depth_m[canonical_m >= max_m] = np.inf
         depth_m[canonical_m < min_m] = -np.inf

@@ -1,0 +1,317 @@
+"""InvPT (Ye and Xu, Inverted Pyramid Multi-task Transformer, ECCV 2022) on a ViT.
+
+Module names are those of the released checkpoints. The dead branches of those (SPEC 0.2) have no
+module here; training/checkpoints.py drops their entries by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from training.networks.vit import Mlp, VisionTransformer, map_to_tokens, resized, tokens_to_map
+
+STAGES = 3
+HEADS = 2  # of the UP-transformer
+
+
+@dataclass(frozen=True, slots=True)
+class InvPTConfig:
+    """tasks: name → channels, in the order in which the network concatenates them; taps: blocks
+    whose output feeds the decoder; embed_dim, spare_dim: the decoder is embed_dim + spare_dim
+    wide.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    taps: tuple[int, int, int]
+    height_px: int
+    width_px: int
+    tasks: tuple[tuple[str, int], ...]
+    embed_dim: int = 512
+    spare_dim: int = 64
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches along y and x."""
+        return self.height_px // 16, self.width_px // 16
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Channels of the three UP-transformer stages."""
+        top = self.embed_dim + self.spare_dim
+        return top, top // 2, top // 4
+
+
+class ConvBn(nn.Module):
+    """3x3 convolution without bias, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.bn1(self.conv(x)).relu()
+        return y
+
+
+class QueryConv(nn.Module):
+    """Depth-wise 3x3 convolution with stride 2, batch norm: (B, D, h, w) → (B, D, h/2, w/2)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, 2, 1, groups=width, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.bn(self.conv(x))
+        return y
+
+
+class CrossTaskAttention(nn.Module):
+    """Attention over the tokens of all tasks with few keys, and the message to the next stage
+    (section 3.3 of the paper, eq. 4 and 5)."""
+
+    def __init__(self, width: int, tasks: int, stage: int) -> None:
+        super().__init__()
+        self.width, self.pool = width, 2 ** (stage + 1)
+        self.conv_proj_q = nn.ModuleList(QueryConv(width) for _ in range(tasks))
+        self.proj_q = nn.Linear(width, width)
+        self.proj_k = nn.Linear(width, width)
+        self.proj_v = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+        self.fuse_attn = nn.Conv2d(2 * HEADS, HEADS, 1) if stage else None
+
+    def forward(self, maps: list[Tensor], message: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """One (B, D, h, w) per task → the same shapes, and logits (B, heads, T hw/4, K)."""
+        grid = maps[0].shape[2] // 2, maps[0].shape[3] // 2
+        queries = [conv(m) for conv, m in zip(self.conv_proj_q, maps, strict=True)]
+        pooled = [nn.functional.avg_pool2d(m, self.pool, ceil_mode=True) for m in maps]
+        query = self.heads_of(self.proj_q(joined(queries)))
+        memory = joined(pooled)
+        key, value = self.heads_of(self.proj_k(memory)), self.heads_of(self.proj_v(memory))
+        logits = query @ key.transpose(2, 3) * self.width**-0.5
+        if self.fuse_attn is not None and message is not None:
+            finer = enlarged_queries(message, len(maps), grid)
+            logits = self.fuse_attn(torch.cat([logits, finer], 1))
+        out = self.proj((logits.softmax(-1) @ value).transpose(1, 2).flatten(2))
+        return separated(out, len(maps), grid), logits
+
+    def heads_of(self, tokens: Tensor) -> Tensor:
+        """(B, N, D) → (B, heads, N, D / heads)."""
+        heads: Tensor = tokens.unflatten(2, (HEADS, -1)).transpose(1, 2)
+        return heads
+
+
+class UpBlock(nn.Module):
+    """Pre-norm block around the cross-task attention."""
+
+    def __init__(self, width: int, tasks: int, stage: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = CrossTaskAttention(width, tasks, stage)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width)
+
+    def forward(self, maps: list[Tensor], message: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """One (B, D, h, w) per task → the same, and the message to the next stage."""
+        size = (maps[0].shape[2], maps[0].shape[3])
+        x = joined(maps)
+        normed = separated(self.norm1(x), len(maps), size)
+        update, message = self.attn(normed, message)
+        x = x + joined([resized(u, size) for u in update])
+        x = x + self.mlp(self.norm2(x))
+        return separated(x, len(maps), size), message
+
+
+class PatchExpand(nn.Module):
+    """Twice the resolution, D_prev → D, by two dilated convolutions."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.proj = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode='bilinear', align_corners=False),
+            nn.Conv2d(inputs, outputs, 3, padding=2, dilation=2, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=2, dilation=2, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.proj(x)
+        return y
+
+
+class UpStage(nn.Module):
+    """One resolution of the inverted pyramid."""
+
+    def __init__(self, widths: tuple[int, int, int], tasks: int, stage: int) -> None:
+        super().__init__()
+        if stage:
+            inputs, outputs = widths[stage - 1], widths[stage]
+            self.patch_embed = nn.ModuleList(PatchExpand(inputs, outputs) for _ in range(tasks))
+        self.blocks = nn.ModuleList([UpBlock(widths[stage], tasks, stage)])
+
+    def forward(
+        self, maps: list[Tensor], skip: Tensor | None, message: Tensor | None
+    ) -> tuple[list[Tensor], Tensor]:
+        """skip: encoder features added to every task's map, None in the first stage."""
+        if skip is not None:
+            maps = [e(m) + skip for e, m in zip(self.patch_embed, maps, strict=True)]
+        maps, message = self.blocks[0](maps, message)
+        return maps, message
+
+
+class InvPT(nn.Module):
+    """The UP-transformer: mixed preliminary features of every task → features at H/4."""
+
+    def __init__(self, config: InvPTConfig) -> None:
+        super().__init__()
+        top, tasks = config.widths[0], len(config.tasks)
+        self.names = [name for name, _ in config.tasks]
+        self.mix_proj = by_task(
+            config, lambda n: nn.Sequential(nn.Conv2d(config.embed_dim + n, top, 1))
+        )
+        self.invpt_stages = nn.ModuleList(
+            UpStage(config.widths, tasks, stage) for stage in range(STAGES)
+        )
+        self.norm_mts = nn.ModuleList(nn.LayerNorm(tasks * w) for w in config.widths)
+        self.redu_chan = nn.ModuleDict(
+            {
+                str(stage): nn.ModuleList(
+                    nn.Conv2d(config.widths[stage], top, 1) for _ in self.names
+                )
+                for stage in range(1, STAGES)
+            }
+        )
+        self.mt_proj = by_task(
+            config,
+            lambda _: nn.Sequential(
+                nn.Conv2d(top, top, 3, padding=1), nn.BatchNorm2d(top), nn.ReLU()
+            ),
+        )
+
+    def forward(
+        self, features: dict[str, Tensor], early: dict[str, Tensor], skips: list[Tensor | None]
+    ) -> dict[str, Tensor]:
+        """features (B, E, m_h, m_w), early predictions (B, n, m_h, m_w) → (B, top, 8 m_h, 8
+        m_w)."""
+        maps = [self.mix_proj[n](torch.cat([features[n], early[n]], 1)) for n in self.names]
+        size = (8 * maps[0].shape[2], 8 * maps[0].shape[3])
+        total: list[Tensor] = []
+        message: Tensor | None = None
+        for stage, skip in enumerate(skips):
+            maps, message = self.invpt_stages[stage](maps, skip, message)
+            scaled = [resized(m, size) for m in self.stage_output(stage, maps)]
+            total = [a + b for a, b in zip(total, scaled, strict=True)] if total else scaled
+        return {n: self.mt_proj[n](m) for n, m in zip(self.names, total, strict=True)}
+
+    def stage_output(self, stage: int, maps: list[Tensor]) -> list[Tensor]:
+        """Normalised over all tasks' channels together, brought to the top's width."""
+        stacked = torch.cat(maps, 1).permute(0, 2, 3, 1)  # (B, h, w, T D)
+        normed = self.norm_mts[stage](stacked).permute(0, 3, 1, 2).chunk(len(maps), 1)
+        if stage == 0:
+            return list(normed)
+        reduce = self.redu_chan[str(stage)]
+        assert isinstance(reduce, nn.ModuleList)
+        return [r(m) for r, m in zip(reduce, normed, strict=True)]
+
+
+class Decoder(nn.Module):
+    """Preliminary decoders and the UP-transformer."""
+
+    def __init__(self, config: InvPTConfig) -> None:
+        super().__init__()
+        width, (_, middle, fine) = config.width, config.widths
+        self.names = [name for name, _ in config.tasks]
+        self.scale_embed = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(width, fine, 3, 2, 1, 1),
+                nn.Conv2d(width, middle, 3, padding=1),
+            ]
+        )
+        self.preliminary_decoder = by_task(
+            config,
+            lambda _: nn.Sequential(ConvBn(width, width), ConvBn(width, config.embed_dim)),
+        )
+        self.intermediate_head = by_task(config, lambda n: nn.Conv2d(config.embed_dim, n, 1))
+        self.invpt = InvPT(config)
+
+    def forward(self, taps: list[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Four encoder maps → features at H/4, preliminary predictions at H/32, by task."""
+        fine, middle = self.scale_embed[0](taps[0]), self.scale_embed[1](taps[1])
+        top = resized(taps[3], (taps[3].shape[2] // 2, taps[3].shape[3] // 2))
+        features = {n: self.preliminary_decoder[n](top) for n in self.names}
+        early = {n: self.intermediate_head[n](features[n]) for n in self.names}
+        return self.invpt(features, early, [None, middle, fine]), early
+
+
+class Head(nn.Module):
+    """1x1 convolution to the task's channels."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.linear_pred = nn.Conv2d(width, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.linear_pred(x)
+        return y
+
+
+class InvPTNetwork(nn.Module):
+    """(B, 3, H, W) normalised RGB → raw outputs by task at (H, W), and the preliminary ones."""
+
+    def __init__(self, config: InvPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = VisionTransformer(
+            config.width, config.depth, config.heads, config.taps, config.grid
+        )
+        self.multi_task_decoder = Decoder(config)
+        self.heads = by_task(config, lambda n: Head(config.widths[0], n))
+
+    def forward(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The second dictionary is what training supervises beside the first (section 3.5).
+
+        Raises ValueError for an image of another size than the configuration's."""
+        size = (image.shape[2], image.shape[3])
+        expected = (self.config.height_px, self.config.width_px)
+        if size != expected:
+            raise ValueError(
+                f'The image is {size[1]}x{size[0]} px, but this InvPT was built for '
+                f'{expected[1]}x{expected[0]}; import its checkpoint with --size-px.'
+            )
+        features, early = self.multi_task_decoder(self.backbone(image))
+        late = {n: resized(self.heads[n](f), size) for n, f in features.items()}
+        return late, {n: resized(e, size) for n, e in early.items()}
+
+
+def by_task(config: InvPTConfig, build: Callable[[int], nn.Module]) -> nn.ModuleDict:
+    """One module per task, built from its number of channels."""
+    return nn.ModuleDict({name: build(channels) for name, channels in config.tasks})
+
+
+def joined(maps: list[Tensor]) -> Tensor:
+    """One (B, D, h, w) per task → (B, T h w, D), task after task."""
+    return torch.cat([map_to_tokens(m) for m in maps], 1)
+
+
+def separated(tokens: Tensor, tasks: int, size: tuple[int, int]) -> list[Tensor]:
+    """The inverse of `joined`."""
+    return [tokens_to_map(t, size) for t in tokens.chunk(tasks, 1)]
+
+
+def enlarged_queries(message: Tensor, tasks: int, grid: tuple[int, int]) -> Tensor:
+    """(B, heads, T hw/4, K) → (B, heads, T hw, K): each key's column is a map over the queries."""
+    batch, heads, _, keys = message.shape
+    coarse = (grid[0] // 2, grid[1] // 2)
+    maps = message.unflatten(2, (tasks, *coarse)).permute(0, 1, 2, 5, 3, 4)
+    finer = resized(maps.flatten(0, 2), grid)  # (B heads T, K, h, w)
+    return finer.flatten(2).transpose(1, 2).reshape(batch, heads, -1, keys)

@@ -1,0 +1,182 @@
+"""Do our networks give the numbers of the reference folders? (README.md and inputs.py there)
+
+python -m training.parity ../shared/networks/fixtures/invpt_vitb_pascal ...
+
+A folder holds keys.json (name, shape, CRC of every entry), meta.json (input size, standard
+deviation and sampling of every output) and expected.npz. Weights and input are drawn again from
+their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.checkpoints import load_network, without_prefix
+from training.networks.detection3d import DetectionMaps
+from training.networks.invpt import InvPTConfig
+from training.networks.taskprompter import TaskPrompterConfig
+from training.networks.zoo import NETWORKS, NetworkConfig
+
+# Names of reference folders that differ from those of the zoo.
+FOLDER_NAMES = {'taskprompter_swinb_cs3d': 'taskprompter_swinb_cityscapes3d'}
+STRUCTURAL = ('relative_position_index', 'attn_mask')
+
+
+def weight(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Value of one entry: normal numbers from a generator seeded with the CRC-32 of its name."""
+    last = key.rsplit('.', 1)[-1]
+    if last == 'num_batches_tracked':
+        return np.zeros(shape, np.int64)
+    n = normal(key, shape)
+    if last == 'running_var':
+        n = 1.0 + 0.1 * np.abs(n)
+    elif last in ('running_mean', 'bias'):
+        n = 0.1 * n
+    elif last == 'scale' or (last == 'weight' and len(shape) == 1):
+        n = 1.0 + 0.1 * n
+    elif last == 'weight':
+        n = n / np.sqrt(float(np.prod(shape[1:])))
+    else:
+        n = 0.5 * n
+    return np.asarray(n, np.float32).reshape(shape)
+
+
+def normal(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).standard_normal(shape)
+
+
+def uniform(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).random(shape)
+
+
+def input_image(height_px: int, width_px: int, batch: int) -> Tensor:
+    """(B, 3, H, W) already normalised."""
+    shape = (batch, 3, height_px, width_px)
+    tag = f'input/{batch}x3x{height_px}x{width_px}'
+    return torch.from_numpy(normal(tag, shape).astype(np.float32))
+
+
+def made_up_checkpoint(keys: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """The weights behind a folder's numbers, named as in a released file."""
+    state = {}
+    for entry in keys:
+        key = entry['key']
+        if key.rsplit('.', 1)[-1] in STRUCTURAL:
+            continue  # the architecture computes them
+        value = weight(key, tuple(entry['shape']))
+        if value.dtype == np.float32 and zlib.crc32(value.tobytes()) != entry['crc32']:
+            raise ValueError(f'{key}: its CRC is not the one in keys.json; another NumPy?')
+        state['module.' + key] = torch.from_numpy(value)
+    return state
+
+
+def check_structural(network: nn.Module, keys: list[dict[str, Any]]) -> None:
+    """The buffers that the architecture computes have the CRC in keys.json."""
+    buffers = dict(network.named_buffers())
+    for entry in keys:
+        key = entry['key']
+        if key.rsplit('.', 1)[-1] in STRUCTURAL and (
+            zlib.crc32(buffers[key].numpy().tobytes()) != entry['crc32']
+        ):
+            raise ValueError(f"{key} differs from what the authors' architecture computes.")
+
+
+def named_outputs(found: Any) -> dict[str, Tensor]:
+    """What a network returns → the names of the reference folders."""
+    if isinstance(found, dict):
+        return found
+    dense, further = found
+    if isinstance(further, DetectionMaps):
+        maps = {
+            'cls': further.scores,
+            'bbox': further.boxes,
+            'dir': further.directions,
+            'ctr': further.centerness,
+        }
+        levels = {f'3ddet/{k}/{i}': m for k, v in maps.items() for i, m in enumerate(v)}
+        return {**dense, **levels}
+    return {**dense, **{f'inter_preds/{name}': m for name, m in further.items()}}
+
+
+def sampled(output: NDArray[Any], how: str) -> NDArray[Any]:
+    """'full', 'flat[::s]' or '[..., a::s, b::t]'."""
+    if how == 'full':
+        return output
+    numbers = [int(n) for n in re.findall(r'\d+', how)]
+    if how.startswith('flat'):
+        return output.reshape(-1)[:: numbers[0]]
+    return output[..., numbers[0] :: numbers[1], numbers[2] :: numbers[3]]
+
+
+def limit_of(config: NetworkConfig, output: str) -> float:
+    """Largest error that float32 explains (fixtures/README.md)."""
+    if isinstance(config, InvPTConfig):
+        return 1e-4
+    if isinstance(config, TaskPrompterConfig):
+        return 2e-4
+    return 5e-3 if output.startswith('3ddet') else 1e-3
+
+
+def errors(folder: Path, config: NetworkConfig) -> dict[str, float]:
+    """Output → largest error over the standard deviation of the full output."""
+    meta = json.loads((folder / 'meta.json').read_text())
+    keys = json.loads((folder / 'keys.json').read_text())
+    state = made_up_checkpoint(keys)
+    network, _ = load_network(config, without_prefix(state))
+    del state  # the network owns the weights now
+    check_structural(network, keys)
+    size = meta['input']
+    with torch.inference_mode():
+        found = named_outputs(network(input_image(size['h'], size['w'], size['batch'])))
+    expected = np.load(folder / 'expected.npz')
+    worst = {}
+    for name, about in meta['outputs'].items():
+        want = expected[f'out:{name}'].astype(np.float64)
+        got = sampled(found[name].numpy(), about['sample'])
+        if got.shape != want.shape:
+            raise ValueError(f'{name} has shape {got.shape}, {folder} expects {want.shape}.')
+        worst[name] = float(np.abs(got - want).max() / about['std'])
+    return worst
+
+
+def config_of(folder: Path) -> NetworkConfig:
+    """By the name that the folder's meta.json carries."""
+    name = json.loads((folder / 'meta.json').read_text())['name']
+    config = NETWORKS.get(FOLDER_NAMES.get(name, name))
+    if config is None:
+        raise SystemExit(f'{folder} is about {name!r}; the zoo has {", ".join(NETWORKS)}.')
+    return config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument('folders', nargs='+', type=Path)
+    options = parser.parse_args(arguments)
+    failures = 0
+    for folder in options.folders:
+        config = config_of(folder)
+        for name, error in errors(folder, config).items():
+            limit = limit_of(config, name)
+            failed = not error <= limit  # NaN fails too
+            failures += failed
+            verdict = 'TOO LARGE' if failed else 'ok'
+            print(f'{folder.name:32} {name:24} {error:9.2e} (limit {limit:.0e}) {verdict}')
+        peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        print(f'{folder.name}: peak memory of this process so far {peak_gb:.2f} GB', flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
