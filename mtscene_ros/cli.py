@@ -61,7 +61,9 @@ def record(arguments: argparse.Namespace) -> int:
     """Real topics into a recording, until SIGINT or SIGTERM."""
     from mtscene_ros.ros.record import run_record
 
-    counts = run_record(arguments.output, arguments.topics)
+    counts, skipped = run_record(arguments.output, arguments.topics)
+    for topic, type_name in skipped.items():
+        print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
     print(f'{arguments.output}: {sum(counts.values())} messages on {len(counts)} topics')
     return 0
 
@@ -82,6 +84,14 @@ def demo(arguments: argparse.Namespace) -> int:
     return run_demo(arguments.bag, arguments.out, arguments.frames)
 
 
+def positive(text: str) -> float | int:
+    """A number above zero; whole where it is written so."""
+    value = float(text) if '.' in text else int(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f'{text} is not above zero')
+    return value
+
+
 def size(text: str) -> tuple[int, int]:
     """'512x256' → (512, 256)."""
     width, height = text.split('x')
@@ -98,8 +108,8 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_subparsers(dest='source', required=True)
     worlds = sources.add_parser('worlds', help='a generated drive')
     worlds.add_argument('--seed', type=int, default=7)
-    worlds.add_argument('--frames', type=int, default=100)
-    worlds.add_argument('--rate-hz', type=float, default=10.0)
+    worlds.add_argument('--frames', type=positive, default=100)
+    worlds.add_argument('--rate-hz', type=positive, default=10.0)
     worlds.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='pixels')
     kitti = sources.add_parser('kitti', help='a KITTI tracking sequence')
     kitti.add_argument('folder', type=Path, help='holds image_2, label_2, calib, velodyne')
@@ -111,7 +121,7 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _play_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path)
-    parser.add_argument('--rate', type=float, default=1.0, help='1 = as recorded')
+    parser.add_argument('--rate', type=positive, default=1.0, help='1 = as recorded')
     parser.add_argument('--fast', action='store_true', help='as fast as possible')
     parser.add_argument(
         '--step', default='', metavar='TOPIC', help="wait there for each image's answer"

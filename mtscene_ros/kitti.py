@@ -110,13 +110,18 @@ def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
     rows: dict[int, list[tuple[int, str, F64]]] = {}
-    for line in path.read_text().splitlines():
-        frame, track, kind, *numbers = line.split()
-        if kind in CLASS_OF_TYPE:
+    for row, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            frame, track, kind, *numbers = line.split()
             # truncated occluded alpha | left top right bottom | height width length | x y z | yaw
-            values = np.array([float(n) for n in numbers])
+            number, values = int(frame), np.array([float(n) for n in numbers[:14]])
+        except ValueError as error:
+            raise KittiError(f'{path}, line {row}: {error}.') from error
+        if len(values) < 14:
+            raise KittiError(f'{path}, line {row}: {len(values)} numbers instead of 14.')
+        if kind in CLASS_OF_TYPE:
             values[10:13] += calibration.optical_from_rectified_m
-            rows.setdefault(int(frame), []).append((CLASS_IDS[CLASS_OF_TYPE[kind]], track, values))
+            rows.setdefault(number, []).append((CLASS_IDS[CLASS_OF_TYPE[kind]], track, values))
     return {number: (_boxes(found), [t for _, t, _ in found]) for number, found in rows.items()}
 
 

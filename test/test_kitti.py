@@ -46,6 +46,9 @@ def test_lidar_ahead_is_ahead_of_the_camera(tiny: Path) -> None:
 def test_missing_files_are_named(tiny: Path) -> None:
     with pytest.raises(KittiError, match=r'calib/0042\.txt is missing'):
         list(kitti_moments(tiny, '0042'))
+    (tiny / 'label_2/0000.txt').write_text(LABEL.replace('10 -1.57', 'x -1.57'))
+    with pytest.raises(KittiError, match=r'0000\.txt, line 1'):
+        list(kitti_moments(tiny, '0000'))
     (tiny / 'calib/0000.txt').write_text('P2: 1 2 3')
     with pytest.raises(KittiError, match='lacks P2'):
         list(kitti_moments(tiny, '0000'))

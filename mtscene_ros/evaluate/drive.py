@@ -163,7 +163,8 @@ def main(arguments: list[str] | None = None) -> None:
     elapsed_s = time.perf_counter() - begin_s
     print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2))
+        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
+        options.json.write_text(json.dumps(plain, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -158,6 +158,9 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
         wanted = [c for c in wanted if c.topic not in player.report.skipped]
+        if not wanted:  # rosbags takes an empty list for all topics
+            recorded = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
+            raise BagError(f'{path} has no topic that can be played here; it holds {recorded}.')
         cameras = {c.topic for c in wanted if c.msgtype in IMAGE_TYPES and 'truth' not in c.topic}
         if options.step_topic:
             player.listen()

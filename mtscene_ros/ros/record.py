@@ -81,7 +81,7 @@ class Recorder:
             self._node.destroy_subscription(subscription)
 
 
-def run_record(path: Path, topics: Collection[str] = ()) -> Counter[str]:
+def run_record(path: Path, topics: Collection[str] = ()) -> tuple[Counter[str], dict[str, str]]:
     """Records until SIGINT or SIGTERM with a ROS context and node of its own; messages by
     topic."""
     rclpy.init()
@@ -92,4 +92,4 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Counter[str]:
             rclpy.spin(node)
     node.destroy_node()
     try_shutdown()
-    return recorder.counts
+    return recorder.counts, recorder.skipped

@@ -25,11 +25,12 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def messages(path: Path, topic: str) -> list[bytes]:
-    """Payloads of one topic, in order."""
+def messages(path: Path, topic: str) -> list[tuple[str, bytes]]:
+    """What the messages of one topic say, in order; arrays whole, which repr shortens."""
     with open_bag(path) as reader:
         found = [(c, raw) for c, _, raw in reader.messages() if c.topic == topic]
-        return [repr(reader.deserialize(raw, c.msgtype)) for c, raw in found]
+        said = [reader.deserialize(raw, c.msgtype) for c, raw in found]
+    return [(repr(m), bytes(getattr(m, 'data', b''))) for m in said]
 
 
 def test_recorded_again_every_message_is_the_same(drive: Path, tmp_path: Path) -> None:
@@ -53,6 +54,13 @@ def test_nobody_there_is_one_sentence(drive: Path) -> None:
     assert done.returncode == 2
     assert 'Nobody listens to /nobody after 10 s' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_nothing_to_play_is_one_sentence(drive: Path) -> None:
+    command = [*MTSCENE, 'play', str(drive), '--topics', '/nope']
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'has no topic that can be played here; it holds /camera/camera_info' in done.stderr
 
 
 def test_pace() -> None:
