@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.networks.vit import Mlp, VisionTransformer, map_to_tokens, resized, tokens_to_map
+from training.networks.task_tokens import enlarged_queries, joined, separated
+from training.networks.vit import Mlp, VisionTransformer, resized
 
 STAGES = 3
 HEADS = 2  # of the UP-transformer
@@ -296,22 +297,3 @@ class InvPTNetwork(nn.Module):
 def by_task(config: InvPTConfig, build: Callable[[int], nn.Module]) -> nn.ModuleDict:
     """One module per task, built from its number of channels."""
     return nn.ModuleDict({name: build(channels) for name, channels in config.tasks})
-
-
-def joined(maps: list[Tensor]) -> Tensor:
-    """One (B, D, h, w) per task → (B, T h w, D), task after task."""
-    return torch.cat([map_to_tokens(m) for m in maps], 1)
-
-
-def separated(tokens: Tensor, tasks: int, size: tuple[int, int]) -> list[Tensor]:
-    """The inverse of `joined`."""
-    return [tokens_to_map(t, size) for t in tokens.chunk(tasks, 1)]
-
-
-def enlarged_queries(message: Tensor, tasks: int, grid: tuple[int, int]) -> Tensor:
-    """(B, heads, T hw/4, K) → (B, heads, T hw, K): each key's column is a map over the queries."""
-    batch, heads, _, keys = message.shape
-    coarse = (grid[0] // 2, grid[1] // 2)
-    maps = message.unflatten(2, (tasks, *coarse)).permute(0, 1, 2, 5, 3, 4)
-    finer = resized(maps.flatten(0, 2), grid)  # (B heads T, K, h, w)
-    return finer.flatten(2).transpose(1, 2).reshape(batch, heads, -1, keys)
