@@ -1,4 +1,4 @@
-"""Maps of several tasks as one sequence of tokens, and back."""
+"""Maps of several tasks as one row of tokens, task after task, and back."""
 
 from __future__ import annotations
 
