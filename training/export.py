@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from training.config import CONFIGS
 from training.deploy import DeployGraph, spec_of
 from training.networks.compact import CompactNetwork
 
 OPSET = 18
+PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
 
 
 def graph_from_checkpoint(path: Path) -> DeployGraph:
@@ -32,10 +35,14 @@ def graph_from_checkpoint(path: Path) -> DeployGraph:
     return DeployGraph(network, config).eval()
 
 
-def write_onnx(graph: DeployGraph, path: Path, version: str, commit: str) -> None:
-    spec = spec_of(graph, version, commit)
+def write_onnx(
+    graph: nn.Module, spec: ModelSpec, path: Path, further: Mapping[str, str] | None = None
+) -> None:
+    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data.
+
+    further: metadata entries beside the spec.
+    """
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
-    batch = torch.export.Dim('batch', min=1, max=64)
     program = torch.onnx.export(
         graph,
         (example,),
@@ -43,17 +50,20 @@ def write_onnx(graph: DeployGraph, path: Path, version: str, commit: str) -> Non
         opset_version=OPSET,
         input_names=[spec.input.name],
         output_names=[output.name for output in spec.outputs],
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=64)},),
         verbose=False,
     )
     assert program is not None
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of this machine
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-    onnx.checker.check_model(model, full_check=True)
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **(further or {})})
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, path)
+    if sum(p.numel() * p.element_size() for p in graph.parameters()) < PROTOBUF_LIMIT:
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
+    else:
+        onnx.save(model, path, save_as_external_data=True, location=path.name + '.data')
 
 
 def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[str, float]:
@@ -82,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--commit', default=None, help='of the training code; default: this one')
     options = parser.parse_args(arguments)
     graph = graph_from_checkpoint(options.checkpoint)
-    write_onnx(graph, options.out, options.version, options.commit or current_commit())
+    spec = spec_of(graph, options.version, options.commit or current_commit())
+    write_onnx(graph, spec, options.out)
     size = (3, graph.config.height_px, graph.config.width_px, 3)
     rgb = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     for name, difference in differences(graph, options.out, rgb).items():

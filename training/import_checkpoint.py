@@ -10,10 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-import onnx
-import torch
-
-from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from training.checkpoints import CheckpointError, load_network, read_checkpoint
 from training.deploy_published import (
     FURTHER_KEY,
@@ -23,40 +19,8 @@ from training.deploy_published import (
     further_tasks,
     published_spec,
 )
-from training.export import OPSET, current_commit
+from training.export import current_commit, write_onnx
 from training.networks.zoo import NETWORKS, PUBLISHED, resized_config
-
-PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
-
-
-def write_model(graph: PublishedGraph, spec: ModelSpec, path: Path) -> None:
-    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data."""
-    example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
-    program = torch.onnx.export(
-        graph,
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[spec.input.name],
-        output_names=[output.name for output in spec.outputs],
-        dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=64)},),
-        verbose=False,
-    )
-    assert program is not None
-    model = program.model_proto
-    for node in model.graph.node:
-        del node.metadata_props[:]  # stack traces of this machine
-    entries = {METADATA_KEY: spec.to_json()}
-    further = further_tasks(graph.config)
-    if further:
-        entries[FURTHER_KEY] = json.dumps(further)
-    onnx.helper.set_model_props(model, entries)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = sum(p.numel() * p.element_size() for p in graph.parameters())
-    if size < PROTOBUF_LIMIT:
-        onnx.save(model, path)
-    else:
-        onnx.save(model, path, save_as_external_data=True, location=path.name + '.data')
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
     graph = PublishedGraph(network, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
-    write_model(graph, spec, options.out)
+    further = further_tasks(config)
+    write_onnx(graph, spec, options.out, {FURTHER_KEY: json.dumps(further)} if further else None)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0
 
