@@ -111,6 +111,21 @@ def save(path: Path, state: dict[str, Any]) -> None:
     os.replace(partial_file, path)
 
 
+def restore(path: Path, learned: dict[str, Any]) -> tuple[int, float]:
+    """Fills network, average and optimizer from a checkpoint → step, seconds trained."""
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    for name, part in learned.items():
+        part.load_state_dict(state[name])
+    return state['step'], state['elapsed_s']
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    return {
+        name: {key: value.to(device, non_blocking=True) for key, value in of.items()}
+        for name, of in batch.items()
+    }
+
+
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """No decay for biases, norms and positions."""
     decayed = [p for p in network.parameters() if p.ndim > 1 and p.shape[0] > 1]
@@ -179,13 +194,8 @@ def train(rank: int, options: argparse.Namespace) -> None:
     average.load_state_dict(network.state_dict())
     groups = parameter_groups(network, config.weight_decay)
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-    step, earlier_s = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state['network'])
-        average.load_state_dict(state['average'])
-        optimizer.load_state_dict(state['optimizer'])
-        step, earlier_s = state['step'], state['elapsed_s']
+    learned: dict[str, Any] = {'network': network, 'average': average, 'optimizer': optimizer}
+    step, earlier_s = restore(checkpoint, learned) if checkpoint.exists() else (0, 0.0)
 
     # A resumed run draws other frames than before the interruption.
     frames = Frames(options.data, config, options.seed + 7919 * step + 1_000_003 * rank)
@@ -199,10 +209,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
             rate = learning_rate(config.learning_rate, progress, step, min(200, options.steps))
             for group in optimizer.param_groups:
                 group['lr'] = rate
-            batch = {
-                name: {key: value.to(device, non_blocking=True) for key, value in of.items()}
-                for name, of in next(batches).items()
-            }
+            batch = moved(next(batches), device)
             with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
                 found = losses(network, batch, config)
             optimizer.zero_grad(set_to_none=True)
@@ -222,15 +229,9 @@ def train(rank: int, options: argparse.Namespace) -> None:
                 entry = {'step': step, 's': round(elapsed_s, 1), 'lr': rate, 'norm': float(norm)}
                 print(json.dumps(entry | values), file=log, flush=True)
             if rank == 0 and (step % options.save_every == 0 or progress >= 1):
-                state = {
-                    'config': config.name,
-                    'step': step,
-                    'elapsed_s': elapsed_s,
-                    'network': network.state_dict(),
-                    'average': average.state_dict(),
-                    'optimizer': optimizer.state_dict(),
-                }
-                save(checkpoint, state)
+                state = {name: part.state_dict() for name, part in learned.items()}
+                about = {'config': config.name, 'step': step, 'elapsed_s': elapsed_s}
+                save(checkpoint, about | state)
     if together:
         torch.distributed.destroy_process_group()
 
