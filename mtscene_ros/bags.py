@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import (
     Connection,
     Qos,
@@ -150,6 +150,3 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
         yield reader
     finally:
         reader.close()
-
-
-__all__ = ['AnyReaderError', 'BagError', 'BagWriter', 'latched_qos', 'open_bag', 'typestore']

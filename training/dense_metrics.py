@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.evaluate.metrics import confusion, iou_per_class
+
 F64 = NDArray[np.float64]
 IGNORED = 255
 BETA_SQUARED = 0.3  # of the saliency's F measure (Achanta et al., CVPR 2009)
@@ -16,11 +18,8 @@ THRESHOLDS = np.linspace(0.05, 0.95, 19, dtype=np.float32)
 
 def mean_iou(labels: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> float:
     """Intersection over union, mean over all classes; a class that neither holds counts as 0."""
-    known = truth != IGNORED
-    pairs = truth[known] * classes + labels[known]
-    confusion = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
-    return float((np.diag(confusion) / np.maximum(union, 1)).mean())
+    counts = confusion(labels.astype(np.uint8), truth.astype(np.uint8), classes)
+    return float(np.nan_to_num(iou_per_class(counts)).mean())
 
 
 def max_f_measure(probability: F64, truth: F64) -> float:

@@ -39,7 +39,8 @@ class Recorder:
     def look(self) -> None:
         """Subscribes to what has appeared since the last look."""
         for topic, types in self._node.get_topic_names_and_types():
-            if topic not in self._subscriptions and self._is_wanted(topic):
+            is_known = topic in self._subscriptions or topic in self.skipped
+            if not is_known and self._is_wanted(topic):
                 self._subscribe(topic, types[0])
 
     def _is_wanted(self, topic: str) -> bool:
