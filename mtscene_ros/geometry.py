@@ -79,6 +79,12 @@ def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
     return np.asarray(corners_optical + np.asarray(centers_m)[:, None, :])
 
 
+def intrinsics_from_matrix(matrix: F64, width_px: int, height_px: int) -> Intrinsics:
+    """(3, 3) camera matrix in pixels → intrinsics."""
+    fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    return Intrinsics(width_px, height_px, fx, fy, cx, cy)
+
+
 def project(points_m: F64, intrinsics: Intrinsics) -> F64:
     """(..., 3) points in front of the camera → (..., 2) pixels u, v."""
     x, y, z = np.moveaxis(np.asarray(points_m, np.float64), -1, 0)

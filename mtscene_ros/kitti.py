@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.geometry import (
+    intrinsics_from_matrix,
+    optical_from_level_box,
+    quaternion_from_matrix,
+)
 from mtscene_ros.recordings import BASE_FROM_OPTICAL_AXES, Moment
-from mtscene_ros.types import Boxes3D, Intrinsics
+from mtscene_ros.types import Boxes3D
 
 F64 = NDArray[np.float64]
 
@@ -67,7 +71,7 @@ def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
         yield Moment(
             stamp_ns=EPOCH_NS + number * PERIOD_NS,
             rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8),
-            intrinsics=intrinsics(calibration, bgr.shape[1], bgr.shape[0]),
+            intrinsics=intrinsics_from_matrix(calibration.k, bgr.shape[1], bgr.shape[0]),
             boxes=boxes,
             ids=ids,
             base_from_optical=base_from_optical,
@@ -95,14 +99,6 @@ def read_calibration(path: Path) -> Calibration:
     optical_from_lidar = rectified_from_camera @ camera_from_lidar
     optical_from_lidar[:3, 3] += shift_m
     return Calibration(p2[:, :3], shift_m, optical_from_lidar)
-
-
-def intrinsics(calibration: Calibration, width_px: int, height_px: int) -> Intrinsics:
-    """Of camera 2."""
-    k = calibration.k
-    return Intrinsics(
-        width_px, height_px, *(float(k[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    )
 
 
 def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D, list[str]]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix, unproject
 from mtscene_ros.spec import Options, classes_from_options
 from mtscene_ros.tasks.depth import camera_scale
-from mtscene_ros.types import Boxes3D, CameraFrame, Intrinsics, SemanticClass
+from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
 from mtscene_ros.view import View
 
 OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
@@ -283,9 +283,3 @@ def angles_from_quaternions(quaternions_xyzw: F64) -> F64:
     first = np.arctan2(-m[:, 0, 1], m[:, 1, 1])
     second = np.arcsin(np.clip(m[:, 2, 1], -1, 1))
     return np.stack([first, second, np.arctan2(-m[:, 2, 0], m[:, 2, 2])], 1)
-
-
-def pinhole(matrix: F64, width_px: int, height_px: int) -> Intrinsics:
-    """(3, 3) camera matrix → intrinsics."""
-    fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    return Intrinsics(width_px, height_px, fx, fy, cx, cy)

@@ -11,6 +11,7 @@ torch = pytest.importorskip('torch')
 
 from mtscene_ros.classes import DRIVE_BOXES  # noqa: E402
 from mtscene_ros.geometry import (  # noqa: E402
+    intrinsics_from_matrix,
     matrix_from_quaternion,
     optical_from_level_box,
     quaternion_from_matrix,
@@ -32,7 +33,7 @@ SENSOR_FROM_VEHICLE = np.array(
         [0.03798363254444427, -0.0007407747301939942, 0.9992780868764849, -1.2836173638418473],
     ]
 )
-INTRINSICS = fcos3d.pinhole(CAMERA, 2048, 1024)
+INTRINSICS = intrinsics_from_matrix(CAMERA, 2048, 1024)
 LEVELS = tuple(fcos3d.LevelGrid(*level) for level in TASKPROMPTER_SWIN_B.detection_levels)
 STRIDES_PX = [level.stride_px for level in LEVELS]
 
