@@ -31,10 +31,11 @@ from training.data.augment import augmented
 from training.data.worlds import read_sample, sample_files
 from training.deploy import normalised
 from training.networks.compact import CompactNetwork
+from training.pretrained import load_encoder
 from training.tasks import TASKS
 
 PRELIMINARY_WEIGHT = 0.3
-TASK_WEIGHTS = {'semantic': 1.0, 'depth': 1.0, 'boxes3d': 1.0}
+TASK_WEIGHTS = {'semantic': 1.0, 'depth': 2.0, 'boxes3d': 1.0}
 Batch = dict[str, dict[str, Tensor]]
 
 
@@ -126,13 +127,19 @@ def moved(batch: Batch, device: torch.device) -> Batch:
     }
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """No decay for biases, norms and positions."""
-    decayed = [p for p in network.parameters() if p.ndim > 1 and p.shape[0] > 1]
-    kept = [p for p in network.parameters() if not (p.ndim > 1 and p.shape[0] > 1)]
+def parameter_groups(network: nn.Module, config: CompactConfig) -> list[dict[str, Any]]:
+    """No decay for biases, norms and positions; `share`: of the learning rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, p in network.named_parameters():
+        decays = p.ndim > 1 and p.shape[0] > 1
+        groups.setdefault((name.startswith('encoder.'), decays), []).append(p)
     return [
-        {'params': decayed, 'weight_decay': weight_decay},
-        {'params': kept, 'weight_decay': 0.0},
+        {
+            'params': found,
+            'weight_decay': config.weight_decay if decays else 0.0,
+            'share': config.encoder_rate if of_encoder else 1.0,
+        }
+        for (of_encoder, decays), found in groups.items()
     ]
 
 
@@ -141,6 +148,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('config', choices=sorted(CONFIGS))
     parser.add_argument('--data', type=Path, nargs='+', required=True)
     parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--encoder-weights', type=Path, help='see training/pretrained.py')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, default=10**9)
     parser.add_argument('--processes', type=int, default=1)
@@ -189,10 +197,12 @@ def train(rank: int, options: argparse.Namespace) -> None:
     checkpoint = options.out / 'last.pt'
 
     network = CompactNetwork(config).to(device)
+    if options.encoder_weights:
+        load_encoder(network.encoder, options.encoder_weights)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = CompactNetwork(config).to(device)
     average.load_state_dict(network.state_dict())
-    groups = parameter_groups(network, config.weight_decay)
+    groups = parameter_groups(network, config)
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
     learned: dict[str, Any] = {'network': network, 'average': average, 'optimizer': optimizer}
     step, earlier_s = restore(checkpoint, learned) if checkpoint.exists() else (0, 0.0)
@@ -208,7 +218,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
         while progress < 1:
             rate = learning_rate(config.learning_rate, progress, step, min(200, options.steps))
             for group in optimizer.param_groups:
-                group['lr'] = rate
+                group['lr'] = rate * group['share']
             batch = moved(next(batches), device)
             with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
                 found = losses(network, batch, config)

@@ -71,7 +71,7 @@ def _random_world(
     # The ground comes first: _render knows it by its index, 0.
     still = [_GROUND, *street.surroundings(rng, road), *(x for _, _, f in furniture for x in f)]
     tilt = rng.normal(0, 0.05), rng.normal(0.02, 0.03), rng.normal(0, 0.012)
-    camera = np.array([rng.uniform(1.2, 2.2), *tilt])
+    camera = np.array([np.clip(rng.normal(1.55, 0.18), 1.2, 2.2), *tilt])
     intrinsics = _random_intrinsics(rng, width_px, height_px)
     weather, lens = light.random_light(rng), light.random_lens(rng)
     return _World(road, still, actors, intrinsics, (0.0, ego_d, speed_mps), camera, weather, lens)

@@ -76,10 +76,26 @@ def test_depth_targets_decode_to_metres_of_this_camera() -> None:
 def test_unlabeled_pixels_cost_nothing() -> None:
     labels = torch.full((1, 4, 4), 255)
     logits = torch.zeros(1, 19, 2, 2, requires_grad=True)
-    assert semantic.loss(logits, {'labels': labels}).item() == 0
+    targets = {'labels': labels, 'class_weights': torch.ones(1, 19)}
+    assert semantic.loss(logits, targets).item() == 0
     labels[0, 0, 0] = 3
-    cost = semantic.loss(logits, {'labels': labels})
-    assert cost.item() == pytest.approx(np.log(19))
+    # One pixel: probability 1/19 of it, nothing else in the union.
+    expected = np.log(19) + 0.5 * (1 - 1 / 19)
+    assert semantic.loss(logits, targets).item() == pytest.approx(expected)
+
+
+def test_a_class_weighs_what_the_configuration_says() -> None:
+    logits = torch.tensor([[[[0.0, 0.0]], [[0.0, 1.0986123]]]])  # p = 1/2, 1/2; 1/4, 3/4
+    labels = torch.tensor([[[0, 1]]])
+    cost = semantic.cross_entropy(logits, labels, torch.tensor([1.0, 3.0]))
+    assert cost.item() == pytest.approx((np.log(2) + 3 * np.log(4 / 3)) / 4)
+
+
+def test_overlap_of_two_classes() -> None:
+    logits = torch.tensor([[[[0.0, 0.0]], [[0.0, np.log(3.0)]]]])
+    cost = semantic.jaccard_loss(logits, torch.tensor([[[0, 1]]]))
+    # class 0: 1/2 over 1/2 + 1/4 + 1/2; class 1: 3/4 over 1/2 + 3/4 + 1/4
+    assert cost.item() == pytest.approx(1 - (0.5 / 1.25 + 0.75 / 1.5) / 2)
 
 
 def test_unknown_depth_and_sky() -> None:
