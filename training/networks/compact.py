@@ -176,7 +176,7 @@ def in_float32_on_cpu(encoder: nn.Module) -> None:
         if not torch.is_autocast_enabled('cpu') or x.device.type != 'cpu':
             return forward(x)
         with torch.autocast('cpu', enabled=False):
-            return forward(x.float())
+            return forward(x.float()).to(x.dtype)
 
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
