@@ -2,8 +2,8 @@
 
 The network predicts ln(depth_m * focal_px / fx_network). Loss: absolute difference of logarithms
 (the space of Eigen et al., NIPS 2014, section 3.2) plus the relative error itself, which decides
-at the rims of thin things: there the near depth is the safer guess. Beyond max_m, sky included, the
-prediction only has to be beyond max_m as well.
+at the rims of thin things: there the near depth is the safer guess. Beyond max_m, sky included,
+the prediction only has to be beyond max_m as well.
 """
 
 from __future__ import annotations
