@@ -18,6 +18,7 @@ from training.deploy_published import (
 )
 from training.export import current_commit, write_onnx
 from training.networks.zoo import NETWORKS, PUBLISHED, resized_config
+from training.simplify import simplified
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         '--focal-px', type=float, help='of the camera that took the training images'
     )
     parser.add_argument('--baseline-m', type=float, help='of its stereo pair (Cityscapes-3D)')
+    parser.add_argument(
+        '--plain', action='store_true', help='leave out the rewrites of training/simplify.py'
+    )
     options = parser.parse_args(arguments)
     config = NETWORKS[options.model]
     try:
@@ -51,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'left out, no output depends on it: {key}')
     usual = default_camera(config)
     camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
+    network = network if options.plain else simplified(network)
     graph = PublishedGraph(network, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
     write_onnx(graph, spec, options.out)

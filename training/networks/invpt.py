@@ -215,14 +215,18 @@ class InvPT(nn.Module):
         return {n: self.mt_proj[n](m) for n, m in zip(self.names, total, strict=True)}
 
     def stage_output(self, stage: int, maps: list[Tensor]) -> list[Tensor]:
-        """Normalised over all tasks' channels together, brought to the top's width."""
-        stacked = torch.cat(maps, 1).permute(0, 2, 3, 1)  # (B, h, w, T D)
-        normed = self.norm_mts[stage](stacked).permute(0, 3, 1, 2).chunk(len(maps), 1)
+        """Normalised, brought to the top's width."""
+        normed = self.normed(stage, maps)
         if stage == 0:
-            return list(normed)
+            return normed
         reduce = self.redu_chan[str(stage)]
         assert isinstance(reduce, nn.ModuleList)
         return [r(m) for r, m in zip(reduce, normed, strict=True)]
+
+    def normed(self, stage: int, maps: list[Tensor]) -> list[Tensor]:
+        """Normalised over all tasks' channels together."""
+        stacked = torch.cat(maps, 1).permute(0, 2, 3, 1)  # (B, h, w, T D)
+        return list(self.norm_mts[stage](stacked).permute(0, 3, 1, 2).chunk(len(maps), 1))
 
 
 class Decoder(nn.Module):

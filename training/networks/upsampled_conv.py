@@ -1,0 +1,120 @@
+"""A 3x3 convolution of a bilinearly enlarged map, computed at the low resolution.
+
+Proof. Let up_s be the interpolation and S_ij the shift of the enlarged map by dilation * (i - 1)
+rows and dilation * (j - 1) columns that lets zeros in. A zero-padded convolution is
+
+    conv(up_s(x)) = sum_ij W_ij S_ij up_s(x),    W_ij (outputs, inputs), i, j = 0, 1, 2.
+
+W_ij mixes channels, S_ij and up_s move pixels, hence they commute: W_ij S_ij up_s(x) equals S_ij
+up_s(W_ij x), and the nine products are taken of s^2 times fewer pixels. Shift and interpolation
+are both separable and linear: S_ij up_s(z) = R_i z C_j^T with constant matrices R_i (rows out,
+rows in) and C_j (columns out, columns in), which hold the clamping of the interpolation at the
+border and the zeros of the padding: no approximation anywhere. A constant added to x (the bias of
+a 1x1 convolution before the enlargement) is interpolated to itself, so W_ij may be applied to it
+too.
+
+An output pixel depends on few input pixels, so the matrices are banded: they are cut into blocks
+of about BLOCK input pixels and only what is not zero is multiplied.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+F64 = NDArray[np.float64]
+BLOCK = 16
+Band = tuple[int, int, F64]  # first input, end of the inputs, (outputs, taps * inputs)
+
+
+def interpolation_matrix(inputs: int, outputs: int) -> F64:
+    """(outputs, inputs): bilinear, half-pixel centres, clamped (`vit.resized` along one axis)."""
+    at = np.maximum((np.arange(outputs) + 0.5) * inputs / outputs - 0.5, 0)
+    low = np.minimum(at.astype(int), inputs - 1)
+    high = np.minimum(low + 1, inputs - 1)
+    matrix = np.zeros((outputs, inputs))
+    np.add.at(matrix, (np.arange(outputs), low), 1 - (at - low))
+    np.add.at(matrix, (np.arange(outputs), high), at - low)
+    return matrix
+
+
+def tap_matrices(inputs: int, outputs: int, dilation: int) -> F64:
+    """(3, outputs, inputs): interpolate, then shift so that output k reads k + dilation (t - 1);
+    rows that read outside are zero."""
+    matrix = interpolation_matrix(inputs, outputs)
+    taps = np.zeros((3, outputs, inputs))
+    for t in range(3):
+        source = np.arange(outputs) + dilation * (t - 1)
+        inside = (source >= 0) & (source < outputs)
+        taps[t, inside] = matrix[source[inside]]
+    return taps
+
+
+def bands(inputs: int, outputs: int, dilation: int) -> list[Band]:
+    """The tap matrices side by side, cut into blocks of outputs with the inputs they depend on."""
+    taps = tap_matrices(inputs, outputs, dilation)
+    edges = np.linspace(0, outputs, max(1, inputs // BLOCK) + 1).round().astype(int)
+    found: list[Band] = []
+    for begin, end in pairwise(edges):
+        used = np.flatnonzero(taps[:, begin:end].any((0, 1)))
+        low, high = int(used[0]), int(used[-1]) + 1
+        found.append((low, high, np.concatenate(list(taps[:, begin:end, low:high]), 1)))
+    return found
+
+
+class UpsampledConv(nn.Module):
+    """(B, inputs, h, w) → (B, outputs, H, W): the convolution of the map enlarged to (H, W).
+
+    weight: (outputs, inputs, 3, 3), padding = dilation; bias: (outputs,) or None; before: a 1x1
+    convolution between the map and its enlargement, folded into the taps.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        size: tuple[int, int],
+        enlarged: tuple[int, int],
+        dilation: int = 1,
+        before: nn.Conv2d | None = None,
+    ) -> None:
+        super().__init__()
+        # Taps in the order (column, row, output): columns are summed first.
+        taps = weight.detach().permute(3, 2, 0, 1).flatten(0, 2)  # (9 outputs, inputs)
+        constant = None
+        if before is not None:
+            if before.bias is not None:
+                constant = nn.Parameter((taps @ before.bias).detach(), False)
+            taps = (taps @ before.weight.flatten(1)).detach()
+        self.taps = nn.Conv2d(taps.shape[1], len(taps), 1, bias=False, device='meta')
+        self.taps.weight = nn.Parameter(taps[:, :, None, None].contiguous(), False)
+        self.taps.bias = constant
+        self.bias = None if bias is None else nn.Parameter(bias[:, None, None].clone(), False)
+        self.rows = self.keep('row', bands(size[0], enlarged[0], dilation), weight)
+        self.columns = self.keep('column', bands(size[1], enlarged[1], dilation), weight)
+
+    def keep(self, axis: str, cut: list[Band], like: Tensor) -> list[tuple[int, int]]:
+        """Registers the matrices as buffers (column ones transposed) → their input ranges."""
+        for k, (_, _, matrix) in enumerate(cut):
+            band = torch.from_numpy(matrix if axis == 'row' else matrix.T.copy()).to(like)
+            self.register_buffer(f'{axis}_{k}', band, persistent=False)
+        return [(low, high) for low, high, _ in cut]
+
+    def forward(self, x: Tensor) -> Tensor:
+        by_column = self.taps(x).chunk(3, 1)  # 3 x (B, 3 O, h, w)
+        parts = [
+            torch.cat([z[..., low:high] for z in by_column], 3) @ self.get_buffer(f'column_{k}')
+            for k, (low, high) in enumerate(self.columns)
+        ]
+        wide = parts[0] if len(parts) == 1 else torch.cat(parts, 3)
+        by_row = wide.chunk(3, 1)  # 3 x (B, O, h, W)
+        parts = [
+            self.get_buffer(f'row_{k}') @ torch.cat([z[:, :, low:high] for z in by_row], 2)
+            for k, (low, high) in enumerate(self.rows)
+        ]
+        tall = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+        return tall if self.bias is None else tall + self.bias
