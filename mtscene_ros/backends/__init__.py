@@ -41,6 +41,8 @@ class Backend(Protocol):
 
 BACKENDS: dict[str, str] = {
     'onnxruntime': 'mtscene_ros.backends.onnxruntime',
+    'openvino': 'mtscene_ros.backends.openvino',
+    'constant': 'mtscene_ros.backends.constant',
 }
 
 

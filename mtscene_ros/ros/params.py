@@ -11,6 +11,8 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from mtscene_ros.backends import BACKENDS
+
 
 @dataclass(frozen=True, slots=True)
 class NodeParams:
@@ -64,7 +66,7 @@ class Parameter:
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_nano'),
-    Parameter('backend', 'onnxruntime', '-', 'runtime of the model', values=('onnxruntime',)),
+    Parameter('backend', 'onnxruntime', '-', 'runtime of the model', values=tuple(BACKENDS)),
     Parameter('threads', 0, '-', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)),
     Parameter('autostart', True, '-', 'configure and activate at start, like a plain node'),
     Parameter(
