@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from mtscene_ros.backends import BackendError
 
 EXAMPLES = """examples:
   mtscene convert worlds --seed 7 --frames 100 -o drive.mcap
@@ -13,6 +16,7 @@ EXAMPLES = """examples:
   mtscene play drive.mcap --step /perception/detections_3d
   mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d
   mtscene report out.mcap -o report.html
+  mtscene bench a.onnx b.onnx --backends onnxruntime openvino --threads 2 -o bench
   mtscene demo
 """
 
@@ -74,6 +78,23 @@ def report(arguments: argparse.Namespace) -> int:
 
     write_report(arguments.bag, arguments.output)
     print(arguments.output)
+    return 0
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Latency, memory and operations of model files, backends and thread counts, interleaved."""
+    from mtscene_ros import bench as benches
+
+    candidates = [
+        benches.Candidate(model, backend, threads)
+        for model in arguments.models or ['']
+        for backend in arguments.backends
+        for threads in arguments.threads
+    ]
+    result = benches.bench(candidates, arguments.frames, arguments.size, arguments.batch)
+    print(json.dumps(result) if arguments.json else benches.table(result))
+    if arguments.output:
+        benches.write(result, arguments.output)
     return 0
 
 
@@ -142,6 +163,17 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, default=Path('report.html'))
 
 
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('models', nargs='*', help='default: the bundled one')
+    parser.add_argument('--backends', nargs='+', default=['onnxruntime'])
+    parser.add_argument('--threads', nargs='+', type=int, default=[2])
+    parser.add_argument('--frames', type=positive, default=100)
+    parser.add_argument('--batch', type=positive, default=1)
+    parser.add_argument('--size', type=size, default=(1242, 375), metavar='WxH', help='of images')
+    parser.add_argument('--json', action='store_true', help='print JSON instead of the table')
+    parser.add_argument('-o', '--output', type=Path, help='folder for JSON, table and plot')
+
+
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--bag', type=Path, help='a recording of yours; default: a generated drive'
@@ -156,6 +188,7 @@ VERBS: dict[str, Verb] = {
     'play': (play, _play_arguments),
     'record': (record, _record_arguments),
     'report': (report, _report_arguments),
+    'bench': (bench, _bench_arguments),
     'demo': (demo, _demo_arguments),
 }
 
@@ -173,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return VERBS[parsed.verb][0](parsed)
-    except (ValueError, OSError) as error:  # BagError, KittiError and what the file system says
+    except (ValueError, OSError, BackendError) as error:  # BagError, KittiError, SpecError ...
         print(f'mtscene {parsed.verb}: {error}', file=sys.stderr)
         return 2
 

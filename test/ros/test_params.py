@@ -36,7 +36,11 @@ def test_readme_holds_the_table() -> None:
         ('min_score', 1, ''),  # an integer is a fine score
         ('min_score', 1.5, 'Parameter min_score is 1.5; it must lie in 0 to 1.'),
         ('threads', True, 'Parameter threads is True; it must be of type int.'),
-        ('backend', 'x', "Parameter backend is 'x'; it must be one of onnxruntime."),
+        (
+            'backend',
+            'x',
+            "Parameter backend is 'x'; it must be one of onnxruntime, openvino, constant.",
+        ),
     ],
 )
 def test_complaints(name: str, value: object, sentence: str) -> None:
