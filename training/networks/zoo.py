@@ -154,11 +154,16 @@ def rounded(pixels: int) -> int:
     return max(64, round(pixels / 64) * 64)
 
 
+def build(config: NetworkConfig) -> nn.Module:
+    """The network with PyTorch's random weights."""
+    if isinstance(config, InvPTConfig):
+        return InvPTNetwork(config)
+    if isinstance(config, TaskPrompterConfig):
+        return TaskPrompterNetwork(config)
+    return TaskPrompterSwinNetwork(config)
+
+
 def build_on_meta(config: NetworkConfig) -> nn.Module:
     """The network without memory for its weights: the importer hands it the checkpoint's own."""
     with torch.device('meta'):
-        if isinstance(config, InvPTConfig):
-            return InvPTNetwork(config)
-        if isinstance(config, TaskPrompterConfig):
-            return TaskPrompterNetwork(config)
-        return TaskPrompterSwinNetwork(config)
+        return build(config)

@@ -1,0 +1,102 @@
+"""Published networks: the exported model file on ONNX Runtime against the plain network in PyTorch.
+
+    python benchmarks/published_export.py invpt_vitb_nyud ... [--threads 2] [--rounds 5]
+
+Random weights (operations do not depend on them), one image, float32, the same threads, in turns.
+Appends one line of JSON per network to benchmarks/results/published_export.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mtscene_ros.backends import BackendOptions, open_backend
+from mtscene_ros.bench import machine
+from mtscene_ros.operations import count_macs
+from training.deploy_published import PublishedGraph, default_camera, published_spec
+from training.export import current_commit, write_onnx
+from training.networks.zoo import PUBLISHED, build
+from training.simplify import simplified
+
+RESULTS = Path(__file__).parent / 'results' / 'published_export.jsonl'
+
+
+def gmac_of(graph: torch.nn.Module, image: torch.Tensor) -> float:
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        graph(image)
+    return counter.get_total_flops() / 2e9
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    begin_s = time.perf_counter()
+    run()
+    return time.perf_counter() - begin_s
+
+
+def measure(name: str, threads: int, rounds: int) -> dict[str, Any]:
+    """Both ways in turns; the first round warms up."""
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    config = PUBLISHED[name]
+    network = build(config).eval().requires_grad_(False)
+    plain = PublishedGraph(network, config)
+    fast = PublishedGraph(simplified(network), config)
+    size = (1, config.height_px, config.width_px, 3)
+    rgb = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    image = torch.from_numpy(rgb)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'model.onnx'
+        spec = published_spec(fast, name, '1', current_commit(), default_camera(config))
+        write_onnx(fast, spec, path)
+        exported_gmac = sum(count_macs(path).values()) / 1e9
+        backend = open_backend('onnxruntime', str(path), BackendOptions(threads))
+        names = [output.name for output in spec.outputs]
+        with torch.inference_mode():
+            want, found = plain(image), backend.infer(rgb, names)
+            turns = [
+                (seconds(lambda: plain(image)), seconds(lambda: backend.infer(rgb, names)))
+                for _ in range(rounds)
+            ]
+    eager_s, exported_s = np.array(turns).T
+    errors = {n: float(np.abs(want[n].numpy().astype(np.float64) - found[n]).max()) for n in names}
+    return {
+        'network': name,
+        'threads': threads,
+        'plain_gmac': round(gmac_of(plain, image), 1),
+        'exported_gmac': round(exported_gmac, 1),
+        'eager_s': round(float(np.median(eager_s)), 3),
+        'exported_s': round(float(np.median(exported_s)), 3),
+        'ratio': round(float(np.median(eager_s / exported_s)), 2),
+        'ratios': [round(float(r), 2) for r in eager_s / exported_s],
+        'largest_differences': errors,
+        'versions': f'torch {torch.__version__}, ONNX Runtime {onnxruntime.__version__}',
+        'machine': machine(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('networks', nargs='+', choices=PUBLISHED)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=5)
+    options = parser.parse_args()
+    for name in options.networks:
+        row = json.dumps(measure(name, options.threads, options.rounds))
+        print(row, flush=True)
+        with RESULTS.open('a') as file:
+            file.write(row + '\n')
+
+
+if __name__ == '__main__':
+    main()
