@@ -84,6 +84,21 @@ class DepthMap:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NormalMap:
+    """normals: (H, W, 3) float32 unit vectors in the optical frame, out of the surface and towards
+    the camera; NaN unknown."""
+
+    normals: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbabilityMap:
+    """probability: (H, W) float32 in [0, 1]: of an object boundary, of being salient."""
+
+    probability: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Boxes3D:
     """N boxes in the optical frame, best score first.
 
@@ -114,7 +129,7 @@ class Boxes3D:
         )
 
 
-Result = LabelMap | DepthMap | Boxes3D
+Result = LabelMap | DepthMap | NormalMap | ProbabilityMap | Boxes3D
 
 
 @dataclass(frozen=True, slots=True, eq=False)

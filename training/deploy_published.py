@@ -79,24 +79,12 @@ DENSE: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {
     'depth': lambda raw: {'depth': raw[:, 0].clamp(min=0)},
     'sal': lambda raw: {'saliency': raw.softmax(1)[:, 1]},
     'normals': lambda raw: {'normals': nn.functional.normalize(raw, dim=1)},
-    'edge': lambda raw: {'edges': raw[:, 0].sigmoid()},
+    'edge': lambda raw: {'boundary': raw[:, 0].sigmoid()},
 }
 
-# Tasks that the node does not decode yet: described beside the spec, under FURTHER_KEY.
-FURTHER_KEY = 'mtscene_further_tasks'
-FURTHER: dict[str, dict[str, Any]] = {
-    'human_parts': {
-        'outputs': ['human_parts_labels', 'human_parts_confidence'],
-        'classes': class_table(HUMAN_PARTS_7),
-    },
-    'sal': {'outputs': ['saliency'], 'meaning': 'probability of being salient'},
-    'normals': {'outputs': ['normals'], 'meaning': 'unit vectors as in the data set, x right'},
-    'edge': {'outputs': ['edges'], 'meaning': 'probability of an object boundary'},
-}
-
-
-def further_tasks(config: NetworkConfig) -> dict[str, dict[str, Any]]:
-    return {name: FURTHER[name] for name, _ in config.tasks if name in FURTHER}
+# The PNGs that both data sets' normals come from: x right, y down, z towards the camera (Armeni et
+# al., 2D-3D-S, 2017, describe NYU's colours so).
+NORMAL_SIGNS = [1.0, 1.0, -1.0]
 
 
 def published_spec(
@@ -108,20 +96,33 @@ def published_spec(
     with torch.inference_mode():
         image = torch.zeros(1, *size, dtype=torch.uint8)
         outputs = graph(image)
-    tasks = dict(config.tasks)
-    options = {'semantic': {'classes': class_table(SEMANTIC[tasks['semseg']])}}
-    if 'depth' in tasks:
-        options['depth'] = depth_options(camera)
-    if isinstance(config, SwinConfig):
-        options['boxes3d'] = box_options(config, camera)
     return ModelSpec(
         name=name,
         version=version,
         commit=commit,
         input=TensorSpec('rgb', (-1, *size), 'uint8'),
         outputs=tuple(tensor_spec(n, value) for n, value in outputs.items()),
-        tasks=options,
+        tasks=task_options(config, camera),
     )
+
+
+def task_options(config: NetworkConfig, camera: Camera) -> dict[str, dict[str, Any]]:
+    """Task of the node → its options, in the network's order."""
+    options: dict[str, dict[str, Any]] = {}
+    for name, channels in config.tasks:
+        if name == 'semseg':
+            options['semantic'] = {'classes': class_table(SEMANTIC[channels])}
+        elif name == 'human_parts':
+            options['human_parts'] = {'classes': class_table(HUMAN_PARTS_7)}
+        elif name == 'depth':
+            options['depth'] = depth_options(camera)
+        elif name == 'normals':
+            options['normals'] = {'signs': NORMAL_SIGNS}
+        else:
+            options[{'sal': 'saliency', 'edge': 'boundary'}[name]] = {}
+    if isinstance(config, SwinConfig):
+        options['boxes3d'] = box_options(config, camera)
+    return options
 
 
 def depth_options(camera: Camera) -> dict[str, Any]:

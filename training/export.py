@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +44,8 @@ def merge_branches(encoder: nn.Module) -> None:
     reparameterize_model(encoder, inplace=True)
 
 
-def write_onnx(
-    graph: nn.Module, spec: ModelSpec, path: Path, further: Mapping[str, str] | None = None
-) -> None:
-    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data.
-
-    further: metadata entries beside the spec.
-    """
+def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path) -> None:
+    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data."""
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
     program = torch.onnx.export(
         graph,
@@ -67,7 +61,7 @@ def write_onnx(
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of this machine
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **(further or {})})
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
     if sum(p.numel() * p.element_size() for p in graph.parameters()) < PROTOBUF_LIMIT:
         onnx.checker.check_model(model, full_check=True)

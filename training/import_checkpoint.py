@@ -6,17 +6,14 @@ python -m training.import_checkpoint FILE --model taskprompter_swinb_cityscapes3
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from training.checkpoints import CheckpointError, load_network, read_checkpoint
 from training.deploy_published import (
-    FURTHER_KEY,
     Camera,
     PublishedGraph,
     default_camera,
-    further_tasks,
     published_spec,
 )
 from training.export import current_commit, write_onnx
@@ -56,8 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
     graph = PublishedGraph(network, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
-    further = further_tasks(config)
-    write_onnx(graph, spec, options.out, {FURTHER_KEY: json.dumps(further)} if further else None)
+    write_onnx(graph, spec, options.out)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0
 

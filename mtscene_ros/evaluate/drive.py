@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendOptions
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
@@ -53,15 +54,17 @@ class Score:
     infer_s: list[float] = field(default_factory=list)
 
     def add(self, scene: Scene, truth: WorldFrame) -> None:
-        for result in scene.results.values():
-            if isinstance(result, LabelMap):
-                self.confusion += confusion(result.labels, truth.labels, len(CITYSCAPES_19))
-            elif isinstance(result, DepthMap):
-                self.depth.add(result.depth_m, truth.depth_m)
-            elif isinstance(result, Boxes3D):
-                for c in DRIVE_BOXES:
-                    add_boxes(self.boxes[c.name], result, truth, c.id, MAX_M)
-                add_boxes(self.near_cars, result, truth, 0, NEAR_M)
+        labels, depth = scene.results.get('semantic'), scene.results.get('depth')
+        boxes = scene.results.get('boxes3d')
+        if isinstance(labels, LabelMap):
+            self.confusion += confusion(labels.labels, truth.labels, len(CITYSCAPES_19))
+        if isinstance(depth, DepthMap):
+            self.depth.add(depth.depth_m, truth.depth_m)
+        if isinstance(boxes, Boxes3D):
+            demanded = (truth.visible >= MIN_VISIBLE) & (truth.truncated <= MAX_TRUNCATED)
+            for c in DRIVE_BOXES:
+                add_boxes(self.boxes[c.name], boxes, truth.boxes, demanded, c.id, MAX_M)
+            add_boxes(self.near_cars, boxes, truth.boxes, demanded, 0, NEAR_M)
         self.infer_s.append(scene.stage_s['infer'])
 
     def result(self) -> dict[str, Any]:
@@ -84,18 +87,23 @@ class Score:
 
 
 def add_boxes(
-    into: Detections, boxes: Boxes3D, truth: WorldFrame, class_id: int, max_m: float
+    into: Detections,
+    boxes: Boxes3D,
+    truth: Boxes3D,
+    demanded: NDArray[np.bool_],
+    class_id: int,
+    max_m: float,
 ) -> None:
-    """Counts the boxes of one class; predictions beyond max_m and near ignored truths drop out."""
+    """Counts the boxes of one class; predictions beyond max_m and those near truths that are not
+    demanded (mask over the truths) drop out."""
     mine = (boxes.class_ids == class_id) & (boxes.centers_m[:, 2] <= max_m)
-    real = truth.boxes.class_ids == class_id
-    centers_m = truth.boxes.centers_m[real]
-    counted = (truth.visible >= MIN_VISIBLE)[real] & (truth.truncated <= MAX_TRUNCATED)[real]
-    counted &= centers_m[:, 2] <= max_m
+    real = truth.class_ids == class_id
+    centers_m = truth.centers_m[real]
+    counted = demanded[real] & (centers_m[:, 2] <= max_m)
     scores = boxes.scores[mine]
     matches, ignored = match_centers(boxes.centers_m[mine], scores, centers_m, counted, MATCH_M)
     hit = matches >= 0
-    yaw, true_yaw = yaw_rad(boxes)[mine][hit], yaw_rad(truth.boxes)[real][matches[hit]]
+    yaw, true_yaw = yaw_rad(boxes)[mine][hit], yaw_rad(truth)[real][matches[hit]]
     gaps_m = np.linalg.norm(boxes.centers_m[mine][hit] - centers_m[matches[hit]], axis=1)
     into.truths += int(counted.sum())
     into.scores += scores[~ignored].tolist()

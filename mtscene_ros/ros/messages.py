@@ -28,6 +28,8 @@ from mtscene_ros.types import (
     DepthMap,
     Intrinsics,
     LabelMap,
+    NormalMap,
+    ProbabilityMap,
     SemanticClass,
 )
 
@@ -109,6 +111,19 @@ def depth_image(depth: DepthMap, encoding: str, header: Header) -> Image:
     known = np.isfinite(depth.depth_m) & (depth.depth_m < 65.535)
     depth_mm = np.where(known, np.nan_to_num(depth.depth_m, posinf=0, neginf=0) * 1000, 0)
     return image_message(np.rint(depth_mm).astype(np.uint16), '16UC1', header)
+
+
+def normal_image(normals: NormalMap, header: Header) -> Image:
+    """32FC3, unit vectors in the optical frame, NaN unknown."""
+    return image_message(normals.normals, '32FC3', header)
+
+
+def probability_image(found: ProbabilityMap, encoding: str, header: Header) -> Image:
+    """encoding 32FC1 (0 to 1) or mono8 (0 to 255)."""
+    if encoding == '32FC1':
+        return image_message(found.probability, '32FC1', header)
+    levels = np.rint(found.probability.clip(0, 1) * 255).astype(np.uint8)
+    return image_message(levels, 'mono8', header)
 
 
 def camera_info_message(intrinsics: Intrinsics, header: Header) -> CameraInfo:

@@ -30,7 +30,7 @@ from mtscene_ros.images import ImageError
 from mtscene_ros.mailbox import Mailbox
 from mtscene_ros.ros import messages
 from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.outputs import OUTPUTS
+from mtscene_ros.ros.outputs import LABEL_INFO, OUTPUTS
 from mtscene_ros.ros.params import ParameterError, declare, read
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.spec import SpecError, classes_from_options
@@ -139,8 +139,9 @@ class PerceptionNode(LifecycleNode):
             if set(output.tasks) <= estimator.decoders.keys():
                 self._announce(output.topic, output.message, QOS_OUT)
         self._announce('debug/frame_stats', FrameStats, QOS_STATS)
-        if 'semantic' in estimator.decoders:
-            self._announce('semantic/label_info', LabelInfo, QOS_LATCHED)
+        for task, topic in LABEL_INFO.items():
+            if task in estimator.decoders:
+                self._announce(topic, LabelInfo, QOS_LATCHED)
 
     def _announce(self, topic: str, message: type, qos: QoSProfile) -> None:
         overridable = QoSOverridingOptions.with_default_policies()
@@ -149,11 +150,12 @@ class PerceptionNode(LifecycleNode):
         )
 
     def _publish_label_info(self) -> None:
-        publisher = self._outputs.get('semantic/label_info')
-        if publisher is not None and publisher.is_activated and self._estimator is not None:
-            classes = classes_from_options(self._estimator.spec.tasks['semantic'])
-            stamp = self.get_clock().now().to_msg()
-            publisher.publish(messages.label_info(classes, Header(stamp=stamp)))
+        for task, topic in LABEL_INFO.items():
+            publisher = self._outputs.get(topic)
+            if publisher is not None and publisher.is_activated and self._estimator is not None:
+                classes = classes_from_options(self._estimator.spec.tasks[task])
+                stamp = self.get_clock().now().to_msg()
+                publisher.publish(messages.label_info(classes, Header(stamp=stamp)))
 
     # -- worker's thread ---------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from vision_msgs.msg import Detection3DArray
 from mtscene_ros.draw import overlay
 from mtscene_ros.ros import messages
 from mtscene_ros.ros.params import NodeParams
-from mtscene_ros.types import Boxes3D, DepthMap, LabelMap, Scene
+from mtscene_ros.types import Boxes3D, DepthMap, LabelMap, NormalMap, ProbabilityMap, Scene
 
 R = TypeVar('R')
 
@@ -37,6 +37,26 @@ def _result(scene: Scene, task: str, kind: type[R]) -> R | None:
 def _labels(scene: Scene, header: Header, _: NodeParams) -> Image | None:
     labels = _result(scene, 'semantic', LabelMap)
     return labels and messages.label_image(labels, header)
+
+
+def _parts(scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    labels = _result(scene, 'human_parts', LabelMap)
+    return labels and messages.label_image(labels, header)
+
+
+def _normals(scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    normals = _result(scene, 'normals', NormalMap)
+    return normals and messages.normal_image(normals, header)
+
+
+def _boundary(scene: Scene, header: Header, params: NodeParams) -> Image | None:
+    found = _result(scene, 'boundary', ProbabilityMap)
+    return found and messages.probability_image(found, params.probability_encoding, header)
+
+
+def _saliency(scene: Scene, header: Header, params: NodeParams) -> Image | None:
+    found = _result(scene, 'saliency', ProbabilityMap)
+    return found and messages.probability_image(found, params.probability_encoding, header)
 
 
 def _confidence(scene: Scene, header: Header, _: NodeParams) -> Image | None:
@@ -68,6 +88,16 @@ OUTPUTS: tuple[Output, ...] = (
     Output('semantic/confidence', Image, ('semantic',), _confidence),
     Output('depth/image', Image, ('depth',), _depth),
     Output('depth/camera_info', CameraInfo, ('depth',), _depth_info),
+    Output('normals/image', Image, ('normals',), _normals),
+    Output('boundary/image', Image, ('boundary',), _boundary),
+    Output('saliency/image', Image, ('saliency',), _saliency),
+    Output('parts/image', Image, ('human_parts',), _parts),
     Output('detections_3d', Detection3DArray, ('boxes3d',), _boxes),
     Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay),
 )
+
+# Topics of class maps, repeated: task → topic.
+LABEL_INFO: dict[str, str] = {
+    'semantic': 'semantic/label_info',
+    'human_parts': 'parts/label_info',
+}

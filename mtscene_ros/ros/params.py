@@ -23,6 +23,7 @@ class NodeParams:
     image_transport: str
     input_is_rectified: bool
     depth_encoding: str
+    probability_encoding: str
     min_score: float
 
 
@@ -85,6 +86,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         '-',
         '32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown',
         values=('32FC1', '16UC1'),
+        dynamic=True,
+    ),
+    Parameter(
+        'probability_encoding',
+        'mono8',
+        '-',
+        'boundary and saliency: mono8: 0 to 255; 32FC1: 0 to 1',
+        values=('mono8', '32FC1'),
         dynamic=True,
     ),
     Parameter(

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from mtscene_ros.spec import Options
-from mtscene_ros.tasks import boxes3d, depth, semantic
+from mtscene_ros.tasks import boxes3d, depth, normals
+from mtscene_ros.tasks.labels import LabelTask
+from mtscene_ros.tasks.probability import ProbabilityTask
 from mtscene_ros.types import CameraFrame, Result
 from mtscene_ros.view import View
 
@@ -18,7 +20,7 @@ Decode = Callable[[Outputs, View, CameraFrame], Result]
 
 
 class Task(Protocol):
-    """What every module in this folder offers.
+    """What every module in this folder offers, or a dataclass in it that serves several tasks.
 
     OUTPUTS: the tensors it reads; NEEDS_INTRINSICS: whether it is skipped for an uncalibrated
     camera; decoder: reads and checks the task's options once, returns the function called for each
@@ -35,7 +37,11 @@ class Task(Protocol):
 
 
 TASKS: dict[str, Task] = {
-    'semantic': semantic,
+    'semantic': LabelTask('semantic'),
+    'human_parts': LabelTask('human_parts'),
     'depth': depth,
+    'normals': normals,
+    'boundary': ProbabilityTask('boundary'),
+    'saliency': ProbabilityTask('saliency'),
     'boxes3d': boxes3d,
 }

@@ -5,7 +5,7 @@ import pytest
 from conftest import FOCAL_PX, tiny_spec
 
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
-from mtscene_ros.tasks import TASKS, boxes3d, depth, semantic
+from mtscene_ros.tasks import TASKS, boxes3d, depth
 from mtscene_ros.tasks.boxes3d import best_cells, without_duplicates
 from mtscene_ros.types import CameraFrame, Intrinsics
 from mtscene_ros.view import View
@@ -40,7 +40,7 @@ def test_depth_out_of_range_is_infinite() -> None:
 def test_labels_at_camera_size() -> None:
     labels = np.repeat(np.arange(16, dtype=np.uint8)[:, None], 32, 1)
     raw = {'semantic_labels': labels, 'semantic_confidence': labels + 100}
-    result = semantic.decoder(OPTIONS['semantic'])(raw, VIEW, camera())
+    result = TASKS['semantic'].decoder(OPTIONS['semantic'])(raw, VIEW, camera())
     assert result.labels.shape == (32, 64)
     assert result.labels[:, 0].tolist() == [i // 2 for i in range(32)]
     assert (result.confidence == result.labels + 100).all()

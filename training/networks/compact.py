@@ -83,8 +83,9 @@ class UpStage(nn.Module):
     def fused(self, logits: Tensor, fuse: nn.Conv2d) -> Tensor:
         """The 1x1 convolution as one product: on a CPU its backward pass is ten times faster."""
         assert fuse.bias is not None
-        mixed: Tensor = fuse.weight.flatten(1) @ logits.flatten(2) + fuse.bias[:, None]
-        return mixed.reshape(len(logits), -1, *logits.shape[2:])
+        mixed = fuse.weight.flatten(1) @ logits.flatten(2) + fuse.bias[:, None]
+        maps: Tensor = mixed.unflatten(2, logits.shape[2:])
+        return maps
 
     def tokens(self, maps: Tensor) -> Tensor:
         """(B, T D, h, w) → (B, T h w, D)."""
@@ -203,7 +204,7 @@ def in_float32_on_cpu(encoder: nn.Module) -> None:
         if not torch.is_autocast_enabled('cpu') or x.device.type != 'cpu':
             return forward(x)
         with torch.autocast('cpu', enabled=False):
-            return forward(x.float())
+            return forward(x.float()).to(x.dtype)
 
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:

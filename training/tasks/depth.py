@@ -1,8 +1,9 @@
 """Depth at a canonical focal length (Yin et al., Metric3D, ICCV 2023, section 3.1).
 
 The network predicts ln(depth_m * focal_px / fx_network). Loss: absolute difference of logarithms
-(the space of Eigen et al., NIPS 2014, section 3.2). Beyond max_m, sky included, the prediction
-only has to be beyond max_m as well.
+(the space of Eigen et al., NIPS 2014, section 3.2) plus the relative error itself, which decides
+at the rims of thin things: there the near depth is the safer guess. Beyond max_m, sky included,
+the prediction only has to be beyond max_m as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from training.data.sample import Sample
 
 NAME = 'depth'
 TYPICAL_LOG_M = math.log(15.0)  # so that an untrained network says 15 m
+RELATIVE_WEIGHT = 0.5
 BEYOND = 1.1  # how far past max_m the sky has to be predicted
 
 
@@ -61,11 +63,19 @@ def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
 
 
 def log_difference(prediction: Tensor, log_depth: Tensor, log_limit: Tensor) -> Tensor:
+    """(B, h, w) twice, (B,) → mean cost of the known pixels."""
     known = torch.isfinite(log_depth)
     difference = torch.where(known, prediction - log_depth, 0.0)
     beyond = log_depth > log_limit[:, None, None]
-    cost = torch.where(beyond, F.relu(-difference), difference.abs())
+    wrong = difference.abs() + RELATIVE_WEIGHT * relative_error(difference)
+    cost = torch.where(beyond, F.relu(-difference), wrong)
     return cost.sum() / known.sum().clamp(min=1)
+
+
+def relative_error(difference: Tensor) -> Tensor:
+    """|ratio - 1| of a logarithm of a ratio; beyond a ratio of e it goes on as a straight line."""
+    bounded = difference.clamp(max=1.0)
+    return torch.expm1(bounded).abs() + math.e * (difference - bounded)
 
 
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:

@@ -1,0 +1,39 @@
+"""Probability maps (boundary, saliency) in camera pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.spec import Options
+from mtscene_ros.types import CameraFrame, ProbabilityMap
+from mtscene_ros.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityTask:
+    """A task whose only tensor has its name: float in [0, 1]."""
+
+    name: str
+    NEEDS_INTRINSICS: bool = False
+
+    @property
+    def OUTPUTS(self) -> tuple[str, ...]:  # noqa: N802
+        return (self.name,)
+
+    def decoder(
+        self, options: Options
+    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], ProbabilityMap]:
+        """options: none."""
+
+        def decode(
+            outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame
+        ) -> ProbabilityMap:
+            found = outputs[self.name].astype(np.float32, copy=False)
+            return ProbabilityMap(view.to_camera(found, smooth=True))
+
+        return decode

@@ -1,0 +1,92 @@
+"""Human parts, saliency, normals and boundary of a model that has them, over real DDS."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import H, W, class_options, tiny_model, tiny_spec
+from onnx import TensorProto, helper
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
+
+from mtscene_ros.classes import DRIVE_BOXES
+from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.types import CameraFrame
+
+from .conftest import TYPES, Robot, camera_info, rgb8
+
+Start = Callable[..., subprocess.Popen[str]]
+DENSE = {
+    'normals/image': Image,
+    'boundary/image': Image,
+    'saliency/image': Image,
+    'parts/image': Image,
+    'parts/label_info': LabelInfo,
+}
+STEPS = [  # R, G, B: (n, H, W) floats of the tiny model
+    ('Div', 'R 255', 'boundary'),
+    ('Div', 'B 255', 'saliency'),
+    ('Identity', 'semantic_labels', 'human_parts_labels'),
+    ('Identity', 'semantic_confidence', 'human_parts_confidence'),
+    *[('Unsqueeze', f'{c} axis', f'{c}4') for c in 'RGB'],
+    ('Concat', 'R4 G4 B4', 'normals'),
+]
+TENSORS = {
+    'boundary': (TensorProto.FLOAT, 'float32', (H, W)),
+    'saliency': (TensorProto.FLOAT, 'float32', (H, W)),
+    'human_parts_labels': (TensorProto.UINT8, 'uint8', (H, W)),
+    'human_parts_confidence': (TensorProto.UINT8, 'uint8', (H, W)),
+    'normals': (TensorProto.FLOAT, 'float32', (3, H, W)),
+}
+TASKS = {
+    'boundary': {},
+    'saliency': {},
+    'human_parts': {'classes': class_options(DRIVE_BOXES)},
+    'normals': {'signs': [1.0, 1.0, -1.0]},
+}
+
+
+@pytest.fixture
+def dense_path(tmp_path: Path) -> str:
+    """The tiny model with four tasks more; normals are (R, G, B)."""
+    model, spec = tiny_model(), json.loads(tiny_spec().to_json())
+    for op, inputs, output in STEPS:
+        attributes = {'axis': 1} if op == 'Concat' else {}
+        model.graph.node.append(helper.make_node(op, inputs.split(), [output], **attributes))
+    for name, (kind, dtype, shape) in TENSORS.items():
+        model.graph.output.append(helper.make_tensor_value_info(name, kind, ['n', *shape]))
+        spec['outputs'].append({'name': name, 'shape': [-1, *shape], 'dtype': dtype})
+    spec['tasks'] |= TASKS
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(spec)})
+    onnx.save(model, tmp_path / 'dense.onnx')
+    return str(tmp_path / 'dense.onnx')
+
+
+def pixels(message: Image, dtype: str, channels: int = 1) -> np.ndarray:
+    assert message.step == 64 * channels * np.dtype(dtype).itemsize
+    return np.frombuffer(message.data, dtype).reshape(32, 64, channels)
+
+
+def test_dense_outputs(
+    start_node: Start, dense_path: str, frame: CameraFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for topic, kind in DENSE.items():
+        monkeypatch.setitem(TYPES, topic, kind)
+    robot = Robot(outputs=('debug/frame_stats', *DENSE))
+    start_node(model=dense_path)
+    robot.wait_for_node()
+    robot.calibrate(camera_info(5))
+    robot.image.publish(rgb8(frame.rgb, 5))
+    robot.wait(lambda: all(robot.got[topic] for topic in DENSE))
+    normals, boundary, saliency, parts, info = (robot.got[topic][0] for topic in DENSE)
+    down = np.array([80, 51, -255]) / np.linalg.norm([80, 51, 255])
+    np.testing.assert_allclose(pixels(normals, '<f4', 3)[0, 0], down, atol=1e-6)
+    assert (normals.encoding, boundary.encoding, parts.encoding) == ('32FC3', 'mono8', 'mono8')
+    corners = [pixels(m, 'u1')[[0, -1], 0, 0].tolist() for m in (boundary, saliency, parts)]
+    assert corners == [[80, 8], [255, 40], [10, 1]]
+    assert [c.class_name for c in info.class_map] == [c.name for c in DRIVE_BOXES]
+    robot.node.destroy_node()
