@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.types import SemanticClass
@@ -15,14 +15,21 @@ _DRIVE_SHARES = (
 DRIVE_WEIGHTS = tuple(share**-0.35 for share in _DRIVE_SHARES)
 
 
+STRIDE_PX = 32  # of the encoders' coarsest map
+DECODERS = ('invpt', 'taskprompter')
+
+
 @dataclass(frozen=True, slots=True)
 class CompactConfig:
     """A compact network and what it predicts.
 
-    encoder: a timm name whose features come at strides 4, 8, 16 and 32; widths: channels at
-    strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by class, () for equal
-    ones; focal_px, min_m, max_m: canonical depth, see `training/tasks/depth.py`;
-    encoder_rate: learning rate of the encoder over the rest's; batch: images per process and step.
+    encoder: a timm name whose features come at strides 4, 8, 16 and 32; decoder: see
+    `training/networks/decoders.py`; prompt_blocks: transformer blocks of decoder 'taskprompter';
+    widths: channels at strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by
+    class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
+    `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
+    images per process and step.
+    Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
     """
 
     name: str
@@ -45,6 +52,30 @@ class CompactConfig:
     encoder_rate: float = 1.0
     weight_decay: float = 0.02
     batch: int = 4
+    decoder: str = 'invpt'
+    prompt_blocks: int = 2
+
+    def __post_init__(self) -> None:
+        if self.decoder not in DECODERS:
+            raise ValueError(f'decoder {self.decoder!r} does not exist; use one of {DECODERS}.')
+        fitting = nearest_fit(self.height_px), nearest_fit(self.width_px)
+        if (self.height_px, self.width_px) != fitting:
+            raise ValueError(
+                f'{self.name} needs a height and a width that are a multiple of {STRIDE_PX}, not '
+                f'{self.width_px}x{self.height_px}; {fitting[1]}x{fitting[0]} would do.'
+            )
+
+
+def nearest_fit(pixels: int) -> int:
+    return max(STRIDE_PX, round(pixels / STRIDE_PX) * STRIDE_PX)
+
+
+def resized(config: CompactConfig, height_px: int, width_px: int) -> CompactConfig:
+    """The same network for another input size; ValueError as of CompactConfig."""
+    return replace(config, height_px=height_px, width_px=width_px)
+
+
+EVERY_TASK = ('semantic', 'depth', 'boxes3d', 'normals', 'boundary')
 
 
 CONFIGS: dict[str, CompactConfig] = {
@@ -62,7 +93,39 @@ CONFIGS: dict[str, CompactConfig] = {
     'drive_medium': CompactConfig(
         'drive_medium', 'mobilenetv4_conv_large', 512, 1024, widths=(256, 128, 96)
     ),
+    'drive_nano_efficientvit': CompactConfig('drive_nano_efficientvit', 'efficientvit_b0'),
+    'drive_nano_prompts': CompactConfig('drive_nano_prompts', decoder='taskprompter'),
+    'drive_small_prompts': CompactConfig(
+        'drive_small_prompts',
+        'repvit_m1_0',
+        384,
+        768,
+        widths=(192, 96, 64),
+        decoder='taskprompter',
+    ),
+    'drive_medium_prompts': CompactConfig(
+        'drive_medium_prompts',
+        'tiny_vit_11m_224',
+        512,
+        1024,
+        widths=(256, 128, 96),
+        attention_heads=4,
+        decoder='taskprompter',
+        prompt_blocks=3,
+    ),
+    'drive_small_dense': CompactConfig(
+        'drive_small_dense', 'repvit_m1_0', 384, 768, EVERY_TASK, widths=(192, 96, 64)
+    ),
     'test': CompactConfig(
         'test', 'mobilenetv4_conv_small_035', 64, 128, widths=(16, 8, 8), batch=2
+    ),
+    'test_prompts': CompactConfig(
+        'test_prompts',
+        'mobilenetv4_conv_small_035',
+        64,
+        128,
+        widths=(16, 8, 8),
+        batch=2,
+        decoder='taskprompter',
     ),
 }

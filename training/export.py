@@ -14,24 +14,34 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
-from training.config import CONFIGS
+from training.config import CONFIGS, resized
 from training.deploy import DeployGraph, spec_of
-from training.networks.compact import CompactNetwork
+from training.networks.decoders import compact_network, load_weights
 
 OPSET = 18
 PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
 
 
-def graph_from_checkpoint(path: Path) -> DeployGraph:
-    """The averaged weights, in evaluation mode."""
+def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) -> DeployGraph:
+    """The averaged weights, in evaluation mode; size_px: another height and width than trained."""
     state = torch.load(path, map_location='cpu', weights_only=True)
     config = CONFIGS[state['config']]
-    network = CompactNetwork(config)
-    network.load_state_dict(state['average'])
+    if size_px is not None:
+        config = resized(config, *size_px)
+    network = compact_network(config)
+    load_weights(network, state['average'])
+    merge_branches(network.encoder)
     return DeployGraph(network, config).eval()
+
+
+def merge_branches(encoder: nn.Module) -> None:
+    """Parallel branches of an encoder, RepViT's, become one convolution (Ding et al., RepVGG,
+    CVPR 2021, section 3.3), in place."""
+    reparameterize_model(encoder, inplace=True)
 
 
 def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path) -> None:
@@ -84,8 +94,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('out', type=Path)
     parser.add_argument('--version', default='0.1')
     parser.add_argument('--commit', default=None, help='of the training code; default: this one')
+    parser.add_argument(
+        '--size-px',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='multiples of 32; default: as trained',
+    )
     options = parser.parse_args(arguments)
-    graph = graph_from_checkpoint(options.checkpoint)
+    graph = graph_from_checkpoint(options.checkpoint, options.size_px)
     spec = spec_of(graph, options.version, options.commit or current_commit())
     write_onnx(graph, spec, options.out)
     size = (3, graph.config.height_px, graph.config.width_px, 3)

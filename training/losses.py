@@ -45,7 +45,7 @@ def edge_loss(logits: Tensor, labels: Tensor) -> Tensor:
     x, y = logits[known], labels[known]
     return -(
         EDGE_WEIGHT * y * F.logsigmoid(x) + (1 - EDGE_WEIGHT) * (1 - y) * F.logsigmoid(-x)
-    ).mean()
+    ).sum() / known.sum().clamp(min=1)
 
 
 def normals_loss(prediction: Tensor, labels: Tensor) -> Tensor:

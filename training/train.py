@@ -30,12 +30,12 @@ from training.config import CONFIGS, CompactConfig
 from training.data.augment import augmented
 from training.data.worlds import read_sample, sample_files
 from training.deploy import normalised
-from training.networks.compact import CompactNetwork
+from training.networks.decoders import compact_network
 from training.pretrained import load_encoder
 from training.tasks import TASKS
 
 PRELIMINARY_WEIGHT = 0.3
-TASK_WEIGHTS = {'semantic': 1.0, 'depth': 2.0, 'boxes3d': 1.0}
+TASK_WEIGHTS = {'semantic': 1.0, 'depth': 2.0, 'boxes3d': 1.0, 'normals': 10.0, 'boundary': 50.0}
 Batch = dict[str, dict[str, Tensor]]
 
 
@@ -196,11 +196,11 @@ def train(rank: int, options: argparse.Namespace) -> None:
     device = torch.device('cuda' if torch.cuda.is_available() and not together else 'cpu')
     checkpoint = options.out / 'last.pt'
 
-    network = CompactNetwork(config).to(device)
+    network = compact_network(config).to(device)
     if options.encoder_weights:
         load_encoder(network.encoder, options.encoder_weights)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = CompactNetwork(config).to(device)
+    average = compact_network(config).to(device)
     average.load_state_dict(network.state_dict())
     groups = parameter_groups(network, config)
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)

@@ -13,6 +13,8 @@ from mtscene_ros.types import UNLABELED, Intrinsics
 from mtscene_ros.view import View
 from training.data.sample import Sample
 
+UNKNOWN = 255  # of boundaries
+MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
 ASPECTS = (1.2, 3.6)  # of odd crops: from 4:3 cameras to wide ones (KITTI: 3.3)
 
 
@@ -54,6 +56,8 @@ def cropped(sample: Sample, left: int, top: int, width_px: int, height_px: int) 
         rgb=sample.rgb[window],
         labels=sample.labels[window],
         depth_m=sample.depth_m[window],
+        normals=None if sample.normals is None else sample.normals[window],
+        boundary=None if sample.boundary is None else sample.boundary[window],
         intrinsics=moved,
     )
 
@@ -72,18 +76,35 @@ def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
         rgb=view.to_network(np.ascontiguousarray(sample.rgb)),
         labels=padded(sample.labels, view, UNLABELED),
         depth_m=padded(sample.depth_m, view, np.nan),
+        normals=None if sample.normals is None else padded(sample.normals, view, 0.0),
+        boundary=None if sample.boundary is None else padded_boundary(sample.boundary, view),
         intrinsics=intrinsics,
     )
 
 
-def padded(values: NDArray[Any], view: View, padding: float) -> NDArray[Any]:
-    """Nearest neighbour into the letterbox."""
+def padded(
+    values: NDArray[Any],
+    view: View,
+    padding: float,
+    interpolation: int = cv2.INTER_NEAREST_EXACT,
+) -> NDArray[Any]:
+    """Into the letterbox."""
     size = (view.inner_width_px, view.inner_height_px)
-    out = np.full((view.network_height_px, view.network_width_px), padding, values.dtype)
+    shape = (view.network_height_px, view.network_width_px, *values.shape[2:])
+    out = np.full(shape, padding, values.dtype)
     rows = slice(view.top_px, view.top_px + size[1])
     columns = slice(view.left_px, view.left_px + size[0])
-    inner = cv2.resize(np.ascontiguousarray(values), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    inner = cv2.resize(np.ascontiguousarray(values), size, interpolation=interpolation)
     out[rows, columns] = inner
+    return out
+
+
+def padded_boundary(boundary: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """As `padded`, but a line one pixel wide stays whole when the image shrinks."""
+    out = padded(boundary, view, UNKNOWN)
+    if view.scale < 1:
+        share = padded((boundary == 1).astype(np.float32), view, 0.0, cv2.INTER_AREA)
+        out[share >= view.scale / 2] = 1
     return out
 
 
@@ -95,8 +116,10 @@ def flipped(sample: Sample) -> Sample:
         rgb=np.ascontiguousarray(sample.rgb[:, ::-1]),
         labels=np.ascontiguousarray(sample.labels[:, ::-1]),
         depth_m=np.ascontiguousarray(sample.depth_m[:, ::-1]),
+        normals=None if sample.normals is None else sample.normals[:, ::-1] * MIRROR,
+        boundary=None if sample.boundary is None else sample.boundary[:, ::-1],
         intrinsics=replace(camera, cx_px=camera.width_px - 1 - camera.cx_px),
-        centers_m=sample.centers_m * np.array([-1.0, 1.0, 1.0]),
+        centers_m=sample.centers_m * MIRROR,
         yaw_rad=np.pi - sample.yaw_rad,
     )
 

@@ -13,8 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Intrinsics
@@ -39,14 +41,33 @@ def sample_from_world(frame: WorldFrame) -> Sample:
         yaw_rad,
         frame.visible,
         frame.truncated,
+        frame.normals,
+        boundary_of(frame.labels, frame.instances),
     )
 
 
+def boundary_of(labels: NDArray[np.uint8], instances: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(H, W) uint8: 1 where class or object differs from the right or the lower neighbour's."""
+    boundary = np.zeros(labels.shape, np.uint8)
+    for ids in (labels, instances):
+        boundary[:, :-1] |= ids[:, 1:] != ids[:, :-1]
+        boundary[:-1] |= ids[1:] != ids[:-1]
+    return boundary
+
+
 def write_sample(sample: Sample, path: Path) -> None:
-    """Depth is kept as float16 (relative step 2^-11); what exceeds 65504 m becomes inf."""
+    """Depth is kept as float16 (relative step 2^-11); what exceeds 65504 m becomes inf.
+
+    Normals are kept in steps of 1/127; they and boundaries are left out where None.
+    """
     camera = sample.intrinsics
     with np.errstate(over='ignore'):
         depth_m = sample.depth_m.astype(np.float16)
+    further: dict[str, Any] = {}
+    if sample.normals is not None:
+        further['normals_127'] = np.round(sample.normals * 127).astype(np.int8)
+    if sample.boundary is not None:
+        further['boundary'] = sample.boundary
     partial_file = path.with_suffix('.partial')
     with partial_file.open('wb') as file:
         np.savez(
@@ -61,6 +82,7 @@ def write_sample(sample: Sample, path: Path) -> None:
             yaw_rad=sample.yaw_rad,
             visible=sample.visible,
             truncated=sample.truncated,
+            **further,
         )
     os.replace(partial_file, path)
 
@@ -79,7 +101,15 @@ def read_sample(path: Path) -> Sample:
             raw['yaw_rad'],
             raw['visible'],
             raw['truncated'],
+            unit_normals(raw['normals_127']) if 'normals_127' in raw else None,
+            raw.get('boundary'),
         )
+
+
+def unit_normals(normals_127: NDArray[np.int8]) -> NDArray[np.float32]:
+    normals = normals_127.astype(np.float32)
+    length = np.linalg.norm(normals, axis=2, keepdims=True)
+    return np.asarray(normals / np.maximum(length, 1), np.float32)
 
 
 def sample_files(folder: Path) -> list[Path]:

@@ -115,12 +115,7 @@ class CompactNetwork(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.tasks = config.tasks
-        self.encoder = timm.create_model(
-            config.encoder, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)
-        )
-        described: Any = self.encoder.feature_info
-        c4, c8, c16, c32 = described.channels()  # by stride
-        in_float32_on_cpu(self.encoder)
+        self.encoder, (c4, c8, c16, c32) = pyramid_encoder(config.encoder)
         wide, middle, narrow = config.widths
         grid = config.height_px // 16, config.width_px // 16
         self.from_32, self.from_16 = conv(c32, wide, 1), conv(c16, wide, 1)
@@ -154,17 +149,49 @@ class CompactNetwork(nn.Module):
         by_task_16 = dict(zip(self.tasks, x16.chunk(len(self.tasks), 1), strict=True))
         skip = self.skip_8(f8)
         finer = [
-            self.refine_8[n](doubled(self.narrow_8[n](by_task_16[n])) + skip) for n in self.tasks
+            at_stride_8(by_task_16[n], skip, self.narrow_8[n], self.refine_8[n])
+            for n in self.tasks
         ]
         x8, _ = self.stage_8(torch.cat(finer, 1), message)  # (B, T middle, H/8, W/8)
         by_task_8 = dict(zip(self.tasks, x8.chunk(len(self.tasks), 1), strict=True))
         late = {}
         for name in self.tasks:
-            total = doubled(self.sum_16[name](by_task_16[name]))
-            total = total + self.sum_8[name](by_task_8[name])
-            fine = self.refine_4[name](doubled(total) + self.skip_4[name](f4))
+            total = doubled(self.sum_16[name](by_task_16[name])) + self.sum_8[name](
+                by_task_8[name]
+            )
+            fine = at_stride_4(total, f4, self.skip_4[name], self.refine_4[name])
             late[name] = self.heads[name](fine)
         return late, early
+
+
+def pyramid_encoder(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """A timm encoder without weights, and its channels at strides 4, 8, 16 and 32.
+
+    Raises ValueError where its maps come at other strides.
+    """
+    encoder: nn.Module = timm.create_model(
+        name, features_only=True, pretrained=False, out_indices=(-4, -3, -2, -1)
+    )
+    described: Any = encoder.feature_info
+    strides = tuple(described.reduction())
+    if strides != (4, 8, 16, 32):
+        raise ValueError(
+            f'{name} has maps at strides {strides}; take an encoder with strides 4, 8, 16 and 32.'
+        )
+    in_float32_on_cpu(encoder)
+    return encoder, tuple(described.channels())
+
+
+def at_stride_8(x16: Tensor, skip: Tensor, narrow: nn.Module, refine: nn.Module) -> Tensor:
+    """A task's map at stride 16 and the shared skip at stride 8 → its map at stride 8."""
+    finer: Tensor = refine(doubled(narrow(x16)) + skip)
+    return finer
+
+
+def at_stride_4(x8: Tensor, f4: Tensor, skip: nn.Module, refine: nn.Module) -> Tensor:
+    """A task's map at stride 8 and the encoder's at stride 4 → its map at stride 4."""
+    finest: Tensor = refine(doubled(x8) + skip(f4))
+    return finest
 
 
 def in_float32_on_cpu(encoder: nn.Module) -> None:

@@ -127,8 +127,8 @@ TINY: dict[str, NetworkConfig] = {
 
 NETWORKS: dict[str, NetworkConfig] = PUBLISHED | TINY
 
-# The family for robots (training/networks/compact.py), trained by training/train.py.
-COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if n != 'test'}
+# The family for robots (training/networks/decoders.py), trained by training/train.py.
+COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.startswith('test')}
 
 
 def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> NetworkConfig:

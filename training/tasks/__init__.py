@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.config import CompactConfig
 from training.data.sample import Sample
-from training.tasks import boxes3d, depth, semantic
+from training.tasks import boundary, boxes3d, depth, normals, semantic
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,4 +48,6 @@ TASKS: dict[str, Task] = {
     'semantic': semantic,
     'depth': depth,
     'boxes3d': boxes3d,
+    'normals': normals,
+    'boundary': boundary,
 }

@@ -1,0 +1,34 @@
+"""The compact networks by the name of their decoder, and weights from another input size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.config import CompactConfig
+from training.networks.compact import CompactNetwork
+from training.networks.compact_prompts import CompactPromptNetwork
+
+NETWORKS: dict[str, Callable[[CompactConfig], CompactNetwork | CompactPromptNetwork]] = {
+    'invpt': CompactNetwork,
+    'taskprompter': CompactPromptNetwork,
+}
+
+
+def compact_network(config: CompactConfig) -> CompactNetwork | CompactPromptNetwork:
+    return NETWORKS[config.decoder](config)
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Fills a compact network; the position embedding is resampled where the input size differs.
+
+    Raises RuntimeError, PyTorch's, for weights of another network.
+    """
+    wanted = network.state_dict()['position']
+    position = weights.get('position', wanted)
+    if position.shape[:2] == wanted.shape[:2] and position.shape != wanted.shape:
+        size = (wanted.shape[2], wanted.shape[3])
+        weights = {**weights, 'position': F.interpolate(position, size, mode='bicubic')}
+    network.load_state_dict(weights)
