@@ -1,6 +1,7 @@
 """The real scripts, tiny: render, train, resume, export, decode."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,20 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from mtscene_ros.estimator import open_estimator  # noqa: E402
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, Intrinsics, LabelMap  # noqa: E402
+from mtscene_ros.types import (  # noqa: E402
+    Boxes3D,
+    CameraFrame,
+    DepthMap,
+    Intrinsics,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+)
 from training import export, train  # noqa: E402
+from training.config import CONFIGS, EVERY_TASK  # noqa: E402
 from training.data import worlds  # noqa: E402
+from training.deploy import DeployGraph, spec_of  # noqa: E402
+from training.networks.decoders import compact_network  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -52,6 +64,23 @@ def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     frame = CameraFrame(np.zeros((120, 320, 3), np.uint8), camera, 0, 'camera')
     results = estimator.estimate([frame])[0].results
     assert {type(r) for r in results.values()} == {LabelMap, DepthMap, Boxes3D}
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
+def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = replace(CONFIGS['test_prompts'], tasks=EVERY_TASK)
+    graph, model = DeployGraph(compact_network(config), config).eval(), tmp_path / 'every.onnx'
+    export.write_onnx(graph, spec_of(graph, '1', 'abc'), model)
+    rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
+    apart = export.differences(graph, model, rgb)
+    assert max(apart[name] for name in ('depth', 'boxes3d_code', 'normals', 'boundary')) < 1e-4
+    camera = Intrinsics(128, 64, 128.0, 128.0, 64.0, 32.0)
+    frame = CameraFrame(rgb[0], camera, 0, 'camera')
+    results = open_estimator(str(model)).estimate([frame])[0].results
+    kinds = {'normals': NormalMap, 'boundary': ProbabilityMap, 'semantic': LabelMap}
+    assert set(results) == set(EVERY_TASK)
+    assert all(isinstance(results[name], kind) for name, kind in kinds.items())
 
 
 def test_missing_frames_are_told(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class CompactPromptNetwork(nn.Module):
         """(B, D, h, w) → the same shape for every task, summed over the blocks."""
         grid = shared.shape[2], shared.shape[3]
         patches = shared.flatten(2).transpose(1, 2)
-        prompts = self.prompts.expand(len(shared), -1, -1)
+        prompts = self.prompts.expand(shared.shape[0], -1, -1)
         levels = []
         for block, features in zip(self.blocks, self.features, strict=True):
             prompts, patches, attention = block(prompts, patches, grid)
