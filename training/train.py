@@ -2,91 +2,59 @@
 
     python -m training.train drive_nano --data data/drive --out runs/nano --minutes 55 --bf16
 
-Resumes where `last.pt` in --out stops. Runs on one GPU, or on the CPU in --processes processes
-of --threads threads that average their gradients: on few busy cores one thread per process wastes
-least, since threads meet after every operator and processes once per step.
+Resumes where `last.pt` in --out stops; with --steps as if never interrupted. Several processes:
+`torchrun --nproc-per-node 2 -m training.train ...`. Batch statistics are those of all processes on
+GPUs; SyncBatchNorm does not run on CPUs, where each process takes its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch.nn.parallel import DistributedDataParallel
 
+from training.checkpoint_store import restore, save
 from training.config import CONFIGS, CompactConfig
-from training.data.augment import augmented
-from training.data.worlds import read_sample, sample_files
 from training.deploy import normalised
+from training.export import current_commit
+from training.loader import Batch, Frames, Positions, batches
 from training.networks.compact import CompactNetwork
 from training.pretrained import load_encoder
+from training.schedule import SCHEDULES, learning_rate
 from training.tasks import TASKS
-
-PRELIMINARY_WEIGHT = 0.3
-TASK_WEIGHTS = {'semantic': 1.0, 'depth': 2.0, 'boxes3d': 1.0}
-Batch = dict[str, dict[str, Tensor]]
+from training.weighting import FixedWeights, UncertaintyWeights, by_task
 
 
-class Frames(IterableDataset[Batch]):
-    """Endless batches of augmented frames; the folders are listed again at every pass."""
-
-    def __init__(self, folders: list[Path], config: CompactConfig, seed: int) -> None:
-        self.folders, self.config, self.seed = folders, config, seed
-
-    def __iter__(self) -> Iterator[Batch]:
-        cv2.setNumThreads(0)
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        batch = []
-        while True:
-            files = [path for folder in self.folders for path in sample_files(folder)]
-            for k in rng.permutation(len(files)):
-                batch.append(self.item(files[k], rng))
-                if len(batch) == self.config.batch:
-                    yield default_collate(batch)
-                    batch = []
-
-    def item(self, path: Path, rng: np.random.Generator) -> dict[str, Any]:
-        config = self.config
-        sample = augmented(read_sample(path), config.width_px, config.height_px, rng)
-        targets = {name: TASKS[name].targets(sample, config, rng) for name in config.tasks}
-        return {'image': {'rgb': sample.rgb}, **targets}
+def of_all(own: Tensor) -> Tensor:
+    """(B, ...) of every process → (world B, ...); gradients flow to the own part alone."""
+    own = own.contiguous()
+    parts = [torch.empty_like(own) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, own.detach())
+    parts[torch.distributed.get_rank()] = own
+    return torch.cat(parts)
 
 
 def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str, Tensor]:
+    """Of the whole step's batch in every process: means over pixels then need no correction."""
     late, early = network(normalised(batch['image']['rgb']))
+    if torch.distributed.is_initialized():
+        late = {name: of_all(value) for name, value in late.items()}
+        early = {name: of_all(value) for name, value in early.items()}
+        names = config.tasks
+        batch = {n: {key: of_all(value) for key, value in batch[n].items()} for n in names}
     found = {}
     for name in config.tasks:
         found[name] = TASKS[name].loss(late[name], batch[name])
         found[f'{name}_preliminary'] = TASKS[name].preliminary_loss(early[name], batch[name])
     return found
-
-
-def weighted(found: dict[str, Tensor]) -> Tensor:
-    terms = []
-    for name, value in found.items():
-        task = name.removesuffix('_preliminary')
-        weight = TASK_WEIGHTS[task] * (1.0 if name == task else PRELIMINARY_WEIGHT)
-        terms.append(weight * value)
-    return torch.stack(terms).sum()
-
-
-def learning_rate(peak: float, progress: float, step: int, warm_up_steps: int) -> float:
-    """Linear warm-up, then half a cosine to a hundredth; progress in [0, 1]."""
-    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-    return peak * min(1.0, (step + 1) / warm_up_steps) * cosine
 
 
 def update_average(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
@@ -100,24 +68,6 @@ def update_average(average: nn.Module, network: nn.Module, step: int, decay: flo
                 mean.lerp_(value, 1 - decay)
             else:
                 mean.copy_(value)
-
-
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Either the old file or the whole new one is there, whatever happens."""
-    partial_file = path.with_suffix('.partial')
-    with partial_file.open('wb') as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial_file, path)
-
-
-def restore(path: Path, learned: dict[str, Any]) -> tuple[int, float]:
-    """Fills network, average and optimizer from a checkpoint → step, seconds trained."""
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    for name, part in learned.items():
-        part.load_state_dict(state[name])
-    return state['step'], state['elapsed_s']
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
@@ -151,99 +101,150 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--encoder-weights', type=Path, help='see training/pretrained.py')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, default=10**9)
-    parser.add_argument('--processes', type=int, default=1)
     parser.add_argument('--threads', type=int, default=1, help='per process')
     parser.add_argument('--workers', type=int, default=1, help='loader processes')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--ema', type=float, default=0.998)
     parser.add_argument('--save-every', type=int, default=200, help='steps')
     parser.add_argument('--bf16', action='store_true', help='autocast')
+    parser.add_argument('--schedule', choices=sorted(SCHEDULES), default='cosine')
+    parser.add_argument('--uncertainty', action='store_true', help='learned task weights')
+    parser.add_argument('--keep-every', type=int, default=0, help='steps; 0: last.pt alone')
+    parser.add_argument('--log-every', type=int, default=20, help='steps')
+    parser.add_argument('--clip', type=float, default=5.0, help='norm of the gradient')
+    parser.add_argument(
+        '--freeze-batch-norm', action='store_true', help='use running statistics, as in evaluation'
+    )
     return parser.parse_args(arguments)
 
 
-def average_gradients(network: nn.Module, progress: float) -> float:
-    """Over all processes, and of their progress, so that all end at the same step."""
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor([progress])])
-    torch.distributed.all_reduce(flat)
-    flat /= torch.distributed.get_world_size()
-    sizes = [g.numel() for g in gradients]
-    for gradient, mean in zip(gradients, flat[:-1].split(sizes), strict=True):
-        gradient.copy_(mean.view_as(gradient))
-    return float(flat[-1])
+def agreed(progress: float) -> float:
+    """The first process's clock, so that all end at the same step."""
+    if not torch.distributed.is_initialized():
+        return progress
+    device = 'cuda' if torch.distributed.get_backend() == 'nccl' else 'cpu'
+    value = torch.tensor(progress, dtype=torch.float64, device=device)
+    torch.distributed.broadcast(value, 0)
+    return float(value)
+
+
+def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
+    network.train()
+    for module in network.modules():
+        if freeze_batch_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def main(arguments: list[str] | None = None) -> Path:
     """Returns the path of the last checkpoint."""
     options = options_from(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.processes == 1:
-        train(0, options)
-    else:
-        (options.out / 'rendezvous').unlink(missing_ok=True)
-        spawn(train, (options,), options.processes)
+    together = int(os.environ.get('WORLD_SIZE', '1')) > 1
+    if together:
+        torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+    try:
+        train(options)
+    finally:
+        if together:
+            torch.distributed.destroy_process_group()
     return Path(options.out) / 'last.pt'
 
 
-def train(rank: int, options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> None:
     config = CONFIGS[options.config]
-    together = options.processes > 1
-    if together:
-        store = f'file://{(options.out / "rendezvous").resolve()}'
-        torch.distributed.init_process_group('gloo', store, None, options.processes, rank)
+    rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    device = torch.device('cuda' if torch.cuda.is_available() and not together else 'cpu')
+    device = torch.device('cpu')
+    if torch.cuda.is_available():
+        device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
+        torch.cuda.set_device(device)
     checkpoint = options.out / 'last.pt'
 
-    network = CompactNetwork(config).to(device)
+    network: nn.Module = CompactNetwork(config).to(device)
     if options.encoder_weights:
-        load_encoder(network.encoder, options.encoder_weights)
+        load_encoder(network.encoder, options.encoder_weights)  # type: ignore[arg-type]
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = CompactNetwork(config).to(device)
     average.load_state_dict(network.state_dict())
+    weights = (UncertaintyWeights(config.tasks) if options.uncertainty else FixedWeights()).to(
+        device
+    )
     groups = parameter_groups(network, config)
+    if options.uncertainty:
+        groups.append({'params': list(weights.parameters()), 'weight_decay': 0.0, 'share': 1.0})
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-    learned: dict[str, Any] = {'network': network, 'average': average, 'optimizer': optimizer}
-    step, earlier_s = restore(checkpoint, learned) if checkpoint.exists() else (0, 0.0)
+    learned: dict[str, Any] = {
+        'network': network,
+        'average': average,
+        'weights': weights,
+        'optimizer': optimizer,
+    }
+    step, earlier_s, skipped = 0, 0.0, 0
+    if checkpoint.exists():
+        step, earlier_s, skipped = restore(checkpoint, learned)
+    engine = network
+    if world > 1:
+        if device.type == 'cuda':
+            # In place, so that the optimizer's parameters and the saved names stay.
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        engine = DistributedDataParallel(network, broadcast_buffers=False)
 
-    # A resumed run draws other frames than before the interruption.
-    frames = Frames(options.data, config, options.seed + 7919 * step + 1_000_003 * rank)
-    loader = DataLoader(frames, batch_size=None, num_workers=options.workers)
-    batches = iter(loader)
-    begin_s = time.monotonic() - earlier_s
-    network.train()
-    progress = max(step / options.steps, earlier_s / (60 * options.minutes))
-    with (options.out / 'log.jsonl').open('a') as log:
+    frames = Frames(options.data, config, options.seed)
+    coming = batches(frames, Positions(step, config.batch, rank, world), options.workers)
+    code, begin_s, waited_s = current_commit(), time.monotonic() - earlier_s, 0.0
+    set_train_mode(network, options.freeze_batch_norm)
+    progress = agreed(max(step / options.steps, earlier_s / (60 * options.minutes)))
+    first_step, start_s = step, time.monotonic()
+    with (options.out / ('log.jsonl' if rank == 0 else f'log.{rank}.jsonl')).open('a') as log:
         while progress < 1:
-            rate = learning_rate(config.learning_rate, progress, step, min(200, options.steps))
+            rate = learning_rate(
+                options.schedule, config.learning_rate, progress, step, min(200, options.steps)
+            )
             for group in optimizer.param_groups:
                 group['lr'] = rate * group['share']
-            batch = moved(next(batches), device)
+            asked_s = time.monotonic()
+            batch = moved(next(coming), device)
+            waited_s += time.monotonic() - asked_s
             with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
-                found = losses(network, batch, config)
+                found = losses(engine, batch, config)
             optimizer.zero_grad(set_to_none=True)
-            total = weighted(found)
-            total.backward()
-            elapsed_s = time.monotonic() - begin_s
-            progress = max((step + 1) / options.steps, elapsed_s / (60 * options.minutes))
-            if together:
-                progress = average_gradients(network, progress)
-            norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
+            total = weights(by_task(found))
+            norm = torch.tensor(float('nan'))
+            if torch.isfinite(total) and any(bool(v.detach() != 0) for v in found.values()):
+                (total * world).backward()  # DDP averages; the total is everyone's already
+                for p in weights.parameters():
+                    if p.grad is not None:
+                        p.grad /= world
+                norm = nn.utils.clip_grad_norm_(network.parameters(), options.clip)
+            if torch.isfinite(norm):
+                optimizer.step()
+                update_average(average, network, step + 1, options.ema)
+            else:
+                skipped += 1
             step += 1
-            if rank == 0:
-                update_average(average, network, step, options.ema)
-            if rank == 0 and (step % 20 == 0 or progress >= 1):
-                values = {name: round(float(value.detach()), 4) for name, value in found.items()}
-                entry = {'step': step, 's': round(elapsed_s, 1), 'lr': rate, 'norm': float(norm)}
+            elapsed_s = time.monotonic() - begin_s
+            progress = agreed(max(step / options.steps, elapsed_s / (60 * options.minutes)))
+            if rank == 0 and (step % options.log_every == 0 or progress >= 1):
+                values = {name: round(float(v.detach()), 6) for name, v in found.items()}
+                run_s = time.monotonic() - start_s
+                entry = {
+                    'step': step,
+                    's': round(elapsed_s, 1),
+                    'lr': rate,
+                    'norm': float(norm) if torch.isfinite(norm) else None,
+                    'skipped': skipped,
+                    'images_per_s': (step - first_step) * config.batch * world / run_s,
+                    'loader_wait_share': waited_s / run_s,
+                }
                 print(json.dumps(entry | values), file=log, flush=True)
             if rank == 0 and (step % options.save_every == 0 or progress >= 1):
                 state = {name: part.state_dict() for name, part in learned.items()}
                 about = {'config': config.name, 'step': step, 'elapsed_s': elapsed_s}
+                about |= {'skipped': skipped, 'code': code, 'rng': torch.get_rng_state()}
                 save(checkpoint, about | state)
-    if together:
-        torch.distributed.destroy_process_group()
+                if options.keep_every and step % options.keep_every == 0:
+                    save(options.out / f'step_{step:07d}.pt', about | state)
 
 
 if __name__ == '__main__':
