@@ -28,7 +28,7 @@ class CompactConfig:
     widths: channels at strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by
     class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
     `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
-    images per process and step.
+    images per process and step; augmentation: see `training/loader.py`.
     Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
     """
 
@@ -52,6 +52,7 @@ class CompactConfig:
     encoder_rate: float = 1.0
     weight_decay: float = 0.02
     batch: int = 4
+    augmentation: str = 'strong'
     decoder: str = 'invpt'
     prompt_blocks: int = 2
 

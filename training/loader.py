@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.config import CompactConfig
 from training.data.augment import augmented, letterboxed
+from training.data.published_augment import published
+from training.data.sample import Sample
 from training.data.worlds import read_sample, sample_files
 from training.tasks import TASKS
 
 Batch = dict[str, dict[str, Tensor]]
+Augmentation = Callable[[Sample, int, int, np.random.Generator], Sample]
+AUGMENTATIONS: dict[str, Augmentation] = {'strong': augmented, 'published': published}
 
 
 class Frames(Dataset[dict[str, Any]]):
@@ -40,7 +44,10 @@ class Frames(Dataset[dict[str, Any]]):
         rng = np.random.default_rng([self.seed, epoch, index])
         config = self.config
         sample, size = read_sample(self.files[index]), (config.width_px, config.height_px)
-        sample = augmented(sample, *size, rng) if self.is_augmented else letterboxed(sample, *size)
+        if self.is_augmented:
+            sample = AUGMENTATIONS[config.augmentation](sample, *size, rng)
+        else:
+            sample = letterboxed(sample, *size)
         targets = {name: TASKS[name].targets(sample, config, rng) for name in config.tasks}
         return {'image': {'rgb': sample.rgb}, **targets}
 

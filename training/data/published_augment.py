@@ -1,0 +1,127 @@
+"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context (SPEC 6).
+
+Scale, crop, flip, photometric distortion, in this order. The camera stays the one it was: an image
+enlarged by s shows the scene s times nearer, so depths and the boxes' z are divided by s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.types import UNLABELED
+from training.data.augment import UNKNOWN, cropped, flipped
+from training.data.sample import Sample
+
+SCALES = (0.5, 2.0)
+MOST_OF_ONE_CLASS, TRIES = 0.75, 10
+BRIGHTNESS, CONTRAST, SATURATION, HUE_DEG = 32.0, (0.5, 1.5), (0.5, 1.5), 36.0
+Rgb = NDArray[np.uint8]
+
+
+def published(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
+    """The published recipe at network size."""
+    sample = scaled(sample, float(rng.uniform(*SCALES)))
+    sample = padded(varied_crop(sample, width_px, height_px, rng), width_px, height_px)
+    if rng.random() < 0.5:
+        sample = flipped(sample)
+    return replace(sample, rgb=distorted(sample.rgb, rng))
+
+
+def scaled(sample: Sample, scale: float) -> Sample:
+    """Image bilinear, everything else nearest neighbour; fx and fy stay."""
+    height, width = sample.labels.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+
+    def nearest(values: NDArray[Any] | None) -> Any:
+        if values is None:
+            return None
+        return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT)
+
+    camera = sample.intrinsics
+    moved = replace(
+        camera,
+        width_px=size[0],
+        height_px=size[1],
+        cx_px=(camera.cx_px + 0.5) * scale - 0.5,
+        cy_px=(camera.cy_px + 0.5) * scale - 0.5,
+    )
+    return replace(
+        sample,
+        rgb=np.asarray(cv2.resize(sample.rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8),
+        labels=nearest(sample.labels),
+        depth_m=nearest(sample.depth_m) / np.float32(scale),
+        normals=nearest(sample.normals),
+        boundary=nearest(sample.boundary),
+        intrinsics=moved,
+        centers_m=sample.centers_m / [1.0, 1.0, scale],
+    )
+
+
+def varied_crop(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
+    """At most that size, of more than one class where TRIES find such a place."""
+    height, width = sample.labels.shape
+    size = min(width, width_px), min(height, height_px)
+    for _ in range(TRIES):
+        left, top = int(rng.integers(width - size[0] + 1)), int(rng.integers(height - size[1] + 1))
+        labels = sample.labels[top : top + size[1], left : left + size[0]]
+        counts = np.bincount(labels[labels != UNLABELED])
+        if len(counts) and counts.max() < MOST_OF_ONE_CLASS * counts.sum():
+            break
+    return cropped(sample, left, top, *size)
+
+
+def padded(sample: Sample, width_px: int, height_px: int) -> Sample:
+    """In the middle of the input; what is outside is unknown, grey in the image."""
+    height, width = sample.labels.shape
+    left, top = (width_px - width) // 2, (height_px - height) // 2
+    inside = slice(top, top + height), slice(left, left + width)
+
+    def filled(values: NDArray[Any] | None, value: Any) -> Any:
+        if values is None:
+            return None
+        out = np.full((height_px, width_px, *values.shape[2:]), value, values.dtype)
+        out[inside] = values
+        return out
+
+    camera = sample.intrinsics
+    return replace(
+        sample,
+        rgb=filled(sample.rgb, (124, 116, 104)),
+        labels=filled(sample.labels, UNLABELED),
+        depth_m=filled(sample.depth_m, np.nan),
+        normals=filled(sample.normals, 0),
+        boundary=filled(sample.boundary, UNKNOWN),
+        intrinsics=replace(
+            camera,
+            width_px=width_px,
+            height_px=height_px,
+            cx_px=camera.cx_px + left,
+            cy_px=camera.cy_px + top,
+        ),
+    )
+
+
+def distorted(rgb: Rgb, rng: np.random.Generator) -> Rgb:
+    """SSD's photometric distortion (Liu et al., ECCV 2016, section 3.6), each part half the time;
+    contrast either before or after saturation and hue."""
+    values = rgb.astype(np.float32)
+    if rng.random() < 0.5:
+        values += rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    contrast_first, changes_contrast = rng.random() < 0.5, rng.random() < 0.5
+    contrast = np.float32(rng.uniform(*CONTRAST) if changes_contrast else 1.0)
+    if contrast_first:
+        values *= contrast
+    hsv = cv2.cvtColor(np.clip(values, 0, 255) / np.float32(255), cv2.COLOR_RGB2HSV)
+    if rng.random() < 0.5:
+        hsv[..., 1] = np.clip(hsv[..., 1] * rng.uniform(*SATURATION), 0, 1)
+    if rng.random() < 0.5:
+        hsv[..., 0] = (hsv[..., 0] + rng.uniform(-HUE_DEG, HUE_DEG)) % 360
+    values = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32) * np.float32(255)
+    if not contrast_first:
+        values *= contrast
+    return np.asarray(np.clip(values, 0, 255) + 0.5, np.uint8)
