@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mtscene_ros.spec import ModelSpec, TensorSpec
 from training.config import CompactConfig
+from training.precision import dtype_of
 from training.tasks import TASKS
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, of uint8 RGB
@@ -29,7 +30,7 @@ class DeployGraph(nn.Module):
         self.network, self.config = network, config
 
     def forward(self, rgb: Tensor) -> dict[str, Tensor]:
-        late, _ = self.network(normalised(rgb))
+        late, _ = self.network(normalised(rgb).to(dtype_of(self.network)))
         outputs: dict[str, Tensor] = {}
         for name in self.config.tasks:
             outputs |= TASKS[name].dense_decode(late[name], self.config)

@@ -1,6 +1,6 @@
 """Checkpoint of `training.train` → ONNX file with its spec, checked against torch.
 
-python -m training.export runs/nano/last.pt mtscene_ros/models/drive_nano.onnx --version 0.1
+python -m training.export runs/nano/last.pt mtscene_ros/models/drive_lite.onnx --version 0.2
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,9 +19,11 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
+from mtscene_ros.worlds.drive import drive_frame
 from training.config import CONFIGS, resized
 from training.deploy import DeployGraph, spec_of
 from training.networks.decoders import compact_network, load_weights
+from training.precision import halved
 
 OPSET = 18
 PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
@@ -82,6 +85,44 @@ def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[
     }
 
 
+def agreement_table(plain: DeployGraph, path: Path) -> str:
+    """Markdown: a model file on ONNX Runtime against the float32 network in torch, on random and
+    on generated images. Boxes are compared by tensor, before the choice of the best."""
+    config = plain.config
+    size = (3, config.height_px, config.width_px, 3)
+    images = {
+        'random': np.random.default_rng(0).integers(0, 256, size, np.uint8),
+        'generated': np.stack(
+            [world_image(k, config.width_px, config.height_px) for k in range(4)]
+        ),
+    }
+    lines = [f'{path.name} against torch in float32', '', '| images | tensor | agreement |']
+    lines.append('|---|---|---|')
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    for kind, rgb in images.items():
+        with torch.no_grad():
+            expected = plain(torch.from_numpy(rgb))
+        found = session.run(list(expected), {session.get_inputs()[0].name: rgb})
+        for (name, want), got in zip(expected.items(), found, strict=True):
+            told = agreement(name, want.numpy(), got, config.max_m)
+            lines.append(f'| {kind} | {name} | {told} |')
+    return '\n'.join(lines) + '\n'
+
+
+def world_image(index: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
+    return drive_frame(17, index, width_px, height_px).rgb
+
+
+def agreement(name: str, want: NDArray[Any], got: NDArray[Any], max_m: float) -> str:
+    """Labels: share of equal ones; depth: 99th percentile of the relative difference in range."""
+    if name.endswith('_labels'):
+        return f'{100 * np.mean(want == got):.3f} % equal'
+    apart = np.abs(want.astype(np.float64) - got)
+    if name == 'depth':
+        return f'relative difference p99 {np.percentile((apart / want)[want < max_m], 99):.2g}'
+    return f'largest difference {apart.max():.2g}'
+
+
 def current_commit() -> str:
     command = ['git', 'describe', '--always', '--dirty', '--abbrev=12']
     found = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -101,14 +142,17 @@ def main(arguments: list[str] | None = None) -> None:
         metavar=('HEIGHT', 'WIDTH'),
         help='multiples of 32; default: as trained',
     )
+    parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
     options = parser.parse_args(arguments)
-    graph = graph_from_checkpoint(options.checkpoint, options.size_px)
+    plain = graph_from_checkpoint(options.checkpoint, options.size_px)
+    graph = plain
+    if options.precision == 'fp16':
+        graph = DeployGraph(halved(plain.network), plain.config).eval()
     spec = spec_of(graph, options.version, options.commit or current_commit())
     write_onnx(graph, spec, options.out)
-    size = (3, graph.config.height_px, graph.config.width_px, 3)
-    rgb = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    for name, difference in differences(graph, options.out, rgb).items():
-        print(f'{name}: differs from torch by at most {difference:.2g}')
+    text = agreement_table(plain, options.out)
+    options.out.with_suffix('.agreement.md').write_text(text)
+    print(text, end='')
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

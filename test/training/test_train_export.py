@@ -24,6 +24,7 @@ from training.config import CONFIGS, EVERY_TASK  # noqa: E402
 from training.data import worlds  # noqa: E402
 from training.deploy import DeployGraph, spec_of  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
+from training.precision import halved  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -55,6 +56,7 @@ def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     checkpoint, model = tmp_path / 'last.pt', tmp_path / 'tiny.onnx'
     export.main([str(checkpoint), str(model), '--commit', 'abc'])
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
+    assert '| generated | semantic_labels | 100' in (tmp_path / 'tiny.agreement.md').read_text()
     apart = export.differences(export.graph_from_checkpoint(checkpoint), model, rgb)
     assert apart['depth'] < 1e-3
     assert apart['boxes3d_code'] < 1e-3
@@ -64,6 +66,21 @@ def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     frame = CameraFrame(np.zeros((120, 320, 3), np.uint8), camera, 0, 'camera')
     results = estimator.estimate([frame])[0].results
     assert {type(r) for r in results.values()} == {LabelMap, DepthMap, Boxes3D}
+
+
+def test_half_precision_keeps_its_islands() -> None:
+    torch.manual_seed(0)
+    config = CONFIGS['test_prompts']
+    plain = DeployGraph(compact_network(config), config).eval()
+    half = DeployGraph(halved(plain.network), config).eval()
+    kinds = {p.dtype for name, p in half.named_parameters() if '.inner.' not in name}
+    assert kinds == {torch.float16}
+    rgb = torch.randint(0, 256, (1, 64, 128, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        want, got = plain(rgb)['depth'], half(rgb)['depth']
+    assert got.dtype == torch.float32
+    assert float(((got - want) / want).abs().max()) < 0.01
+    assert plain.network.position.dtype == torch.float32  # the original is untouched
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
