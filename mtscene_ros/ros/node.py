@@ -136,7 +136,7 @@ class PerceptionNode(LifecycleNode):
 
     def _create_outputs(self, estimator: SceneEstimator) -> None:
         for output in OUTPUTS:
-            if set(output.tasks) <= estimator.decoders.keys():
+            if output.needs(task in estimator.decoders for task in output.tasks):
                 self._announce(output.topic, output.message, QOS_OUT)
         self._announce('debug/frame_stats', FrameStats, QOS_STATS)
         for task, topic in LABEL_INFO.items():

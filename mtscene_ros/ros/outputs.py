@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,12 +21,13 @@ R = TypeVar('R')
 @dataclass(frozen=True, slots=True)
 class Output:
     """topic: private name; tasks: what must be computed for it; make: None where the frame has no
-    such result."""
+    such result; needs: whether the model must have all of the tasks or any."""
 
     topic: str
     message: type
     tasks: tuple[str, ...]
     make: Callable[[Scene, Header, NodeParams], Any]
+    needs: Callable[[Iterable[bool]], bool] = all
 
 
 def _result(scene: Scene, task: str, kind: type[R]) -> R | None:
@@ -93,7 +94,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output('saliency/image', Image, ('saliency',), _saliency),
     Output('parts/image', Image, ('human_parts',), _parts),
     Output('detections_3d', Detection3DArray, ('boxes3d',), _boxes),
-    Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay),
+    Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay, any),
 )
 
 # Topics of class maps, repeated: task → topic.

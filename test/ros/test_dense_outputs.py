@@ -66,6 +66,23 @@ def dense_path(tmp_path: Path) -> str:
     return str(tmp_path / 'dense.onnx')
 
 
+def test_overlay_of_a_model_without_boxes(
+    start_node: Start, dense_path: str, frame: CameraFrame
+) -> None:
+    model = onnx.load(dense_path)
+    spec = json.loads(model.metadata_props[0].value)
+    del spec['tasks']['boxes3d']
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(spec)})
+    onnx.save(model, dense_path)
+    robot = Robot(outputs=('debug/frame_stats', 'debug/overlay'))
+    start_node(model=dense_path)
+    robot.wait_for_node()
+    robot.image.publish(rgb8(frame.rgb, 5))
+    robot.wait(lambda: bool(robot.got['debug/overlay']))
+    assert robot.got['debug/overlay'][0].encoding == 'rgb8'
+    robot.node.destroy_node()
+
+
 def pixels(message: Image, dtype: str, channels: int = 1) -> np.ndarray:
     assert message.step == 64 * channels * np.dtype(dtype).itemsize
     return np.frombuffer(message.data, dtype).reshape(32, 64, channels)
