@@ -45,7 +45,7 @@ def deployed(config: CompactConfig) -> DeployGraph:
 
 def giga_macs(config: CompactConfig) -> float:
     """On the meta device, where every attention is counted as its matrix products."""
-    network = deployed(config).network.to('meta')
+    network = deployed(config).network.requires_grad_(False).to('meta')
     image = torch.zeros(1, 3, config.height_px, config.width_px, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)

@@ -31,7 +31,7 @@ from mtscene_ros.worlds.drive import drive_frame
 WARM_UP = 5
 STAGES = ('prepare', 'infer', 'decode')
 MEMORY_SCRIPT = """
-import resource, sys
+import re, sys
 from mtscene_ros.bench import camera_frames
 from mtscene_ros.backends import BackendOptions
 from mtscene_ros.estimator import open_estimator
@@ -39,7 +39,8 @@ model, backend, threads, width, height = sys.argv[1:]
 estimator = open_estimator(model, backend, BackendOptions(int(threads)))
 for frame in camera_frames(3, int(width), int(height)):
     estimator.estimate([frame])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss: that of a child begins at its parent's.
+print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])
 """
 
 

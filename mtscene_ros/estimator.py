@@ -17,7 +17,7 @@ from mtscene_ros.spec import ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import TASKS, Decode
 from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
 
-BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_nano.onnx')
+BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_lite.onnx')
 
 
 class SceneEstimator:

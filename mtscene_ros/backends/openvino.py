@@ -21,9 +21,9 @@ class OpenVino:
     def __init__(self, compiled: openvino.CompiledModel, spec_json: str | None) -> None:
         self._request = compiled.create_infer_request()
         self.spec_json = spec_json
-        self.tensors = {
-            node.get_any_name(): _tensor(node) for node in (*compiled.inputs, *compiled.outputs)
-        }
+        nodes = (*compiled.inputs, *compiled.outputs)
+        # A tensor may have several names here, those of operators that were fused into one.
+        self.tensors = {name: _tensor(node, name) for node in nodes for name in node.get_names()}
         precision = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         version = openvino.__version__.split('-')[0]
         self.description = f'OpenVINO {version}, CPU, {precision}'
@@ -69,7 +69,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     return OpenVino(compiled, metadata.get(METADATA_KEY))
 
 
-def _tensor(node: Any) -> TensorSpec:
+def _tensor(node: Any, name: str) -> TensorSpec:
     shape = tuple(n.get_length() if n.is_static else -1 for n in node.get_partial_shape())
     dtype = np.dtype(node.get_element_type().to_dtype()).name
-    return TensorSpec(node.get_any_name(), shape, dtype)
+    return TensorSpec(name, shape, dtype)

@@ -65,7 +65,7 @@ class Parameter:
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_nano'),
+    Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_lite'),
     Parameter('backend', 'onnxruntime', '-', 'runtime of the model', values=tuple(BACKENDS)),
     Parameter('threads', 0, '-', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)),
     Parameter('autostart', True, '-', 'configure and activate at start, like a plain node'),

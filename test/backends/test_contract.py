@@ -96,6 +96,12 @@ def test_the_whole_line(name: str, model: str, frame: CameraFrame) -> None:
     assert set(results) == {'semantic', 'depth', 'boxes3d'}
 
 
+def test_the_bundled_model(name: str) -> None:
+    if name == 'constant':
+        pytest.skip('it has stored outputs only')
+    assert set(open_estimator('', name).decoders) == {'semantic', 'depth', 'boxes3d'}
+
+
 def test_stored_outputs_fail_when_told(tiny_path: str, tmp_path: Path) -> None:
     path = stored(tiny_path, tmp_path / 'stored.npz', fail_every=2)
     backend = open_backend('constant', path, BackendOptions())

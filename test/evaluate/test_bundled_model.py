@@ -17,19 +17,19 @@ def result() -> dict:
 
 def test_it_sees_the_street(result: dict) -> None:
     iou = result['semantic']['iou']
-    assert min(iou['road'], iou['sky']) > 0.85
-    assert min(iou['car'], iou['building'], iou['vegetation']) > 0.5
+    assert min(iou['road'], iou['sky']) > 0.9
+    assert min(iou['car'], iou['building'], iou['vegetation']) > 0.7
 
 
 def test_it_measures_depth(result: dict) -> None:
-    assert result['depth']['abs_rel'] < 0.25
-    assert result['depth']['delta1'] > 0.7
+    assert result['depth']['abs_rel'] < 0.15
+    assert result['depth']['delta1'] > 0.85
 
 
 def test_it_finds_cars(result: dict) -> None:
     cars = result['boxes3d']['car_within_40_m']
-    assert cars['recall'] > 0.4
-    assert cars['distance_m'] < 1.5
+    assert cars['recall'] > 0.6
+    assert cars['distance_m'] < 1.2
 
 
 def test_grey_image_has_no_objects() -> None:
