@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from training.config import CompactConfig
 from training.deploy import normalised
 from training.loader import Batch
-from training.networks.decoders import compact_network
+from training.networks.decoders import compact_network, load_weights
 from training.pretrained import load_encoder
 from training.tasks import TASKS
 from training.weighting import WEIGHTINGS, by_task
@@ -71,6 +71,21 @@ def built(
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         engine = DistributedDataParallel(network, broadcast_buffers=False)
     return Learning(config, device, network, engine, average, weights, optimizer)
+
+
+def load_average(learning: Learning, path: Path) -> None:
+    """Begins where another run's averaged network ended; step, optimizer and schedule are new.
+
+    Raises ValueError for a checkpoint of another configuration.
+    """
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    if state['config'] != learning.config.name:
+        raise ValueError(
+            f'{path} holds {state["config"]}; give --weights a checkpoint of '
+            f'{learning.config.name}.'
+        )
+    for network in (learning.network, learning.average):
+        load_weights(network, state['average'])
 
 
 def parameter_groups(network: nn.Module, config: CompactConfig) -> list[dict[str, Any]]:

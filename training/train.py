@@ -27,6 +27,7 @@ from training.learning import (
     Learning,
     advance,
     built,
+    load_average,
     set_train_mode,
     update_average,
     validation_loss,
@@ -46,6 +47,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--val', type=Path, nargs='+', help='frames that choose best.pt')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--encoder-weights', type=Path, help='see training/pretrained.py')
+    parser.add_argument('--weights', type=Path, help='a checkpoint whose network to start from')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, help='instead of --minutes: the same on any machine')
     parser.add_argument('--threads', type=int, default=1, help='per process')
@@ -107,6 +109,8 @@ def train(options: argparse.Namespace) -> None:
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)
     learning = built(config, device, world, options.weighting, options.encoder_weights)
+    if options.weights:
+        load_average(learning, options.weights)
     counts = {'step': 0, 'elapsed_s': 0.0, 'skipped': 0, 'best': math.inf}
     if (options.out / 'last.pt').exists():
         counts |= restore(options.out / 'last.pt', learning.parts())

@@ -14,7 +14,7 @@ torch = pytest.importorskip('torch')
 from training import train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data import worlds  # noqa: E402
-from training.learning import advance, built, update_average  # noqa: E402
+from training.learning import advance, built, load_average, update_average  # noqa: E402
 from training.loader import Frames, Positions, once  # noqa: E402
 from training.schedule import learning_rate  # noqa: E402
 from training.weighting import SPAN_STEPS, DynamicWeights, UncertaintyWeights  # noqa: E402
@@ -100,6 +100,19 @@ def test_a_frame_without_labels_counts_nowhere(folder: Path) -> None:
     found, norm = advance(learning, batch, 1e-3, 5.0, bf16=False)
     assert found['depth'].item() == found['semantic'].item() == 0
     assert norm > 0  # of the boxes
+
+
+def test_a_run_begins_where_anothers_average_ended(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first, second = (built(CONFIG, torch.device('cpu'), 1) for _ in range(2))
+    state = {'config': CONFIG.name, 'average': first.average.state_dict()}
+    torch.save(state, tmp_path / 'last.pt')
+    load_average(second, tmp_path / 'last.pt')
+    for found in (second.network, second.average):
+        assert all(map(torch.equal, first.average.parameters(), found.parameters()))
+    torch.save(state | {'config': 'drive_nano'}, tmp_path / 'other.pt')
+    with pytest.raises(ValueError, match='holds drive_nano; give --weights a checkpoint of test'):
+        load_average(second, tmp_path / 'other.pt')
 
 
 def test_the_average_follows() -> None:

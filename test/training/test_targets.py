@@ -103,7 +103,7 @@ def test_unknown_depth_and_sky() -> None:
     limit = torch.tensor([np.log(100.0)])
     prediction = torch.tensor([[[50.0, np.log(500.0)], [np.log(55.0), 1.0]]])
     cost = depth.log_difference(prediction, log_depth, limit)  # 0 (unknown), 0 (beyond), ln 2, 1
-    relative = 0.5 * (np.e - 1)  # of the last one; what should be beyond has none
+    relative = 1.5 * (np.e - 1)  # of the last one; what should be beyond has none
     assert cost.item() == pytest.approx((np.log(2) + 1 + relative) / 3, rel=1e-5)
 
 

@@ -22,7 +22,7 @@ from training.data.sample import Sample
 
 NAME = 'depth'
 TYPICAL_LOG_M = math.log(15.0)  # so that an untrained network says 15 m
-RELATIVE_WEIGHT = 0.5
+RELATIVE_WEIGHT = 1.5
 BEYOND = 1.1  # how far past max_m the sky has to be predicted
 
 
