@@ -92,7 +92,8 @@ def _render(
     boxes = [box for _, box in placed]
     solids = [*world.still, *(part for actor_parts, _ in placed for part in actor_parts)]
     hits = raycast.cast(solids, world.intrinsics, pose)
-    of, on_ground = hits.solid.ravel()[hits.pixels], hits.solid.ravel()[hits.pixels] == 0
+    of = hits.solid.ravel()[hits.pixels]
+    on_ground = slice(0, int(np.searchsorted(of, 1)))  # hits come sorted by solid
     sd = world.road.locate(*hits.local_m[on_ground, :2].T.astype(np.float64))
     zone = world.road.zones(*sd)
     label = np.array([x.look.label for x in solids], np.uint8)[of]
@@ -141,7 +142,7 @@ def _camera_pose(world: _World, time_s: float, sway: F64) -> F64:
 
 
 def _shades(
-    world: _World, hits: Hits, on_ground: NDArray[np.bool_], boxes: list[Solid], pose: F64
+    world: _World, hits: Hits, on_ground: slice, boxes: list[Solid], pose: F64
 ) -> tuple[F32, F32]:
     """(P,) share of the sun and of the sky that each hit pixel sees; only the ground is shaded."""
     pixels, view = hits.pixels[on_ground], (world.intrinsics, pose)

@@ -52,16 +52,23 @@ def paint_all(hits: Hits, solids: list[Solid], lamps_on: bool) -> tuple[F32, F32
         at = np.flatnonzero(material == kind)
         if not len(at):
             continue
-        solid, p, axis = of[at], hits.local_m[at], np.abs(hits.normals_local[at]).argmax(1)
+        solid, p = of[at], hits.local_m.take(at, 0)
+        axis = largest(hits.normals_local.take(at, 0))
         a = np.where(axis == 0, p[:, 1], p[:, 0])
         b = np.where(axis == 2, p[:, 1], p[:, 2])
-        half = halves[solid]
+        half, inset = halves.take(solid, 0), insets.take(solid, 0)
         z = p[:, 2] + half[:, 2]
-        patch = Patch(colors[solid], seeds[solid], a, b, z, p, half, insets[solid], axis)
+        patch = Patch(colors.take(solid, 0), seeds[solid], a, b, z, p, half, inset, axis)
         color[at], gloss[at], glow[at] = shade(patch)
     if not lamps_on:
         glow[material == parts.LAMP] *= 0.15
     return color, gloss, glow
+
+
+def largest(vectors: F32) -> NDArray[np.int8]:
+    """(P, 3) → (P,) axis of the largest component; several times faster than argmax."""
+    x, y, z = np.abs(vectors).T
+    return np.where(z > np.maximum(x, y), 2, y > x).astype(np.int8)
 
 
 def ground(zone: NDArray[np.int64], s: F64, d: F64, offset: float, grass: float) -> F32:
