@@ -32,7 +32,7 @@ CELLS = np.random.Generator(np.random.PCG64(8)).random((256, 256)).astype(np.flo
 
 def noise(u: NDArray[Any], v: NDArray[Any], per_m: float) -> F32:
     """Mean 0, deviation 1 at (u, v) metres; per_m table entries to the metre."""
-    i, j = (u * per_m).astype(np.int32) & 255, (v * per_m).astype(np.int32) & 255
+    i, j = (u * per_m).astype(np.intp) & 255, (v * per_m).astype(np.intp) & 255  # to the horizon
     return np.asarray(_SMOOTH[i, j])
 
 

@@ -29,12 +29,13 @@ ALONG_X = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])  # turns a cylinder's a
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Linear RGB, material, Cityscapes train id, seed of the pattern."""
+    """Linear RGB, material, class id, seed of the pattern, part of a person (0: of none)."""
 
     color: Rgb
     material: int
     label: int
     seed: float = 0.0
+    part: int = 0
 
 
 def turn(heading_rad: float) -> F64:

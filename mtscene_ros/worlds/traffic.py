@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtscene_ros.worlds import people, raycast, vehicles
+from mtscene_ros.worlds import parts as look
+from mtscene_ros.worlds import raycast, riders, vehicles
+from mtscene_ros.worlds.body import Body, random_body, walker
 from mtscene_ros.worlds.parts import turn
 from mtscene_ros.worlds.raycast import BLOCK, F64, Solid
 from mtscene_ros.worlds.road import Road
@@ -18,9 +20,8 @@ _BUILD: dict[int, Callable[[np.random.Generator], list[Solid]]] = {
     TRUCK: vehicles.truck,
     BUS: vehicles.bus,
     TRAIN: vehicles.train,
-    MOTORCYCLE: people.motorcycle,
-    BICYCLE: people.bicycle,
-    PERSON: people.person,
+    MOTORCYCLE: riders.motorcycle,
+    BICYCLE: riders.bicycle,
 }
 _FREQUENCY = (0.37, 0.09, 0.08, 0.0, 0.11, 0.13, 0.22)
 MOST = 12
@@ -31,7 +32,8 @@ EGO_HALF_M = (3.0, 1.1)
 class Actor:
     """A road user at (s, d), turned (rad) from the road's heading, going straight on.
 
-    parts: solids about the point on the ground below the centre; half_m: half of its tight box.
+    parts: solids about the point on the ground below the centre; half_m: half of its tight box;
+    body: of a walker, whose parts and box change from step to step.
     """
 
     kind: int
@@ -41,6 +43,7 @@ class Actor:
     d: float
     turned: float
     speed_mps: float
+    body: Body | None = None
 
     def at(self, road: Road, time_s: float, owner: int) -> tuple[list[Solid], Solid]:
         """Its parts in the world, and its tight box as a block."""
@@ -48,6 +51,9 @@ class Actor:
         s, d = self.s + step * np.cos(self.turned), self.d + step * np.sin(self.turned)
         x, y, heading = road.place(s, d)
         turned, origin = turn(heading + self.turned), np.array([x, y, 0.0])
+        own, half_m = self.parts, self.half_m
+        if self.body is not None and step:
+            own, half_m = _centred(walker(self.body, step))
         parts = [
             replace(
                 p,
@@ -55,9 +61,9 @@ class Actor:
                 world_from_local=turned @ p.world_from_local,
                 owner=owner,
             )
-            for p in self.parts
+            for p in own
         ]
-        return parts, Solid(BLOCK, origin + self.half_m * [0, 0, 1], self.half_m, turned)
+        return parts, Solid(BLOCK, origin + half_m * [0, 0, 1], half_m, turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ def random_traffic(
     if road.track_d_m is not None and rng.random() < 0.7:
         queue.append(TRAIN)
     for kind in queue:
-        parts, half_m = _centred(_BUILD[kind](rng))
+        body = random_body(rng, look.PERSON) if kind == PERSON else None
+        parts, half_m = _centred(walker(body, 0.0) if body else _BUILD[kind](rng))
         for _ in range(8 if len(actors) < MOST else 0):
             s, d, turned, speed = _spot(rng, road, kind, half_m[1], speeds, duration_s > 0)
             c, n = np.cos(turned), np.sin(turned)
@@ -100,7 +107,7 @@ def random_traffic(
             claim = Claim(s, d, half_s, half_d, (speed * c, speed * n))
             if s - half_s > 4.0 and not any(claim.meets(t, times_s) for t in taken):
                 taken.append(claim)
-                actors.append(Actor(kind, parts, half_m, s, d, turned, speed))
+                actors.append(Actor(kind, parts, half_m, s, d, turned, speed, body))
                 break
     return actors
 

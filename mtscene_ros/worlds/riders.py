@@ -1,4 +1,4 @@
-"""Walkers, motorcyclists and cyclists. Object frame: x forward, y left, z up from the ground."""
+"""Motorcyclists and cyclists. Object frame: x forward, y left, z up from the ground."""
 
 from __future__ import annotations
 
@@ -10,46 +10,19 @@ from mtscene_ros.worlds.parts import (
     DARK,
     LAMP,
     MOTORCYCLE,
-    PERSON,
     PLAIN,
     RED,
     RIDER,
     WHITE,
     Look,
     ball,
-    box,
     paint,
     rod,
     skin,
     slab,
     wheel,
 )
-from mtscene_ros.worlds.raycast import CYLINDER, F64, Solid
-
-
-def person(rng: np.random.Generator) -> list[Solid]:
-    """Walking or standing, one in seven a child."""
-    tall = rng.uniform(1.5, 1.95) if rng.random() < 0.85 else rng.uniform(1.05, 1.45)
-    swing = 0.45 * np.sin(rng.uniform(0, 2 * np.pi)) * (rng.random() < 0.8)
-    bare = Look(skin(rng), CLOTH, PERSON)
-    shirt, legs = Look(paint(rng), CLOTH, PERSON), Look(paint(rng), CLOTH, PERSON)
-    hair, shoe = Look(paint(rng), CLOTH, PERSON), Look(DARK, CLOTH, PERSON)
-    w, hip, neck = rng.uniform(0.85, 1.15) * tall / 1.75, 0.5 * tall, 0.84 * tall
-    trunk = np.array([0.13 * w, 0.2 * w, (neck - hip) / 2 + 0.03])
-    parts = [
-        Solid(CYLINDER, np.array([0, 0, (hip + neck) / 2]), trunk, look=shirt),
-        ball(bare, (0.02, 0, neck + 0.085 * tall), (0.1 * w, 0.085 * w, 0.075 * tall)),
-        ball(hair, (-0.02, 0, 0.94 * tall), (0.1 * w, 0.09 * w, 0.06 * tall)),
-    ]
-    for side in (-1, 1):
-        foot, hand, y = side * swing * hip * 0.9, -side * swing * 0.6, side * w
-        parts += [
-            rod(legs, (0, 0.09 * y, hip), (foot, 0.1 * y, 0.05), 0.075 * w),
-            box(shoe, foot - 0.09, foot + 0.17, 0.1 * y - 0.05, 0.1 * y + 0.05, 0, 0.09),
-            rod(shirt, (0, 0.22 * y, neck - 0.03), (hand, 0.25 * y, hip), 0.05 * w),
-            ball(bare, (hand, 0.25 * y, hip - 0.05), (0.06, 0.05, 0.07)),
-        ]
-    return parts
+from mtscene_ros.worlds.raycast import F64, Solid
 
 
 def _rider(rng: np.random.Generator, seat: F64, grip: F64, foot: F64, helmet: bool) -> list[Solid]:
