@@ -44,3 +44,43 @@ DRIVE_BOXES = _table(
     ('bicycle', 119, 11, 32),
     ('person', 220, 20, 60),
 )
+
+
+def _voc_color(index: int) -> tuple[int, int, int]:
+    """Colour map of PASCAL VOC: the index's bits, dealt in turn to red, green and blue, high bits
+    first."""
+    red = green = blue = 0
+    for shift in range(7, -1, -1):
+        red |= (index & 1) << shift
+        green |= (index >> 1 & 1) << shift
+        blue |= (index >> 2 & 1) << shift
+        index >>= 3
+    return red, green, blue
+
+
+def _voc_table(names: str, first_color: int = 0) -> tuple[SemanticClass, ...]:
+    """names: comma-separated, in the order of their ids."""
+    listed = names.split(', ')
+    return tuple(SemanticClass(i, n, _voc_color(i + first_color)) for i, n in enumerate(listed))
+
+
+# The published data sets' classes, in the order of the checkpoints' channels.
+NYUD_40 = _voc_table(
+    'wall, floor, cabinet, bed, chair, sofa, table, door, window, bookshelf, picture, counter, '
+    'blinds, desk, shelves, curtain, dresser, pillow, mirror, floor mat, clothes, ceiling, books, '
+    'refrigerator, television, paper, towel, shower curtain, box, whiteboard, person, '
+    'night stand, toilet, sink, lamp, bathtub, bag, other structure, other furniture, other prop',
+    first_color=1,
+)
+PASCAL_21 = _voc_table(
+    'background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, dining table, '
+    'dog, horse, motorbike, person, potted plant, sheep, sofa, train, tv monitor'
+)
+HUMAN_PARTS_7 = _voc_table('background, head, torso, upper arm, lower arm, upper leg, lower leg')
+
+# What SUN RGB-D draws boxes around (Song et al., CVPR 2015, section 5), with NYUD_40's colours.
+ROOM_BOXES = tuple(
+    SemanticClass(i, NYUD_40[k].name, NYUD_40[k].color_rgb)
+    for i, k in enumerate((3, 6, 5, 4, 32, 13, 16, 31, 9, 35))
+)
+FIGURE_BOXES = (SemanticClass(0, 'person', (220, 20, 60)),)

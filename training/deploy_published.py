@@ -9,14 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES, HUMAN_PARTS_7, NYUD_40, PASCAL_21
 from mtscene_ros.spec import ModelSpec, TensorSpec
 from training.deploy import normalised, tensor_spec
 from training.networks.detection3d import DetectionMaps, cell_values
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NetworkConfig
-from training.published_classes import CITYSCAPES_BOXES, HUMAN_PARTS_7, SEMANTIC
 from training.tasks.semantic import class_table
 
+# By the number of channels that a network predicts.
+SEMANTIC = {40: NYUD_40, 21: PASCAL_21, 19: CITYSCAPES_19}
 MIN_SCORE, MAX_BOXES = 0.05, 200  # of the published decoding
 NYUD_RANGE_M, CITYSCAPES_RANGE_M = (0.1, 10.0), (1.0, 200.0)
 
@@ -147,7 +149,7 @@ def depth_options(camera: Camera) -> dict[str, Any]:
 def box_options(config: SwinConfig, camera: Camera) -> dict[str, Any]:
     return {
         'code': 'fcos3d',
-        'classes': class_table(CITYSCAPES_BOXES),
+        'classes': class_table(DRIVE_BOXES[:6]),
         'levels': config.detection_levels,
         'focal_px': camera.focal_px,
         'min_score': MIN_SCORE,

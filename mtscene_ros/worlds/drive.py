@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.geometry import box_corners, quaternion_from_matrix
-from mtscene_ros.types import Boxes3D, Intrinsics
+from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import light, parts, raycast, street, textures, traffic
-from mtscene_ros.worlds.frame import WorldFrame
-from mtscene_ros.worlds.raycast import BLOCK, ELLIPSOID, F32, F64, PLANE, Hits, Solid
+from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
+from mtscene_ros.worlds.raycast import BLOCK, ELLIPSOID, F64, PLANE, Solid
 from mtscene_ros.worlds.road import ZONE_LABELS, Road, random_road
+from mtscene_ros.worlds.truth import image_of, truth_of
 
-FIRST_STAMP_NS = 1_700_000_000_000_000_000
 SHADOWS_TO_M = 120.0
 _LOOK = parts.Look((0.0, 0.0, 0.0), parts.GROUND, parts.ROAD)
 _GROUND = Solid(PLANE, np.zeros(3), np.ones(3), look=_LOOK)
@@ -101,16 +98,20 @@ def _render(
     owner = np.array([x.owner for x in solids], np.uint16)[of]
     color, gloss, glow = textures.paint_all(hits, solids, world.weather.lamps_on)
     color[on_ground] = textures.ground(zone, *sd, world.weather.offset, world.road.grass)
-    sunny, open_sky = _shades(world, hits, on_ground, boxes, pose)
     view = world.intrinsics, pose
+    solid = [x for x in world.still if x.kind in (BLOCK, ELLIPSOID)]
+    casters = [*boxes, *(x for x in solid if x.center_m[0] < SHADOWS_TO_M)]
+    sunny, open_sky = light.on_ground(hits, boxes, casters, world.weather, view)
     linear = light.illuminate((color, gloss, glow), hits, sunny, open_sky, world.weather, view)
-    instances, truth, visible, truncated = _truth(world, boxes, hits, _image(hits, owner), pose)
+    things = [(actor.kind, box) for actor, box in zip(world.actors, boxes, strict=True)]
+    owners = image_of(hits, owner)
+    instances, truth, visible, truncated = truth_of(things, DRIVE_BOXES, hits, owners, view)
     return WorldFrame(
         rgb=light.expose(linear, world.lens, rng),
-        labels=_image(hits, label, parts.SKY),
+        labels=image_of(hits, label, parts.SKY),
         instances=instances,
         depth_m=hits.depth_m.astype(np.float32),
-        normals=_image(hits, hits.normals_optical),
+        normals=image_of(hits, hits.normals_optical),
         boxes=truth,
         visible=visible,
         truncated=truncated,
@@ -118,13 +119,6 @@ def _render(
         world_from_optical=pose,
         stamp_ns=stamp_ns,
     )
-
-
-def _image(hits: Hits, values: NDArray[Any], empty: int = 0) -> NDArray[Any]:
-    """(P, ...) values of the hit pixels → (H, W, ...)."""
-    image = np.full((hits.solid.size, *values.shape[1:]), empty, values.dtype)
-    image[hits.pixels] = values
-    return image.reshape(*hits.solid.shape, *values.shape[1:])
 
 
 def _camera_pose(world: _World, time_s: float, sway: F64) -> F64:
@@ -139,56 +133,3 @@ def _camera_pose(world: _World, time_s: float, sway: F64) -> F64:
     pose[:3, :3] = parts.turn(heading + yaw) @ about_y @ about_x @ raycast.OPTICAL_FROM_CAMERA.T
     pose[:3, 3] = x, y, height
     return pose
-
-
-def _shades(
-    world: _World, hits: Hits, on_ground: slice, boxes: list[Solid], pose: F64
-) -> tuple[F32, F32]:
-    """(P,) share of the sun and of the sky that each hit pixel sees; only the ground is shaded."""
-    pixels, view = hits.pixels[on_ground], (world.intrinsics, pose)
-    flat = np.full((2, hits.solid.size), 1e4, np.float32)
-    flat[:, pixels] = hits.local_m[on_ground, :2].T
-    ground = flat.reshape(2, *hits.solid.shape)
-    sunny, open_sky = np.ones((2, len(hits.pixels)), np.float32)
-    open_sky[on_ground] = light.contact(ground, boxes, *view).ravel()[pixels]
-    if world.weather.sunlight.max() > 0.2:
-        solid = [x for x in world.still if x.kind in (BLOCK, ELLIPSOID)]
-        casters = [*boxes, *(x for x in solid if x.center_m[0] < SHADOWS_TO_M)]
-        sunny[on_ground] = light.shadow(ground, casters, world.weather, *view).ravel()[pixels]
-    return sunny, open_sky
-
-
-def _truth(
-    world: _World, blocks: list[Solid], hits: Hits, owner: NDArray[np.uint16], pose: F64
-) -> tuple[NDArray[np.uint16], Boxes3D, F32, F32]:
-    """Instances renumbered to the seen boxes, the boxes, their visible and truncated shares."""
-    count = np.bincount(owner.ravel(), minlength=len(blocks) + 1)[1:]
-    kept = np.flatnonzero(count)
-    number = np.zeros(len(blocks) + 1, np.uint16)
-    number[kept + 1] = np.arange(1, len(kept) + 1)
-    seen = [blocks[k] for k in kept]
-    centers = np.array([b.center_m for b in seen]).reshape(-1, 3) - pose[:3, 3]
-    rotations = pose[:3, :3].T @ np.array([b.world_from_local for b in seen]).reshape(-1, 3, 3)
-    boxes = Boxes3D(
-        class_ids=np.array([world.actors[k].kind for k in kept], np.int64),
-        scores=np.ones(len(kept), np.float32),
-        centers_m=centers @ pose[:3, :3],
-        sizes_m=2 * np.array([b.half_m for b in seen]).reshape(-1, 3),
-        quaternions_xyzw=quaternion_from_matrix(rotations),
-        classes=DRIVE_BOXES,
-    )
-    alone = np.array([hits.silhouettes[int(k) + 1].sum() for k in kept])
-    corners = box_corners(boxes.centers_m, boxes.sizes_m, rotations)
-    visible = (count[kept] / alone).astype(np.float32)
-    return number[owner], boxes, visible, _truncated(corners, world.intrinsics)
-
-
-def _truncated(corners: F64, camera: Intrinsics) -> F32:
-    """Share of each projected box's rectangle outside the image; depths are at least NEAR_M."""
-    z = np.maximum(corners[..., 2], raycast.NEAR_M)
-    u = corners[..., 0] / z * camera.fx_px + camera.cx_px + 0.5
-    v = corners[..., 1] / z * camera.fy_px + camera.cy_px + 0.5
-    low, high = np.stack([u.min(-1), v.min(-1)], -1), np.stack([u.max(-1), v.max(-1)], -1)
-    frame = np.array([camera.width_px, camera.height_px], np.float64)
-    inside = np.maximum(np.minimum(high, frame) - np.maximum(low, 0), 0).prod(-1)
-    return np.asarray((1 - inside / (high - low).prod(-1)).clip(0, 1), np.float32)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mtscene_ros.types import Boxes3D, Intrinsics
 
+FIRST_STAMP_NS = 1_700_000_000_000_000_000  # of every sequence
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorldFrame:
@@ -19,7 +21,9 @@ class WorldFrame:
     unit, optical frame, towards the camera, zero for sky; boxes: every object with a visible
     pixel, scores 1; visible: (N,) float32 share of the object's projected pixels that
     nothing hides; truncated: (N,) float32 share of the projected box outside the image;
-    world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103).
+    world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103); human_parts:
+    (H, W) uint8 ids of HUMAN_PARTS_7; saliency: (H, W) uint8, 1 what a viewer looks at; both None
+    in worlds that are not about persons.
     """
 
     rgb: NDArray[np.uint8]
@@ -33,3 +37,14 @@ class WorldFrame:
     intrinsics: Intrinsics
     world_from_optical: NDArray[np.float64]
     stamp_ns: int
+    human_parts: NDArray[np.uint8] | None = None
+    saliency: NDArray[np.uint8] | None = None
+
+
+def boundary_of(labels: NDArray[np.uint8], instances: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """(H, W) uint8: 1 where class or object differs from the right or the lower neighbour's."""
+    boundary = np.zeros(labels.shape, np.uint8)
+    for ids in (labels, instances):
+        boundary[:, :-1] |= ids[:, 1:] != ids[:, :-1]
+        boundary[:-1] |= ids[1:] != ids[:-1]
+    return boundary

@@ -136,6 +136,34 @@ def illuminate(
     return image.reshape(3, *hits.solid.shape)
 
 
+def on_ground(
+    hits: Hits,
+    boxes: list[Solid],
+    casters: list[Solid],
+    light: Light,
+    view: tuple[Intrinsics, F64],
+) -> tuple[F32, F32]:
+    """(P,) share of the sun and of the sky that each hit pixel sees.
+
+    Only solid 0 is shaded, the plane z = 0: by the shadows of casters, and close to boxes.
+    """
+    ground, pixels = on_plane(hits)
+    sunny, open_sky = np.ones((2, len(hits.pixels)), np.float32)
+    open_sky[: len(pixels)] = contact(ground, boxes, *view).ravel()[pixels]
+    if light.sunlight.max() > 0.2:
+        sunny[: len(pixels)] = shadow(ground, casters, light, *view).ravel()[pixels]
+    return sunny, open_sky
+
+
+def on_plane(hits: Hits) -> tuple[F32, NDArray[np.int64]]:
+    """(2, H, W) world x, y where solid 0 is seen, far away elsewhere, and its flat pixels, which
+    come first in hits."""
+    pixels = hits.pixels[: np.count_nonzero(hits.solid == 0)]
+    flat = np.full((2, hits.solid.size), 1e4, np.float32)
+    flat[:, pixels] = hits.local_m[: len(pixels), :2].T
+    return flat.reshape(2, *hits.solid.shape), pixels
+
+
 def shadow(
     ground: F32, casters: list[Solid], light: Light, camera: Intrinsics, world_from_optical: F64
 ) -> F32:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.worlds.raycast import BLOCK, CYLINDER, ELLIPSOID, F64, Solid
+from mtscene_ros.worlds.raycast import BLOCK, CYLINDER, ELLIPSOID, F64, Solid, extent
 
 Rgb = tuple[float, float, float]
 Point = tuple[float, float, float] | F64
 # Materials: what textures.py shades by.
 PLAIN, GROUND, FACADE, FOLIAGE, CABIN, COACH, LAMP = range(7)
 BARS, SIGN, WHEEL, BRICK, CLOTH, SIGNAL = range(7, 13)
+WOOD, TILES, SPINES, PICTURE, GLASS = range(13, 18)
 # Cityscapes' train ids (classes.CITYSCAPES_19).
 ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN = range(8)
 VEGETATION, TERRAIN, SKY, PERSON, RIDER, CAR, TRUCK, BUS = range(8, 16)
@@ -99,6 +100,32 @@ def lamps(length: float, width: float, z: float, size: float, label: int) -> lis
         *pair(head, half - 0.15, half, inner, outer, z, z + size),
         *pair(tail, -half, -half + 0.15, inner, outer, z + 0.03, z + size * 1.3),
     ]
+
+
+def centred(parts: list[Solid]) -> tuple[list[Solid], F64]:
+    """Parts moved so that their tight box stands centred over the origin, and half its size."""
+    low = np.min([p.center_m - extent(p) for p in parts], 0)
+    high = np.max([p.center_m + extent(p) for p in parts], 0)
+    middle = (low + high) / 2
+    shift = np.array([middle[0], middle[1], low[2]])
+    return [replace(p, center_m=p.center_m - shift) for p in parts], (high - low) / 2
+
+
+def placed(parts: list[Solid], rotation: F64, origin: F64, owner: int = 0) -> list[Solid]:
+    """Parts turned, then moved to origin."""
+    return [
+        replace(
+            p,
+            center_m=rotation @ p.center_m + origin,
+            world_from_local=rotation @ p.world_from_local,
+            owner=owner,
+        )
+        for p in parts
+    ]
+
+
+def shifted(parts: list[Solid], x: float, y: float, z: float) -> list[Solid]:
+    return [replace(p, center_m=p.center_m + np.array([x, y, z])) for p in parts]
 
 
 def paint(rng: np.random.Generator) -> Rgb:

@@ -202,6 +202,53 @@ def _signal(at: Patch) -> Shade:
     return color, 0.05, np.where(lit, 1.2, 0.0)
 
 
+def _wood(at: Patch) -> Shade:
+    """Grain along the face; the seed is the width of planks in metres, 0 for one piece."""
+    plank = np.floor(at.b / np.where(at.seed > 0, at.seed, 100.0))
+    tone = 0.85 + 0.3 * cell(plank, plank + 7) * (at.seed > 0)
+    grain = 1 + 0.1 * noise(at.a * 0.2 + 5 * plank, at.b, 25) + 0.05 * noise(at.a, at.b, 9)
+    gap = (at.seed > 0) & (at.b / np.maximum(at.seed, 1e-3) - plank < 0.03)
+    return at.color * (grain * tone * np.where(gap, 0.5, 1))[:, None], 0.06, 0.0
+
+
+def _tiles(at: Patch) -> Shade:
+    """The seed is a tile's side in metres."""
+    i, j = np.floor(at.a / at.seed), np.floor(at.b / at.seed)
+    x, y = at.a / at.seed - i, at.b / at.seed - j
+    joint = (x < 0.03) | (y < 0.03)
+    tone = 0.93 + 0.14 * cell(i, j)
+    return at.color * np.where(joint, 0.6, tone)[:, None], np.where(joint, 0.0, 0.15), 0.0
+
+
+def _spines(at: Patch) -> Shade:
+    """Books side by side; the seed picks them."""
+    number = np.floor(at.a / 0.035 + 40 * at.seed)
+    dyes = [cell(number, number * 0 + k + 50 * at.seed) for k in (0, 31, 77)]
+    gap = at.a / 0.035 + 40 * at.seed - number < 0.1
+    title = (np.abs(at.p[:, 2]) < 0.3 * at.half[:, 2]) & (cell(number, number) > 0.5)
+    color = np.stack(dyes, 1) * 0.45 + 0.03 + 0.25 * title[:, None]
+    return np.where(gap[:, None], 0.02, color), 0.03, 0.0
+
+
+def _picture(at: Patch) -> Shade:
+    """Shapes in a frame of the look's colour."""
+    rim = np.minimum(at.half[:, 1] - np.abs(at.p[:, 1]), at.half[:, 2] - np.abs(at.p[:, 2]))
+    at_x, at_y = np.floor(at.b * 6 + 40 * at.seed), np.floor(at.p[:, 1] * 6 + 90 * at.seed)
+    dyes = [cell(at_x, at_y + k) * 0.6 for k in (0, 60, 120)]
+    soft = 0.3 + 0.15 * noise(at.p[:, 1] + at.seed, at.b, 5)[:, None]
+    color = np.where(np.stack(dyes, 1) > 0.35, np.stack(dyes, 1), soft)
+    return np.where((rim < 0.035)[:, None], at.color, color), 0.08, 0.0
+
+
+def _glass(at: Patch) -> Shade:
+    """A window to the bright outside, with bars; the seed is the panes' width in metres."""
+    x, y = np.mod(at.p[:, 1] + at.half[:, 1], at.seed), at.half[:, 2] - np.abs(at.p[:, 2])
+    bar = (x < 0.06) | (y < 0.06) | (at.half[:, 1] - np.abs(at.p[:, 1]) < 0.06)
+    view = 0.7 + 0.25 * noise(at.p[:, 1], at.p[:, 2], 1.5) + 0.3 * at.p[:, 2] / at.half[:, 2]
+    color = np.where(bar[:, None], 0.75, at.color * np.clip(view, 0.1, 1.5)[:, None])
+    return color, np.where(bar, 0.05, 0.2), np.where(bar, 0.0, 0.9)
+
+
 _SHADE: dict[int, Callable[[Patch], Shade]] = {
     parts.PLAIN: _plain,
     parts.CLOTH: _cloth,
@@ -215,4 +262,9 @@ _SHADE: dict[int, Callable[[Patch], Shade]] = {
     parts.WHEEL: _wheel,
     parts.BRICK: _brick,
     parts.SIGNAL: _signal,
+    parts.WOOD: _wood,
+    parts.TILES: _tiles,
+    parts.SPINES: _spines,
+    parts.PICTURE: _picture,
+    parts.GLASS: _glass,
 }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from mtscene_ros.worlds import parts as look
-from mtscene_ros.worlds import raycast, riders, vehicles
+from mtscene_ros.worlds import riders, vehicles
 from mtscene_ros.worlds.body import Body, random_body, walker
-from mtscene_ros.worlds.parts import turn
+from mtscene_ros.worlds.parts import centred, placed, turn
 from mtscene_ros.worlds.raycast import BLOCK, F64, Solid
 from mtscene_ros.worlds.road import Road
 
@@ -53,16 +53,8 @@ class Actor:
         turned, origin = turn(heading + self.turned), np.array([x, y, 0.0])
         own, half_m = self.parts, self.half_m
         if self.body is not None and step:
-            own, half_m = _centred(walker(self.body, step))
-        parts = [
-            replace(
-                p,
-                center_m=turned @ p.center_m + origin,
-                world_from_local=turned @ p.world_from_local,
-                owner=owner,
-            )
-            for p in own
-        ]
+            own, half_m = centred(walker(self.body, step))
+        parts = placed(own, turned, origin, owner)
         return parts, Solid(BLOCK, origin + half_m * [0, 0, 1], half_m, turned)
 
 
@@ -98,7 +90,7 @@ def random_traffic(
         queue.append(TRAIN)
     for kind in queue:
         body = random_body(rng, look.PERSON) if kind == PERSON else None
-        parts, half_m = _centred(walker(body, 0.0) if body else _BUILD[kind](rng))
+        parts, half_m = centred(walker(body, 0.0) if body else _BUILD[kind](rng))
         for _ in range(8 if len(actors) < MOST else 0):
             s, d, turned, speed = _spot(rng, road, kind, half_m[1], speeds, duration_s > 0)
             c, n = np.cos(turned), np.sin(turned)
@@ -110,15 +102,6 @@ def random_traffic(
                 actors.append(Actor(kind, parts, half_m, s, d, turned, speed, body))
                 break
     return actors
-
-
-def _centred(parts: list[Solid]) -> tuple[list[Solid], F64]:
-    """Parts moved so that their tight box stands centred over the origin, and half its size."""
-    low = np.min([p.center_m - raycast.extent(p) for p in parts], 0)
-    high = np.max([p.center_m + raycast.extent(p) for p in parts], 0)
-    middle = (low + high) / 2
-    shift = np.array([middle[0], middle[1], low[2]])
-    return [replace(p, center_m=p.center_m - shift) for p in parts], (high - low) / 2
 
 
 def _spot(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip('torch')
 
+from mtscene_ros.worlds.frame import boundary_of  # noqa: E402
 from mtscene_ros.types import Intrinsics  # noqa: E402
 from mtscene_ros.worlds.drive import drive_frame  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
@@ -53,7 +54,7 @@ def leaning(height: int = 2, width: int = 4) -> NDArray[np.float32]:
 def test_boundary_lies_left_and_above() -> None:
     labels = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]], np.uint8)
     instances = np.array([[0, 0, 0], [0, 0, 0], [3, 0, 0]], np.uint16)
-    found = worlds.boundary_of(labels, instances)
+    found = boundary_of(labels, instances)
     assert found.tolist() == [[0, 1, 0], [1, 1, 1], [1, 0, 0]]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtscene_ros.worlds import traffic
-from mtscene_ros.worlds.parts import LAMP, RED, WHITE
+from mtscene_ros.worlds.parts import LAMP, RED, WHITE, centred
 from mtscene_ros.worlds.raycast import Solid
 from mtscene_ros.worlds.road import random_road
 from mtscene_ros.worlds.traffic import Actor, Claim
@@ -28,7 +28,7 @@ def test_sizes_are_those_of_their_class(kind: int) -> None:
     high = [(5.5, 2.3, 2.2), (11.1, 2.7, 4), (13.3, 3.3, 3.5), (26.1, 3.1, 4.2)]
     high += [(2.5, 0.9, 2), (2, 0.8, 2.1)]
     for seed in range(20):
-        _, half = traffic._centred(traffic._BUILD[kind](np.random.default_rng(seed)))
+        _, half = centred(traffic._BUILD[kind](np.random.default_rng(seed)))
         assert (2 * half >= low[kind]).all(), 2 * half
         assert (2 * half <= high[kind]).all(), 2 * half
 

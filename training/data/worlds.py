@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.drive import drive_frame
-from mtscene_ros.worlds.frame import WorldFrame
+from mtscene_ros.worlds.frame import WorldFrame, boundary_of
 from training.data.sample import Sample
 
 FILE_NAME = re.compile(r'\d+_\d{6}\.npz')
@@ -44,15 +44,6 @@ def sample_from_world(frame: WorldFrame) -> Sample:
         frame.normals,
         boundary_of(frame.labels, frame.instances),
     )
-
-
-def boundary_of(labels: NDArray[np.uint8], instances: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """(H, W) uint8: 1 where class or object differs from the right or the lower neighbour's."""
-    boundary = np.zeros(labels.shape, np.uint8)
-    for ids in (labels, instances):
-        boundary[:, :-1] |= ids[:, 1:] != ids[:, :-1]
-        boundary[:-1] |= ids[1:] != ids[:-1]
-    return boundary
 
 
 def write_sample(sample: Sample, path: Path) -> None:
