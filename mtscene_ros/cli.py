@@ -12,6 +12,7 @@ from mtscene_ros.backends import BackendError
 
 EXAMPLES = """examples:
   mtscene convert worlds --seed 7 --frames 100 -o drive.mcap
+  mtscene convert worlds --world room --size 640x480 -o room.mcap
   mtscene convert kitti DIR --sequence 0001 -o kitti.mcap
   mtscene play drive.mcap --step /perception/detections_3d
   mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d
@@ -25,13 +26,13 @@ def convert(arguments: argparse.Namespace) -> int:
     """Generated drives and public data sets → a recording with ground truth."""
     from mtscene_ros.kitti import kitti_moments
     from mtscene_ros.recordings import moment_from_world, write_recording
-    from mtscene_ros.worlds.drive import drive_sequence
+    from mtscene_ros.worlds import SEQUENCES
 
     if arguments.source == 'kitti':
         moments = kitti_moments(arguments.folder, arguments.sequence)
     else:
         width_px, height_px = arguments.size
-        frames = drive_sequence(
+        frames = SEQUENCES[arguments.world](
             arguments.seed, arguments.frames, arguments.rate_hz, width_px, height_px
         )
         moments = map(moment_from_world, frames)
@@ -127,7 +128,8 @@ def remapping(text: str) -> tuple[str, str]:
 
 def _convert_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_subparsers(dest='source', required=True)
-    worlds = sources.add_parser('worlds', help='a generated drive')
+    worlds = sources.add_parser('worlds', help='a generated drive, room or group of persons')
+    worlds.add_argument('--world', choices=('drive', 'room', 'figure'), default='drive')
     worlds.add_argument('--seed', type=int, default=7)
     worlds.add_argument('--frames', type=positive, default=100)
     worlds.add_argument('--rate-hz', type=positive, default=10.0)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mtscene_ros.bag_messages import Messages
 from mtscene_ros.bags import BagWriter
-from mtscene_ros.classes import CITYSCAPES_19
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 from mtscene_ros.worlds.frame import WorldFrame
 
@@ -61,7 +60,7 @@ def moment_from_world(frame: WorldFrame) -> Moment:
         base_from_optical=base_from_optical,
         labels=frame.labels,
         depth_m=frame.depth_m,
-        classes=CITYSCAPES_19,
+        classes=frame.classes,
         map_from_base=frame.world_from_optical @ np.linalg.inv(base_from_optical),
     )
 

@@ -236,6 +236,7 @@ def render(
         intrinsics=camera,
         world_from_optical=backdrop.pose,
         stamp_ns=FIRST_STAMP_NS + round(time_s * 1e9),
+        classes=PASCAL_21,
         human_parts=human_parts,
         saliency=(owners > 0).astype(np.uint8),
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import Boxes3D, Intrinsics
+from mtscene_ros.classes import CITYSCAPES_19
+from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
 FIRST_STAMP_NS = 1_700_000_000_000_000_000  # of every sequence
 
@@ -23,7 +24,7 @@ class WorldFrame:
     nothing hides; truncated: (N,) float32 share of the projected box outside the image;
     world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103); human_parts:
     (H, W) uint8 ids of HUMAN_PARTS_7; saliency: (H, W) uint8, 1 what a viewer looks at; both None
-    in worlds that are not about persons.
+    in worlds that are not about persons; classes: what labels mean.
     """
 
     rgb: NDArray[np.uint8]
@@ -39,6 +40,7 @@ class WorldFrame:
     stamp_ns: int
     human_parts: NDArray[np.uint8] | None = None
     saliency: NDArray[np.uint8] | None = None
+    classes: tuple[SemanticClass, ...] = CITYSCAPES_19
 
 
 def boundary_of(labels: NDArray[np.uint8], instances: NDArray[np.uint16]) -> NDArray[np.uint8]:

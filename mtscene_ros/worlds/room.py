@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mtscene_ros.classes import ROOM_BOXES
+from mtscene_ros.classes import NYUD_40, ROOM_BOXES
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import fittings, furniture, light, raycast, textures
 from mtscene_ros.worlds import household as of
@@ -165,5 +165,6 @@ def render(
         intrinsics=view[0],
         world_from_optical=view[1],
         stamp_ns=stamp_ns,
+        classes=NYUD_40,
         human_parts=image_of(hits, np.array([look.part for look in looks], np.uint8)[solid]),
     )

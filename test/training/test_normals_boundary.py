@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.worlds.frame import boundary_of  # noqa: E402
 from mtscene_ros.types import Intrinsics  # noqa: E402
 from mtscene_ros.worlds.drive import drive_frame  # noqa: E402
+from mtscene_ros.worlds.frame import boundary_of  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data import augment, worlds  # noqa: E402
 from training.data.sample import Sample  # noqa: E402

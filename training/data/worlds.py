@@ -1,4 +1,4 @@
-"""Generated driving scenes: rendered once into a folder, one .npz per frame, then read from there.
+"""Generated scenes: rendered once into a folder, one .npz per frame, then read from there.
 
 python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Intrinsics
-from mtscene_ros.worlds.drive import drive_frame
+from mtscene_ros.worlds import FRAMES
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
 from training.data.sample import Sample
 
@@ -114,14 +114,17 @@ def sample_files(folder: Path) -> list[Path]:
     return files
 
 
-def render(index: int, seed: int, folder: Path, width_px: int, height_px: int) -> None:
+def render(
+    index: int, seed: int, folder: Path, width_px: int, height_px: int, world: str = 'drive'
+) -> None:
     path = folder / f'{seed}_{index:06d}.npz'
     if not path.exists():
-        write_sample(sample_from_world(drive_frame(seed, index, width_px, height_px)), path)
+        write_sample(sample_from_world(FRAMES[world](seed, index, width_px, height_px)), path)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--world', choices=sorted(FRAMES), default='drive')
     parser.add_argument('--seed', type=int, required=True)
     parser.add_argument('--count', type=int, required=True)
     parser.add_argument('--out', type=Path, required=True)
@@ -136,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder=options.out,
         width_px=options.width,
         height_px=options.height,
+        world=options.world,
     )
     begin_s = time.perf_counter()
     with ProcessPoolExecutor(options.jobs) as pool:
