@@ -17,6 +17,7 @@ from training.deploy import normalised
 from training.loader import Batch
 from training.networks.decoders import compact_network, load_weights
 from training.pretrained import load_encoder
+from training.recompute import recompute_blocks
 from training.tasks import TASKS
 from training.weighting import WEIGHTINGS, by_task
 
@@ -50,15 +51,18 @@ def built(
     world: int,
     weighting: str = 'fixed',
     encoder_weights: Path | None = None,
+    recompute: bool = False,
 ) -> Learning:
-    """A fresh network and everything around it. Raises ValueError for encoder weights that do not
-    fit."""
+    """A fresh network and everything around it; recompute: see training/recompute.py. Raises
+    ValueError for encoder weights that do not fit."""
     network: nn.Module = compact_network(config).to(device)
     if encoder_weights:
         load_encoder(network.encoder, encoder_weights)  # type: ignore[arg-type]
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = compact_network(config).to(device)
     average.load_state_dict(network.state_dict())
+    if recompute:
+        recompute_blocks(network, network.encoder)  # type: ignore[arg-type]
     weights = WEIGHTINGS[weighting](config.tasks).to(device)
     groups = parameter_groups(network, config)
     if learned := list(weights.parameters()):

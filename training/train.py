@@ -58,6 +58,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--keep-every', type=int, default=0, help='steps; 0: last.pt and best.pt')
     parser.add_argument('--log-every', type=int, default=20, help='steps')
     parser.add_argument('--bf16', action='store_true', help='autocast')
+    parser.add_argument('--recompute', action='store_true', help='less memory, a third more time')
     parser.add_argument('--clip', type=float, default=5.0, help='norm of the gradient')
     parser.add_argument('--schedule', choices=sorted(SCHEDULES), default='cosine')
     parser.add_argument('--weighting', choices=sorted(WEIGHTINGS), default='fixed')
@@ -108,7 +109,9 @@ def train(options: argparse.Namespace) -> None:
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)
-    learning = built(config, device, world, options.weighting, options.encoder_weights)
+    learning = built(
+        config, device, world, options.weighting, options.encoder_weights, options.recompute
+    )
     if options.weights:
         load_average(learning, options.weights)
     counts = {'step': 0, 'elapsed_s': 0.0, 'skipped': 0, 'best': math.inf}
