@@ -210,14 +210,15 @@ def _shown_frames(
 
 def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
     """info: the CameraInfo that the node published with the depth of this image, or None."""
-    rgb = _pixels(image)
+    rgb = pixels(image)
     intrinsics = info and Intrinsics(
         info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5]
     )
     return CameraFrame(rgb, intrinsics, stamp_ns, image.header.frame_id)
 
 
-def _pixels(message: Any) -> NDArray[np.uint8]:
+def pixels(message: Any) -> NDArray[np.uint8]:
+    """Image or CompressedImage → (H, W, 3) RGB. Raises ImageError."""
     if hasattr(message, 'format'):
         return rgb_from_compressed(message.format, message.data)
     m = message

@@ -1,0 +1,211 @@
+"""Model file in float32 → INT8 by Q/DQ nodes, calibrated on images of yours.
+
+    python -m training.quantise drive_lite.onnx -o drive_lite_int8.onnx --images FOLDER_OR_BAG
+
+Convolutions' weights (per channel) and inputs become 8-bit integers, symmetric as TensorRT wants
+them. In float32 stay: depth-wise convolutions, whose channels have ranges of their own (they cost
+drive_lite most of its depth and are few of its operations), the first layer, the last one of every
+task, attention and everything else. A fifth of the
+images is held back: on them both files run, and how far they agree is printed for each task and
+stored beside the new file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from mtscene_ros.backends import BackendError
+from mtscene_ros.bags import BagError, open_bag
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.evaluate.agreement import agreement, table
+from mtscene_ros.preprocess import prepare
+from mtscene_ros.report_data import color_images, pixels
+from mtscene_ros.spec import METADATA_KEY, ModelSpec
+from mtscene_ros.types import CameraFrame, Intrinsics
+
+IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg'}
+HELD_BACK = 5  # every fifth image
+METHODS = {
+    'minmax': CalibrationMethod.MinMax,
+    'entropy': CalibrationMethod.Entropy,
+    'percentile': CalibrationMethod.Percentile,
+}
+
+
+def frames_of(path: Path, most: int) -> list[CameraFrame]:
+    """Up to `most` images, spread evenly over a folder or a recording.
+
+    Where a camera is not known its focal length is taken to be the width: scales cancel when two
+    models are compared. Raises ValueError where there are none.
+    """
+    images = list(folder_images(path, most) if is_folder(path) else bag_images(path, most))
+    if len(images) < HELD_BACK:
+        raise ValueError(
+            f'{path} gives {len(images)} images; calibration needs at least {HELD_BACK} PNG or '
+            'JPEG files, or a recording with a camera.'
+        )
+    return [frame_of(rgb, index) for index, rgb in enumerate(images)]
+
+
+def is_folder(path: Path) -> bool:
+    """Of images; a recording may be a folder as well."""
+    return path.is_dir() and not (path / 'metadata.yaml').exists()
+
+
+def spread(count: int, most: int) -> set[int]:
+    return set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())
+
+
+def folder_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
+    files = sorted(f for f in path.rglob('*') if f.suffix.lower() in IMAGE_SUFFIXES)
+    for index in sorted(spread(len(files), most)):
+        bgr = cv2.imread(str(files[index]))
+        if bgr is None:
+            raise ValueError(f'{files[index]} cannot be read; remove it or repair it.')
+        yield np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
+
+
+def bag_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
+    with open_bag(path) as bag:
+        topics = color_images(bag)[:1]
+        wanted = spread(bag.topics[topics[0]].msgcount, most) if topics else set()
+        found = bag.messages([c for c in bag.connections if c.topic in topics])
+        for index, (connection, _, raw) in enumerate(found):
+            if index in wanted:
+                yield pixels(bag.deserialize(raw, connection.msgtype))
+
+
+def frame_of(rgb: NDArray[np.uint8], index: int) -> CameraFrame:
+    height, width = rgb.shape[:2]
+    camera = Intrinsics(width, height, width, width, (width - 1) / 2, (height - 1) / 2)
+    return CameraFrame(rgb, camera, index, 'camera_optical_frame')
+
+
+class Feed(CalibrationDataReader):  # type: ignore[misc]
+    """What ONNX Runtime's calibration reads: one network input at a time, then None."""
+
+    def __init__(self, frames: Sequence[CameraFrame], spec: ModelSpec) -> None:
+        self.feeds = iter([{spec.input.name: prepare(f, spec).rgb[None]} for f in frames])
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        return next(self.feeds, None)
+
+
+def last_layers(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions after which only element-wise work and enlargement come."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    heavy = {'Conv', 'MatMul', 'Gemm', 'ConvTranspose'}
+    leads_on: dict[str, bool] = {}
+    for node in reversed(model.graph.node):
+        after = [r for name in node.output for r in readers.get(name, [])]
+        leads_on[node.name] = any(r.op_type in heavy or leads_on[r.name] for r in after)
+    return [n.name for n in model.graph.node if n.op_type == 'Conv' and not leads_on[n.name]]
+
+
+def groups(node: onnx.NodeProto) -> int:
+    return next((a.i for a in node.attribute if a.name == 'group'), 1)
+
+
+def quantise(
+    source: Path,
+    out: Path,
+    frames: Sequence[CameraFrame],
+    spec: ModelSpec,
+    method: str = 'percentile',
+    keep: str = '',
+) -> int:
+    """Writes the INT8 file, metadata kept → the number of quantised convolutions.
+
+    keep: regular expression; convolutions whose weight's name it finds stay in float32.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / 'ready.onnx'
+        # Batch norms are folded and shapes known before ranges are measured.
+        quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
+        model = onnx.load(ready)
+        convolutions = [n for n in model.graph.node if n.op_type == 'Conv']
+        kept = {convolutions[0].name, *last_layers(model)}
+        kept |= {n.name for n in convolutions if groups(n) > 1}
+        if keep:
+            kept |= {n.name for n in convolutions if re.search(keep, n.input[1])}
+        quantize_static(
+            str(ready),
+            str(out),
+            Feed(frames, spec),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=['Conv'],
+            nodes_to_exclude=sorted(kept),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=METHODS[method],
+            extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True},
+        )
+    result = onnx.load(out)
+    onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json()})
+    onnx.save(result, out)
+    return len(convolutions) - len(kept)
+
+
+def report(source: SceneEstimator, out: Path, frames: Sequence[CameraFrame]) -> str:
+    found = agreement(source, open_estimator(str(out), 'onnxruntime'), frames)
+    return f'{out.name} against its float32 source on {len(frames)} images\n\n{table(found)}'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('model', type=Path)
+    parser.add_argument('-o', '--out', type=Path, required=True)
+    parser.add_argument('--images', type=Path, required=True, help='folder of images, or a bag')
+    parser.add_argument('--count', type=int, default=100, help='images at most')
+    parser.add_argument('--method', choices=sorted(METHODS), default='percentile')
+    parser.add_argument(
+        '--keep', default='', metavar='REGEX', help='further weights that stay in float32'
+    )
+    options = parser.parse_args(arguments)
+    logging.getLogger().setLevel(logging.ERROR)  # ONNX Runtime's advice about pre-processing
+    try:
+        source = open_estimator(str(options.model), 'onnxruntime')
+        frames = frames_of(options.images, options.count)
+    except (BackendError, BagError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    held_back = frames[HELD_BACK - 1 :: HELD_BACK]
+    teaching = [frame for k, frame in enumerate(frames) if k % HELD_BACK != HELD_BACK - 1]
+    layers = quantise(
+        options.model, options.out, teaching, source.spec, options.method, options.keep
+    )
+    text = report(source, options.out, held_back)
+    options.out.with_suffix('.agreement.md').write_text(text)
+    print(text, end='')
+    print(
+        f'{options.out}: {layers} convolutions in INT8, {options.out.stat().st_size / 1e6:.1f} MB'
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
