@@ -15,6 +15,7 @@ from training.deploy import normalised, tensor_spec
 from training.networks.detection3d import DetectionMaps, cell_values
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NetworkConfig
+from training.precision import dtype_of
 from training.tasks.semantic import class_table
 
 # By the number of channels that a network predicts.
@@ -50,7 +51,7 @@ class PublishedGraph(nn.Module):
         self.network, self.config = network, config
 
     def forward(self, rgb: Tensor) -> dict[str, Tensor]:
-        found = self.network(normalised(rgb).contiguous())
+        found = self.network(normalised(rgb).contiguous().to(dtype_of(self.network)))
         dense, further = found if isinstance(found, tuple) else (found, None)
         outputs: dict[str, Tensor] = {}
         for task, raw in dense.items():

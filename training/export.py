@@ -19,12 +19,13 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
-from mtscene_ros.worlds.drive import drive_frame
+from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, resized
 from training.deploy import DeployGraph, spec_of
 from training.networks.decoders import compact_network, load_weights
 from training.precision import halved
 
+Images = dict[str, NDArray[np.uint8]]
 OPSET = 18
 PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
 
@@ -85,17 +86,11 @@ def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[
     }
 
 
-def agreement_table(plain: DeployGraph, path: Path) -> str:
-    """Markdown: a model file on ONNX Runtime against the float32 network in torch, on random and
-    on generated images. Boxes are compared by tensor, before the choice of the best."""
-    config = plain.config
-    size = (3, config.height_px, config.width_px, 3)
-    images = {
-        'random': np.random.default_rng(0).integers(0, 256, size, np.uint8),
-        'generated': np.stack(
-            [world_image(k, config.width_px, config.height_px) for k in range(4)]
-        ),
-    }
+def agreement_table(plain: nn.Module, path: Path, max_m: float, images: Images) -> str:
+    """Markdown: a model file on ONNX Runtime against the float32 network in torch.
+
+    images: kind → (B, H, W, 3) uint8. Boxes are compared by tensor, before the choice of the best.
+    """
     lines = [f'{path.name} against torch in float32', '', '| images | tensor | agreement |']
     lines.append('|---|---|---|')
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
@@ -104,13 +99,24 @@ def agreement_table(plain: DeployGraph, path: Path) -> str:
             expected = plain(torch.from_numpy(rgb))
         found = session.run(list(expected), {session.get_inputs()[0].name: rgb})
         for (name, want), got in zip(expected.items(), found, strict=True):
-            told = agreement(name, want.numpy(), got, config.max_m)
+            told = agreement(name, want.numpy(), got, max_m)
             lines.append(f'| {kind} | {name} | {told} |')
     return '\n'.join(lines) + '\n'
 
 
-def world_image(index: int, width_px: int, height_px: int) -> NDArray[np.uint8]:
-    return drive_frame(17, index, width_px, height_px).rgb
+def check_images(world: str, size_px: tuple[int, int], count: int) -> Images:
+    """Random pixels, and frames of a generated world, at network size."""
+    height, width = size_px
+    random = np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+    frames = [FRAMES[world](17, k, width, height).rgb for k in range(count)]
+    return {'random': random, 'generated': np.stack(frames)}
+
+
+def check(plain: nn.Module, path: Path, max_m: float, images: Images) -> None:
+    """Prints the table of agreement and stores it beside the model."""
+    text = agreement_table(plain, path, max_m, images)
+    path.with_suffix('.agreement.md').write_text(text)
+    print(text, end='')
 
 
 def agreement(name: str, want: NDArray[Any], got: NDArray[Any], max_m: float) -> str:
@@ -119,7 +125,9 @@ def agreement(name: str, want: NDArray[Any], got: NDArray[Any], max_m: float) ->
         return f'{100 * np.mean(want == got):.3f} % equal'
     apart = np.abs(want.astype(np.float64) - got)
     if name == 'depth':
-        return f'relative difference p99 {np.percentile((apart / want)[want < max_m], 99):.2g}'
+        known = (want > 0) & (want < max_m)
+        relative = apart[known] / want[known]
+        return f'relative difference p99 {np.percentile(relative, 99) if known.any() else 0:.2g}'
     return f'largest difference {apart.max():.2g}'
 
 
@@ -150,9 +158,9 @@ def main(arguments: list[str] | None = None) -> None:
         graph = DeployGraph(halved(plain.network), plain.config).eval()
     spec = spec_of(graph, options.version, options.commit or current_commit())
     write_onnx(graph, spec, options.out)
-    text = agreement_table(plain, options.out)
-    options.out.with_suffix('.agreement.md').write_text(text)
-    print(text, end='')
+    config = plain.config
+    size_px = (config.height_px, config.width_px)
+    check(plain, options.out, config.max_m, check_images('drive', size_px, 4))
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

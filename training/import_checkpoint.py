@@ -16,8 +16,10 @@ from training.deploy_published import (
     default_camera,
     published_spec,
 )
-from training.export import current_commit, write_onnx
-from training.networks.zoo import NETWORKS, PUBLISHED, resized_config
+from training.export import check, check_images, current_commit, write_onnx
+from training.networks.taskprompter_swin import SwinConfig
+from training.networks.zoo import NETWORKS, PUBLISHED, NetworkConfig, resized_config
+from training.precision import halved_published
 from training.simplify import simplified
 
 
@@ -42,7 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--plain', action='store_true', help='leave out the rewrites of training/simplify.py'
     )
+    parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
     options = parser.parse_args(arguments)
+    if options.plain and options.precision == 'fp16':
+        parser.error('--precision fp16 needs the rewrites; leave out --plain.')
     config = NETWORKS[options.model]
     try:
         if options.size_px:
@@ -55,12 +61,27 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'left out, no output depends on it: {key}')
     usual = default_camera(config)
     camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
-    network = network if options.plain else simplified(network)
-    graph = PublishedGraph(network, config).eval()
+    exported = network if options.plain else simplified(network)
+    if options.precision == 'fp16':
+        exported = halved_published(exported)
+    graph = PublishedGraph(exported, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
     write_onnx(graph, spec, options.out)
+    if not options.no_check:
+        size_px = (config.height_px, config.width_px)
+        max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
+        plain = PublishedGraph(network, config).eval()
+        check(plain, options.out, max_m, check_images(world_of(config), size_px, 1))
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0
+
+
+def world_of(config: NetworkConfig) -> str:
+    """The generated world that looks most like the data set."""
+    names = {name for name, _ in config.tasks}
+    if isinstance(config, SwinConfig):
+        return 'drive'
+    return 'figure' if 'human_parts' in names else 'room'
 
 
 if __name__ == '__main__':

@@ -1,15 +1,21 @@
 """Half precision for export, strongly typed: what must not be rounded is marked here.
 
 Islands of float32: layer norms (their sums of squares leave float16's range first) and the last
-layer of every task (depth is the exponential of it, boxes are metres).
+layer of every task (depth is the exponential of it, boxes are metres). In TaskPrompter also what
+the raw prompt attention touches, up to the next normalisation, and the detection head, whose
+sampling positions go to a thousand pixels.
 """
 
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from training.networks.detection3d import DetectionHead, DetectionMaps
 
 
 class Island(nn.Module):
@@ -33,6 +39,88 @@ def halved(network: nn.Module) -> nn.Module:
             parent = half.get_submodule(name.rpartition('.')[0])
             setattr(parent, name.rpartition('.')[2], Island(module, is_last))
     return half
+
+
+class Rounded(nn.Module):
+    """A module in float16 whose inputs may come from an island."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x.half())
+        return y
+
+
+class Float32Detection(nn.Module):
+    """The detection head, which takes one map per level."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner.float()
+
+    def forward(self, levels: list[Tensor]) -> DetectionMaps:
+        maps: DetectionMaps = self.inner([level.float() for level in levels])
+        return maps
+
+
+def halved_published(network: nn.Module) -> nn.Module:
+    """The same for a network that `training.simplify.simplified` returned."""
+    half = copy.deepcopy(network)
+    fold_norms(half)
+    half.half()
+    heads = getattr(half, 'heads', None)
+    if isinstance(heads, nn.ModuleDict):
+        for name, head in heads.items():
+            heads[name] = halved_head(head)
+    backbone = getattr(half, 'backbone', None)
+    for modules in getattr(backbone, 'fea_fuse', ()):
+        for name, fuse in modules.items():
+            modules[name] = until_activation(fuse)
+    raw = ('.spa_attn_ds', '.process_chan_attn')
+    for name, module in list(half.named_modules()):
+        stays = isinstance(module, nn.LayerNorm) and '.inner' not in name
+        if stays or name.endswith(raw) or is_reweighting(name):
+            parent = half.get_submodule(name.rpartition('.')[0])
+            setattr(parent, name.rpartition('.')[2], Island(module, is_last=not stays))
+    return half
+
+
+def is_reweighting(name: str) -> bool:
+    """backbone.ctr_attn_conv.LEVEL.TASK, as a whole."""
+    return '.ctr_attn_conv.' in name and name.count('.') == 3
+
+
+def halved_head(head: nn.Module) -> nn.Module:
+    """Float16 up to the last layer, whatever comes in."""
+    if isinstance(head, DetectionHead):
+        return Float32Detection(head)
+    layers = list(head.children())
+    if len(layers) == 1:
+        return Island(head, is_last=True)
+    body = nn.Sequential(*layers[:-1])
+    return nn.Sequential(Rounded(body), Island(layers[-1], is_last=True))
+
+
+def until_activation(fuse: nn.Module) -> nn.Sequential:
+    """Float32 up to the first GELU: the products are summed before they are normalised."""
+    layers = list(fuse.children())
+    first = next(k for k, layer in enumerate(layers) if isinstance(layer, nn.GELU))
+    return nn.Sequential(Island(nn.Sequential(*layers[:first]), False), *layers[first:])
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Batch norms go into the convolutions that they follow, in place, in float32: their variances
+    may be too small for float16."""
+    for parent in list(network.modules()):
+        for (name, conv), (after, norm) in pairwise(list(parent.named_children())):
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(
+                conv, nn.Conv2d | nn.ConvTranspose2d
+            ):
+                turned = isinstance(conv, nn.ConvTranspose2d)
+                setattr(parent, name, fuse_conv_bn_eval(conv, norm, turned))
+                setattr(parent, after, nn.Identity())
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:

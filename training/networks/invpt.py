@@ -96,7 +96,7 @@ class CrossTaskAttention(nn.Module):
         query = self.heads_of(self.proj_q(joined(queries)))
         memory = joined(pooled)
         key, value = self.heads_of(self.proj_k(memory)), self.heads_of(self.proj_v(memory))
-        logits = query @ key.transpose(2, 3) * self.width**-0.5
+        logits = (query * self.width**-0.5) @ key.transpose(2, 3)
         if self.fuse_attn is not None and message is not None:
             finer = enlarged_queries(message, len(maps), grid)
             logits = self.fuse_attn(torch.cat([logits, finer], 1))

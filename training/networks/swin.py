@@ -65,8 +65,9 @@ class WindowAttention(nn.Module):
         heads, count = self.shape.heads, self.shape.prompts
         qkv = self.qkv(x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
-        raw = query @ key.transpose(2, 3)
-        logits = raw * query.shape[-1] ** -0.5
+        # In float32 also where the network is not: raw products leave float16's range.
+        raw = query[:, :, :count].float() @ key[:, :, count:].float().transpose(2, 3)
+        logits = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
         among_patches = logits[:, :, count:, count:] + self.bias()
         if mask is not None:
             by_image = among_patches.unflatten(0, (-1, len(mask)))
@@ -74,7 +75,7 @@ class WindowAttention(nn.Module):
         below = torch.cat([logits[:, :, count:, :count], among_patches], 3)
         logits = torch.cat([logits[:, :, :count], below], 2)
         out = self.proj((logits.softmax(-1) @ value).transpose(1, 2).flatten(2))
-        return out, raw[:, :, :count, count:]
+        return out, raw
 
     def bias(self) -> Tensor:
         """(heads, n, n)."""
@@ -109,11 +110,12 @@ class PromptedSwinBlock(nn.Module):
         )
         query = self.chan_q(self.token_trans(prompts))  # (B, T, chan_dim)
         key, value = self.chan_kv(patch_update.transpose(1, 2)).chunk(2, 2)  # (B, C, chan_dim)
-        channel = query @ key.transpose(1, 2)  # (B, T, C)
+        channel = query.float() @ key.float().transpose(1, 2)  # (B, T, C)
         patches = patches + patch_update
         patches = patches + self.mlp(self.norm2(patches))
         if self.chan_proj is not None and self.token_trans1 is not None:
-            attended = (channel * query.shape[2] ** -0.5).softmax(-1) @ value
+            weights = (channel * query.shape[2] ** -0.5).softmax(-1)
+            attended = weights.to(value.dtype) @ value
             prompts = prompts + prompt_update + self.token_trans1(self.chan_proj(attended))
             prompts = prompts + self.mlp(self.norm2(prompts))
         return prompts, patches, Prompted(spatial, channel)

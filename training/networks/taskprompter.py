@@ -81,7 +81,8 @@ class PromptedAttention(Attention):
         """Normalised (B, T, C) and (B, P, C) → their updates and the raw products."""
         count = prompts.shape[1]
         query, key, value = self.heads_of(torch.cat([prompts, patches], 1))
-        spatial = query[:, :, :count] @ key.transpose(2, 3)
+        # Raw products leave float16's range; .float() does nothing in a float32 network.
+        spatial = query[:, :, :count].float() @ key.float().transpose(2, 3)
         attended = nn.functional.scaled_dot_product_attention(query, key, value)
         out = self.merged(attended)
         channel_prompts = self.token_trans(prompts)  # (B, T, P)
@@ -95,8 +96,8 @@ class PromptedAttention(Attention):
         """(B, T, P), (B, P, C) → (B, T, C, n, n): inner products within each of n x n windows."""
         n, (height, width) = self.windows, self.grid
         cut = (n, height // n, n, width // n)
-        prompt_windows = prompts.unflatten(2, cut)
-        channel_windows = patches.transpose(1, 2).unflatten(2, cut)
+        prompt_windows = prompts.float().unflatten(2, cut)
+        channel_windows = patches.float().transpose(1, 2).unflatten(2, cut)
         return torch.einsum('btiyjx,bciyjx->btcij', prompt_windows, channel_windows)
 
 
