@@ -38,8 +38,7 @@ def test_half_precision_says_the_same(name: str, data: Path) -> None:
             assert (value.float() - got[output].float()).abs().mean() <= 1
         else:
             assert got[output].dtype == torch.float32
-            apart = (value - got[output]).abs().flatten().quantile(0.99)
-            assert apart <= 5e-3 * value.abs().max()
+            assert (value - got[output]).abs().mean() <= 2e-3 * value.abs().max()
 
 
 def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
@@ -47,7 +46,12 @@ def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
     weights = state_of(data / name)
     weights['backbone.task_prompts'] *= 1e3
     for level in range(4):
-        weights[f'backbone.blocks.{level}.attn.qkv.weight'] *= 80  # products of 6400 times the size
+        weights[f'backbone.blocks.{level}.attn.qkv.weight'] *= (
+            80  # products of 6400 times the size
+        )
+    for key in weights:  # training would have seen them
+        if '.fea_fuse.' in key and key.endswith('running_var'):
+            weights[key] *= 6400.0**2
     network, _ = load_network(TINY[name], weights)
     fast = simplified(network)
     image = torch.rand(1, 3, TINY[name].height_px, TINY[name].width_px)
