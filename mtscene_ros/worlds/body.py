@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtscene_ros.worlds.parts import CLOTH, DARK, Look, ball, box, paint, rod, skin
-from mtscene_ros.worlds.raycast import F64, Solid
+from mtscene_ros.worlds.solid import F64, Solid
 
 # PASCAL's six parts (classes.HUMAN_PARTS_7); hands go with the lower arms, feet with the legs.
 HEAD, TORSO, UPPER_ARM, LOWER_ARM, UPPER_LEG, LOWER_LEG = range(1, 7)

@@ -11,8 +11,8 @@ from mtscene_ros.classes import DRIVE_BOXES
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import light, parts, raycast, street, textures, traffic
 from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
-from mtscene_ros.worlds.raycast import BLOCK, ELLIPSOID, F64, PLANE, Solid
 from mtscene_ros.worlds.road import ZONE_LABELS, Road, random_road
+from mtscene_ros.worlds.solid import BLOCK, ELLIPSOID, F64, PLANE, Solid
 from mtscene_ros.worlds.truth import image_of, truth_of
 
 SHADOWS_TO_M = 120.0

@@ -20,8 +20,9 @@ from mtscene_ros.worlds.furnishing import Room, taken
 from mtscene_ros.worlds.household import Rng
 from mtscene_ros.worlds.lamplight import Lamps, illuminate_indoors
 from mtscene_ros.worlds.parts import Look, ball, box, centred, placed, rod, turn
-from mtscene_ros.worlds.raycast import BLOCK, F32, F64, PLANE, Hits, Solid
+from mtscene_ros.worlds.raycast import Hits
 from mtscene_ros.worlds.room import random_room
+from mtscene_ros.worlds.solid import BLOCK, F32, F64, PLANE, Solid
 from mtscene_ros.worlds.truth import image_of, truth_of
 
 PERSON = 15  # of PASCAL_21

@@ -25,7 +25,7 @@ from mtscene_ros.worlds.parts import (
     shifted,
     slab,
 )
-from mtscene_ros.worlds.raycast import Solid
+from mtscene_ros.worlds.solid import Solid
 
 SITTING = Pose(hips=(1.5, 1.5), knees=(1.5, 1.5), shoulders=(0.5, 0.5), elbows=(0.9, 0.9))
 

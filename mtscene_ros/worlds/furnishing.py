@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtscene_ros.worlds import household as of
-from mtscene_ros.worlds import raycast
 from mtscene_ros.worlds.household import Group, Rng
 from mtscene_ros.worlds.parts import BRICK, CLOTH, PLAIN, TILES, WOOD, Look, centred, placed, turn
-from mtscene_ros.worlds.raycast import BLOCK, F64, PLANE, Solid
+from mtscene_ros.worlds.solid import BLOCK, F64, PLANE, Solid, extent
 
 
 @dataclass(slots=True, eq=False)
@@ -73,13 +72,13 @@ def stand(rng: Rng, room: Room, group: Group, free: bool) -> None:
         if free:
             inward = rng.uniform(inward, room.size_m[number % 2] - inward)
         origin = middle + rotation @ np.array([inward, across, 0])
-        extent = np.abs(rotation[:2, :2]) @ half[:2]
+        ground_half = np.abs(rotation[:2, :2]) @ half[:2]
         span = (number, across - half[1], across + half[1], 0.0, 2 * half[2])
-        if taken(room, origin[:2], extent) or (
+        if taken(room, origin[:2], ground_half) or (
             not free and any(meet(span, w) for w in room.walls)
         ):
             continue
-        room.floor.append((origin[:2], extent))
+        room.floor.append((origin[:2], ground_half))
         if not free:
             room.walls.append(span)
         room.blocks.append(Solid(BLOCK, origin + half * [0, 0, 1], half, rotation))
@@ -90,8 +89,8 @@ def stand(rng: Rng, room: Room, group: Group, free: bool) -> None:
 def hang(rng: Rng, room: Room, group: Group, number: int) -> list[F64]:
     """Fixes a group to a wall where it is bare → [its middle], or [] where it found no place."""
     solids = [solid for _, of_thing in group for solid in of_thing]
-    high = np.max([s.center_m + raycast.extent(s) for s in solids], 0)
-    low = np.min([s.center_m - raycast.extent(s) for s in solids], 0)
+    high = np.max([s.center_m + extent(s) for s in solids], 0)
+    low = np.min([s.center_m - extent(s) for s in solids], 0)
     half = float(max(high[1], -low[1]))
     middle, rotation, reach = room.wall(number)
     if half > reach - 0.05 or high[2] > room.size_m[2] - 0.02:
@@ -100,13 +99,13 @@ def hang(rng: Rng, room: Room, group: Group, number: int) -> list[F64]:
         across = rng.uniform(-1, 1) * (reach - half - 0.05)
         span = (number, across - half, across + half, float(low[2]), float(high[2]))
         foot = middle + rotation @ np.array([0.45 if low[2] < 0.1 else 0.05, across, 0])
-        extent = np.abs(rotation[:2, :2]) @ np.array([0.4 if low[2] < 0.1 else 0.0, half])
-        blocked = low[2] < 1 and taken(room, foot[:2], extent)
+        ground_half = np.abs(rotation[:2, :2]) @ np.array([0.4 if low[2] < 0.1 else 0.0, half])
+        blocked = low[2] < 1 and taken(room, foot[:2], ground_half)
         if blocked or any(meet(span, w) for w in room.walls):
             continue
         room.walls.append(span)
         if low[2] < 0.1:  # nothing stands before a door
-            room.floor.append((foot[:2], extent))
+            room.floor.append((foot[:2], ground_half))
         put(room, group, rotation, middle + rotation @ np.array([0.0, across, 0.0]))
         return [middle + rotation @ np.array([0.3, across, (low[2] + high[2]) / 2])]
     return []

@@ -32,7 +32,7 @@ from mtscene_ros.worlds.parts import (
     slab,
     turn,
 )
-from mtscene_ros.worlds.raycast import Solid
+from mtscene_ros.worlds.solid import Solid
 
 
 def bed(rng: Rng) -> Group:

@@ -25,7 +25,7 @@ from mtscene_ros.worlds.parts import (
     shifted,
     slab,
 )
-from mtscene_ros.worlds.raycast import Solid
+from mtscene_ros.worlds.solid import Solid
 
 WALL, FLOOR, CABINET, BED, CHAIR, SOFA, TABLE, DOOR, WINDOW, BOOKSHELF = range(10)
 PICTURES, COUNTER, BLINDS, DESK, SHELVES, CURTAIN, DRESSER, PILLOW, MIRROR, MAT = range(10, 20)

@@ -8,7 +8,8 @@ import numpy as np
 
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.light import rays
-from mtscene_ros.worlds.raycast import F32, F64, Hits
+from mtscene_ros.worlds.raycast import Hits
+from mtscene_ros.worlds.solid import F32, F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mtscene_ros.geometry import CORNER_SIGNS
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.noise import F32, noise
-from mtscene_ros.worlds.raycast import ELLIPSOID, F64, Hits, Solid, window
+from mtscene_ros.worlds.raycast import Hits, window
+from mtscene_ros.worlds.solid import ELLIPSOID, F64, Solid
 
 LEVELS = 1 << 14  # that a sensor tells apart
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.worlds.raycast import BLOCK, CYLINDER, ELLIPSOID, F64, Solid, extent
+from mtscene_ros.worlds.solid import BLOCK, CYLINDER, ELLIPSOID, F64, Solid, extent
 
 Rgb = tuple[float, float, float]
 Point = tuple[float, float, float] | F64

@@ -6,44 +6,31 @@ Rays are (x, y, 1) in the optical frame, so the ray parameter is the depth along
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.geometry import CORNER_SIGNS
 from mtscene_ros.types import Intrinsics
+from mtscene_ros.worlds.solid import (
+    BLOCK,
+    CYLINDER,
+    ELLIPSOID,
+    F32,
+    F64,
+    PLANE,
+    Solid,
+    block_planes,
+)
 
-F64 = NDArray[np.float64]
-F32 = NDArray[np.float32]
-
-BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 NEAR_M = 0.15
 _Met = tuple[F64, NDArray[np.bool_]]  # depth, whether there is one
+# Depth (H, W), index (H, W), silhouettes of the owners, as in Hits.
+Nearest = tuple[F64, NDArray[np.int32], dict[int, NDArray[np.bool_]]]
 OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103's two frames
 _PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Solid:
-    """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents.
-
-    BLOCK: a box whose top is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID:
-    half axes; ragged: how much of its rim is bitten off, as leaves do. CYLINDER: elliptic, capped,
-    along local z; hole: share of its radius bored through. PLANE: endless, local z = 0, seen from
-    +z. owner: the object it is part of, 0 for none. look: whatever the caller shades by.
-    """
-
-    kind: int
-    center_m: F64
-    half_m: F64
-    world_from_local: F64 = field(default_factory=lambda: np.eye(3))
-    inset_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    hole: float = 0.0
-    ragged: float = 0.0
-    owner: int = 0
-    look: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,61 +51,56 @@ class Hits:
     normals_optical: F32
 
 
-def extent(solid: Solid) -> F64:
-    """(3,) half extents of the tight axis-aligned bound in the frame above the solid's own.
-
-    Exact for ellipsoids, round cylinders and blocks that are not drawn in.
-    """
-    rotation, half = solid.world_from_local, solid.half_m
-    if solid.kind == ELLIPSOID:
-        return np.asarray(np.sqrt(((rotation * half) ** 2).sum(1)))
-    if solid.kind == CYLINDER:
-        round_part = np.sqrt(((rotation[:, :2] * half[:2]) ** 2).sum(1))
-        return np.asarray(round_part + np.abs(rotation[:, 2]) * half[2])
-    return np.asarray(np.abs(rotation) @ half)
-
-
-def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64, F64]:
-    """Outward unit normals (6, 3), offsets (6,) of a BLOCK; inside is normals @ p <= offsets."""
-    (hx, hy, hz), (front, rear, side) = half_m, inset_m
-    sides = [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side]]
-    normals = np.array([*sides, [0, 0, 1], [0, 0, -1]])
-    offsets = np.array([2 * hx - front, 2 * hx - rear, 2 * hy - side, 2 * hy - side, 1, 1]) * hz
-    length = np.linalg.norm(normals, axis=1)
-    return normals / length[:, None], offsets / length
+Caster = Callable[[list[Solid], F64, F64, Intrinsics], Nearest]
 
 
 def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -> Hits:
     """Meet every pixel's ray with all solids (pinhole camera, world_from_optical (4, 4))."""
-    camera = intrinsics
-    xs = (np.arange(camera.width_px, dtype=np.float64) - camera.cx_px) / camera.fx_px
-    ys = (np.arange(camera.height_px, dtype=np.float64)[:, None] - camera.cy_px) / camera.fy_px
-    depth_m = np.full((camera.height_px, camera.width_px), np.inf)
-    index = np.full(depth_m.shape, -1, np.int32)
-    silhouettes: dict[int, NDArray[np.bool_]] = {}
     optical_from_world = world_from_optical[:3, :3].T
     rotations = optical_from_world @ np.array([s.world_from_local for s in solids])
     centers = (
         np.array([s.center_m for s in solids]) - world_from_optical[:3, 3]
     ) @ optical_from_world.T
+    depth_m, index, silhouettes = _caster[0](solids, rotations, centers, intrinsics)
+    axes = pixel_rays(intrinsics)
+    surface = _surface(solids, index, depth_m, *axes, rotations, centers)
+    return Hits(depth_m, index, silhouettes, *surface)
+
+
+def pixel_rays(camera: Intrinsics) -> tuple[F64, F64]:
+    """x of every column, y of every row, at depth 1."""
+    xs = (np.arange(camera.width_px, dtype=np.float64) - camera.cx_px) / camera.fx_px
+    return xs, (np.arange(camera.height_px, dtype=np.float64) - camera.cy_px) / camera.fy_px
+
+
+def nearest(solids: list[Solid], rotations: F64, centers: F64, camera: Intrinsics) -> Nearest:
+    """The reference: each solid in turn. rotations (N, 3, 3), centers (N, 3): optical frame."""
+    xs, ys = pixel_rays(camera)
+    ys = ys[:, None]
+    depth_m = np.full((camera.height_px, camera.width_px), np.inf)
+    index = np.full(depth_m.shape, -1, np.int32)
+    silhouettes: dict[int, NDArray[np.bool_]] = {}
     for i, solid in enumerate(solids):
-        rows, columns = _rectangle(solid, rotations[i], centers[i], camera)
+        rows, columns = rectangle(solid, rotations[i], centers[i], camera)
         if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
         t, hit = _MEET[solid.kind](solid, rotations[i], centers[i], xs[columns], ys[rows])
         if solid.owner > 0:
             shape = silhouettes.setdefault(solid.owner, np.zeros(depth_m.shape, np.bool_))
             shape[rows, columns] |= hit
-        nearest = depth_m[rows, columns]
-        hit &= t < nearest
-        np.copyto(nearest, t, where=hit)
+        before = depth_m[rows, columns]
+        hit &= t < before
+        np.copyto(before, t, where=hit)
         np.copyto(index[rows, columns], i, where=hit)
-    return Hits(
-        depth_m,
-        index,
-        silhouettes,
-        *_surface(solids, index, depth_m, xs, ys[:, 0], rotations, centers),
-    )
+    return depth_m, index, silhouettes
+
+
+_caster: list[Caster] = [nearest]
+
+
+def set_caster(caster: Caster) -> None:
+    """What `cast` of this process finds the nearest solids with, see raycast_gl.py."""
+    _caster[0] = caster
 
 
 def _surface(
@@ -147,9 +129,7 @@ def _surface(
     return pixels, local.astype(np.float32), normals, optical
 
 
-def _rectangle(
-    solid: Solid, rotation: F64, center: F64, camera: Intrinsics
-) -> tuple[slice, slice]:
+def rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
     """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)

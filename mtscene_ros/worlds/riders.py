@@ -22,7 +22,7 @@ from mtscene_ros.worlds.parts import (
     slab,
     wheel,
 )
-from mtscene_ros.worlds.raycast import F64, Solid
+from mtscene_ros.worlds.solid import F64, Solid
 
 
 def _rider(rng: np.random.Generator, seat: F64, grip: F64, foot: F64, helmet: bool) -> list[Solid]:

@@ -22,7 +22,7 @@ from mtscene_ros.worlds.parts import (
     slab,
     turn,
 )
-from mtscene_ros.worlds.raycast import F64
+from mtscene_ros.worlds.solid import F64
 from mtscene_ros.worlds.truth import image_of, truth_of
 
 CLEAR_M = 0.5  # around the camera

@@ -28,8 +28,8 @@ from mtscene_ros.worlds.parts import (
     rgb,
     turn,
 )
-from mtscene_ros.worlds.raycast import BLOCK, CYLINDER, ELLIPSOID, Solid
 from mtscene_ros.worlds.road import Road
+from mtscene_ros.worlds.solid import BLOCK, CYLINDER, ELLIPSOID, Solid
 
 ROAD_END_M = 150.0
 POST_M = 0.3  # half of the ground that a post or trunk needs

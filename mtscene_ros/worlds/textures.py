@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mtscene_ros.worlds import parts
 from mtscene_ros.worlds import road as zones
 from mtscene_ros.worlds.noise import CELLS, F32, cell, noise
-from mtscene_ros.worlds.raycast import F64, Hits, Solid
+from mtscene_ros.worlds.raycast import Hits
+from mtscene_ros.worlds.solid import F64, Solid
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ from mtscene_ros.worlds import parts as look
 from mtscene_ros.worlds import riders, vehicles
 from mtscene_ros.worlds.body import Body, random_body, walker
 from mtscene_ros.worlds.parts import centred, placed, turn
-from mtscene_ros.worlds.raycast import BLOCK, F64, Solid
 from mtscene_ros.worlds.road import Road
+from mtscene_ros.worlds.solid import BLOCK, F64, Solid
 
 CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE, PERSON = range(7)  # classes.DRIVE_BOXES
 _BUILD: dict[int, Callable[[np.random.Generator], list[Solid]]] = {

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mtscene_ros.geometry import box_corners, quaternion_from_matrix
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 from mtscene_ros.worlds import raycast
-from mtscene_ros.worlds.raycast import F32, F64, Hits, Solid
+from mtscene_ros.worlds.raycast import Hits
+from mtscene_ros.worlds.solid import F32, F64, Solid
 
 
 def image_of(hits: Hits, values: NDArray[Any], empty: int = 0) -> NDArray[Any]:

@@ -26,7 +26,7 @@ from mtscene_ros.worlds.parts import (
     slab,
     wheel,
 )
-from mtscene_ros.worlds.raycast import CYLINDER, Solid
+from mtscene_ros.worlds.solid import CYLINDER, Solid
 
 # Least and greatest length, height in metres; hood and boot as shares of the length.
 _CARS = {

@@ -5,7 +5,7 @@ import pytest
 
 from mtscene_ros.worlds import body, parts
 from mtscene_ros.worlds.body import Pose, dressed, random_body, walker, walking
-from mtscene_ros.worlds.raycast import extent
+from mtscene_ros.worlds.solid import extent
 
 ADULT = replace(random_body(np.random.default_rng(0), parts.PERSON), tall_m=1.8, wide=1.0)
 

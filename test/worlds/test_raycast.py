@@ -7,7 +7,7 @@ import pytest
 
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import raycast
-from mtscene_ros.worlds.raycast import BLOCK, CYLINDER, ELLIPSOID, PLANE, Solid
+from mtscene_ros.worlds.solid import BLOCK, CYLINDER, ELLIPSOID, PLANE, Solid, extent
 
 CAMERA = Intrinsics(101, 101, 94.5, 94.5, 50.0, 50.0)
 ALONG_X = np.array([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
@@ -67,4 +67,4 @@ def test_box_around_and_behind_the_camera() -> None:
 
 def test_extent_of_a_turned_cylinder() -> None:
     solid = at(0, CYLINDER, (0.3, 0.3, 2), world_from_local=ALONG_X)
-    np.testing.assert_allclose(raycast.extent(solid), [2, 0.3, 0.3])
+    np.testing.assert_allclose(extent(solid), [2, 0.3, 0.3])

@@ -6,8 +6,8 @@ import pytest
 
 from mtscene_ros.worlds import traffic
 from mtscene_ros.worlds.parts import LAMP, RED, WHITE, centred
-from mtscene_ros.worlds.raycast import Solid
 from mtscene_ros.worlds.road import random_road
+from mtscene_ros.worlds.solid import Solid
 from mtscene_ros.worlds.traffic import Actor, Claim
 
 

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Intrinsics
-from mtscene_ros.worlds import FRAMES
+from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
 from training.data.sample import Sample
 
@@ -122,6 +123,13 @@ def render(
         write_sample(sample_from_world(FRAMES[world](seed, index, width_px, height_px)), path)
 
 
+def use_gl() -> None:
+    """In every rendering process. Raises RuntimeError, see `open_caster`."""
+    from mtscene_ros.worlds.raycast_gl import open_caster
+
+    raycast.set_caster(open_caster())
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--world', choices=sorted(FRAMES), default='drive')
@@ -129,6 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--count', type=int, required=True)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--gl', action='store_true', help='cast rays by OpenGL')
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--height', type=int, default=256)
     options = parser.parse_args(arguments)
@@ -142,7 +151,9 @@ def main(arguments: list[str] | None = None) -> None:
         world=options.world,
     )
     begin_s = time.perf_counter()
-    with ProcessPoolExecutor(options.jobs) as pool:
+    prepare = use_gl if options.gl else None
+    # Fresh processes: an OpenGL context does not survive a fork.
+    with ProcessPoolExecutor(options.jobs, get_context('spawn'), prepare) as pool:
         for done, _ in enumerate(pool.map(work, range(options.count), chunksize=8), 1):
             if done % 200 == 0:
                 print(f'{done} frames, {time.perf_counter() - begin_s:.0f} s', flush=True)
