@@ -19,10 +19,12 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
+from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, resized
 from training.deploy import DeployGraph, spec_of
 from training.networks.decoders import compact_network, load_weights
+from training.own_images import frames_of
 from training.precision import halved
 
 Images = dict[str, NDArray[np.uint8]]
@@ -104,12 +106,19 @@ def agreement_table(plain: nn.Module, path: Path, max_m: float, images: Images) 
     return '\n'.join(lines) + '\n'
 
 
-def check_images(world: str, size_px: tuple[int, int], count: int) -> Images:
-    """Random pixels, and frames of a generated world, at network size."""
+def check_images(
+    world: str, size_px: tuple[int, int], count: int, own: Path | None = None
+) -> Images:
+    """Random pixels, frames of a generated world, and the user's own, at network size."""
     height, width = size_px
     random = np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
     frames = [FRAMES[world](17, k, width, height).rgb for k in range(count)]
-    return {'random': random, 'generated': np.stack(frames)}
+    images = {'random': random, 'generated': np.stack(frames)}
+    if own is not None:
+        found = [frame.rgb for frame in frames_of(own, count)]
+        fitted = [View(rgb.shape[1], rgb.shape[0], width, height).to_network(rgb) for rgb in found]
+        images['own'] = np.stack(fitted)
+    return images
 
 
 def check(plain: nn.Module, path: Path, max_m: float, images: Images) -> None:
@@ -150,17 +159,19 @@ def main(arguments: list[str] | None = None) -> None:
         metavar=('HEIGHT', 'WIDTH'),
         help='multiples of 32; default: as trained',
     )
+    parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
     options = parser.parse_args(arguments)
     plain = graph_from_checkpoint(options.checkpoint, options.size_px)
+    config = plain.config
+    size_px = (config.height_px, config.width_px)
+    images = check_images('drive', size_px, 4, options.images)
     graph = plain
     if options.precision == 'fp16':
         graph = DeployGraph(halved(plain.network), plain.config).eval()
     spec = spec_of(graph, options.version, options.commit or current_commit())
     write_onnx(graph, spec, options.out)
-    config = plain.config
-    size_px = (config.height_px, config.width_px)
-    check(plain, options.out, config.max_m, check_images('drive', size_px, 4))
+    check(plain, options.out, config.max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 

@@ -23,7 +23,7 @@ from training.precision import halved_published
 from training.simplify import simplified
 
 
-def main(arguments: list[str] | None = None) -> int:
+def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument(
@@ -45,15 +45,23 @@ def main(arguments: list[str] | None = None) -> int:
         '--plain', action='store_true', help='leave out the rewrites of training/simplify.py'
     )
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
     options = parser.parse_args(arguments)
     if options.plain and options.precision == 'fp16':
         parser.error('--precision fp16 needs the rewrites; leave out --plain.')
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = options_from(arguments)
     config = NETWORKS[options.model]
     try:
         if options.size_px:
             config = resized_config(config, *options.size_px)
         network, dropped = load_network(config, read_checkpoint(options.checkpoint))
+        size_px = (config.height_px, config.width_px)
+        images = check_images(world_of(config), size_px, 1, options.images)
     except (CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -68,10 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
     write_onnx(graph, spec, options.out)
     if not options.no_check:
-        size_px = (config.height_px, config.width_px)
         max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         plain = PublishedGraph(network, config).eval()
-        check(plain, options.out, max_m, check_images(world_of(config), size_px, 1))
+        check(plain, options.out, max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0
 

@@ -17,12 +17,10 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
@@ -35,70 +33,20 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mtscene_ros.backends import BackendError
-from mtscene_ros.bags import BagError, open_bag
+from mtscene_ros.bags import BagError
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.agreement import agreement, table
 from mtscene_ros.preprocess import prepare
-from mtscene_ros.report_data import color_images, pixels
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
-from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.types import CameraFrame
+from training.own_images import frames_of
 
-IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg'}
 HELD_BACK = 5  # every fifth image
 METHODS = {
     'minmax': CalibrationMethod.MinMax,
     'entropy': CalibrationMethod.Entropy,
     'percentile': CalibrationMethod.Percentile,
 }
-
-
-def frames_of(path: Path, most: int) -> list[CameraFrame]:
-    """Up to `most` images, spread evenly over a folder or a recording.
-
-    Where a camera is not known its focal length is taken to be the width: scales cancel when two
-    models are compared. Raises ValueError where there are none.
-    """
-    images = list(folder_images(path, most) if is_folder(path) else bag_images(path, most))
-    if len(images) < HELD_BACK:
-        raise ValueError(
-            f'{path} gives {len(images)} images; calibration needs at least {HELD_BACK} PNG or '
-            'JPEG files, or a recording with a camera.'
-        )
-    return [frame_of(rgb, index) for index, rgb in enumerate(images)]
-
-
-def is_folder(path: Path) -> bool:
-    """Of images; a recording may be a folder as well."""
-    return path.is_dir() and not (path / 'metadata.yaml').exists()
-
-
-def spread(count: int, most: int) -> set[int]:
-    return set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())
-
-
-def folder_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
-    files = sorted(f for f in path.rglob('*') if f.suffix.lower() in IMAGE_SUFFIXES)
-    for index in sorted(spread(len(files), most)):
-        bgr = cv2.imread(str(files[index]))
-        if bgr is None:
-            raise ValueError(f'{files[index]} cannot be read; remove it or repair it.')
-        yield np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
-
-
-def bag_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
-    with open_bag(path) as bag:
-        topics = color_images(bag)[:1]
-        wanted = spread(bag.topics[topics[0]].msgcount, most) if topics else set()
-        found = bag.messages([c for c in bag.connections if c.topic in topics])
-        for index, (connection, _, raw) in enumerate(found):
-            if index in wanted:
-                yield pixels(bag.deserialize(raw, connection.msgtype))
-
-
-def frame_of(rgb: NDArray[np.uint8], index: int) -> CameraFrame:
-    height, width = rgb.shape[:2]
-    camera = Intrinsics(width, height, width, width, (width - 1) / 2, (height - 1) / 2)
-    return CameraFrame(rgb, camera, index, 'camera_optical_frame')
 
 
 class Feed(CalibrationDataReader):  # type: ignore[misc]
@@ -189,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger().setLevel(logging.ERROR)  # ONNX Runtime's advice about pre-processing
     try:
         source = open_estimator(str(options.model), 'onnxruntime')
-        frames = frames_of(options.images, options.count)
+        frames = frames_of(options.images, options.count, least=HELD_BACK)
     except (BackendError, BagError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,7 +13,8 @@ from training.config import CONFIGS  # noqa: E402
 from training.deploy import DeployGraph, spec_of  # noqa: E402
 from training.export import write_onnx  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
-from training.quantise import frames_of, last_layers, main, spread  # noqa: E402
+from training.own_images import frames_of, spread  # noqa: E402
+from training.quantise import last_layers, main  # noqa: E402
 
 # torch.onnx of torch 2.13 calls what Python and torch deprecate.
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
@@ -60,8 +61,8 @@ def test_images_are_spread_over_the_whole_recording() -> None:
 
 
 def test_too_few_images_and_a_broken_one_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='gives 0 images; calibration needs at least 5'):
-        frames_of(tmp_path, 10)
+    with pytest.raises(ValueError, match='gives 0 images; give a folder with at least 5'):
+        frames_of(tmp_path, 10, least=5)
     (tmp_path / 'bad.png').write_bytes(b'no image')
     with pytest.raises(ValueError, match=r'bad\.png cannot be read'):
         frames_of(tmp_path, 10)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -83,11 +84,13 @@ def test_imported_file_in_half_precision_has_a_table_beside_it(
     name, path = 'tiny_taskprompter_ctr_pascal', tmp_path / 'm.onnx'
     weights = state_of(data / name)
     torch.save(weights, tmp_path / 'a.pth')
-    how = ['--model', name, '-o', str(path), '--precision', 'fp16']
+    cv2.imwrite(str(tmp_path / 'mine.png'), np.full((90, 120, 3), 200, np.uint8))
+    how = ['--model', name, '-o', str(path), '--precision', 'fp16', '--images', str(tmp_path)]
     assert main([str(tmp_path / 'a.pth'), *how]) == 0
     text = (tmp_path / 'm.agreement.md').read_text()
     assert text in capsys.readouterr().out
     [labels] = [line for line in text.splitlines() if '| random | semantic_labels' in line]
     assert float(labels.split('|')[3].split()[0]) >= 99.5
+    assert '| own | saliency |' in text
     kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
     assert onnx.TensorProto.FLOAT16 in kinds
