@@ -16,7 +16,7 @@ from training.networks.detection3d import DetectionMaps, cell_values
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NetworkConfig
 from training.precision import dtype_of
-from training.tasks.semantic import class_table
+from training.tasks.semantic import class_table, decided
 
 # By the number of channels that a network predicts.
 SEMANTIC = {40: NYUD_40, 21: PASCAL_21, 19: CITYSCAPES_19}
@@ -67,11 +67,8 @@ def labels_of(name: str) -> Callable[[Tensor], dict[str, Tensor]]:
     """Labels and confidence under the task's name."""
 
     def decode(raw: Tensor) -> dict[str, Tensor]:
-        best, labels = raw.softmax(1).max(1)
-        return {
-            f'{name}_labels': labels.to(torch.uint8),
-            f'{name}_confidence': (best * 255).round().to(torch.uint8),
-        }
+        labels, confidence = decided(raw)
+        return {f'{name}_labels': labels, f'{name}_confidence': confidence}
 
     return decode
 

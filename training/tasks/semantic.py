@@ -84,12 +84,18 @@ def jaccard_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
     """(B, C, h, w) → labels and confidence (B, 2h, 2w) uint8."""
     logits = F.interpolate(prediction, scale_factor=2.0, mode='bilinear')
-    best, labels = logits.softmax(1).max(1)
-    confidence = (best * 255).round()
-    return {
-        'semantic_labels': labels.to(torch.uint8),
-        'semantic_confidence': confidence.to(torch.uint8),
-    }
+    labels, confidence = decided(logits)
+    return {'semantic_labels': labels, 'semantic_confidence': confidence}
+
+
+def decided(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, h, w) → best class and round(255 p) of it, uint8.
+
+    The softmax's largest entry is 1 / sum exp(x - max x): nothing else of it is computed.
+    """
+    best, labels = logits.max(1, keepdim=True)
+    confidence = 255 / (logits - best).exp().sum(1)
+    return labels[:, 0].to(torch.uint8), confidence.round().to(torch.uint8)
 
 
 def options(config: CompactConfig) -> dict[str, Any]:
