@@ -178,9 +178,9 @@ class FastPyramid(nn.Module):
         for stage, skip in enumerate(skips):
             maps, message = plain.invpt_stages[stage](maps, skip, message)
             for name, normed in zip(names, plain.normed(stage, maps), strict=True):
-                found = self.scales[name][stage](normed)  # type: ignore[index]
+                found = self.scales[name][stage].by_rows(normed)  # type: ignore[index]
                 total[name] = total[name] + found if stage else found
-        return {name: found.relu() for name, found in total.items()}
+        return {name: found.relu().permute(0, 2, 1, 3) for name, found in total.items()}
 
 
 def simplified_invpt(network: InvPTNetwork) -> InvPTNetwork:

@@ -28,6 +28,8 @@ from torch import Tensor, nn
 
 F64 = NDArray[np.float64]
 BLOCK = 16
+# Measured on ONNX Runtime's CPU provider: columns of a tile, and how full tiles must be.
+TILE, WORTH = 16, 0.9
 Band = tuple[int, int, F64]  # first input, end of the inputs, (outputs, taps * inputs)
 
 
@@ -83,8 +85,10 @@ class UpsampledConv(nn.Module):
         before: nn.Conv2d | None = None,
     ) -> None:
         super().__init__()
-        # Taps in the order (column, row, output): columns are summed first.
-        taps = weight.detach().permute(3, 2, 0, 1).flatten(0, 2)  # (9 outputs, inputs)
+        outputs = weight.shape[0]
+        self.outputs, self.enlarged = outputs, enlarged
+        # Taps in the order (row, output, column), so that what is summed next lies together.
+        taps = weight.detach().permute(2, 0, 3, 1).flatten(0, 2)  # (9 outputs, inputs)
         constant = None
         if before is not None:
             if before.bias is not None:
@@ -93,28 +97,52 @@ class UpsampledConv(nn.Module):
         self.taps = nn.Conv2d(taps.shape[1], len(taps), 1, bias=False, device='meta')
         self.taps.weight = nn.Parameter(taps[:, :, None, None].contiguous(), False)
         self.taps.bias = constant
-        self.bias = None if bias is None else nn.Parameter(bias[:, None, None].clone(), False)
+        self.bias = None if bias is None else nn.Parameter(bias[:, None].clone(), False)
+        # A product per row needs no transposed copy, but fills the tiles of TILE columns worse.
+        self.multiplies = size[1] / (-(-size[1] // TILE) * TILE) >= WORTH
         self.rows = self.keep('row', bands(size[0], enlarged[0], dilation), weight)
         self.columns = self.keep('column', bands(size[1], enlarged[1], dilation), weight)
 
     def keep(self, axis: str, cut: list[Band], like: Tensor) -> list[tuple[int, int]]:
-        """Registers the matrices as buffers (column ones transposed) → their input ranges."""
-        for k, (_, _, matrix) in enumerate(cut):
-            band = torch.from_numpy(matrix if axis == 'row' else matrix.T.copy()).to(like)
+        """Registers the matrices as buffers → their input ranges. Columns are multiplied from the
+        right, their taps before their inputs; rows from the left, their inputs before their taps.
+        """
+        for k, (low, high, matrix) in enumerate(cut):
+            if axis == 'row':
+                by_tap = matrix.reshape(-1, 3, high - low)
+                matrix = by_tap.transpose(0, 2, 1).reshape(len(matrix), -1)
+            else:
+                matrix = matrix.T
+            band = torch.from_numpy(matrix.copy()).to(like)
             self.register_buffer(f'{axis}_{k}', band, persistent=False)
         return [(low, high) for low, high, _ in cut]
 
     def forward(self, x: Tensor) -> Tensor:
-        by_column = self.taps(x).chunk(3, 1)  # 3 x (B, 3 O, h, w)
+        return self.by_rows(x).permute(0, 2, 1, 3)
+
+    def by_rows(self, x: Tensor) -> Tensor:
+        """(B, inputs, h, w) → (B, H, outputs, W): what comes of the products without a copy; sums
+        and activations may as well be taken of it."""
+        batch, _, height, _ = x.shape
+        z = self.tap_products(x).unflatten(2, (3 * self.outputs, 3))  # (B, h, 3 O, 3, w)
         parts = [
-            torch.cat([z[..., low:high] for z in by_column], 3) @ self.get_buffer(f'column_{k}')
+            z[..., low:high].flatten(3) @ self.get_buffer(f'column_{k}')
             for k, (low, high) in enumerate(self.columns)
         ]
-        wide = parts[0] if len(parts) == 1 else torch.cat(parts, 3)
-        by_row = wide.chunk(3, 1)  # 3 x (B, O, h, W)
+        wide = parts[0] if len(parts) == 1 else torch.cat(parts, 3)  # (B, h, 3 O, W)
+        wide = wide.reshape(batch, 3 * height, self.outputs * self.enlarged[1])
         parts = [
-            self.get_buffer(f'row_{k}') @ torch.cat([z[:, :, low:high] for z in by_row], 2)
+            self.get_buffer(f'row_{k}') @ wide[:, 3 * low : 3 * high]
             for k, (low, high) in enumerate(self.rows)
         ]
-        tall = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
-        return tall if self.bias is None else tall + self.bias
+        tall = parts[0] if len(parts) == 1 else torch.cat(parts, 1)  # (B, H, O W)
+        maps: Tensor = tall.unflatten(2, (self.outputs, self.enlarged[1]))
+        return maps if self.bias is None else maps + self.bias
+
+    def tap_products(self, x: Tensor) -> Tensor:
+        """(B, inputs, h, w) → (B, h, 9 O, w)."""
+        if not self.multiplies:
+            products: Tensor = self.taps(x).permute(0, 2, 1, 3)
+            return products
+        found = self.taps.weight.flatten(1) @ x.permute(0, 2, 1, 3)
+        return found if self.taps.bias is None else found + self.taps.bias[:, None]
