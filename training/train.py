@@ -60,6 +60,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--bf16', action='store_true', help='autocast')
     parser.add_argument('--recompute', action='store_true', help='less memory, a third more time')
     parser.add_argument('--clip', type=float, default=5.0, help='norm of the gradient')
+    parser.add_argument('--learning-rate', type=float, help="at the peak; default: the config's")
     parser.add_argument('--schedule', choices=sorted(SCHEDULES), default='cosine')
     parser.add_argument('--weighting', choices=sorted(WEIGHTINGS), default='fixed')
     parser.add_argument('--tensorboard', action='store_true')
@@ -124,6 +125,7 @@ def train(options: argparse.Namespace) -> None:
     report = Report(options.out, rank == 0, options.tensorboard)
     start_s, earlier_s, waited_s = time.monotonic(), counts['elapsed_s'], 0.0
     first_step = counts['step']
+    peak_rate = options.learning_rate or config.learning_rate
     progress = agreed(share_done(counts, options))
     while progress < 1:
         step = int(counts['step'])
@@ -131,7 +133,7 @@ def train(options: argparse.Namespace) -> None:
         batch = next(coming)
         waited_s += time.monotonic() - asked_s
         warm_up = min(WARM_UP_STEPS, options.steps or WARM_UP_STEPS)
-        rate = learning_rate(options.schedule, config.learning_rate, progress, step, warm_up)
+        rate = learning_rate(options.schedule, peak_rate, progress, step, warm_up)
         found, norm = advance(learning, batch, rate, options.clip, options.bf16)
         if math.isfinite(norm):
             update_average(learning, step + 1, options.ema)
