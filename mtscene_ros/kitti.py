@@ -1,5 +1,5 @@
-"""KITTI tracking sequences (Geiger et al., IJRR 2013): images, calibration, labels, LiDAR →
-Moments.
+"""KITTI's tracking sequences and object benchmark (Geiger et al., IJRR 2013, CVPR 2012): images,
+calibration, labels, LiDAR → Moments.
 
 Labels and LiDAR are put into camera 2's optical frame: P2 = K [I | t] with t its offset from the
 rectified camera 0 that the labels refer to, so X_2 = X_0 + K^-1 P2[:, 3].
@@ -58,26 +58,60 @@ def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
     images = sorted((folder / 'image_2' / sequence).glob('*.png'))
     if not images:
         raise KittiError(f'{folder / "image_2" / sequence} holds no PNG images.')
-    nothing: tuple[Boxes3D, list[str]] = (_boxes([]), [])
+    for path in images:
+        number = int(path.stem)
+        boxes = labels.get(number, NOTHING)
+        points = folder / 'velodyne' / sequence / f'{path.stem}.bin'
+        yield _moment(path, calibration, boxes, points, EPOCH_NS + number * PERIOD_NS)
+
+
+def tracking_moment(folder: Path, sequence: str, name: str) -> Moment:
+    """One frame of a sequence, named by its image's stem. Raises KittiError."""
+    calibration = read_calibration(folder / 'calib' / f'{sequence}.txt')
+    boxes = read_labels(folder / 'label_2' / f'{sequence}.txt', calibration)
+    image, points = (
+        folder / part / sequence / f'{name}.{suffix}'
+        for part, suffix in (('image_2', 'png'), ('velodyne', 'bin'))
+    )
+    return _moment(image, calibration, boxes.get(int(name), NOTHING), points, EPOCH_NS)
+
+
+def object_moment(folder: Path, name: str) -> Moment:
+    """One frame of the object benchmark's `training` or `testing` folder; frames are not related
+    in time. Raises KittiError."""
+    calibration = read_calibration(folder / 'calib' / f'{name}.txt')
+    labels = folder / 'label_2' / f'{name}.txt'
+    if not labels.is_file():
+        raise KittiError(f'{labels} is missing; it holds the labels.')
+    rows = [f'0 {k} {line}' for k, line in enumerate(labels.read_text().splitlines())]
+    boxes = _parsed(rows, labels, calibration).get(0, NOTHING)
+    image, points = folder / 'image_2' / f'{name}.png', folder / 'velodyne' / f'{name}.bin'
+    return _moment(image, calibration, boxes, points, EPOCH_NS)
+
+
+def _moment(
+    image: Path,
+    calibration: Calibration,
+    found: tuple[Boxes3D, list[str]],
+    points: Path,
+    stamp_ns: int,
+) -> Moment:
+    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR) if image.is_file() else None
+    if bgr is None:
+        raise KittiError(f'{image} is not a readable image.')
     base_from_optical = np.eye(4)
     base_from_optical[:3, :3] = BASE_FROM_OPTICAL_AXES
     base_from_optical[2, 3] = CAMERA_HEIGHT_M
-    for path in images:
-        number = int(path.stem)
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise KittiError(f'{path} is not a readable image.')
-        boxes, ids = labels.get(number, nothing)
-        yield Moment(
-            stamp_ns=EPOCH_NS + number * PERIOD_NS,
-            rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8),
-            intrinsics=intrinsics_from_matrix(calibration.k, bgr.shape[1], bgr.shape[0]),
-            boxes=boxes,
-            ids=ids,
-            base_from_optical=base_from_optical,
-            points=_points(folder / 'velodyne' / sequence / f'{path.stem}.bin'),
-            base_from_lidar=base_from_optical @ calibration.optical_from_lidar,
-        )
+    return Moment(
+        stamp_ns=stamp_ns,
+        rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8),
+        intrinsics=intrinsics_from_matrix(calibration.k, bgr.shape[1], bgr.shape[0]),
+        boxes=found[0],
+        ids=found[1],
+        base_from_optical=base_from_optical,
+        points=_points(points),
+        base_from_lidar=base_from_optical @ calibration.optical_from_lidar,
+    )
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -87,14 +121,22 @@ def read_calibration(path: Path) -> Calibration:
     rows = {}
     for line in path.read_text().splitlines():
         name, *numbers = line.replace(':', ' ').split() or ['']
-        rows[name] = np.array([float(n) for n in numbers])
+        try:
+            rows[name] = np.array([float(n) for n in numbers])
+        except ValueError as error:
+            raise KittiError(f'{path}: {name} is no calibration ({error}).') from error
     try:
         p2 = rows['P2'].reshape(3, 4)
         rectified_from_camera, camera_from_lidar = np.eye(4), np.eye(4)
-        rectified_from_camera[:3, :3] = rows['R_rect'].reshape(3, 3)
-        camera_from_lidar[:3] = rows['Tr_velo_cam'].reshape(3, 4)
+        # The object benchmark's files name the last two otherwise.
+        turn = rows['R_rect'] if 'R_rect' in rows else rows['R0_rect']
+        lidar = rows['Tr_velo_cam'] if 'Tr_velo_cam' in rows else rows['Tr_velo_to_cam']
+        rectified_from_camera[:3, :3] = turn.reshape(3, 3)
+        camera_from_lidar[:3] = lidar.reshape(3, 4)
     except (KeyError, ValueError) as error:
-        raise KittiError(f'{path} lacks P2, R_rect or Tr_velo_cam ({error}).') from error
+        raise KittiError(
+            f'{path} lacks P2, R_rect (R0_rect) or Tr_velo_cam (Tr_velo_to_cam) ({error}).'
+        ) from error
     shift_m = np.linalg.solve(p2[:, :3], p2[:, 3])
     optical_from_lidar = rectified_from_camera @ camera_from_lidar
     optical_from_lidar[:3, 3] += shift_m
@@ -105,8 +147,14 @@ def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D
     """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
+    return _parsed(path.read_text().splitlines(), path, calibration)
+
+
+def _parsed(
+    lines: list[str], path: Path, calibration: Calibration
+) -> dict[int, tuple[Boxes3D, list[str]]]:
     rows: dict[int, list[tuple[int, str, F64]]] = {}
-    for row, line in enumerate(path.read_text().splitlines(), start=1):
+    for row, line in enumerate(lines, start=1):
         try:
             frame, track, kind, *numbers = line.split()
             # truncated occluded alpha | left top right bottom | height width length | x y z | yaw
@@ -133,6 +181,9 @@ def _boxes(rows: list[tuple[int, str, F64]]) -> Boxes3D:
         quaternions_xyzw=quaternion_from_matrix(optical_from_level_box(values[:, 13])),
         classes=DRIVE_BOXES,
     )
+
+
+NOTHING: tuple[Boxes3D, list[str]] = (_boxes([]), [])
 
 
 def _points(path: Path) -> NDArray[np.float32] | None:

@@ -167,7 +167,7 @@ def shape_of(tensor: Tensor) -> str:
     return 'x'.join(map(str, tensor.shape)) or 'scalar'
 
 
-def resample_position(state: dict[str, Tensor], config: InvPTConfig) -> None:
+def resample_position(state: dict[str, Tensor], config: InvPTConfig | TaskPrompterConfig) -> None:
     """Bicubic, half-pixel centres, no antialiasing: what the authors do from ImageNet's 24 x 24
     grid (SPEC 0.3). The aspect ratio of the old grid is the one of a published size, or 1."""
     key = 'backbone.pos_embed'

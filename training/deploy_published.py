@@ -82,6 +82,8 @@ DENSE: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {
     'edge': lambda raw: {'boundary': raw[:, 0].sigmoid()},
 }
 
+PROBABILITY = {'sal': 'saliency', 'edge': 'boundary'}
+
 # The PNGs that both data sets' normals come from: x right, y down, z towards the camera (Armeni et
 # al., 2D-3D-S, 2017, describe NYU's colours so).
 NORMAL_SIGNS = [1.0, 1.0, -1.0]
@@ -118,8 +120,8 @@ def task_options(config: NetworkConfig, camera: Camera) -> dict[str, dict[str, A
             options['depth'] = depth_options(camera)
         elif name == 'normals':
             options['normals'] = {'signs': NORMAL_SIGNS}
-        else:
-            options[{'sal': 'saliency', 'edge': 'boundary'}[name]] = {}
+        elif name in PROBABILITY:
+            options[PROBABILITY[name]] = {}
     if isinstance(config, SwinConfig):
         options['boxes3d'] = box_options(config, camera)
     return options

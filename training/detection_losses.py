@@ -73,7 +73,7 @@ def cell_targets(
     eligible &= (largest >= range_px[0]) & (largest <= range_px[1])
     distance = offset.norm(dim=2).masked_fill(~eligible, math.inf)
     best, index = distance.min(1)
-    cells = torch.arange(len(points))
+    cells = torch.arange(len(points), device=points.device)
     box = torch.cat(
         [
             offset[cells, index] / stride_px,
@@ -98,7 +98,10 @@ def all_targets(
 ) -> list[list[CellTargets]]:
     """Targets by level, then image. sizes: height and width of each level's map."""
     return [
-        [cell_targets(objects, points_px(*size, stride), stride, reach) for objects in images]
+        [
+            cell_targets(o, points_px(*size, stride).to(o.bbox_px.device), stride, reach)
+            for o in images
+        ]
         for size, stride, reach in zip(sizes, strides_px, RANGES_PX, strict=True)
     ]
 

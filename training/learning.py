@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training.config import CompactConfig
-from training.deploy import normalised
-from training.loader import Batch
-from training.networks.decoders import compact_network, load_weights
-from training.pretrained import load_encoder
+from mtscene_ros.types import SemanticClass
+from training import learning_compact, learning_published
+from training.config import CONFIGS, CompactConfig
+from training.data.sample import Sample
+from training.networks.decoders import load_weights
+from training.recipes import RECIPES, Recipe
 from training.recompute import recompute_blocks
-from training.tasks import TASKS
-from training.weighting import WEIGHTINGS, by_task
+from training.weighting import WEIGHTINGS
+
+Batch = dict[str, dict[str, Tensor]]
+Config = CompactConfig | Recipe
+ALL_CONFIGS: dict[str, Config] = {**CONFIGS, **RECIPES}
+
+
+class Kind(Protocol):
+    """A kind of configuration: a module that knows how its networks are trained.
+
+    LOSS_OF_ALL: whether `losses` gathers all processes' images; defaults: of the options of
+    training.train; augmented, whole: a sample at network size; losses: terms by name; weighted:
+    what is summed up, by task; deployed: (B, H, W, 3) uint8 → the model file's tensors.
+    """
+
+    @property
+    def LOSS_OF_ALL(self) -> bool: ...  # noqa: N802
+
+    def network_of(self, config: Any) -> nn.Module: ...
+
+    def encoder_of(self, network: nn.Module) -> nn.Module: ...
+
+    def load_encoder(self, network: nn.Module, path: Path, config: Any) -> None: ...
+
+    def optimizer_of(
+        self, network: nn.Module, further: list[nn.Parameter], config: Any
+    ) -> torch.optim.Optimizer: ...
+
+    def defaults(self, config: Any) -> dict[str, Any]: ...
+
+    def augmented(self, sample: Sample, config: Any, rng: np.random.Generator) -> Sample: ...
+
+    def whole(self, sample: Sample, config: Any) -> Sample: ...
+
+    def targets(
+        self, sample: Sample, config: Any, rng: np.random.Generator
+    ) -> dict[str, dict[str, Any]]: ...
+
+    def losses(self, network: nn.Module, batch: Batch, config: Any) -> dict[str, Tensor]: ...
+
+    def weighted(self, found: dict[str, Tensor], config: Any) -> dict[str, Tensor]: ...
+
+    def classes_of(self, config: Any) -> tuple[SemanticClass, ...]: ...
+
+    def deployed(self, network: nn.Module, config: Any) -> nn.Module: ...
+
+
+KINDS: dict[type, Kind] = {CompactConfig: learning_compact, Recipe: learning_published}
+
+
+def kind_of(config: Config) -> Kind:
+    return KINDS[type(config)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,13 +81,17 @@ class Learning:
     """network: what the optimizer changes; engine: the network, or DDP around it; average: its
     exponential moving average, which is what is exported; weights: of the tasks' losses."""
 
-    config: CompactConfig
+    config: Config
     device: torch.device
     network: nn.Module
     engine: nn.Module
     average: nn.Module
     weights: nn.Module
     optimizer: torch.optim.Optimizer
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.config)
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -46,7 +104,7 @@ class Learning:
 
 
 def built(
-    config: CompactConfig,
+    config: Config,
     device: torch.device,
     world: int,
     weighting: str = 'fixed',
@@ -55,19 +113,17 @@ def built(
 ) -> Learning:
     """A fresh network and everything around it; recompute: see training/recompute.py. Raises
     ValueError for encoder weights that do not fit."""
-    network: nn.Module = compact_network(config).to(device)
+    kind = kind_of(config)
+    network = kind.network_of(config).to(device)
     if encoder_weights:
-        load_encoder(network.encoder, encoder_weights)  # type: ignore[arg-type]
+        kind.load_encoder(network, encoder_weights, config)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = compact_network(config).to(device)
+    average = kind.network_of(config).to(device)
     average.load_state_dict(network.state_dict())
     if recompute:
-        recompute_blocks(network, network.encoder)  # type: ignore[arg-type]
+        recompute_blocks(network, kind.encoder_of(network))
     weights = WEIGHTINGS[weighting](config.tasks).to(device)
-    groups = parameter_groups(network, config)
-    if learned := list(weights.parameters()):
-        groups.append({'params': learned, 'weight_decay': 0.0, 'share': 1.0})
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    optimizer = kind.optimizer_of(network, list(weights.parameters()), config)
     engine = network
     if world > 1:
         if device.type == 'cuda':
@@ -92,51 +148,11 @@ def load_average(learning: Learning, path: Path) -> None:
         load_weights(network, state['average'])
 
 
-def parameter_groups(network: nn.Module, config: CompactConfig) -> list[dict[str, Any]]:
-    """No decay for biases, norms and positions; `share`: of the learning rate."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, p in network.named_parameters():
-        decays = p.ndim > 1 and p.shape[0] > 1
-        groups.setdefault((name.startswith('encoder.'), decays), []).append(p)
-    return [
-        {
-            'params': found,
-            'weight_decay': config.weight_decay if decays else 0.0,
-            'share': config.encoder_rate if of_encoder else 1.0,
-        }
-        for (of_encoder, decays), found in groups.items()
-    ]
-
-
 def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
     network.train()
     for module in network.modules():
         if freeze_batch_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
-
-
-def of_all(own: Tensor) -> Tensor:
-    """(B, ...) of every process → (world B, ...); gradients flow to the own part alone."""
-    own = own.contiguous()
-    parts = [torch.empty_like(own) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(parts, own.detach())
-    parts[torch.distributed.get_rank()] = own
-    return torch.cat(parts)
-
-
-def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str, Tensor]:
-    """Of the whole step's batch in every process: means over pixels then need no correction."""
-    late, early = network(normalised(batch['image']['rgb']))
-    if torch.distributed.is_initialized():
-        late = {name: of_all(value) for name, value in late.items()}
-        early = {name: of_all(value) for name, value in early.items()}
-        names = config.tasks
-        batch = {n: {key: of_all(value) for key, value in batch[n].items()} for n in names}
-    found = {}
-    for name in config.tasks:
-        found[name] = TASKS[name].loss(late[name], batch[name])
-        found[f'{name}_preliminary'] = TASKS[name].preliminary_loss(early[name], batch[name])
-    return found
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
@@ -147,30 +163,67 @@ def moved(batch: Batch, device: torch.device) -> Batch:
 
 
 def advance(
-    learning: Learning, batch: Batch, rate: float, clip: float, bf16: bool
+    learning: Learning, batches: list[Batch], rate: float, clip: float, bf16: bool
 ) -> tuple[dict[str, Tensor], float]:
-    """One step → every loss, and the norm of the gradient; NaN where the step was skipped.
+    """One step over one or more batches → every loss of the last one, and the norm of the
+    gradient; NaN where the step was skipped.
 
-    Skipped are batches whose loss or gradient is not finite, and batches without any label.
+    Skipped are steps with a loss or gradient that is not finite, and batches without any label.
     """
-    world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     for group in learning.optimizer.param_groups:
         group['lr'] = rate * group['share']
-    with torch.autocast(learning.device.type, torch.bfloat16, enabled=bf16):
-        found = losses(learning.engine, moved(batch, learning.device), learning.config)
     learning.optimizer.zero_grad(set_to_none=True)
-    total = learning.weights(by_task(found))
-    if not torch.isfinite(total) or not any(bool(v.detach() != 0) for v in found.values()):
-        return found, float('nan')
-    (total * world).backward()  # DDP averages; the total is everyone's already
+    counted = 0
+    for number, batch in enumerate(batches):
+        with synchronised(learning, number == len(batches) - 1):
+            found, total = total_loss(learning, batch, bf16)
+            if not agreed(learning, bool(torch.isfinite(total))):
+                return found, math.nan
+            if agreed(learning, any(bool(v.detach() != 0) for v in found.values())):
+                (total * shares(learning) / len(batches)).backward()
+                counted += 1
+    if not counted:
+        return found, math.nan
     for p in learning.weights.parameters():
         if p.grad is not None:
-            p.grad /= world
+            p.grad /= shares(learning)
     norm = float(nn.utils.clip_grad_norm_(learning.network.parameters(), clip))
-    if not torch.isfinite(torch.tensor(norm)):
-        return found, float('nan')
+    if not math.isfinite(norm):
+        return found, math.nan
     learning.optimizer.step()
     return found, norm
+
+
+def total_loss(learning: Learning, batch: Batch, bf16: bool) -> tuple[dict[str, Tensor], Tensor]:
+    """Every term, and what is minimised."""
+    kind, config = learning.kind, learning.config
+    with torch.autocast(learning.device.type, torch.bfloat16, enabled=bf16):
+        found = kind.losses(learning.engine, moved(batch, learning.device), config)
+    return found, learning.weights(kind.weighted(found, config))
+
+
+def synchronised(learning: Learning, is_last: bool) -> AbstractContextManager[None]:
+    """DDP averages gradients over the processes once a step, after the last batch."""
+    engine = learning.engine
+    if isinstance(engine, DistributedDataParallel) and not is_last:
+        waiting: AbstractContextManager[None] = engine.no_sync()
+        return waiting
+    return nullcontext()
+
+
+def shares(learning: Learning) -> int:
+    """DDP's average must not shrink a loss that is every process's already."""
+    several = isinstance(learning.engine, DistributedDataParallel)
+    return torch.distributed.get_world_size() if several and learning.kind.LOSS_OF_ALL else 1
+
+
+def agreed(learning: Learning, own: bool) -> bool:
+    """True only where all processes say so: none may go on to a backward pass alone."""
+    if not isinstance(learning.engine, DistributedDataParallel) or learning.kind.LOSS_OF_ALL:
+        return own
+    flag = torch.tensor(float(own), device=learning.device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+    return bool(flag)
 
 
 def update_average(learning: Learning, step: int, decay: float) -> None:
@@ -190,17 +243,12 @@ def update_average(learning: Learning, step: int, decay: float) -> None:
 
 def validation_loss(learning: Learning, batches: Iterator[Batch]) -> float:
     """Mean over batches of the averaged network's total loss with fixed weights."""
+    kind, config = learning.kind, learning.config
     learning.average.eval()
     totals = []
     with torch.no_grad():
         for batch in batches:
-            on_device = moved(batch, learning.device)
-            late, early = learning.average(normalised(on_device['image']['rgb']))
-            found = {}
-            for name in learning.config.tasks:
-                task, targets = TASKS[name], on_device[name]
-                found[name] = task.loss(late[name], targets)
-                found[f'{name}_preliminary'] = task.preliminary_loss(early[name], targets)
-            totals.append(float(sum(by_task(found).values())))
+            found = kind.losses(learning.average, moved(batch, learning.device), config)
+            totals.append(float(sum(kind.weighted(found, config).values())))
     learning.average.train()
     return sum(totals) / max(1, len(totals))

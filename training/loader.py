@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +13,52 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from training.config import CompactConfig
-from training.data.augment import augmented, letterboxed
-from training.data.published_augment import published
-from training.data.sample import Sample
-from training.data.worlds import read_sample, sample_files
-from training.tasks import TASKS
+from training.data import DATASETS, DataSet
+from training.learning import Config, kind_of
 
 Batch = dict[str, dict[str, Tensor]]
-Augmentation = Callable[[Sample, int, int, np.random.Generator], Sample]
-AUGMENTATIONS: dict[str, Augmentation] = {'strong': augmented, 'published': published}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where one image with its truth comes from."""
+
+    data_set: DataSet
+    folder: Path
+    name: str
+
+
+def listed(data_set: str, folders: list[Path], split: str) -> list[Frame]:
+    """The split's frames of all folders. Raises DataError where there are none."""
+    source = DATASETS[data_set]
+    return [Frame(source, folder, n) for folder in folders for n in source.names(folder, split)]
 
 
 class Frames(Dataset[dict[str, Any]]):
-    """Item g is the g-th frame that the run sees: g // len(files) is the epoch.
+    """Item g is the g-th frame that the run sees: g // len(frames) is the epoch.
 
     is_augmented: otherwise every frame comes whole and unchanged, at network size.
     """
 
     def __init__(
-        self, folders: list[Path], config: CompactConfig, seed: int, is_augmented: bool = True
+        self, frames: list[Frame], config: Config, seed: int, is_augmented: bool = True
     ) -> None:
-        self.files = [path for folder in folders for path in sample_files(folder)]
+        self.frames = frames
         self.config, self.seed, self.is_augmented = config, seed, is_augmented
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         cv2.setNumThreads(0)
-        epoch, place = divmod(position, len(self.files))
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.files))
+        epoch, place = divmod(position, len(self.frames))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.frames))
         index = int(order[place])
         rng = np.random.default_rng([self.seed, epoch, index])
-        config = self.config
-        sample, size = read_sample(self.files[index]), (config.width_px, config.height_px)
+        frame, config, kind = self.frames[index], self.config, kind_of(self.config)
+        sample = frame.data_set.read(frame.folder, frame.name)
         if self.is_augmented:
-            sample = AUGMENTATIONS[config.augmentation](sample, *size, rng)
+            sample = kind.augmented(sample, config, rng)
         else:
-            sample = letterboxed(sample, *size)
-        targets = {name: TASKS[name].targets(sample, config, rng) for name in config.tasks}
+            sample = kind.whole(sample, config)
+        targets = kind.targets(sample, config, rng)
         return {'image': {'rgb': sample.rgb}, **targets}
 
 
@@ -74,6 +84,6 @@ def batches(frames: Frames, positions: Positions, workers: int) -> Iterator[Batc
 def once(frames: Frames) -> Iterator[Batch]:
     """Every frame one time."""
     size = frames.config.batch
-    count = len(frames.files)
+    count = len(frames.frames)
     parts = [list(range(k, min(k + size, count))) for k in range(0, count, size)]
     return iter(DataLoader(frames, batch_sampler=parts, generator=torch.Generator()))

@@ -58,4 +58,4 @@ def normals_loss(prediction: Tensor, labels: Tensor) -> Tensor:
 def depth_loss(prediction: Tensor, labels: Tensor, unknown: float = IGNORED) -> Tensor:
     """L1, mean over known pixels."""
     known = labels != unknown
-    return (prediction - labels)[known].abs().mean()
+    return (prediction - labels)[known].abs().sum() / known.sum().clamp(min=1)

@@ -17,10 +17,7 @@ from torch import Tensor, nn
 
 def load_encoder(encoder: nn.Module, path: Path) -> None:
     """Raises ValueError where the file does not fit. The classifier, if there, is left out."""
-    if path.suffix == '.safetensors':
-        found = load_file(path)
-    else:
-        found = torch.load(path, map_location='cpu', weights_only=True)
+    found = read_weights(path)
     if '_conv_stem.weight' in found:
         found = in_order(encoder, found, path)
     missing = sorted(set(encoder.state_dict()) - set(found))
@@ -30,6 +27,14 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
             'the encoder that the configuration names.'
         )
     encoder.load_state_dict({name: found[name] for name in encoder.state_dict()})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Runs no code of the file."""
+    if path.suffix == '.safetensors':
+        return load_file(path)
+    found: dict[str, Tensor] = torch.load(path, map_location='cpu', weights_only=True)
+    return found
 
 
 def in_order(encoder: nn.Module, found: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from training.deploy import DeployGraph
 from training.learning import Learning
 
 
@@ -54,11 +53,12 @@ class Report:
             return
         learning.average.eval()
         with torch.no_grad():
-            found = DeployGraph(learning.average, learning.config)(rgb[:1].to(learning.device))
+            graph = learning.kind.deployed(learning.average, learning.config)
+            found = graph(rgb[:1].to(learning.device))
         learning.average.train()
         self.writer.add_image('image', rgb[0], step, dataformats='HWC')
         if 'semantic_labels' in found:
-            colors = [c.color_rgb for c in learning.config.classes]
+            colors = [c.color_rgb for c in learning.kind.classes_of(learning.config)]
             palette = torch.tensor(colors, dtype=torch.uint8)
             labels = found['semantic_labels'][0].long().cpu()
             self.writer.add_image('semantic', palette[labels], step, dataformats='HWC')

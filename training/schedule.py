@@ -22,4 +22,4 @@ def learning_rate(
     schedule: str, peak: float, progress: float, step: int, warm_up_steps: int
 ) -> float:
     """Linear warm-up times the schedule."""
-    return peak * min(1.0, (step + 1) / warm_up_steps) * SCHEDULES[schedule](progress)
+    return peak * min(1.0, (step + 1) / max(1, warm_up_steps)) * SCHEDULES[schedule](progress)

@@ -1,6 +1,7 @@
-"""Trains a named configuration on rendered frames.
+"""Trains a named configuration: a compact network or one of the papers' recipes.
 
     python -m training.train drive_nano --data data/drive --out runs/nano --minutes 55 --bf16
+    torchrun --nproc-per-node 2 -m training.train invpt_vitl_nyud --data NYUDv2 --out runs/invpt
 
 Resumes where `last.pt` in --out stops; with --steps as if never interrupted. Several processes and
 machines: `torchrun --nproc-per-node 2 -m training.train ...`. Batch statistics are those of all
@@ -21,53 +22,65 @@ import torch.distributed
 from safetensors.torch import save_file
 
 from training.checkpoint_store import restore, save
-from training.config import CONFIGS
+from training.data import DATASETS
 from training.export import current_commit
 from training.learning import (
+    ALL_CONFIGS,
     Learning,
     advance,
     built,
+    kind_of,
     load_average,
     set_train_mode,
     update_average,
     validation_loss,
 )
-from training.loader import Frames, Positions, batches, once
+from training.loader import Frames, Positions, batches, listed, once
 from training.progress import Report
 from training.schedule import SCHEDULES, learning_rate
 from training.weighting import WEIGHTINGS
 
-WARM_UP_STEPS = 200
-
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', choices=sorted(CONFIGS))
+    parser.add_argument('config', choices=sorted(ALL_CONFIGS))
     parser.add_argument('--data', type=Path, nargs='+', required=True)
+    parser.add_argument('--data-set', choices=sorted(DATASETS), help="default: the config's")
+    parser.add_argument('--split', default='train')
     parser.add_argument('--val', type=Path, nargs='+', help='frames that choose best.pt')
+    parser.add_argument('--val-split', default='val')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--encoder-weights', type=Path, help='see training/pretrained.py')
     parser.add_argument('--weights', type=Path, help='a checkpoint whose network to start from')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, help='instead of --minutes: the same on any machine')
+    parser.add_argument('--accumulate', type=int, help='batches per step')
+    parser.add_argument('--warm-up', type=int, help='steps')
     parser.add_argument('--threads', type=int, default=1, help='per process')
     parser.add_argument('--workers', type=int, default=1, help='loader processes')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--ema', type=float, default=0.998)
-    parser.add_argument('--save-every', type=int, default=200, help='steps')
+    parser.add_argument('--ema', type=float)
+    parser.add_argument('--save-every', type=int, help='steps')
     parser.add_argument('--keep-every', type=int, default=0, help='steps; 0: last.pt and best.pt')
     parser.add_argument('--log-every', type=int, default=20, help='steps')
-    parser.add_argument('--bf16', action='store_true', help='autocast')
-    parser.add_argument('--recompute', action='store_true', help='less memory, a third more time')
-    parser.add_argument('--clip', type=float, default=5.0, help='norm of the gradient')
+    parser.add_argument('--bf16', action='store_true', default=None, help='autocast')
+    parser.add_argument(
+        '--recompute', action='store_true', default=None, help='less memory, a third more time'
+    )
+    parser.add_argument('--clip', type=float, help='norm of the gradient')
     parser.add_argument('--learning-rate', type=float, help="at the peak; default: the config's")
-    parser.add_argument('--schedule', choices=sorted(SCHEDULES), default='cosine')
+    parser.add_argument('--schedule', choices=sorted(SCHEDULES))
     parser.add_argument('--weighting', choices=sorted(WEIGHTINGS), default='fixed')
     parser.add_argument('--tensorboard', action='store_true')
     parser.add_argument(
         '--freeze-batch-norm', action='store_true', help='use running statistics, as in evaluation'
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    config = ALL_CONFIGS[options.config]
+    for name, value in kind_of(config).defaults(config).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -106,7 +119,7 @@ def agreed(progress: float) -> float:
 
 def train(options: argparse.Namespace) -> None:
     """The whole run of this process."""
-    config = CONFIGS[options.config]
+    config = ALL_CONFIGS[options.config]
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)
@@ -118,8 +131,9 @@ def train(options: argparse.Namespace) -> None:
     counts = {'step': 0, 'elapsed_s': 0.0, 'skipped': 0, 'best': math.inf}
     if (options.out / 'last.pt').exists():
         counts |= restore(options.out / 'last.pt', learning.parts())
-    frames = Frames(options.data, config, options.seed)
-    positions = Positions(int(counts['step']), config.batch, rank, world)
+    frames = Frames(listed(options.data_set, options.data, options.split), config, options.seed)
+    passes = int(counts['step']) * options.accumulate
+    positions = Positions(passes, config.batch, rank, world)
     coming = batches(frames, positions, options.workers)
     set_train_mode(learning.network, options.freeze_batch_norm)
     report = Report(options.out, rank == 0, options.tensorboard)
@@ -130,11 +144,11 @@ def train(options: argparse.Namespace) -> None:
     while progress < 1:
         step = int(counts['step'])
         asked_s = time.monotonic()
-        batch = next(coming)
+        together = [next(coming) for _ in range(options.accumulate)]
         waited_s += time.monotonic() - asked_s
-        warm_up = min(WARM_UP_STEPS, options.steps or WARM_UP_STEPS)
+        warm_up = min(options.warm_up, options.steps or options.warm_up)
         rate = learning_rate(options.schedule, peak_rate, progress, step, warm_up)
-        found, norm = advance(learning, batch, rate, options.clip, options.bf16)
+        found, norm = advance(learning, together, rate, options.clip, options.bf16)
         if math.isfinite(norm):
             update_average(learning, step + 1, options.ema)
         counts['skipped'] += not math.isfinite(norm)
@@ -145,12 +159,12 @@ def train(options: argparse.Namespace) -> None:
         is_last = progress >= 1
         if rank == 0 and (counts['step'] % options.save_every == 0 or is_last):
             keep(learning, counts, options)
-            report.pictures(learning, batch['image']['rgb'], int(counts['step']))
+            report.pictures(learning, together[-1]['image']['rgb'], int(counts['step']))
         if counts['step'] % options.log_every == 0 or is_last:
             entry = {key: rounded(value) for key, value in counts.items()}
             entry |= {'lr': rate, 'norm': rounded(norm)}
             entry |= {name: rounded(float(value.detach())) for name, value in found.items()}
-            images = (counts['step'] - first_step) * config.batch * world
+            images = (counts['step'] - first_step) * config.batch * world * options.accumulate
             entry |= {'images_per_s': images / run_s, 'loader_wait_share': waited_s / run_s}
             report.line(entry, progress)
     report.close()
@@ -171,7 +185,8 @@ def keep(learning: Learning, counts: dict[str, Any], options: argparse.Namespace
     """last.pt; best.pt and best.safetensors where --val says so; step_N.pt every --keep-every."""
     is_best = False
     if options.val:
-        seen = once(Frames(options.val, learning.config, options.seed, is_augmented=False))
+        frames = listed(options.data_set, options.val, options.val_split)
+        seen = once(Frames(frames, learning.config, options.seed, is_augmented=False))
         loss = validation_loss(learning, seen)
         is_best = loss < counts['best']
         counts |= {'best': min(loss, counts['best']), 'validation': loss}

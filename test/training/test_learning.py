@@ -15,7 +15,7 @@ from training import train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data import worlds  # noqa: E402
 from training.learning import advance, built, load_average, update_average  # noqa: E402
-from training.loader import Frames, Positions, once  # noqa: E402
+from training.loader import Frames, Positions, listed, once  # noqa: E402
 from training.schedule import learning_rate  # noqa: E402
 from training.weighting import SPAN_STEPS, DynamicWeights, UncertaintyWeights  # noqa: E402
 
@@ -45,7 +45,7 @@ def test_positions_are_a_function_of_step_and_rank() -> None:
 
 
 def test_frames_of_an_epoch_are_a_permutation(folder: Path) -> None:
-    frames = Frames([folder], CONFIG, 1)
+    frames = Frames(listed('worlds', [folder], ''), CONFIG, 1)
     seen = [frames[k]['image']['rgb'] for k in range(4)]
     assert len({image.tobytes() for image in seen}) == 4
     np.testing.assert_array_equal(frames[2]['image']['rgb'], seen[2])
@@ -71,7 +71,7 @@ ONE_PROCESS = """
 import sys
 from dataclasses import replace
 from training import train
-train.CONFIGS['test'] = replace(train.CONFIGS['test'], batch=4)
+train.ALL_CONFIGS['test'] = replace(train.ALL_CONFIGS['test'], batch=4)
 train.main(sys.argv[1:])
 """
 
@@ -80,13 +80,13 @@ def test_bad_batches_change_nothing(folder: Path) -> None:
     torch.manual_seed(0)
     learning = built(CONFIG, torch.device('cpu'), 1)
     before = [p.clone() for p in learning.network.parameters()]
-    batch = next(once(Frames([folder], CONFIG, 0)))
+    batch = next(once(Frames(listed('worlds', [folder], ''), CONFIG, 0)))
     unweighable = batch['semantic']['class_weights'] * math.nan
     broken = batch | {'semantic': {**batch['semantic'], 'class_weights': unweighable}}
-    _, norm = advance(learning, broken, 1e-3, 5.0, bf16=False)
+    _, norm = advance(learning, [broken], 1e-3, 5.0, bf16=False)
     assert math.isnan(norm)
     assert all(map(torch.equal, before, learning.network.parameters()))
-    _, norm = advance(learning, batch, 1e-3, 5.0, bf16=False)
+    _, norm = advance(learning, [batch], 1e-3, 5.0, bf16=False)
     assert norm > 0
     assert not all(map(torch.equal, before, learning.network.parameters()))
 
@@ -94,10 +94,10 @@ def test_bad_batches_change_nothing(folder: Path) -> None:
 def test_a_frame_without_labels_counts_nowhere(folder: Path) -> None:
     torch.manual_seed(0)
     learning = built(CONFIG, torch.device('cpu'), 1)
-    batch = next(once(Frames([folder], CONFIG, 0)))
+    batch = next(once(Frames(listed('worlds', [folder], ''), CONFIG, 0)))
     batch['depth']['log_depth'][:] = math.nan
     batch['semantic']['labels'][:] = 255
-    found, norm = advance(learning, batch, 1e-3, 5.0, bf16=False)
+    found, norm = advance(learning, [batch], 1e-3, 5.0, bf16=False)
     assert found['depth'].item() == found['semantic'].item() == 0
     assert norm > 0  # of the boxes
 

@@ -1,1 +1,35 @@
-"""One file per data set; each yields `sample.Sample`."""
+"""Data sets → Samples. One file each and one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from training.data import camvid, manifest, nyud, pascal_context, rendered
+from training.data.cityscapes3d import PUBLISHED_SKY_ID, Cityscapes3D
+from training.data.kitti import KittiObject, KittiTracking
+from training.data.sample import Sample
+
+
+class DataSet(Protocol):
+    """A module of this folder, or an object of one. Both raise DataError, which names the file.
+
+    folder: the data set's root (manifest: the YAML file); name: of a frame, from `names`.
+    """
+
+    def names(self, folder: Path, split: str) -> list[str]: ...
+
+    def read(self, folder: Path, name: str) -> Sample: ...
+
+
+DATASETS: dict[str, DataSet] = {
+    'worlds': rendered,
+    'manifest': manifest,
+    'nyud': nyud,
+    'pascal_context': pascal_context,
+    'cityscapes3d': Cityscapes3D(),
+    'cityscapes3d_compat': Cityscapes3D(PUBLISHED_SKY_ID),
+    'camvid': camvid,
+    'kitti_object': KittiObject(),
+    'kitti_tracking': KittiTracking(),
+}

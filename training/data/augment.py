@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import UNLABELED, Intrinsics
+from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix
+from mtscene_ros.types import Intrinsics
 from mtscene_ros.view import View
-from training.data.sample import Sample
+from training.data.sample import Sample, changed_maps
 
-UNKNOWN = 255  # of boundaries
 MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
 ASPECTS = (1.2, 3.6)  # of odd crops: from 4:3 cameras to wide ones (KITTI: 3.3)
 
@@ -51,14 +51,15 @@ def cropped(sample: Sample, left: int, top: int, width_px: int, height_px: int) 
         cx_px=camera.cx_px - left,
         cy_px=camera.cy_px - top,
     )
+    shift_px = np.array([left, top] * 2)
+    bounds_px = np.array([width_px, height_px] * 2) - 1
+    bbox_px = sample.bbox_px
     return replace(
         sample,
         rgb=sample.rgb[window],
-        labels=sample.labels[window],
-        depth_m=sample.depth_m[window],
-        normals=None if sample.normals is None else sample.normals[window],
-        boundary=None if sample.boundary is None else sample.boundary[window],
         intrinsics=moved,
+        bbox_px=None if bbox_px is None else np.clip(bbox_px - shift_px, 0, bounds_px),
+        **changed_maps(sample, lambda _, values, unknown: values[window]),
     )
 
 
@@ -71,14 +72,21 @@ def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
     center = view.points_to_network(np.array([[camera.cx_px, camera.cy_px]]))[0]
     focal_px = np.array([camera.fx_px, camera.fy_px]) * view.scales
     intrinsics = Intrinsics(width_px, height_px, *focal_px.tolist(), *center.tolist())
+
+    def fitted(name: str, values: NDArray[Any], unknown: float) -> NDArray[Any]:
+        if name == 'boundary':
+            return padded_boundary(values, view)
+        return padded(values, view, unknown)
+
+    bbox_px = sample.bbox_px
+    if bbox_px is not None:
+        bbox_px = view.points_to_network(bbox_px.reshape(-1, 2)).reshape(-1, 4)
     return replace(
         sample,
         rgb=view.to_network(np.ascontiguousarray(sample.rgb)),
-        labels=padded(sample.labels, view, UNLABELED),
-        depth_m=padded(sample.depth_m, view, np.nan),
-        normals=None if sample.normals is None else padded(sample.normals, view, 0.0),
-        boundary=None if sample.boundary is None else padded_boundary(sample.boundary, view),
         intrinsics=intrinsics,
+        bbox_px=bbox_px,
+        **changed_maps(sample, fitted),
     )
 
 
@@ -101,7 +109,7 @@ def padded(
 
 def padded_boundary(boundary: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """As `padded`, but a line one pixel wide stays whole when the image shrinks."""
-    out = padded(boundary, view, UNKNOWN)
+    out = padded(boundary, view, 255)
     if view.scale < 1:
         share = padded((boundary == 1).astype(np.float32), view, 0.0, cv2.INTER_AREA)
         out[share >= view.scale / 2] = 1
@@ -111,17 +119,35 @@ def padded_boundary(boundary: NDArray[np.uint8], view: View) -> NDArray[np.uint8
 def flipped(sample: Sample) -> Sample:
     """Mirrored left to right: u → W - 1 - u, X → -X, heading (cos, 0, -sin) → (-cos, 0, -sin)."""
     camera = sample.intrinsics
+
+    def mirrored(name: str, values: NDArray[Any], unknown: float) -> NDArray[Any]:
+        turned = np.ascontiguousarray(values[:, ::-1])
+        return turned * MIRROR if name == 'normals' else turned
+
+    quaternions, bbox_px = sample.quaternions_xyzw, sample.bbox_px
     return replace(
         sample,
         rgb=np.ascontiguousarray(sample.rgb[:, ::-1]),
-        labels=np.ascontiguousarray(sample.labels[:, ::-1]),
-        depth_m=np.ascontiguousarray(sample.depth_m[:, ::-1]),
-        normals=None if sample.normals is None else sample.normals[:, ::-1] * MIRROR,
-        boundary=None if sample.boundary is None else sample.boundary[:, ::-1],
         intrinsics=replace(camera, cx_px=camera.width_px - 1 - camera.cx_px),
         centers_m=sample.centers_m * MIRROR,
         yaw_rad=np.pi - sample.yaw_rad,
+        quaternions_xyzw=None if quaternions is None else mirrored_turns(quaternions),
+        bbox_px=None if bbox_px is None else mirrored_boxes(bbox_px, camera.width_px),
+        **changed_maps(sample, mirrored),
     )
+
+
+def mirrored_boxes(bbox_px: NDArray[np.float64], width_px: int) -> NDArray[np.float64]:
+    out = bbox_px.copy()
+    out[:, [0, 2]] = width_px - 1 - bbox_px[:, [2, 0]]
+    return out
+
+
+def mirrored_turns(quaternions_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """optical_from_box of the boxes seen in a mirror: X of the camera and y of the box (its left)
+    change sign, so that headings stay headings and up stays up."""
+    rotation = matrix_from_quaternion(quaternions_xyzw)
+    return quaternion_from_matrix(np.diag(MIRROR) @ rotation @ np.diag([1.0, -1.0, 1.0]))
 
 
 def photometric(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

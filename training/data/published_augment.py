@@ -6,6 +6,7 @@ enlarged by s shows the scene s times nearer, so depths and the boxes' z are div
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.types import UNLABELED
-from training.data.augment import UNKNOWN, cropped, flipped
-from training.data.sample import Sample
+from training.data.augment import cropped, flipped
+from training.data.sample import Sample, changed_maps
 
 SCALES = (0.5, 2.0)
 MOST_OF_ONE_CLASS, TRIES = 0.75, 10
 BRIGHTNESS, CONTRAST, SATURATION, HUE_DEG = 32.0, (0.5, 1.5), (0.5, 1.5), 36.0
+MEAN_RGB = (124, 116, 104)  # becomes about 0 after normalisation
 Rgb = NDArray[np.uint8]
 
 
@@ -37,10 +39,9 @@ def scaled(sample: Sample, scale: float) -> Sample:
     height, width = sample.labels.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
 
-    def nearest(values: NDArray[Any] | None) -> Any:
-        if values is None:
-            return None
-        return cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    def nearest(name: str, values: NDArray[Any], unknown: float) -> NDArray[Any]:
+        found = cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(found / np.float32(scale) if name == 'depth_m' else found)
 
     camera = sample.intrinsics
     moved = replace(
@@ -53,12 +54,10 @@ def scaled(sample: Sample, scale: float) -> Sample:
     return replace(
         sample,
         rgb=np.asarray(cv2.resize(sample.rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8),
-        labels=nearest(sample.labels),
-        depth_m=nearest(sample.depth_m) / np.float32(scale),
-        normals=nearest(sample.normals),
-        boundary=nearest(sample.boundary),
         intrinsics=moved,
         centers_m=sample.centers_m / [1.0, 1.0, scale],
+        bbox_px=None if sample.bbox_px is None else (sample.bbox_px + 0.5) * scale - 0.5,
+        **changed_maps(sample, nearest),
     )
 
 
@@ -81,28 +80,25 @@ def padded(sample: Sample, width_px: int, height_px: int) -> Sample:
     left, top = (width_px - width) // 2, (height_px - height) // 2
     inside = slice(top, top + height), slice(left, left + width)
 
-    def filled(values: NDArray[Any] | None, value: Any) -> Any:
-        if values is None:
-            return None
-        out = np.full((height_px, width_px, *values.shape[2:]), value, values.dtype)
+    def filled(_: str, values: NDArray[Any], unknown: float | Sequence[int]) -> NDArray[Any]:
+        out = np.full((height_px, width_px, *values.shape[2:]), unknown, values.dtype)
         out[inside] = values
         return out
 
-    camera = sample.intrinsics
+    camera, bbox_px = sample.intrinsics, sample.bbox_px
+    moved = replace(
+        camera,
+        width_px=width_px,
+        height_px=height_px,
+        cx_px=camera.cx_px + left,
+        cy_px=camera.cy_px + top,
+    )
     return replace(
         sample,
-        rgb=filled(sample.rgb, (124, 116, 104)),
-        labels=filled(sample.labels, UNLABELED),
-        depth_m=filled(sample.depth_m, np.nan),
-        normals=filled(sample.normals, 0),
-        boundary=filled(sample.boundary, UNKNOWN),
-        intrinsics=replace(
-            camera,
-            width_px=width_px,
-            height_px=height_px,
-            cx_px=camera.cx_px + left,
-            cy_px=camera.cy_px + top,
-        ),
+        rgb=filled('rgb', sample.rgb, MEAN_RGB),
+        intrinsics=moved,
+        bbox_px=None if bbox_px is None else bbox_px + np.array([left, top] * 2),
+        **changed_maps(sample, filled),
     )
 
 

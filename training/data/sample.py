@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import Intrinsics
+from mtscene_ros.types import UNLABELED, Intrinsics
+
+# What stands for "nothing is known" in each map of a Sample.
+UNKNOWN: dict[str, float] = {
+    'labels': UNLABELED,
+    'depth_m': float('nan'),
+    'normals': 0.0,
+    'boundary': 255,
+    'saliency': 255,
+    'human_parts': 255,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +31,13 @@ class Sample:
     optical frame; sizes_m: (N, 3) length, width, height; yaw_rad: (N,) KITTI's rotation_y;
     visible, truncated: (N,) shares in [0, 1]; normals: (H, W, 3) unit, optical frame, towards the
     camera, zero unknown; boundary: (H, W) uint8, 1 where the next object begins to the right or
-    below, 255 unknown; both None where nothing is known.
+    below, 255 unknown; saliency: (H, W) uint8, 1 what a viewer looks at, 255 unknown; human_parts:
+    (H, W) uint8 ids of HUMAN_PARTS_7, 255 unknown; all four None where nothing is known.
+
+    quaternions_xyzw: (N, 4) optical_from_box and bbox_px: (N, 4) u1 v1 u2 v2 of the visible part,
+    None where only the above is known of boxes; has_boxes: whether the image was searched for
+    objects at all; baseline_m: of the stereo pair that depth comes from; maps: own dense tasks by
+    name, (H, W), uint8 with 255 unknown or float32 with NaN unknown.
     """
 
     rgb: NDArray[np.uint8]
@@ -34,3 +52,45 @@ class Sample:
     truncated: NDArray[np.float32]
     normals: NDArray[np.float32] | None = None
     boundary: NDArray[np.uint8] | None = None
+    saliency: NDArray[np.uint8] | None = None
+    human_parts: NDArray[np.uint8] | None = None
+    quaternions_xyzw: NDArray[np.float64] | None = None
+    bbox_px: NDArray[np.float64] | None = None
+    has_boxes: bool = True
+    baseline_m: float | None = None
+    maps: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def blank(rgb: NDArray[np.uint8], intrinsics: Intrinsics) -> Sample:
+    """An image of which nothing is known; loaders put in what they find with `replace`."""
+    size = rgb.shape[:2]
+    three, none = np.zeros((0, 3)), np.zeros(0, np.float32)
+    return Sample(
+        rgb,
+        np.full(size, UNLABELED, np.uint8),
+        np.full(size, np.nan, np.float32),
+        intrinsics,
+        np.zeros(0, np.int64),
+        three,
+        three,
+        np.zeros(0),
+        none,
+        none,
+        has_boxes=False,
+    )
+
+
+def changed_maps(
+    sample: Sample, change: Callable[[str, NDArray[Any], float], NDArray[Any]]
+) -> dict[str, Any]:
+    """change(name, map, what stands for unknown) of every map there is, ready for `replace`."""
+    found: dict[str, Any] = {}
+    for name, unknown in UNKNOWN.items():
+        values = getattr(sample, name)
+        if values is not None:
+            found[name] = change(name, values, unknown)
+    found['maps'] = {
+        name: change(name, values, UNLABELED if values.dtype == np.uint8 else np.nan)
+        for name, values in sample.maps.items()
+    }
+    return found

@@ -22,13 +22,17 @@ def compact_network(config: CompactConfig) -> CompactNetwork | CompactPromptNetw
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Fills a compact network; the position embedding is resampled where the input size differs.
+    """Fills a network; a compact one's position embedding is resampled to its input size.
 
     Raises RuntimeError, PyTorch's, for weights of another network.
     """
-    wanted = network.state_dict()['position']
-    position = weights.get('position', wanted)
-    if position.shape[:2] == wanted.shape[:2] and position.shape != wanted.shape:
+    wanted, position = network.state_dict().get('position'), weights.get('position')
+    if (
+        wanted is not None
+        and position is not None
+        and position.shape[:2] == wanted.shape[:2]
+        and position.shape != wanted.shape
+    ):
         size = (wanted.shape[2], wanted.shape[3])
         weights = {**weights, 'position': F.interpolate(position, size, mode='bicubic')}
     network.load_state_dict(weights)

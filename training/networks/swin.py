@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from timm.layers.drop import drop_path
 from torch import Tensor, nn
 
 from training.networks.vit import Mlp, map_to_tokens, tokens_to_map
@@ -85,7 +86,9 @@ class WindowAttention(nn.Module):
 
 
 class PromptedSwinBlock(nn.Module):
-    """Window attention with prompts, channel prompts, MLP (SPEC 3.2)."""
+    """Window attention with prompts, channel prompts, MLP (SPEC 3.2). drop: as in `vit.Block`."""
+
+    drop = 0.0
 
     def __init__(self, shape: BlockShape, is_last: bool) -> None:
         super().__init__()
@@ -111,14 +114,19 @@ class PromptedSwinBlock(nn.Module):
         query = self.chan_q(self.token_trans(prompts))  # (B, T, chan_dim)
         key, value = self.chan_kv(patch_update.transpose(1, 2)).chunk(2, 2)  # (B, C, chan_dim)
         channel = query.float() @ key.float().transpose(1, 2)  # (B, T, C)
-        patches = patches + patch_update
-        patches = patches + self.mlp(self.norm2(patches))
+        patches = patches + self.dropped(patch_update)
+        patches = patches + self.dropped(self.mlp(self.norm2(patches)))
         if self.chan_proj is not None and self.token_trans1 is not None:
             weights = (channel * query.shape[2] ** -0.5).softmax(-1)
             attended = weights.to(value.dtype) @ value
-            prompts = prompts + prompt_update + self.token_trans1(self.chan_proj(attended))
-            prompts = prompts + self.mlp(self.norm2(prompts))
+            update = prompt_update + self.token_trans1(self.chan_proj(attended))
+            prompts = prompts + self.dropped(update)
+            prompts = prompts + self.dropped(self.mlp(self.norm2(prompts)))
         return prompts, patches, Prompted(spatial, channel)
+
+    def dropped(self, update: Tensor) -> Tensor:
+        kept: Tensor = drop_path(update, self.drop, self.training)
+        return kept
 
     def attend(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised tokens → updates of prompts and patches, raw products (B, heads, T, h, w)."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from timm.layers.drop import drop_path
 from torch import Tensor, nn
 
 from training.networks.vit import (
@@ -102,7 +103,9 @@ class PromptedAttention(Attention):
 
 
 class PromptedBlock(nn.Module):
-    """Pre-norm block; prompts and patches share norms and MLP."""
+    """Pre-norm block; prompts and patches share norms and MLP. drop: as in `vit.Block`."""
+
+    drop = 0.0
 
     def __init__(self, config: TaskPrompterConfig, is_last: bool) -> None:
         super().__init__()
@@ -117,11 +120,15 @@ class PromptedBlock(nn.Module):
         prompt_update, patch_update, prompted = self.attn.prompted(
             self.norm1(prompts), self.norm1(patches)
         )
-        patches = patches + patch_update
-        patches = patches + self.mlp(self.norm2(patches))
-        prompts = prompts + prompt_update
-        prompts = prompts + self.mlp(self.norm2(prompts))
+        patches = patches + self.dropped(patch_update)
+        patches = patches + self.dropped(self.mlp(self.norm2(patches)))
+        prompts = prompts + self.dropped(prompt_update)
+        prompts = prompts + self.dropped(self.mlp(self.norm2(prompts)))
         return prompts, patches, prompted
+
+    def dropped(self, update: Tensor) -> Tensor:
+        kept: Tensor = drop_path(update, self.drop, self.training)
+        return kept
 
 
 class PromptedEncoder(nn.Module):

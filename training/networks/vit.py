@@ -4,6 +4,7 @@ checkpoints)."""
 from __future__ import annotations
 
 import torch
+from timm.layers.drop import drop_path
 from torch import Tensor, nn
 
 LAYER_NORM_EPS = 1e-6
@@ -62,7 +63,12 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block (Dosovitskiy et al., ICLR 2021, eq. 2 and 3)."""
+    """Pre-norm transformer block (Dosovitskiy et al., ICLR 2021, eq. 2 and 3).
+
+    drop: how often training leaves a branch out, see `set_drop_path`.
+    """
+
+    drop = 0.0
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -72,9 +78,13 @@ class Block(nn.Module):
         self.mlp = Mlp(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        y: Tensor = x + self.mlp(self.norm2(x))
+        x = x + self.dropped(self.attn(self.norm1(x)))
+        y: Tensor = x + self.dropped(self.mlp(self.norm2(x)))
         return y
+
+    def dropped(self, update: Tensor) -> Tensor:
+        kept: Tensor = drop_path(update, self.drop, self.training)
+        return kept
 
 
 class VisionTransformer(nn.Module):
@@ -103,6 +113,13 @@ class VisionTransformer(nn.Module):
                 found.append(x)
         found.append(self.norm(x))
         return [tokens_to_map(tokens[:, 1:], self.grid) for tokens in found]
+
+
+def set_drop_path(blocks: list[nn.Module], most: float) -> None:
+    """Stochastic depth (Huang et al., ECCV 2016, section 3): from 0 at the first block to `most`
+    at the last; image by image, in training mode only."""
+    for number, block in enumerate(blocks):
+        block.drop = most * number / max(1, len(blocks) - 1)  # type: ignore[assignment]
 
 
 def tokens_to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -1,0 +1,147 @@
+"""PASCAL-Context with the five tasks of the multi-task literature (SPEC 0, 6).
+
+    ImageSets/Context/{train,val}.txt  JPEGImages/ID.jpg
+    semseg/VOC12/ID.png, else semseg/pascal-context/ID.png
+    pascal-context/trainval/ID.mat (LabelMap)  human_parts/ID.mat (anno)
+    normals_distill/ID.png  sal_distill/ID.png  [pascal-context/labels.txt]
+
+Boundaries are the borders of the 459 context labels, thinned. Normals were distilled from a
+network that knows rooms: where labels.txt ("12: chair", one a line) is there, they count only on
+the classes that NYU has as well, and on television sets, as published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from skimage.morphology import thin
+
+from mtscene_ros.classes import NYUD_40, PASCAL_21
+from training.data.files import (
+    DataError,
+    folder_of,
+    lines_of,
+    read_binary,
+    read_ids,
+    read_normals,
+    read_rgb,
+    same_size,
+    typical_camera,
+)
+from training.data.sample import Sample, blank
+
+NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/deploy_published.py
+SALIENT_ABOVE = 127.5
+PERSON = 15  # of the objects in human_parts
+# PASCAL's parts by name, without their side → HUMAN_PARTS_7.
+PARTS = {
+    **dict.fromkeys(('hair', 'head', 'ear', 'ebrow', 'eye', 'mouth', 'nose'), 1),
+    **dict.fromkeys(('neck', 'torso'), 2),
+    'uarm': 3,
+    **dict.fromkeys(('larm', 'hand'), 4),
+    'uleg': 5,
+    **dict.fromkeys(('lleg', 'foot'), 6),
+}
+SIDED = ('ear', 'ebrow', 'eye', 'uarm', 'larm', 'hand', 'uleg', 'lleg', 'foot')
+
+
+def names(folder: Path, split: str) -> list[str]:
+    """Raises DataError."""
+    path = folder_of(folder, 'PASCAL-Context') / 'ImageSets/Context' / f'{split}.txt'
+    return lines_of(path)
+
+
+def read(folder: Path, name: str) -> Sample:
+    """Raises DataError."""
+    rgb = read_rgb(folder / 'JPEGImages' / f'{name}.jpg')
+    path = folder / 'semseg/VOC12' / f'{name}.png'
+    if not path.is_file():
+        path = folder / 'semseg/pascal-context' / f'{name}.png'
+    context = context_labels(folder / 'pascal-context/trainval' / f'{name}.mat')
+    normals = read_normals(folder / 'normals_distill' / f'{name}.png', NORMAL_SIGNS)
+    believed = believable(folder / 'pascal-context/labels.txt')
+    if believed is not None:
+        normals = np.where(np.isin(context, believed)[..., None], normals, np.float32(0))
+    maps: dict[str, NDArray[Any]] = {
+        'labels': read_ids(path, len(PASCAL_21)),
+        'normals': normals,
+        'boundary': borders(context),
+        'saliency': read_binary(folder / 'sal_distill' / f'{name}.png', SALIENT_ABOVE),
+        'human_parts': human_parts(folder / 'human_parts' / f'{name}.mat', rgb.shape[:2]),
+    }
+    found: dict[str, Any] = {
+        key: same_size(values, rgb, folder / f'{key} of {name}') for key, values in maps.items()
+    }
+    return replace(blank(rgb, typical_camera(rgb.shape[:2])), **found)
+
+
+def context_labels(path: Path) -> NDArray[np.int64]:
+    """(H, W) ids 1 to 459. Raises DataError."""
+    found = mat(path)
+    if 'LabelMap' not in found:
+        raise DataError(f'{path} has no LabelMap.')
+    return np.asarray(found['LabelMap'], np.int64)
+
+
+def mat(path: Path) -> dict[str, Any]:
+    """Raises DataError."""
+    if not path.is_file():
+        raise DataError(f'{path} is missing.')
+    try:
+        found: dict[str, Any] = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
+    except Exception as error:
+        # SciPy raises whatever a broken file leads to.
+        raise DataError(f'{path} is no MATLAB file that SciPy can read ({error}).') from None
+    return found
+
+
+def borders(context: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """One pixel wide: where the Laplacian of the labels is not zero, thinned."""
+    laplacian = cv2.Laplacian(context.astype(np.float64), cv2.CV_64F)
+    return np.asarray(thin(np.abs(laplacian) > 0), np.uint8)  # type: ignore[no-untyped-call]
+
+
+@lru_cache
+def believable(path: Path) -> tuple[int, ...] | None:
+    """Ids of the context labels whose distilled normals count; None without the list."""
+    if not path.is_file():
+        return None
+    shared = {c.name.replace(' ', '') for c in NYUD_40} | {'tvmonitor'}
+    rows = (line.split(':') for line in path.read_text().splitlines() if ':' in line)
+    return tuple(int(number) for number, label in rows if label.strip() in shared)
+
+
+def human_parts(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """(H, W) HUMAN_PARTS_7; all unknown where nobody's parts are annotated. Raises DataError."""
+    parts = np.zeros(size, np.uint8)
+    try:
+        for person in every(getattr(mat(path).get('anno'), 'objects', None)):
+            if int(person.class_ind) == PERSON:
+                for part in every(person.parts):
+                    mask = np.asarray(part.mask, bool)
+                    parts[mask] = part_id(str(part.part_name))
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} is not an annotation of parts ({error}).') from None
+    return parts if parts.any() else np.full(size, 255, np.uint8)
+
+
+def every(found: Any) -> list[Any]:
+    """MATLAB's squeezed arrays of structs: nothing, one, or many."""
+    return [] if found is None else list(np.atleast_1d(np.asarray(found, object)).ravel())
+
+
+def part_id(name: str) -> int:
+    """'luarm' → 3. Raises ValueError for an unknown part."""
+    bare = name[1:] if name[1:] in SIDED and name[0] in 'lr' else name
+    if bare not in PARTS:
+        raise ValueError(f'unknown part {name!r}')
+    return PARTS[bare]

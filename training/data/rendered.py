@@ -1,0 +1,21 @@
+"""Folders of rendered frames (training/data/worlds.py) as a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.data.files import DataError
+from training.data.sample import Sample
+from training.data.worlds import read_sample, sample_files
+
+
+def names(folder: Path, split: str) -> list[str]:
+    """Every frame: a folder is one split. Raises DataError."""
+    try:
+        return [path.name for path in sample_files(folder)]
+    except FileNotFoundError as error:
+        raise DataError(str(error)) from None
+
+
+def read(folder: Path, name: str) -> Sample:
+    return read_sample(folder / name)

@@ -1,0 +1,119 @@
+"""The papers' trainings as named configurations (SPEC 5, 6): one per published checkpoint.
+
+    torchrun --nproc-per-node 2 -m training.train taskprompter_vitl_nyud --data NYUDv2 --out runs/t
+
+Batches are per process; `processes` says how many the authors used. Each has a sibling NAME_small
+for one GPU of little memory: one image at a time, gradients of as many as the authors' batch
+summed up, activations computed twice, bfloat16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from training.networks.zoo import NETWORKS, NetworkConfig
+
+STEPS = 40_000
+DROP_PATH = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """network: in training.networks.zoo; data_set: in training.data; loss_weights: in
+    training.losses; batch: images per process and pass; accumulate: passes per step; processes:
+    the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
+    """
+
+    name: str
+    network: str
+    data_set: str
+    loss_weights: str
+    batch: int
+    processes: int
+    learning_rate: float
+    weight_decay: float = 1e-6
+    clip: float = math.inf
+    steps: int = STEPS
+    augmentation: str = 'published'
+    unknown_depth: float = -1.0
+    accumulate: int = 1
+    recompute: bool = False
+    bf16: bool = False
+
+    @property
+    def network_config(self) -> NetworkConfig:
+        return NETWORKS[self.network]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """As the network names them."""
+        return tuple(name for name, _ in self.network_config.tasks)
+
+    @property
+    def height_px(self) -> int:
+        return self.network_config.height_px
+
+    @property
+    def width_px(self) -> int:
+        return self.network_config.width_px
+
+
+def invpt(name: str, data_set: str, loss_weights: str) -> Recipe:
+    return Recipe(name, name, data_set, loss_weights, 2, 3, 2e-5, unknown_depth=255.0)
+
+
+def taskprompter(name: str, data_set: str, loss_weights: str, rate: float) -> Recipe:
+    return Recipe(name, name, data_set, loss_weights, 2, 2, rate, clip=10.0)
+
+
+CITYSCAPES = Recipe(
+    'taskprompter_swinb_cityscapes3d',
+    'taskprompter_swinb_cityscapes3d',
+    'cityscapes3d',
+    'cityscapes3d',
+    1,
+    2,
+    2e-5,
+    weight_decay=0.0,
+    clip=10.0,
+    augmentation='none',
+)
+PUBLISHED_RECIPES = (
+    *(invpt(f'invpt_vit{size}_nyud', 'nyud', 'nyud') for size in 'bl'),
+    *(invpt(f'invpt_vit{size}_pascal', 'pascal_context', 'pascal') for size in 'bl'),
+    *(taskprompter(f'taskprompter_vit{size}_nyud', 'nyud', 'nyud', 1e-5) for size in 'bl'),
+    *(
+        taskprompter(f'taskprompter_vit{size}_pascal', 'pascal_context', 'pascal', 2e-5)
+        for size in 'bl'
+    ),
+    CITYSCAPES,
+)
+
+
+def for_a_small_gpu(recipe: Recipe) -> Recipe:
+    return replace(
+        recipe,
+        name=f'{recipe.name}_small',
+        batch=1,
+        accumulate=recipe.batch * recipe.processes,
+        processes=1,
+        recompute=True,
+        bf16=True,
+    )
+
+
+TINY_RECIPES = (
+    replace(invpt('tiny_invpt_nyud', 'nyud', 'nyud'), batch=1),
+    replace(invpt('tiny_invpt_pascal', 'pascal_context', 'pascal'), batch=1),
+    replace(taskprompter('tiny_taskprompter_noctr_nyud', 'nyud', 'nyud', 1e-5), batch=1),
+    replace(
+        taskprompter('tiny_taskprompter_ctr_pascal', 'pascal_context', 'pascal', 2e-5), batch=1
+    ),
+    replace(CITYSCAPES, name='tiny_taskprompter_swin_cs3d', network='tiny_taskprompter_swin_cs3d'),
+)
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for each in (*PUBLISHED_RECIPES, *TINY_RECIPES)
+    for recipe in (each, for_a_small_gpu(each))
+}
