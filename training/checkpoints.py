@@ -54,7 +54,9 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f'{path} is no checkpoint that torch.load can read ({first_line(error)}); '
             'download it again.'
         ) from None
-    state = loaded.get('model', loaded) if isinstance(loaded, dict) else loaded
+    state = loaded
+    if isinstance(loaded, dict):  # the authors', or one of training.train
+        state = loaded.get('model', loaded.get('average', loaded))
     if not is_state(state):
         raise CheckpointError(
             f'{path} holds no state dictionary (neither at the top nor under "model"); '

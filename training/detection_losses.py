@@ -133,8 +133,8 @@ def detection_losses(maps: DetectionMaps, targets: list[list[CellTargets]]) -> d
 
 
 def cells(maps: Tensor) -> Tensor:
-    """(B, C, h, w) → (B h w, C)."""
-    return maps.permute(0, 2, 3, 1).flatten(0, 2)
+    """(B, C, h, w) → (B h w, C), in float32 whatever the network computes in."""
+    return maps.float().permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def focal_loss(logits: Tensor, object_class: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def focal_loss(logits: Tensor, object_class: Tensor) -> Tensor:
     probability = logits.sigmoid()
     wrong = probability * (1 - truth) + (1 - probability) * truth
     weight = (ALPHA * truth + (1 - ALPHA) * (1 - truth)) * wrong**GAMMA
-    return F.binary_cross_entropy_with_logits(logits, truth, weight, reduction='sum')
+    return (weight * F.binary_cross_entropy_with_logits(logits, truth, reduction='none')).sum()
 
 
 def box_losses(got: Tensor, want: Tensor) -> dict[str, Tensor]:

@@ -4,12 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
 
-from training import dense_metrics, losses  # noqa: E402
+from training import losses  # noqa: E402
+from training.metrics import (  # noqa: E402
+    DepthMeter,
+    LabelMeter,
+    NormalsMeter,
+    SaliencyMeter,
+)
 
 Case = tuple[dict[str, Any], dict[str, Any]]
 
@@ -35,25 +40,32 @@ def test_losses(dense_case: Case, want: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(('task', 'classes'), [('semseg', 21), ('human_parts', 7)])
 def test_mean_iou(dense_case: Case, want: dict[str, Any], task: str, classes: int) -> None:
-    labels, truth = dense_case[0][task].argmax(1), dense_case[1][task][:, 0].astype(np.int64)
-    iou = dense_metrics.mean_iou(labels, truth, classes)
-    assert 100 * iou == pytest.approx(want[f'metric_{task}_mIoU_pct'], rel=1e-9)
+    labels, truth = dense_case[0][task].argmax(1), dense_case[1][task][:, 0]
+    meter = LabelMeter([str(k) for k in range(classes)])
+    meter.update(torch.from_numpy(labels), torch.from_numpy(truth))
+    assert meter.result()['miou'] == pytest.approx(want[f'metric_{task}_mIoU_pct'], rel=1e-6)
 
 
 def test_saliency(dense_case: Case, want: dict[str, Any]) -> None:
-    logits, truth = torch.from_numpy(dense_case[0]['sal']), dense_case[1]['sal'][:, 0]
-    probability = logits.softmax(1)[:, 1].numpy()
-    published = dense_metrics.published_max_f_measure(probability, truth)
-    assert 100 * published == pytest.approx(want['metric_sal_maxF_pct'], rel=1e-6)
-    perfect = dense_metrics.max_f_measure((truth == 1).astype(float), truth)
-    assert perfect == pytest.approx(1)
+    logits, truth = (torch.from_numpy(side['sal']) for side in dense_case)
+    meter, perfect = SaliencyMeter(), SaliencyMeter()
+    meter.update(logits.softmax(1)[:, 1], truth[:, 0])
+    assert meter.result()['published_max_f'] == pytest.approx(want['metric_sal_maxF_pct'])
+    perfect.update((truth[:, 0] == 1).float(), truth[:, 0])
+    assert perfect.result() == pytest.approx({'max_f': 100.0, 'published_max_f': 100.0})
 
 
 def test_normals_and_depth(dense_case: Case, want: dict[str, Any]) -> None:
-    predictions, truth = dense_case
-    unit = torch.nn.functional.normalize(torch.from_numpy(predictions['normals'])).numpy()
-    angle = dense_metrics.mean_angle_deg(unit, truth['normals'])
-    assert angle == pytest.approx(want['metric_normals_mean_deg'], rel=1e-6)
-    depth, known = np.maximum(2 * predictions['depth'] + 5, 0), (truth['depth'] > 0)
-    got = dense_metrics.depth_errors(depth, truth['depth'], known & (truth['depth'] < 80))
-    assert got == pytest.approx(want['metric_depth'], rel=1e-6)
+    predictions, truth = ({k: torch.from_numpy(v) for k, v in s.items()} for s in dense_case)
+    normals, known = NormalsMeter(), (truth['normals'] != 255).all(1, keepdim=True)
+    unit = torch.nn.functional.normalize(predictions['normals']).permute(0, 2, 3, 1)
+    normals.update(unit, truth['normals'].where(known, 0.0).permute(0, 2, 3, 1))
+    degrees = normals.result()['mean_deg']
+    assert degrees == pytest.approx(want['metric_normals_mean_deg'], rel=1e-6)
+    depth, seen = DepthMeter(), (truth['depth'] > 0) & (truth['depth'] < 80)
+    answer = (2 * predictions['depth'] + 5).clamp(min=0)
+    depth.update(answer, truth['depth'].where(seen, torch.nan))
+    got = depth.result()
+    assert {k: got[k] for k in want['metric_depth']} == pytest.approx(
+        want['metric_depth'], rel=1e-6
+    )

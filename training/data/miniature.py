@@ -33,7 +33,7 @@ from mtscene_ros.worlds.frame import WorldFrame, boundary_of
 from training.data.cityscapes3d import DISPARITY_STEP, LABEL_IDS
 from training.data.files import stored_normals
 from training.data.nyud import NORMAL_SIGNS
-from training.data.pascal_context import PERSON
+from training.data.pascal_context import PERSON, thinned
 
 F64 = NDArray[np.float64]
 BASELINE_M = 0.209313
@@ -68,7 +68,7 @@ def write_nyud(folder: Path, split: str, name: str, frame: WorldFrame) -> None:
     (folder / 'depth').mkdir(exist_ok=True)
     np.save(folder / 'depth' / f'{name}.npy', frame.depth_m)
     save_image(folder / 'normals' / f'{name}.png', stored_normals(frame.normals, NORMAL_SIGNS))
-    edge = 255 * boundary_of(frame.labels, frame.instances)
+    edge = 255 * thinned(boundary_of(frame.labels, frame.instances) > 0)
     save_image(folder / 'edge' / f'{name}.png', edge)
     append_line(folder / 'gt_sets' / f'{split}.txt', name)
 

@@ -105,7 +105,12 @@ def mat(path: Path) -> dict[str, Any]:
 def borders(context: NDArray[np.int64]) -> NDArray[np.uint8]:
     """One pixel wide: where the Laplacian of the labels is not zero, thinned."""
     laplacian = cv2.Laplacian(context.astype(np.float64), cv2.CV_64F)
-    return np.asarray(thin(np.abs(laplacian) > 0), np.uint8)  # type: ignore[no-untyped-call]
+    return thinned(np.abs(laplacian) > 0)
+
+
+def thinned(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Lines of one pixel."""
+    return np.asarray(thin(mask), np.uint8)  # type: ignore[no-untyped-call]
 
 
 @lru_cache
