@@ -135,11 +135,11 @@ def _stamps(bag: AnyReader) -> dict[str, list[int]]:
     """Topic → header stamps, of messages that begin with a header, in recorded order."""
     stamps = defaultdict(list)
     for connection, _, raw in bag.messages([c for c in bag.connections if _has_header(bag, c)]):
-        stamps[connection.topic].append(_stamp_ns(bag, raw))
+        stamps[connection.topic].append(stamp_ns_of(bag, raw))
     return dict(stamps)
 
 
-def _stamp_ns(bag: AnyReader, raw: bytes | memoryview) -> int:
+def stamp_ns_of(bag: AnyReader, raw: bytes | memoryview) -> int:
     """Stamp of a message that begins with a header: behind CDR's preamble, behind ROS 1's seq."""
     sec, nanosec = struct.unpack_from('<II' if raw[1] or not bag.is2 else '>II', raw, 4)
     return int(sec * 10**9 + nanosec)
@@ -167,9 +167,9 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
             if message.name == node.strip('/').replace('/', '.'):
                 recording.log.append(message.msg)
         elif connection.topic == label_info:
-            recording.classes = _classes(message)
+            recording.classes = classes_of(message)
         elif connection.topic == true_label_info:
-            recording.true_classes = _classes(message)
+            recording.true_classes = classes_of(message)
         else:
             names = ('received', 'published', 'dropped', 'failed')
             recording.counts = {name: int(getattr(message, name)) for name in names}
@@ -187,7 +187,7 @@ def _shown_frames(
     topics = {recording.image_topic, info_topic, *results.values(), *truth.values()}
     wanted, found = set(stamps), {}
     for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):
-        stamp_ns = _stamp_ns(bag, raw)
+        stamp_ns = stamp_ns_of(bag, raw)
         if stamp_ns in wanted:
             found[connection.topic, stamp_ns] = bag.deserialize(raw, connection.msgtype)
 
@@ -195,7 +195,7 @@ def _shown_frames(
         topics: Mapping[str, str], stamp_ns: int, classes: tuple[SemanticClass, ...]
     ) -> dict[str, Result]:
         return {
-            task: _result(task, found[topic, stamp_ns], classes)
+            task: result_of(task, found[topic, stamp_ns], classes)
             for task, topic in topics.items()
             if (topic, stamp_ns) in found
         }
@@ -225,7 +225,7 @@ def pixels(message: Any) -> NDArray[np.uint8]:
     return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), m.data)
 
 
-def _result(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:
+def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:
     if task == 'boxes3d':
         return _boxes(message)
     kinds = {'mono8': np.uint8, '8UC1': np.uint8, '32FC1': np.float32, '16UC1': np.uint16}
@@ -253,7 +253,7 @@ def _boxes(message: Any) -> Boxes3D:
     )
 
 
-def _classes(label_info: Any) -> tuple[SemanticClass, ...]:
+def classes_of(label_info: Any) -> tuple[SemanticClass, ...]:
     return tuple(_class(c.class_id, c.class_name) for c in label_info.class_map)
 
 
