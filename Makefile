@@ -53,6 +53,7 @@ $(VENV)/package.stamp: $(VENV)/requirements.stamp $(SOURCES)
 	$(PIP) install --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/package.stamp requirements/test.txt
+$(VENV)/test.stamp: $(VENV)/package.stamp requirements/test.txt requirements/no_deps.txt
 	$(PIP) install -r requirements/test.txt
+	$(PIP) install --no-deps -r requirements/no_deps.txt
 	@touch $@

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
 from mtscene_ros.preprocess import prepare
 from mtscene_ros.spec import ModelSpec, SpecError, mismatches, spec_from_json
-from mtscene_ros.tasks import TASKS, Decode
+from mtscene_ros.tasks import OWN_KINDS, TASKS, Decode, task_of
 from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
 
 BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_lite.onnx')
@@ -25,6 +25,7 @@ class SceneEstimator:
 
     def __init__(self, backend: Backend, spec: ModelSpec, decoders: Mapping[str, Decode]) -> None:
         self.backend, self.spec, self.decoders = backend, spec, decoders
+        self.tasks = {name: task_of(name, spec.tasks[name]) for name in decoders}
 
     def estimate(
         self, frames: Sequence[CameraFrame], tasks: Collection[str] | None = None
@@ -54,7 +55,7 @@ class SceneEstimator:
         self.estimate([CameraFrame(rgb, camera, 0, 'camera_optical_frame')])
 
     def _infer(self, inputs: list[NetworkInput], wanted: list[str]) -> dict[str, NDArray[Any]]:
-        names = [output for name in wanted for output in TASKS[name].OUTPUTS]
+        names = [output for name in wanted for output in self.tasks[name].OUTPUTS]
         batch = inputs[0].rgb[None] if len(inputs) == 1 else np.stack([i.rgb for i in inputs])
         tensors = self.backend.infer(batch, names)
         for promised in self.spec.outputs:
@@ -74,7 +75,7 @@ class SceneEstimator:
         results: dict[str, Result] = {
             name: self.decoders[name](outputs, network_input.view, frame)
             for name in wanted
-            if frame.intrinsics is not None or not TASKS[name].NEEDS_INTRINSICS
+            if frame.intrinsics is not None or not self.tasks[name].NEEDS_INTRINSICS
         }
         return Scene(frame, results, {**shared_s, 'decode': time.perf_counter() - start})
 
@@ -102,17 +103,20 @@ def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
     promised = {tensor.name for tensor in spec.outputs}
     decoders = {}
     for name, options in spec.tasks.items():
-        if name not in TASKS:
+        try:
+            task = task_of(name, options)
+        except KeyError:
             raise SpecError(
-                f'{path} has the task {name!r}, unknown here; known: {", ".join(TASKS)}.'
-            )
-        missing = set(TASKS[name].OUTPUTS) - promised
+                f'{path} has the task {name!r}, unknown here; known: {", ".join(TASKS)}, and '
+                f'tasks of kind {", ".join(OWN_KINDS)}.'
+            ) from None
+        missing = set(task.OUTPUTS) - promised
         if missing:
             raise SpecError(
                 f'{path}: task {name!r} needs the outputs {sorted(missing)}; export it again.'
             )
         try:
-            decoders[name] = TASKS[name].decoder(options)
+            decoders[name] = task.decoder(options)
         except (ValueError, TypeError, KeyError) as error:
             raise SpecError(f'{path}: options of task {name!r} are unusable ({error}).') from error
     return decoders

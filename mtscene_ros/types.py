@@ -129,7 +129,14 @@ class Boxes3D:
         )
 
 
-Result = LabelMap | DepthMap | NormalMap | ProbabilityMap | Boxes3D
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueMap:
+    """values: (H, W) float32 in the units of a user's own task."""
+
+    values: NDArray[np.float32]
+
+
+Result = LabelMap | DepthMap | NormalMap | ProbabilityMap | ValueMap | Boxes3D
 
 
 @dataclass(frozen=True, slots=True, eq=False)

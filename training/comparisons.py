@@ -24,6 +24,7 @@ from mtscene_ros.types import (
     NormalMap,
     ProbabilityMap,
     Result,
+    ValueMap,
 )
 from mtscene_ros.view import View
 from training.cityscapes3d_json import vehicle_annotations
@@ -151,6 +152,8 @@ def values_of(result: Result) -> NDArray[Any] | None:
         return np.nan_to_num(result.depth_m, nan=0.0, posinf=1e4, neginf=0.0)
     if isinstance(result, NormalMap):
         return np.nan_to_num(result.normals)
+    if isinstance(result, ValueMap):
+        return result.values
     if isinstance(result, ProbabilityMap):
         return result.probability
     return None

@@ -15,6 +15,17 @@ _DRIVE_SHARES = (
 DRIVE_WEIGHTS = tuple(share**-0.35 for share in _DRIVE_SHARES)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnTask:
+    """A dense task of a user's own. classes: (), for a number per pixel, with the mean and the
+    deviation of what is labelled."""
+
+    name: str
+    classes: tuple[SemanticClass, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
 STRIDE_PX = 32  # of the encoders' coarsest map
 DECODERS = ('invpt', 'taskprompter')
 
@@ -28,7 +39,8 @@ class CompactConfig:
     widths: channels at strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by
     class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
     `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
-    images per process and step; augmentation: see `training/loader.py`.
+    images per process and step; augmentation: see `training/learning_compact.py`; own_tasks: those
+    of `tasks` that training/tasks does not have.
     Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
     """
 
@@ -55,6 +67,7 @@ class CompactConfig:
     augmentation: str = 'strong'
     decoder: str = 'invpt'
     prompt_blocks: int = 2
+    own_tasks: tuple[OwnTask, ...] = ()
 
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mtscene_ros.spec import ModelSpec, TensorSpec
 from training.config import CompactConfig
 from training.precision import dtype_of
-from training.tasks import TASKS
+from training.tasks import task_of
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, of uint8 RGB
 
@@ -35,7 +35,7 @@ class DeployGraph(nn.Module):
         late, _ = self.network(normalised(rgb).to(dtype_of(self.network)))
         outputs: dict[str, Tensor] = {}
         for name in self.config.tasks:
-            outputs |= TASKS[name].dense_decode(late[name], self.config)
+            outputs |= task_of(name, self.config).dense_decode(late[name], self.config)
         return outputs
 
 
@@ -51,7 +51,7 @@ def spec_of(graph: DeployGraph, version: str, commit: str) -> ModelSpec:
         commit=commit,
         input=TensorSpec('rgb', (-1, *size), 'uint8'),
         outputs=tuple(tensor_spec(name, value) for name, value in outputs.items()),
-        tasks={name: TASKS[name].options(config) for name in config.tasks},
+        tasks={name: task_of(name, config).options(config) for name in config.tasks},
     )
 
 

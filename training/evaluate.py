@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from mtscene_ros.classes import HUMAN_PARTS_7
 from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
 from mtscene_ros.evaluate.metrics import Detections
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.types import Boxes3D
+from mtscene_ros.types import Boxes3D, SemanticClass
 from training.boundary_score import MAX_DIST, OTHERWISE, BoundaryMeter
 from training.checkpoints import load_network, read_checkpoint
 from training.comparisons import (
@@ -41,13 +42,14 @@ from training.config import CompactConfig
 from training.data import DATASETS
 from training.data.files import read_json
 from training.data.sample import Sample
+from training.deploy import DeployGraph
 from training.deploy_published import PublishedGraph
 from training.detection_score import DetectionMeter
 from training.export import graph_from_checkpoint
 from training.learning import ALL_CONFIGS, Config, kind_of
 from training.learning_published import whole
 from training.loader import Frame, listed
-from training.metrics import METERS, UNKNOWN, LabelMeter, Meter
+from training.metrics import METERS, UNKNOWN, LabelMeter, Meter, ValueMeter
 from training.recipes import Recipe
 
 
@@ -85,8 +87,18 @@ class Meters:
             return BoundaryMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
-        classes = kind_of(self.config).classes_of(self.config)
-        return LabelMeter([c.name for c in (HUMAN_PARTS_7 if task == 'human_parts' else classes)])
+        return self.made_for_own(task) or LabelMeter([c.name for c in self.classes(task)])
+
+    def made_for_own(self, task: str) -> Meter | None:
+        """A number per pixel has errors as depth does."""
+        own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
+        is_number = any(o.name == task and not o.classes for o in own)
+        return ValueMeter() if is_number else None
+
+    def classes(self, task: str) -> tuple[SemanticClass, ...]:
+        own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
+        tables = {o.name: o.classes for o in own} | {'human_parts': HUMAN_PARTS_7}
+        return tables.get(task) or kind_of(self.config).classes_of(self.config)
 
     def result(self) -> dict[str, dict[str, float]]:
         """Of every task that some process has seen: all of them ask in the same order."""
@@ -161,11 +173,32 @@ def evaluate_compact(
     meters: Meters,
     device: torch.device,
 ) -> dict[str, Any]:
-    estimator = torch_estimator(graph_from_checkpoint(checkpoint), device)
+    graph = graph_from_checkpoint(checkpoint)
+    meters.config = graph.config
+    return compact_scores(graph, frames, meters, device)
+
+
+def scores_of(
+    graph: DeployGraph, frames: list[Frame], tasks: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Of a compact network on this machine's CPU; tasks: None for all."""
+    meters = Meters(graph.config, 'manifest', jobs=1)
+    boxes = compact_scores(graph, frames, meters, torch.device('cpu'), tasks)
+    return {**meters.result(), **boxes}
+
+
+def compact_scores(
+    graph: DeployGraph,
+    frames: list[Frame],
+    meters: Meters,
+    device: torch.device,
+    tasks: Collection[str] | None = None,
+) -> dict[str, Any]:
+    config, estimator = graph.config, torch_estimator(graph, device)
     boxes = {c.id: Detections() for c in config.box_classes}
     for frame in frames:
         sample = frame.data_set.read(frame.folder, frame.name)
-        results = dict(estimator.estimate([frame_of(sample)])[0].results)
+        results = dict(estimator.estimate([frame_of(sample)], tasks)[0].results)
         meters.update(compact_pairs(results, sample, MAX_M))
         found = results.get('boxes3d')
         if isinstance(found, Boxes3D) and sample.has_boxes:

@@ -21,7 +21,8 @@ from torch import nn
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
-from training.config import CONFIGS, resized
+from training.adapting import config_of
+from training.config import resized
 from training.deploy import DeployGraph, spec_of
 from training.networks.decoders import compact_network, load_weights
 from training.own_images import frames_of
@@ -35,7 +36,7 @@ PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside th
 def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) -> DeployGraph:
     """The averaged weights, in evaluation mode; size_px: another height and width than trained."""
     state = torch.load(path, map_location='cpu', weights_only=True)
-    config = CONFIGS[state['config']]
+    config = config_of(state)
     if size_px is not None:
         config = resized(config, *size_px)
     network = compact_network(config)

@@ -21,7 +21,7 @@ from training.data.sample import Sample
 from training.deploy import DeployGraph, normalised
 from training.networks.decoders import compact_network
 from training.pretrained import load_encoder as load_encoder_weights
-from training.tasks import TASKS
+from training.tasks import task_of
 from training.weighting import by_task
 
 Batch = dict[str, dict[str, Tensor]]
@@ -92,7 +92,7 @@ def whole(sample: Sample, config: CompactConfig) -> Sample:
 
 
 def targets(sample: Sample, config: CompactConfig, rng: np.random.Generator) -> dict[str, Arrays]:
-    return {name: TASKS[name].targets(sample, config, rng) for name in config.tasks}
+    return {name: task_of(name, config).targets(sample, config, rng) for name in config.tasks}
 
 
 def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str, Tensor]:
@@ -105,8 +105,9 @@ def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str,
         batch = {n: {key: of_all(value) for key, value in batch[n].items()} for n in names}
     found = {}
     for name in config.tasks:
-        found[name] = TASKS[name].loss(late[name], batch[name])
-        found[f'{name}_preliminary'] = TASKS[name].preliminary_loss(early[name], batch[name])
+        task = task_of(name, config)
+        found[name] = task.loss(late[name], batch[name])
+        found[f'{name}_preliminary'] = task.preliminary_loss(early[name], batch[name])
     return found
 
 

@@ -46,6 +46,13 @@ class LabelMeter:
         self.counts = MulticlassConfusionMatrix(len(names), ignore_index=UNKNOWN)
 
     def update(self, prediction: Tensor, truth: Tensor) -> None:
+        """Raises ValueError for a truth with other classes."""
+        highest = int(truth.where(truth != UNKNOWN, 0).max())
+        if highest >= len(self.names):
+            raise ValueError(
+                f'The labels hold the class id {highest}, the network knows {len(self.names)} '
+                'classes; score it on data with its own classes.'
+            )
         self.counts.update(prediction.long().flatten(), truth.long().flatten())
 
     def result(self) -> dict[str, float]:
@@ -85,6 +92,24 @@ class DepthMeter:
         found = {'rmse': self.squared.compute(), 'log_rmse': self.squared_log.compute()}
         found |= {name: metric.compute() for name, metric in self.means.items()}
         return {name: float(value) for name, value in found.items()}
+
+
+class ValueMeter:
+    """(H, W) numbers of a user's own task; NaN unknown."""
+
+    def __init__(self) -> None:
+        self.squared = exact(MeanSquaredError(squared=False))
+        self.absolute = exact(MeanMetric())
+
+    def update(self, prediction: Tensor, truth: Tensor) -> None:
+        known = torch.isfinite(truth)
+        got, want = prediction[known].double(), truth[known].double()
+        if len(want):
+            self.squared.update(got, want)
+            self.absolute.update((got - want).abs())
+
+    def result(self) -> dict[str, float]:
+        return {'rmse': float(self.squared.compute()), 'mae': float(self.absolute.compute())}
 
 
 class NormalsMeter:

@@ -17,7 +17,7 @@ def by_task(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """Adds every task's preliminary loss to its own, times the task's fixed weight."""
     names = [name for name in found if not name.endswith('_preliminary')]
     return {
-        n: TASK_WEIGHTS[n] * (found[n] + PRELIMINARY_WEIGHT * found[f'{n}_preliminary'])
+        n: TASK_WEIGHTS.get(n, 1.0) * (found[n] + PRELIMINARY_WEIGHT * found[f'{n}_preliminary'])
         for n in names
     }
 

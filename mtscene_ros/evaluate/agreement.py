@@ -19,6 +19,7 @@ from mtscene_ros.types import (
     NormalMap,
     ProbabilityMap,
     Result,
+    ValueMap,
 )
 
 Samples = dict[str, NDArray[Any]]
@@ -61,6 +62,8 @@ def compared(want: Result, got: Result) -> Samples:
         return {'angle, degrees': angle_deg}
     if isinstance(want, ProbabilityMap) and isinstance(got, ProbabilityMap):
         return {'difference of probability': np.abs(want.probability - got.probability).ravel()}
+    if isinstance(want, ValueMap) and isinstance(got, ValueMap):
+        return {'difference': np.abs(want.values - got.values).ravel()}
     if isinstance(want, Boxes3D) and isinstance(got, Boxes3D):
         return {
             f'boxes found again at IoU {SAME_IOU}': found_again(want, got),

@@ -30,7 +30,7 @@ from mtscene_ros.images import ImageError
 from mtscene_ros.mailbox import Mailbox
 from mtscene_ros.ros import messages
 from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.outputs import LABEL_INFO, OUTPUTS
+from mtscene_ros.ros.outputs import OUTPUTS, Output, label_info_topics, own_outputs
 from mtscene_ros.ros.params import ParameterError, declare, read
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.spec import SpecError, classes_from_options
@@ -55,6 +55,7 @@ class PerceptionNode(LifecycleNode):
         self._troubles = Troubles(self.get_logger())
         self._estimator: SceneEstimator | None = None
         self._outputs: dict[str, Any] = {}
+        self._rows: tuple[Output, ...] = OUTPUTS
         self._input: CameraInput | None = None
         self._mailbox: Mailbox[bytes] = Mailbox((CAMERA,))
         self._worker: threading.Thread | None = None
@@ -135,13 +136,13 @@ class PerceptionNode(LifecycleNode):
     # -- topics ------------------------------------------------------------------------------
 
     def _create_outputs(self, estimator: SceneEstimator) -> None:
-        for output in OUTPUTS:
+        self._rows = (*OUTPUTS, *own_outputs(estimator.spec))
+        for output in self._rows:
             if output.needs(task in estimator.decoders for task in output.tasks):
                 self._announce(output.topic, output.message, QOS_OUT)
         self._announce('debug/frame_stats', FrameStats, QOS_STATS)
-        for task, topic in LABEL_INFO.items():
-            if task in estimator.decoders:
-                self._announce(topic, LabelInfo, QOS_LATCHED)
+        for topic in label_info_topics(estimator.spec).values():
+            self._announce(topic, LabelInfo, QOS_LATCHED)
 
     def _announce(self, topic: str, message: type, qos: QoSProfile) -> None:
         overridable = QoSOverridingOptions.with_default_policies()
@@ -150,10 +151,13 @@ class PerceptionNode(LifecycleNode):
         )
 
     def _publish_label_info(self) -> None:
-        for task, topic in LABEL_INFO.items():
+        if self._estimator is None:
+            return
+        spec = self._estimator.spec
+        for task, topic in label_info_topics(spec).items():
             publisher = self._outputs.get(topic)
-            if publisher is not None and publisher.is_activated and self._estimator is not None:
-                classes = classes_from_options(self._estimator.spec.tasks[task])
+            if publisher is not None and publisher.is_activated:
+                classes = classes_from_options(spec.tasks[task])
                 stamp = self.get_clock().now().to_msg()
                 publisher.publish(messages.label_info(classes, Header(stamp=stamp)))
 
@@ -193,7 +197,7 @@ class PerceptionNode(LifecycleNode):
 
     def _listened_tasks(self) -> set[str] | None:
         """Tasks that somebody listens to; None while nobody listens to anything."""
-        listened = [output for output in OUTPUTS if self._is_listened(output.topic)]
+        listened = [output for output in self._rows if self._is_listened(output.topic)]
         idle = not listened and not self._is_listened('debug/frame_stats')
         if idle != self._idle:
             self._idle = idle
@@ -212,7 +216,7 @@ class PerceptionNode(LifecycleNode):
 
     def _publish(self, scene: Scene) -> None:
         header = messages.header_of(scene.frame)
-        for output in OUTPUTS:
+        for output in self._rows:
             if self._is_listened(output.topic):
                 message = output.make(scene, header, self.params)
                 if message is not None:

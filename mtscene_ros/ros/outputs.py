@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sensor_msgs.msg import CameraInfo, Image
@@ -13,7 +14,17 @@ from vision_msgs.msg import Detection3DArray
 from mtscene_ros.draw import overlay
 from mtscene_ros.ros import messages
 from mtscene_ros.ros.params import NodeParams
-from mtscene_ros.types import Boxes3D, DepthMap, LabelMap, NormalMap, ProbabilityMap, Scene
+from mtscene_ros.spec import ModelSpec
+from mtscene_ros.tasks import TASKS
+from mtscene_ros.types import (
+    Boxes3D,
+    DepthMap,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+    Scene,
+    ValueMap,
+)
 
 R = TypeVar('R')
 
@@ -97,8 +108,34 @@ OUTPUTS: tuple[Output, ...] = (
     Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay, any),
 )
 
+
+def own_outputs(spec: ModelSpec) -> tuple[Output, ...]:
+    """Rows for the tasks of a user's own: class maps as semantic/image, numbers as 32FC1."""
+    return tuple(
+        Output(f'own/{task}/image', Image, (task,), partial(_own, task))
+        for task in spec.tasks
+        if task not in TASKS
+    )
+
+
+def _own(task: str, scene: Scene, header: Header, _: NodeParams) -> Image | None:
+    found = scene.results.get(task)
+    if isinstance(found, LabelMap):
+        return messages.label_image(found, header)
+    if isinstance(found, ValueMap):
+        return messages.image_message(found.values, '32FC1', header)
+    return None
+
+
 # Topics of class maps, repeated: task → topic.
 LABEL_INFO: dict[str, str] = {
     'semantic': 'semantic/label_info',
     'human_parts': 'parts/label_info',
 }
+
+
+def label_info_topics(spec: ModelSpec) -> dict[str, str]:
+    """Of every class map that the model has."""
+    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in TASKS}
+    named = LABEL_INFO | own
+    return {t: named[t] for t, o in spec.tasks.items() if t in named and 'classes' in o}

@@ -12,6 +12,7 @@ from mtscene_ros.spec import Options
 from mtscene_ros.tasks import boxes3d, depth, normals
 from mtscene_ros.tasks.labels import LabelTask
 from mtscene_ros.tasks.probability import ProbabilityTask
+from mtscene_ros.tasks.values import ValueTask
 from mtscene_ros.types import CameraFrame, Result
 from mtscene_ros.view import View
 
@@ -45,3 +46,13 @@ TASKS: dict[str, Task] = {
     'saliency': ProbabilityTask('saliency'),
     'boxes3d': boxes3d,
 }
+
+# Tasks of a user's own (training/adapt.py), by the `kind` in their options.
+OWN_KINDS: dict[str, Callable[[str], Task]] = {'labels': LabelTask, 'values': ValueTask}
+
+
+def task_of(name: str, options: Options) -> Task:
+    """Raises KeyError for a task that is neither known nor of a known kind."""
+    if name in TASKS:
+        return TASKS[name]
+    return OWN_KINDS[str(options.get('kind'))](name)

@@ -20,6 +20,7 @@ and maps are columns of their own: fx_px, ..., maps.NAME.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES, HUMAN_PARTS_7, NYUD_40, PASCAL_21
 from mtscene_ros.evaluate.photographs import CAMVID_11
+from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import SemanticClass
 from training.data.annotations import read_boxes, read_depth, read_map
 from training.data.files import (
@@ -97,6 +99,12 @@ def load(path: Path) -> Manifest:
     if not isinstance(frames, list) or not frames:
         raise DataError(f'{path} lists no frames.')
     maps = found.get('maps') or {}
+    for name in maps:
+        if not re.fullmatch('[a-z][a-z0-9_]*', str(name)) or name in TASKS:
+            raise DataError(
+                f'{path}: {name!r} cannot name a task; take small letters and _, and '
+                f'none of {", ".join(TASKS)}.'
+            )
     for number, frame in enumerate(frames):
         known(frame, FRAME, f'{path}, frame {number}')
         known(frame.get('maps') or {}, tuple(maps), f'{path}, frame {number}, maps')

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.config import CompactConfig
-from training.tasks import TASKS
+from training.tasks import task_of
 
 Predictions = dict[str, Tensor]
 
@@ -120,7 +120,7 @@ class CompactNetwork(nn.Module):
         grid = config.height_px // 16, config.width_px // 16
         self.from_32, self.from_16 = conv(c32, wide, 1), conv(c16, wide, 1)
         self.position = nn.Parameter(torch.zeros(1, wide, *grid))
-        heads = {name: TASKS[name].channels(config) for name in config.tasks}
+        heads = {name: task_of(name, config).channels(config) for name in config.tasks}
         self.decode = per_task(heads, lambda _: conv(wide, wide))
         self.preliminary = per_task(heads, lambda n: nn.Conv2d(wide, n[0], 1))
         self.mix = per_task(heads, lambda n: nn.Conv2d(wide + n[0], wide, 1))
@@ -136,7 +136,7 @@ class CompactNetwork(nn.Module):
         self.refine_4 = per_task(heads, lambda _: conv(narrow, narrow))
         self.heads = per_task(heads, lambda n: nn.Conv2d(narrow, n[1], 1))
         for name in config.tasks:
-            TASKS[name].initialise(self.preliminary[name], self.heads[name], config)
+            task_of(name, config).initialise(self.preliminary[name], self.heads[name], config)
 
     def forward(self, image: Tensor) -> tuple[Predictions, Predictions]:
         """Predictions at stride 4, preliminary predictions at stride 16, both by task name."""

@@ -27,7 +27,7 @@ from training.networks.compact import (
     per_task,
     pyramid_encoder,
 )
-from training.tasks import TASKS
+from training.tasks import task_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +133,7 @@ class CompactPromptNetwork(nn.Module):
         self.blocks = nn.ModuleList(
             PromptBlock(wide, heads, is_last=i == count - 1) for i in range(count)
         )
-        outputs = {name: TASKS[name].channels(config) for name in config.tasks}
+        outputs = {name: task_of(name, config).channels(config) for name in config.tasks}
         self.features = nn.ModuleList(
             per_task(outputs, lambda _: TaskFeature(wide, heads)) for _ in range(count)
         )
@@ -148,7 +148,7 @@ class CompactPromptNetwork(nn.Module):
         self.refine_4 = per_task(outputs, lambda _: conv(narrow, narrow))
         self.heads = per_task(outputs, lambda n: nn.Conv2d(narrow, n[1], 1))
         for name in config.tasks:
-            TASKS[name].initialise(self.preliminary[name], self.heads[name], config)
+            task_of(name, config).initialise(self.preliminary[name], self.heads[name], config)
 
     def forward(self, image: Tensor) -> tuple[Predictions, Predictions]:
         """Predictions at stride 4, preliminary predictions at stride 16, both by task name."""

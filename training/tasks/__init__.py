@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from training.config import CompactConfig
 from training.data.sample import Sample
 from training.tasks import boundary, boxes3d, depth, normals, semantic
+from training.tasks.own import OwnLabels, OwnValues
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -51,3 +52,11 @@ TASKS: dict[str, Task] = {
     'normals': normals,
     'boundary': boundary,
 }
+
+
+def task_of(name: str, config: CompactConfig) -> Task:
+    """One of TASKS or of the configuration's own."""
+    for own in config.own_tasks:
+        if own.name == name:
+            return OwnLabels(own) if own.classes else OwnValues(own)
+    return TASKS[name]

@@ -1,0 +1,222 @@
+"""Teaches a trained compact network one's own classes or a further dense task from a few frames.
+
+    python -m training.adapt my_frames.yaml --out runs/mine
+    python -m training.export runs/mine/last.pt mine.onnx --version 1
+
+The tasks that the manifest has labels for are learned; the others are held where they were by
+distillation from the frozen original. The encoder stays unless --encoder is given. Prints the
+scores of the `val` frames before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from training.adapting import (
+    adapted_config,
+    carried_over,
+    class_mixture,
+    config_of,
+    described,
+    distillation_loss,
+    held_norms,
+)
+from training.checkpoint_store import save
+from training.config import CompactConfig
+from training.data import manifest
+from training.data.augment import augmented, letterboxed
+from training.data.files import DataError
+from training.data.sample import Sample
+from training.deploy import DeployGraph, normalised
+from training.evaluate import scores_of
+from training.export import current_commit
+from training.learning_compact import optimizer_of
+from training.loader import Frame
+from training.networks.decoders import compact_network
+from training.schedule import cosine
+from training.tasks import task_of
+from training.weighting import by_task
+
+DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
+BATCH, KEEPING = 4, 1.0  # frames a step; weight of what holds the other tasks
+
+
+def options_from(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('manifest', type=Path)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument(
+        '--weights', type=Path, default=DEMO_WEIGHTS, help='checkpoint; default: the demo model'
+    )
+    parser.add_argument('--frames', type=int, help='of `train`, the first ones')
+    parser.add_argument('--steps', type=int, default=400)
+    parser.add_argument('--learning-rate', type=float, default=5e-4)
+    parser.add_argument(
+        '--encoder', action='store_true', help='a tenth of the rate for it as well'
+    )
+    parser.add_argument('--scratch', action='store_true', help='for comparison: know nothing')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--seed', type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
+    """Configuration and averaged weights of a checkpoint or of the demo model's file."""
+    if path.suffix == '.safetensors':
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        return config_of({'config': path.stem}), weights
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    return config_of(state), state['average']
+
+
+def taught_tasks(config: CompactConfig, listed: manifest.Manifest) -> tuple[str, ...]:
+    """Those that the frames have labels for. Raises ValueError where there are none."""
+    keys = {key for frame in listed.frames for key, value in frame.items() if value}
+    keys |= {name for frame in listed.frames for name in frame.get('maps') or {}}
+    found = tuple(t for t in config.tasks if t in keys)
+    if not found:
+        raise ValueError(f'The manifest has labels for none of {", ".join(config.tasks)}.')
+    return found
+
+
+def adapt(options: argparse.Namespace) -> dict[str, Any]:
+    """The whole run → scores before and after, and the minutes it took."""
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    listed = manifest.load(options.manifest)
+    names = manifest.names(options.manifest, 'train')[: options.frames]
+    samples = [manifest.read(options.manifest, name) for name in names]
+    old_config, old = read_weights(options.weights)
+    config = adapted_config(old_config, listed, samples)
+    teacher = compact_network(old_config)
+    teacher.load_state_dict(old)
+    teacher.eval().requires_grad_(False)
+    network = compact_network(config)
+    if not options.scratch:
+        mixture = None
+        if config.classes != old_config.classes:
+            size = config.width_px, config.height_px
+            fitted = [letterboxed(s, *size) for s in samples]
+            mixture = class_mixture(DeployGraph(teacher, old_config), fitted, config.classes)
+        network.load_state_dict(carried_over(network.state_dict(), old, config, mixture))
+    taught = taught_tasks(config, listed)
+    held = tuple(t for t in old_config.tasks if t not in taught)
+    before = scores(network, config, options)
+    begin_s = time.perf_counter()
+    learn(network, teacher, config, samples, (taught, held), options)
+    minutes = (time.perf_counter() - begin_s) / 60
+    keep(network, config, old_config, options)
+    after = scores(network, config, options)
+    about = {'frames': len(samples), 'steps': options.steps, 'minutes': round(minutes, 2)}
+    return {**about, 'taught': taught, 'held': held, 'before': before, 'after': after}
+
+
+def learn(
+    network: nn.Module,
+    teacher: nn.Module,
+    config: CompactConfig,
+    samples: list[Sample],
+    tasks: tuple[tuple[str, ...], tuple[str, ...]],
+    options: argparse.Namespace,
+) -> None:
+    """tasks: the taught and the held ones."""
+    taught, held = tasks
+    trains_encoder = options.encoder or options.scratch
+    encoder = network.encoder
+    assert isinstance(encoder, nn.Module)
+    encoder.requires_grad_(trains_encoder)
+    optimizer = optimizer_of(network, [], config)
+    for group in optimizer.param_groups:
+        group['share'] = 1.0 if options.scratch else group['share']
+    rng = np.random.default_rng(options.seed)
+    network.train()
+    if not options.scratch:
+        held_norms(network)
+    for step in track(range(options.steps), 'adapting', transient=True):
+        rate = options.learning_rate * cosine(step / options.steps) * min(1.0, (step + 1) / 20)
+        for group in optimizer.param_groups:
+            group['lr'] = rate * (0.1 if group['share'] < 1 else 1.0)
+        chosen = rng.choice(len(samples), BATCH, replace=len(samples) < BATCH)
+        batch = [augmented(samples[k], config.width_px, config.height_px, rng) for k in chosen]
+        loss = step_loss(network, teacher, config, batch, (taught, held), options.scratch, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+    network.eval()
+
+
+def step_loss(
+    network: nn.Module,
+    teacher: nn.Module,
+    config: CompactConfig,
+    batch: list[Sample],
+    tasks: tuple[tuple[str, ...], tuple[str, ...]],
+    scratch: bool,
+    rng: np.random.Generator,
+) -> Tensor:
+    taught, held = tasks
+    image = normalised(torch.from_numpy(np.stack([sample.rgb for sample in batch])))
+    late, early = network(image)
+    found: dict[str, Tensor] = {}
+    for name in taught:
+        task = task_of(name, config)
+        rows = [task.targets(sample, config, rng) for sample in batch]
+        targets = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+        found[name] = task.loss(late[name], targets)
+        found[f'{name}_preliminary'] = task.preliminary_loss(early[name], targets)
+    total = torch.stack(list(by_task(found).values())).sum()
+    if held and not scratch:
+        with torch.inference_mode():
+            want, want_early = teacher(image)
+        kept = distillation_loss(late, want, held)
+        kept |= {f'{k} early': v for k, v in distillation_loss(early, want_early, held).items()}
+        total = total + KEEPING * torch.stack(list(kept.values())).sum()
+    return total
+
+
+def scores(network: nn.Module, config: CompactConfig, options: argparse.Namespace) -> Any:
+    """Of the manifest's `val` frames; {} where it has none."""
+    try:
+        names = manifest.names(options.manifest, 'val')
+    except DataError:
+        return {}
+    graph = DeployGraph(copy.deepcopy(network), config).eval()
+    return scores_of(graph, [Frame(manifest, options.manifest, name) for name in names])
+
+
+def keep(
+    network: nn.Module,
+    config: CompactConfig,
+    old_config: CompactConfig,
+    options: argparse.Namespace,
+) -> None:
+    """A checkpoint as of training.train, for training.export and training.evaluate."""
+    state = network.state_dict()
+    about = {'config': old_config.name, 'adapted': described(config), 'code': current_commit()}
+    options.out.mkdir(parents=True, exist_ok=True)
+    save(options.out / 'last.pt', {**about, 'step': options.steps, 'average': state})
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    options = options_from(arguments)
+    found = adapt(options)
+    text = json.dumps(found, indent=2)
+    (options.out / 'adapted.json').write_text(text + '\n')
+    print(text)
+    return found
+
+
+if __name__ == '__main__':
+    main()
