@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mtscene_ros.bench import machine
+from mtscene_ros.classes import CAMVID
 from training import adapt
 from training.adapt import read_weights
 from training.data import camvid, rendered
@@ -33,7 +34,7 @@ WORLD_FRAMES = 60
 
 def write_manifest(source: Path, out: Path, most: int) -> Path:
     """The first `most` train frames are spread over the sequence: 10 of 40 are spread as well."""
-    writer = Writer(out, semantic=list(camvid.CAMVID_11))
+    writer = Writer(out, semantic=[c.name for c in CAMVID])
     train = camvid.names(source, 'train')
     spread = [train[k] for k in np.linspace(0, len(train) - 1, most).round().astype(int)]
     tenth = spread[:: max(1, most // 10)]

@@ -33,6 +33,21 @@ CITYSCAPES_19 = _table(
     ('bicycle', 119, 11, 32),
 )
 
+# CamVid's 11 classes in SegNet's order (Badrinarayanan et al., 2017), in Cityscapes' colours.
+CAMVID = _table(
+    ('sky', 70, 130, 180),
+    ('building', 70, 70, 70),
+    ('pole', 153, 153, 153),
+    ('road', 128, 64, 128),
+    ('pavement', 244, 35, 232),
+    ('tree', 107, 142, 35),
+    ('sign', 220, 220, 0),
+    ('fence', 190, 153, 153),
+    ('car', 0, 0, 142),
+    ('pedestrian', 220, 20, 60),
+    ('bicyclist', 255, 0, 0),
+)
+
 # The six object classes of Cityscapes-3D (Gählert et al., 2020), in its order, and persons.
 # Motorcycle and bicycle boxes include their riders.
 DRIVE_BOXES = _table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.types import SemanticClass
 
 # Shares of the pixels in 120 drive worlds (seed 900 at 9b389b1), CITYSCAPES_19 in order.
@@ -40,7 +40,7 @@ class CompactConfig:
     class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
     `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
     images per process and step; augmentation: see `training/learning_compact.py`; own_tasks: those
-    of `tasks` that training/tasks does not have.
+    of `tasks` that training/tasks does not have; data_set: in training.data.
     Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
     """
 
@@ -68,6 +68,7 @@ class CompactConfig:
     decoder: str = 'invpt'
     prompt_blocks: int = 2
     own_tasks: tuple[OwnTask, ...] = ()
+    data_set: str = 'worlds'
 
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:
@@ -129,6 +130,15 @@ CONFIGS: dict[str, CompactConfig] = {
     ),
     'drive_small_dense': CompactConfig(
         'drive_small_dense', 'repvit_m1_0', 384, 768, EVERY_TASK, widths=(192, 96, 64)
+    ),
+    'camvid_lite': CompactConfig(
+        'camvid_lite',
+        'tf_efficientnet_lite0',
+        288,
+        384,
+        ('semantic',),
+        classes=CAMVID,
+        data_set='camvid',
     ),
     'test': CompactConfig(
         'test', 'mobilenetv4_conv_small_035', 64, 128, widths=(16, 8, 8), batch=2

@@ -78,7 +78,7 @@ def defaults(config: CompactConfig) -> dict[str, Any]:
         'accumulate': 1,
         'recompute': False,
         'bf16': False,
-        'data_set': 'worlds',
+        'data_set': config.data_set,
         'save_every': 200,
     }
 

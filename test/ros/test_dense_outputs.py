@@ -26,10 +26,16 @@ DENSE = {
     'saliency/image': Image,
     'parts/image': Image,
     'parts/label_info': LabelInfo,
+    'own/wetness/image': Image,
+    'own/walkable/image': Image,
+    'own/walkable/label_info': LabelInfo,
 }
 STEPS = [  # R, G, B: (n, H, W) floats of the tiny model
     ('Div', 'R 255', 'boundary'),
     ('Div', 'B 255', 'saliency'),
+    ('Identity', 'boundary', 'wetness'),
+    ('Identity', 'semantic_labels', 'walkable_labels'),
+    ('Identity', 'semantic_confidence', 'walkable_confidence'),
     ('Identity', 'semantic_labels', 'human_parts_labels'),
     ('Identity', 'semantic_confidence', 'human_parts_confidence'),
     *[('Unsqueeze', f'{c} axis', f'{c}4') for c in 'RGB'],
@@ -38,6 +44,9 @@ STEPS = [  # R, G, B: (n, H, W) floats of the tiny model
 TENSORS = {
     'boundary': (TensorProto.FLOAT, 'float32', (H, W)),
     'saliency': (TensorProto.FLOAT, 'float32', (H, W)),
+    'wetness': (TensorProto.FLOAT, 'float32', (H, W)),
+    'walkable_labels': (TensorProto.UINT8, 'uint8', (H, W)),
+    'walkable_confidence': (TensorProto.UINT8, 'uint8', (H, W)),
     'human_parts_labels': (TensorProto.UINT8, 'uint8', (H, W)),
     'human_parts_confidence': (TensorProto.UINT8, 'uint8', (H, W)),
     'normals': (TensorProto.FLOAT, 'float32', (3, H, W)),
@@ -47,6 +56,8 @@ TASKS = {
     'saliency': {},
     'human_parts': {'classes': class_options(DRIVE_BOXES)},
     'normals': {'signs': [1.0, 1.0, -1.0]},
+    'wetness': {'kind': 'values'},  # tasks of a user's own
+    'walkable': {'kind': 'labels', 'classes': class_options(DRIVE_BOXES)},
 }
 
 
@@ -99,11 +110,17 @@ def test_dense_outputs(
     robot.calibrate(camera_info(5))
     robot.image.publish(rgb8(frame.rgb, 5))
     robot.wait(lambda: all(robot.got[topic] for topic in DENSE))
-    normals, boundary, saliency, parts, info = (robot.got[topic][0] for topic in DENSE)
+    normals, boundary, saliency, parts, info, wet, walkable, own = (
+        robot.got[topic][0] for topic in DENSE
+    )
     down = np.array([80, 51, -255]) / np.linalg.norm([80, 51, 255])
     np.testing.assert_allclose(pixels(normals, '<f4', 3)[0, 0], down, atol=1e-6)
     assert (normals.encoding, boundary.encoding, parts.encoding) == ('32FC3', 'mono8', 'mono8')
     corners = [pixels(m, 'u1')[[0, -1], 0, 0].tolist() for m in (boundary, saliency, parts)]
     assert corners == [[80, 8], [255, 40], [10, 1]]
     assert [c.class_name for c in info.class_map] == [c.name for c in DRIVE_BOXES]
+    assert own.class_map == info.class_map
+    np.testing.assert_array_equal(walkable.data, parts.data)
+    assert wet.encoding == '32FC1'
+    assert pixels(wet, '<f4')[0, 0, 0] == pytest.approx(80 / 255)
     robot.node.destroy_node()

@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frames(folder: Path, **further: Any) -> Path:
-    """Four to learn from and two to score, with two coarse classes and a number for each of them."""
+    """Four to learn from, two to score; two coarse classes and a number for each of them."""
     rows = []
     for k in range(6):
         frame = FRAMES['drive'](4, k, 128, 64)

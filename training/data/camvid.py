@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtscene_ros.evaluate.photographs import CAMVID_11
+from mtscene_ros.classes import CAMVID
 from mtscene_ros.types import UNLABELED
 from training.data.files import (
     DataError,
@@ -23,7 +23,7 @@ from training.data.files import (
 )
 from training.data.sample import Sample, blank
 
-VOID = len(CAMVID_11)
+VOID = len(CAMVID)
 
 
 def names(folder: Path, split: str) -> list[str]:

@@ -31,8 +31,14 @@ from typing import Any
 import yaml
 from numpy.typing import NDArray
 
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES, HUMAN_PARTS_7, NYUD_40, PASCAL_21
-from mtscene_ros.evaluate.photographs import CAMVID_11
+from mtscene_ros.classes import (
+    CAMVID,
+    CITYSCAPES_19,
+    DRIVE_BOXES,
+    HUMAN_PARTS_7,
+    NYUD_40,
+    PASCAL_21,
+)
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import SemanticClass
 from training.data.annotations import read_boxes, read_depth, read_map
@@ -65,7 +71,7 @@ TABLES: dict[str, tuple[SemanticClass, ...]] = {
     'cityscapes_19': CITYSCAPES_19,
     'nyud_40': NYUD_40,
     'pascal_21': PASCAL_21,
-    'camvid_11': coloured(list(CAMVID_11)),
+    'camvid_11': CAMVID,
     'drive_boxes': DRIVE_BOXES,
 }
 
