@@ -145,11 +145,11 @@ def compact_pairs(results: dict[str, Result], sample: Sample, max_m: float) -> P
 
 
 def values_of(result: Result) -> NDArray[Any] | None:
-    """The map of a dense result; no answer becomes 0 (depth: beyond the range is far away)."""
+    """The map of a dense result; a normal that is not known becomes 0."""
     if isinstance(result, LabelMap):
         return result.labels
     if isinstance(result, DepthMap):
-        return np.nan_to_num(result.depth_m, nan=0.0, posinf=1e4, neginf=0.0)
+        return result.depth_m
     if isinstance(result, NormalMap):
         return np.nan_to_num(result.normals)
     if isinstance(result, ValueMap):

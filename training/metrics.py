@@ -65,12 +65,16 @@ class LabelMeter:
 
 
 class DepthMeter:
-    """(H, W) metres (or disparities); pixels whose truth is not finite and > 0 are left out."""
+    """(H, W) metres (or disparities); pixels whose truth is not finite and > 0 are left out.
+
+    A prediction that is not finite (the robot says: beyond my range) counts against the deltas and
+    `coverage` only, as in `mtscene_ros.evaluate.metrics.DepthErrors`.
+    """
 
     def __init__(self) -> None:
         self.squared = exact(MeanSquaredError(squared=False))
         self.squared_log = exact(MeanSquaredError(squared=False))
-        means = ('abs_rel', 'sq_rel', 'delta1', 'delta2', 'delta3')
+        means = ('abs_rel', 'sq_rel', 'delta1', 'delta2', 'delta3', 'coverage')
         self.means = {name: exact(MeanMetric()) for name in means}
 
     def update(self, prediction: Tensor, truth: Tensor) -> None:
@@ -79,14 +83,18 @@ class DepthMeter:
         if not len(want):
             return
         positive = got.clamp(min=1e-9)
-        self.squared.update(got, want)
-        self.squared_log.update(positive.log(), want.log())
-        gap = got - want
         ratio = torch.maximum(positive / want, want / positive)
-        self.means['abs_rel'].update(gap.abs() / want)
-        self.means['sq_rel'].update(gap.square() / want)
         for k in (1, 2, 3):
             self.means[f'delta{k}'].update((ratio < DELTA**k).double())
+        answered = torch.isfinite(got)
+        self.means['coverage'].update(answered.double())
+        got, want, positive = got[answered], want[answered], positive[answered]
+        if not len(want):
+            return
+        self.squared.update(got, want)
+        self.squared_log.update(positive.log(), want.log())
+        self.means['abs_rel'].update((got - want).abs() / want)
+        self.means['sq_rel'].update((got - want).square() / want)
 
     def result(self) -> dict[str, float]:
         found = {'rmse': self.squared.compute(), 'log_rmse': self.squared_log.compute()}
