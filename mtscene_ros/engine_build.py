@@ -1,0 +1,240 @@
+"""ONNX file → TensorRT engine, with full TensorRT 8.6, 10, 11 or TensorRT for RTX.
+
+The four differ in the building alone: 8.6 takes a float32 graph and may choose float16 by a flag;
+from 10 on graphs are strongly typed, the file itself is in float16; RTX builds for GPUs that are
+not there. A build blocks for seconds to minutes; `progress` is called all the while and ends it by
+returning False.
+
+    python -m mtscene_ros.engine_build model.onnx model.engine --target 8.9
+
+prints one line of JSON and exits with 1 and a sentence where the graph is refused. A builder that
+crashes takes its process with it: `mtscene build` and the node run it in one of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MODULES = ('tensorrt', 'tensorrt_rtx')
+GIB = 1 << 30
+Progress = Callable[[str, float], bool]  # phase, share done → whether to go on
+
+
+class EngineError(RuntimeError):
+    """No engine comes of this; the message says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """max_batch: images per inference; half: float16 where the graph leaves it open (8.6 alone);
+    target: compute capabilities of the GPUs to build for, such as '8.6,8.9', '' for the one that
+    is there (RTX alone can build for others); dla_core: -1 for none; workspace_gib: memory that
+    tactics may use."""
+
+    max_batch: int = 1
+    half: bool = True
+    target: str = ''
+    dla_core: int = -1
+    workspace_gib: float = 2.0
+
+
+def find_module(name: str = '') -> Any:
+    """tensorrt or tensorrt_rtx. Raises EngineError where neither is installed."""
+    for candidate in (name,) if name else MODULES:
+        try:
+            return importlib.import_module(candidate)
+        except ImportError:
+            continue
+    raise EngineError(
+        'Neither tensorrt nor tensorrt_rtx is installed; on a Jetson JetPack brings it, on an RTX '
+        'GPU run `pip install tensorrt-rtx`.'
+    )
+
+
+def is_rtx(trt: Any) -> bool:
+    return bool(trt.__name__ == 'tensorrt_rtx')
+
+
+def major(trt: Any) -> int:
+    return int(str(trt.__version__).split('.')[0])
+
+
+def is_strongly_typed(trt: Any) -> bool:
+    """Whether the graph alone decides on precision."""
+    return is_rtx(trt) or major(trt) >= 10
+
+
+_LOGGERS: dict[str, Any] = {}
+
+
+def logger_of(trt: Any) -> Any:
+    """One for the whole process: TensorRT keeps the first."""
+    if trt.__name__ not in _LOGGERS:
+        _LOGGERS[trt.__name__] = trt.Logger(trt.Logger.ERROR)
+    return _LOGGERS[trt.__name__]
+
+
+def build_engine(
+    trt: Any, onnx_path: Path, settings: BuildSettings, progress: Progress | None = None
+) -> bytes:
+    """The serialized engine. Raises EngineError naming the refused operator."""
+    builder = trt.Builder(logger_of(trt))
+    network = builder.create_network(network_flags(trt))
+    parser = trt.OnnxParser(network, logger_of(trt))
+    # From the file and not from bytes: weights beside a large model are found.
+    if not parser.parse_from_file(str(onnx_path)):
+        raise EngineError(refusal(trt, parser, onnx_path))
+    config = configured(trt, builder, network, settings)
+    monitor = None
+    if progress is not None and hasattr(trt, 'IProgressMonitor'):
+        monitor = monitor_of(trt, progress)
+        config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        if monitor is not None and monitor.cancelled:
+            raise EngineError('The build was cancelled.')
+        raise EngineError(
+            f'TensorRT {trt.__version__} parsed {onnx_path} but built no engine; its log says why.'
+        )
+    return bytes(plan)
+
+
+def network_flags(trt: Any) -> int:
+    if is_strongly_typed(trt):
+        return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    return 1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)
+
+
+def configured(trt: Any, builder: Any, network: Any, settings: BuildSettings) -> Any:
+    """Raises EngineError where the settings ask for what this TensorRT cannot do."""
+    config = builder.create_builder_config()
+    memory = int(settings.workspace_gib * GIB)
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, memory)
+    profile = builder.create_optimization_profile()
+    image = network.get_input(0)
+    shape = tuple(image.shape)[1:]
+    profile.set_shape(image.name, (1, *shape), (1, *shape), (settings.max_batch, *shape))
+    config.add_optimization_profile(profile)
+    if not is_strongly_typed(trt) and settings.half:
+        config.set_flag(trt.BuilderFlag.FP16)
+    if settings.target:
+        aim_at(trt, config, settings.target)
+    if settings.dla_core >= 0:
+        use_dla(trt, builder, config, settings.dla_core)
+    return config
+
+
+def aim_at(trt: Any, config: Any, target: str) -> None:
+    """For GPUs that are not there: '8.6,8.9' → SM86 and SM89 in one engine."""
+    wanted = target.split(',')
+    known = getattr(trt, 'ComputeCapability', None)
+    found = [getattr(known, f'SM{each.replace(".", "")}', None) for each in wanted]
+    if not is_rtx(trt) or None in found:
+        raise EngineError(
+            f'{trt.__name__} {trt.__version__} cannot build for compute capability {target}; '
+            'build on the machine with that GPU, or with tensorrt_rtx for 7.5 to 8.9 and 12.0.'
+        )
+    config.num_compute_capabilities = len(found)
+    for index, capability in enumerate(found):
+        config.set_compute_capability(capability, index)
+
+
+def use_dla(trt: Any, builder: Any, config: Any, core: int) -> None:
+    """Layers that the DLA cannot do run on the GPU."""
+    if is_rtx(trt) or core >= builder.num_DLA_cores:
+        raise EngineError(
+            f'DLA core {core} does not exist here (there are {builder.num_DLA_cores}); set '
+            'dla_core: -1.'
+        )
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+
+
+def refusal(trt: Any, parser: Any, onnx_path: Path) -> str:
+    """One sentence about the first thing that the parser did not take."""
+    error = parser.get_error(0)
+    node, operator = (
+        getattr(error, part)() if hasattr(error, part) else ''
+        for part in ('node_name', 'node_operator')
+    )
+    what = ' '.join(str(error.desc()).split())
+    where = f' at {operator} ({node})' if operator else ''
+    return f'{trt.__name__} {trt.__version__} refuses {onnx_path}{where}: {what}'
+
+
+def monitor_of(trt: Any, progress: Progress) -> Any:
+    """TensorRT's own phases as phase and share; nested phases are told by their names alone."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+            self.cancelled = False
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self.steps[phase_name] = max(1, num_steps)
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.steps.pop(phase_name, None)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            share = (step + 1) / self.steps.get(phase_name, 1)
+            self.cancelled = self.cancelled or not progress(phase_name, share)
+            return not self.cancelled
+
+    return Monitor()
+
+
+def told(phase: str, share: float) -> bool:
+    print(json.dumps({'phase': phase, 'share': round(share, 3)}), flush=True)
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('onnx', type=Path)
+    parser.add_argument('engine', type=Path, nargs='?', help='where to write it; default: nowhere')
+    parser.add_argument('--module', choices=MODULES, default='')
+    parser.add_argument('--target', default='', help='compute capabilities, such as 8.6,8.9')
+    parser.add_argument('--max-batch', type=int, default=1)
+    parser.add_argument('--dla-core', type=int, default=-1)
+    parser.add_argument('--progress', action='store_true', help='a line of JSON per step')
+    options = parser.parse_args(arguments)
+    begin_s = time.perf_counter()
+    settings = BuildSettings(options.max_batch, target=options.target, dla_core=options.dla_core)
+    try:
+        trt = find_module(options.module)
+        plan = build_engine(trt, options.onnx, settings, told if options.progress else None)
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.engine:
+        try:
+            options.engine.write_bytes(plan)
+        except OSError as error:
+            print(f'{options.engine} cannot be written ({error}).', file=sys.stderr)
+            return 1
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = {
+        'builder': f'{trt.__name__} {trt.__version__}',
+        'seconds': round(time.perf_counter() - begin_s, 1),
+        'engine_mb': round(len(plan) / 1e6, 1),
+        'peak_mb': round(peak_kb / 1e3),
+        **asdict(settings),
+    }
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

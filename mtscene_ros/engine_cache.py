@@ -1,0 +1,221 @@
+"""Engines on disk: found again where everything they depend on is the same, else built anew.
+
+An engine belongs to one ONNX file, one TensorRT, one GPU with its driver, and the settings of its
+build. A sidecar beside it says so, with the engine's own checksum; whatever does not match is
+rebuilt, with the reason in one sentence. Files appear whole or not at all; a lock lets one process
+build while others wait for what it makes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mtscene_ros.engine_build import BuildSettings, EngineError, Progress
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What an engine is bound to; '' where it is built for another machine. compute_capability:
+    '8.9'."""
+
+    name: str = ''
+    compute_capability: str = ''
+    driver: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """Everything that decides whether an engine may be used."""
+
+    onnx_sha256: str
+    module: str
+    version: str
+    device: Device
+    settings: BuildSettings
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """plan: the serialized engine; reason: why it was built, '' where it was found; warning: what
+    went wrong with keeping it, or ''."""
+
+    plan: bytes
+    path: Path
+    reason: str
+    warning: str = ''
+
+
+def default_folder() -> Path:
+    """$XDG_CACHE_HOME/mtscene_ros/engines."""
+    home = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    return Path(home) / 'mtscene_ros' / 'engines'
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file and of external weights beside it. Raises EngineError."""
+    digest = hashlib.sha256()
+    for part in (path, path.with_name(path.name + '.data')):
+        try:
+            with part.open('rb') as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+        except FileNotFoundError:
+            if part == path:
+                raise EngineError(
+                    f'{path} does not exist; give the path of a model file.'
+                ) from None
+    return digest.hexdigest()
+
+
+def engine_for(
+    onnx_path: Path,
+    key: EngineKey,
+    folder: Path,
+    build: Callable[[], bytes],
+    is_valid: Callable[[bytes], bool] = lambda plan: True,
+) -> Engine:
+    """The cached engine, or a new one, which is cached. is_valid: TensorRT's own look at it.
+
+    Raises EngineError where the build fails. A disk that is full costs the cache, not the engine.
+    """
+    path = folder / f'{onnx_path.stem}-{key.digest[:16]}.engine'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_suffix('.lock')):
+            plan, reason = stored(path, key, is_valid)
+            if plan is not None:
+                return Engine(plan, path, '')
+            plan = build()
+            return Engine(plan, path, reason, keep(path, key, plan))
+    except OSError as error:  # no folder, no lock: work without a cache
+        warning = f'The engine cache {folder} cannot be used ({error}); set XDG_CACHE_HOME.'
+        return Engine(build(), path, 'There is no cache.', warning)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The kernel lets go of the lock when the process ends, however it ends."""
+    with path.open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def stored(
+    path: Path, key: EngineKey, is_valid: Callable[[bytes], bool]
+) -> tuple[bytes | None, str]:
+    """The engine, or why there is none that may be used."""
+    sidecar = path.with_suffix('.json')
+    if not path.is_file() or not sidecar.is_file():
+        return None, other_engine(path, key)
+    try:
+        said: dict[str, Any] = json.loads(sidecar.read_text())
+        wanted, checksum = said['key'], said['engine_sha256']
+    except (ValueError, KeyError, TypeError):
+        return None, f'{sidecar} is damaged.'
+    if wanted != json.loads(json.dumps(asdict(key))):
+        return None, f'{path} belongs to something else: {difference(wanted, asdict(key))}.'
+    plan = path.read_bytes()
+    if hashlib.sha256(plan).hexdigest() != checksum:
+        return None, f'{path} is damaged or truncated.'
+    if not is_valid(plan):
+        return None, f'{key.module} {key.version} does not accept {path}.'
+    return plan, ''
+
+
+def other_engine(path: Path, key: EngineKey) -> str:
+    """What differs from the engine of the same model that is there, if one is."""
+    stem = path.stem.rsplit('-', 1)[0]
+    for sidecar in sorted(path.parent.glob(f'{stem}-*.json')):
+        try:
+            said = json.loads(sidecar.read_text())['key']
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if said != json.loads(json.dumps(asdict(key))):
+            return f'The engine in the cache is another: {difference(said, asdict(key))}.'
+    return 'There is no engine of this model yet.'
+
+
+def difference(old: Any, new: Any) -> str:
+    """'version 10.3 instead of 10.4, ...'"""
+    flat_old, flat_new = flattened(old), flattened(new)
+    changed = [k for k in flat_new if str(flat_old.get(k)) != str(flat_new[k])]
+    return ', '.join(f'{k} {flat_old.get(k)} instead of {flat_new[k]}' for k in changed)
+
+
+def flattened(values: Any, prefix: str = '') -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if isinstance(value, dict):
+            found |= flattened(value, f'{name}.')
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def keep(path: Path, key: EngineKey, plan: bytes) -> str:
+    """Engine first, then the sidecar that vouches for it → '' or what went wrong."""
+    about = {'key': asdict(key), 'engine_sha256': hashlib.sha256(plan).hexdigest()}
+    try:
+        replace_whole(path, plan)
+        replace_whole(path.with_suffix('.json'), json.dumps(about, indent=1).encode())
+    except OSError as error:
+        return f'{path} cannot be kept ({error}); the next start builds it again.'
+    return ''
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(f'{path.suffix}.{os.getpid()}.partial')
+    try:
+        with partial.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def built_apart(
+    onnx_path: Path, module: str, settings: BuildSettings, progress: Progress | None = None
+) -> bytes:
+    """Built in a process of its own, which may crash. Raises EngineError, also when `progress`
+    returns False, which ends the build within a step."""
+    command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path)]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / 'plan'
+        command += [str(out), '--module', module, '--progress']
+        command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
+        command += ['--dla-core', str(settings.dla_core)]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                step = json.loads(line)
+                if 'phase' in step and progress and not progress(step['phase'], step['share']):
+                    process.kill()
+                    raise EngineError('The build was cancelled.')
+            assert process.stderr is not None
+            said = process.stderr.read().strip().splitlines()
+        if process.returncode:
+            last = said[-1] if said else f'it ended with {process.returncode}'
+            raise EngineError(f'{onnx_path} became no engine: {last}')
+        return out.read_bytes()

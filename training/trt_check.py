@@ -1,0 +1,123 @@
+"""Does TensorRT take our graphs? Built for GPUs that need not be there, by TensorRT for RTX.
+
+    python -m training.trt_check                              # everything; `make trt-check`
+    python -m training.trt_check test test_prompts --targets 8.6
+
+Exports every network in float32 and float16 with random weights (acceptance does not depend on
+them), builds one engine for all targets in a process of its own, and writes
+benchmarks/results/trt_check.md. Exit status 1 where one is refused; the table says at which
+operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtscene_ros.bench import machine
+from training.config import CONFIGS
+from training.deploy import DeployGraph, spec_of
+from training.deploy_published import PublishedGraph, default_camera, published_spec
+from training.export import current_commit, write_onnx
+from training.networks.decoders import compact_network
+from training.networks.zoo import COMPACT, NETWORKS, build
+from training.precision import halved, halved_published
+from training.simplify import simplified
+
+PUBLISHED = (
+    'invpt_vitb_pascal',
+    'taskprompter_vitb_pascal',
+    'taskprompter_swinb_cityscapes3d',
+)
+TARGETS = '8.6,8.9,12.0'
+RESULTS = Path(__file__).parents[1] / 'benchmarks/results/trt_check.md'
+LIMIT_S = 900
+
+
+def export(name: str, precision: str, path: Path) -> None:
+    """A model file with random weights."""
+    torch.manual_seed(0)
+    if name in NETWORKS:
+        config = NETWORKS[name]
+        network = simplified(build(config).eval().requires_grad_(False))
+        if precision == 'fp16':
+            network = halved_published(network)
+        graph = PublishedGraph(network, config).eval()
+        spec = published_spec(graph, name, '0', current_commit(), default_camera(config))
+        write_onnx(graph, spec, path)
+        return
+    compact = CONFIGS[name]
+    plain = compact_network(compact).eval().requires_grad_(False)
+    deployed = DeployGraph(halved(plain) if precision == 'fp16' else plain, compact).eval()
+    write_onnx(deployed, spec_of(deployed, '0', current_commit()), path)
+
+
+def checked(name: str, precision: str, targets: str) -> dict[str, Any]:
+    """One row: what the builder said."""
+    row: dict[str, Any] = {'network': name, 'precision': precision}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f'{name}.onnx'
+        export(name, precision, path)
+        gc.collect()
+        row['onnx_mb'] = round(sum(p.stat().st_size for p in Path(folder).iterdir()) / 1e6, 1)
+        command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(path)]
+        command += ['--module', 'tensorrt_rtx', '--target', targets, '--max-batch', '4']
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return row | {'refused': f'no engine within {LIMIT_S} s'}
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f'the builder ended with {done.returncode}']
+        return row | {'refused': said[-1]}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row | found
+
+
+def table(rows: list[dict[str, Any]], targets: str) -> str:
+    builder = next((row['builder'] for row in rows if 'builder' in row), 'no builder')
+    lines = [
+        f'# Graphs that {builder} builds for compute capabilities {targets}',
+        '',
+        f'{machine()}; `make trt-check`. Batch 1 to 4, strongly typed; one engine for all '
+        'targets; nothing was run: there is no GPU here.',
+        '',
+        '| network | precision | ONNX, MB | build, s | engine, MB | peak memory, MB | |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for row in rows:
+        told = [str(row.get(k, '')) for k in ('onnx_mb', 'seconds', 'engine_mb', 'peak_mb')]
+        said = row.get('refused', 'accepted').replace('|', '/')
+        lines.append(f'| {row["network"]} | {row["precision"]} | {" | ".join(told)} | {said} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('networks', nargs='*', help='default: all')
+    parser.add_argument('--targets', default=TARGETS)
+    parser.add_argument('--precisions', nargs='+', default=['fp32', 'fp16'])
+    parser.add_argument('-o', '--out', type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
+    rows = []
+    for name in options.networks or (*COMPACT, *PUBLISHED):
+        for precision in options.precisions:
+            rows.append(checked(name, precision, options.targets))
+            print(json.dumps(rows[-1]), flush=True)
+            options.out.write_text(table(rows, options.targets))
+    return 1 if any('refused' in row for row in rows) else 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
