@@ -19,10 +19,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint colcon-check clean
+.PHONY: help demo test lint trt-check colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | trt-check | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
@@ -34,6 +34,9 @@ lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
+
+trt-check: $(VENV)/test.stamp
+	$(VENV)/bin/python -m training.trt_check
 
 colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mtscene_ros.backends import BackendError
+from mtscene_ros.engine_build import EngineError
 
 EXAMPLES = """examples:
   mtscene convert worlds --seed 7 --frames 100 -o drive.mcap
@@ -18,6 +19,8 @@ EXAMPLES = """examples:
   mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d
   mtscene report out.mcap -o report.html
   mtscene bench a.onnx b.onnx --backends onnxruntime openvino --threads 2 -o bench
+  mtscene build model.onnx --target 8.9 --max-batch 4
+  mtscene inspect model.onnx
   mtscene demo
 """
 
@@ -99,6 +102,56 @@ def bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def build(arguments: argparse.Namespace) -> int:
+    """An engine for TensorRT on RTX GPUs, ahead of time, for GPUs that need not be here."""
+    from mtscene_ros import engine_build, engine_cache
+
+    trt = engine_build.find_module('tensorrt_rtx')
+    settings = engine_build.BuildSettings(arguments.max_batch, target=arguments.target)
+    key = engine_cache.EngineKey(
+        engine_cache.sha256_of(arguments.model),
+        trt.__name__,
+        trt.__version__,
+        engine_cache.Device(compute_capability=arguments.target),
+        settings,
+    )
+
+    def told(phase: str, share: float) -> bool:
+        print(f'\r{phase[:60]:60s} {100 * share:3.0f} %', end='', file=sys.stderr)
+        return True
+
+    found = engine_cache.engine_for(
+        arguments.model,
+        key,
+        arguments.output or engine_cache.default_folder(),
+        lambda: engine_cache.built_apart(arguments.model, trt.__name__, settings, told),
+    )
+    print(f'{found.path}: {len(found.plan) / 1e6:.1f} MB. {found.reason or "It was there."}')
+    if found.warning:
+        print(found.warning, file=sys.stderr)
+    return 1 if found.warning else 0
+
+
+def inspect(arguments: argparse.Namespace) -> int:
+    """What a model file says about itself: tasks, classes, tensors."""
+    from mtscene_ros.model_file import metadata_of
+    from mtscene_ros.spec import METADATA_KEY, spec_from_json
+
+    path = arguments.model
+    spec = spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
+    if arguments.json:
+        print(spec.to_json())
+        return 0
+    print(f'{spec.name} {spec.version} (training code {spec.commit}), {path.stat().st_size} bytes')
+    for tensor in (spec.input, *spec.outputs):
+        print(f'  {tensor.name}: {tensor.dtype} {"x".join(map(str, tensor.shape))}')
+    for task, options in spec.tasks.items():
+        names = [c['name'] for c in options.get('classes', ())]
+        further = {k: v for k, v in options.items() if k != 'classes'}
+        print(f'{task}: {", ".join(names)} {further or ""}'.rstrip())
+    return 0
+
+
 def demo(arguments: argparse.Namespace) -> int:
     """The node on a generated drive or on a recording of yours."""
     from mtscene_ros.demo import run_demo
@@ -176,6 +229,20 @@ def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, help='folder for JSON, table and plot')
 
 
+def _build_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('model', type=Path)
+    parser.add_argument(
+        '--target', required=True, metavar='8.6,8.9', help='compute capabilities of the GPUs'
+    )
+    parser.add_argument('--max-batch', type=int, default=1, help='cameras')
+    parser.add_argument('-o', '--output', type=Path, help='folder; default: the cache')
+
+
+def _inspect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('model', type=Path)
+    parser.add_argument('--json', action='store_true', help='the whole spec')
+
+
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--bag', type=Path, help='a recording of yours; default: a generated drive'
@@ -191,6 +258,8 @@ VERBS: dict[str, Verb] = {
     'record': (record, _record_arguments),
     'report': (report, _report_arguments),
     'bench': (bench, _bench_arguments),
+    'build': (build, _build_arguments),
+    'inspect': (inspect, _inspect_arguments),
     'demo': (demo, _demo_arguments),
 }
 
@@ -208,7 +277,12 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return VERBS[parsed.verb][0](parsed)
-    except (ValueError, OSError, BackendError) as error:  # BagError, KittiError, SpecError ...
+    except (
+        ValueError,
+        OSError,
+        BackendError,
+        EngineError,
+    ) as error:  # BagError, KittiError, SpecError ...
         print(f'mtscene {parsed.verb}: {error}', file=sys.stderr)
         return 2
 

@@ -209,7 +209,8 @@ def built_apart(
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                step = json.loads(line)
+                # TensorRT's own log shares the stream.
+                step = json.loads(line) if line.startswith('{') else {}
                 if 'phase' in step and progress and not progress(step['phase'], step['share']):
                     process.kill()
                     raise EngineError('The build was cancelled.')

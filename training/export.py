@@ -29,7 +29,7 @@ from training.own_images import frames_of
 from training.precision import halved
 
 Images = dict[str, NDArray[np.uint8]]
-OPSET = 20  # has Gelu as one operator: 5 to 8 % off the published networks on a CPU
+OPSET = 20  # has Gelu as one operator: about 5 % off the published networks on a CPU
 PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
 
 

@@ -130,13 +130,38 @@ class FastTaskPrompter(nn.Module):
             weight, bias = normalised_conv(head.mt_proj[0], head.mt_proj[1])  # type: ignore
             enlarging = UpsampledConv(weight, bias, grid, quarter)
             predict = head.linear_pred
-            assert isinstance(predict, nn.Module)
-            self.heads[name] = nn.Sequential(enlarging, nn.GELU(), predict)
+            assert isinstance(predict, nn.Conv2d)
+            self.heads[name] = nn.Sequential(EnlargedRows(enlarging), RowPrediction(predict))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """As TaskPrompterNetwork."""
         features = self.backbone(image)
         return {n: resized(self.heads[n](f), self.size) for n, f in features.items()}
+
+
+class EnlargedRows(nn.Module):
+    """Enlargement with its convolution, and GELU: (B, inputs, h, w) → (B, H, features, W)."""
+
+    def __init__(self, enlarging: UpsampledConv) -> None:
+        super().__init__()
+        self.enlarging = enlarging
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.gelu(self.enlarging.by_rows(x))
+
+
+class RowPrediction(nn.Module):
+    """A 1x1 convolution as a product per row: (B, H, features, W) → (B, outputs, H, W). Only the
+    few channels of the prediction are transposed, not all features."""
+
+    def __init__(self, predict: nn.Conv2d) -> None:
+        super().__init__()
+        self.predict = predict
+
+    def forward(self, features: Tensor) -> Tensor:
+        assert self.predict.bias is not None
+        rows = self.predict.weight.flatten(1) @ features + self.predict.bias[:, None]
+        return rows.permute(0, 2, 1, 3)
 
 
 def place(modules: nn.ModuleList, level: int, name: str, module: nn.Module) -> None:

@@ -1,0 +1,79 @@
+"""TensorRT for RTX builds here without a GPU: what it takes and refuses, how it is stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+trt = pytest.importorskip('tensorrt_rtx')
+
+from mtscene_ros.engine_build import (  # noqa: E402
+    BuildSettings,
+    EngineError,
+    build_engine,
+    logger_of,
+)
+from mtscene_ros.engine_cache import built_apart  # noqa: E402
+
+ADA = BuildSettings(2, target='8.9')
+
+
+def model(folder: Path, *nodes: onnx.NodeProto, kind: int = TensorProto.FLOAT) -> Path:
+    """(n, 4, 4, 3) uint8 → float → the nodes → y."""
+    cast = helper.make_node('Cast', ['rgb'], ['x'], to=TensorProto.FLOAT)
+    weight = numpy_helper.from_array(np.ones((3, 2), np.float32), 'weight')
+    rgb = helper.make_tensor_value_info('rgb', TensorProto.UINT8, ['n', 4, 4, 3])
+    y = helper.make_tensor_value_info('y', kind, None)
+    graph = helper.make_graph([cast, *nodes], 'g', [rgb], [y], [weight])
+    path = folder / 'm.onnx'
+    imports = [helper.make_opsetid('', 20)]
+    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=10), path)
+    return path
+
+
+def test_builds_a_whole_engine(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+    seen: list[tuple[str, float]] = []
+    plan = build_engine(trt, path, ADA, lambda *step: seen.append(step) is None)
+    assert seen
+    assert all(0 < share <= 1 for _, share in seen)
+    runtime = trt.Runtime(logger_of(trt))  # without a GPU it only tells whole files from others
+    assert runtime.get_engine_validity(plan)[1] == 0
+    assert runtime.get_engine_validity(b'\0' * 4096)[1] != 0
+
+
+def test_the_refused_operator_is_named(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('NonZero', ['x'], ['y']), kind=TensorProto.INT64)
+    with pytest.raises(EngineError, match=r'refuses .*NonZero|NonZero|no engine'):
+        build_engine(trt, path, ADA)
+
+
+def test_cancelled(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+    with pytest.raises(EngineError, match='cancelled'):
+        build_engine(trt, path, ADA, lambda phase, share: False)
+    with pytest.raises(EngineError, match='cancelled'):
+        built_apart(path, 'tensorrt_rtx', ADA, lambda phase, share: False)
+
+
+def test_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+    assert len(built_apart(path, 'tensorrt_rtx', ADA)) > 1000
+    (tmp_path / 'broken.onnx').write_bytes(b'no model')
+    with pytest.raises(EngineError, match=r'broken\.onnx became no engine: .* refuses'):
+        built_apart(tmp_path / 'broken.onnx', 'tensorrt_rtx', ADA)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'sentence'),
+    [
+        (BuildSettings(target='8.7'), 'cannot build for compute capability 8.7'),
+        (BuildSettings(target='8.9', dla_core=0), 'DLA core 0 does not exist here'),
+    ],
+)
+def test_what_it_cannot_do(tmp_path: Path, settings: BuildSettings, sentence: str) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+    with pytest.raises(EngineError, match=sentence):
+        build_engine(trt, path, settings)
