@@ -150,14 +150,14 @@ class Smoke(nn.Module):
                 nn.Conv2d(channels[0], width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, outputs, 1)
             )
 
-        self.heat, self.code = head(3), head(8)
+        self.heat, self.box_code = head(3), head(8)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         levels = self.encoder(image)
         x = levels[-1]
         for k in (2, 1, 0):
             x = F.interpolate(self.up[k](x), scale_factor=2.0, mode='bilinear') + levels[k]
-        return self.heat(x).sigmoid(), self.code(x)
+        return self.heat(x).sigmoid(), self.box_code(x)
 
 
 def multi_task() -> nn.Module:
