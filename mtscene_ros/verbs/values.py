@@ -1,0 +1,25 @@
+"""Values of options from their text; argparse makes a sentence of a ValueError."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive(text: str) -> float | int:
+    """A number above zero; whole where it is written so."""
+    value = float(text) if '.' in text else int(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f'{text} is not above zero')
+    return value
+
+
+def size(text: str) -> tuple[int, int]:
+    """'512x256' → (512, 256)."""
+    width, height = text.split('x')
+    return int(width), int(height)
+
+
+def remapping(text: str) -> tuple[str, str]:
+    """'/a:=/b' → ('/a', '/b')."""
+    recorded, published = text.split(':=')
+    return recorded, published
