@@ -26,4 +26,5 @@ def test_an_unknown_verb_is_refused_with_the_known_ones(
 def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['inspect', 'nowhere.onnx']) == 2
     shown = capsys.readouterr().err
-    assert shown.startswith('mtscene inspect: ') and shown.count('\n') == 1
+    assert shown.startswith('mtscene inspect: ')
+    assert shown.count('\n') == 1
