@@ -19,10 +19,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint trt-check colcon-check clean
+.PHONY: help demo test lint trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | trt-check | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
@@ -37,6 +37,10 @@ lint: $(VENV)/test.stamp
 
 trt-check: $(VENV)/test.stamp
 	$(VENV)/bin/python -m training.trt_check
+
+# The parts of TensorRT's Python API that we call, as three releases have them.
+trt-bindings: $(VENV)/test.stamp
+	$(VENV)/bin/python test/backends/tensorrt_api.py 10.3.0 10.16.0.72 11.4.0.106
 
 colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check

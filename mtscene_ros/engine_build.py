@@ -33,6 +33,10 @@ class EngineError(RuntimeError):
     """No engine comes of this; the message says why in one sentence."""
 
 
+class EngineCancelledError(EngineError):
+    """`progress` said no."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """max_batch: images per inference; half: float16 where the graph leaves it open (8.6 alone);
@@ -101,7 +105,7 @@ def build_engine(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         if monitor is not None and monitor.cancelled:
-            raise EngineError('The build was cancelled.')
+            raise EngineCancelledError('The build was cancelled.')
         raise EngineError(
             f'TensorRT {trt.__version__} parsed {onnx_path} but built no engine; its log says why.'
         )
@@ -124,13 +128,23 @@ def configured(trt: Any, builder: Any, network: Any, settings: BuildSettings) ->
     shape = tuple(image.shape)[1:]
     profile.set_shape(image.name, (1, *shape), (1, *shape), (settings.max_batch, *shape))
     config.add_optimization_profile(profile)
-    if not is_strongly_typed(trt) and settings.half:
-        config.set_flag(trt.BuilderFlag.FP16)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # tells the real precision
+    if not is_strongly_typed(trt):
+        allow_precisions(trt, network, config, settings)
     if settings.target:
         aim_at(trt, config, settings.target)
     if settings.dla_core >= 0:
         use_dla(trt, builder, config, settings.dla_core)
     return config
+
+
+def allow_precisions(trt: Any, network: Any, config: Any, settings: BuildSettings) -> None:
+    """TensorRT 8.6: flags beside the graph; integers where the graph quantizes."""
+    if settings.half:
+        config.set_flag(trt.BuilderFlag.FP16)
+    kinds = {network.get_layer(index).type for index in range(network.num_layers)}
+    if trt.LayerType.QUANTIZE in kinds:
+        config.set_flag(trt.BuilderFlag.INT8)
 
 
 def aim_at(trt: Any, config: Any, target: str) -> None:
@@ -201,17 +215,20 @@ def told(phase: str, share: float) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('onnx', type=Path)
-    parser.add_argument('engine', type=Path, nargs='?', help='where to write it; default: nowhere')
-    parser.add_argument('--module', choices=MODULES, default='')
-    parser.add_argument('--target', default='', help='compute capabilities, such as 8.6,8.9')
-    parser.add_argument('--max-batch', type=int, default=1)
-    parser.add_argument('--dla-core', type=int, default=-1)
-    parser.add_argument('--progress', action='store_true', help='a line of JSON per step')
-    options = parser.parse_args(arguments)
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument('onnx', type=Path)
+    command.add_argument('engine', type=Path, nargs='?', help='where to; default: nowhere')
+    command.add_argument('--module', choices=MODULES, default='')
+    command.add_argument('--target', default='', help='compute capabilities, such as 8.6,8.9')
+    command.add_argument('--max-batch', type=int, default=1)
+    command.add_argument('--dla-core', type=int, default=-1)
+    command.add_argument('--no-half', action='store_true', help='float32 alone (TensorRT 8.6)')
+    command.add_argument('--progress', action='store_true', help='a line of JSON per step')
+    options = command.parse_args(arguments)
     begin_s = time.perf_counter()
-    settings = BuildSettings(options.max_batch, target=options.target, dla_core=options.dla_core)
+    settings = BuildSettings(
+        options.max_batch, not options.no_half, options.target, options.dla_core
+    )
     try:
         trt = find_module(options.module)
         plan = build_engine(trt, options.onnx, settings, told if options.progress else None)

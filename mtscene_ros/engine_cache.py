@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mtscene_ros.engine_build import BuildSettings, EngineError, Progress
+from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError, Progress
 
 CHUNK = 1 << 20
 
@@ -140,6 +140,15 @@ def stored(
     return plan, ''
 
 
+def sidecar_of(path: Path) -> dict[str, Any]:
+    """What is known about an engine. Raises EngineError."""
+    try:
+        said: dict[str, Any] = json.loads(path.with_suffix('.json').read_text())
+    except (OSError, ValueError) as error:
+        raise EngineError(f'{path} has no readable sidecar ({error}); build it again.') from error
+    return said
+
+
 def other_engine(path: Path, key: EngineKey) -> str:
     """What differs from the engine of the same model that is there, if one is."""
     stem = path.stem.rsplit('-', 1)[0]
@@ -194,7 +203,11 @@ def replace_whole(path: Path, content: bytes) -> None:
 
 
 def built_apart(
-    onnx_path: Path, module: str, settings: BuildSettings, progress: Progress | None = None
+    onnx_path: Path,
+    module: str,
+    settings: BuildSettings,
+    progress: Progress | None = None,
+    gpu_id: int = 0,
 ) -> bytes:
     """Built in a process of its own, which may crash. Raises EngineError, also when `progress`
     returns False, which ends the build within a step."""
@@ -204,8 +217,13 @@ def built_apart(
         command += [str(out), '--module', module, '--progress']
         command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
         command += ['--dla-core', str(settings.dla_core)]
+        command += [] if settings.half else ['--no-half']
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, 'CUDA_VISIBLE_DEVICES': visible_gpu(gpu_id)},
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -213,10 +231,17 @@ def built_apart(
                 step = json.loads(line) if line.startswith('{') else {}
                 if 'phase' in step and progress and not progress(step['phase'], step['share']):
                     process.kill()
-                    raise EngineError('The build was cancelled.')
+                    raise EngineCancelledError('The build was cancelled.')
             assert process.stderr is not None
             said = process.stderr.read().strip().splitlines()
         if process.returncode:
             last = said[-1] if said else f'it ended with {process.returncode}'
             raise EngineError(f'{onnx_path} became no engine: {last}')
         return out.read_bytes()
+
+
+def visible_gpu(gpu_id: int) -> str:
+    """What the builder must see so that the GPU is its first one."""
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
+    listed = visible.split(',') if visible else []
+    return listed[gpu_id] if gpu_id < len(listed) else str(gpu_id)

@@ -1,49 +1,107 @@
-"""Metadata of an ONNX file without a runtime or the onnx package.
+"""Metadata and precision of an ONNX file without a runtime or the onnx package.
 
-An ONNX file is one protobuf message (ModelProto); its field 14, metadata_props, holds messages of
-a key (field 1) and a value (field 2). Everything else is stepped over without being read.
+An ONNX file is one protobuf message (ModelProto). Its field 14, metadata_props, holds messages of
+a key (field 1) and a value (field 2); its field 7 is the graph, whose field 5 are the weights
+(TensorProto: dims 1, data_type 2). Everything else is stepped over without being read.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-METADATA_PROPS = 14
+GRAPH, METADATA_PROPS = 7, 14  # fields of ModelProto
+INITIALIZER = 5  # of GraphProto
+DIMS, DATA_TYPE = 1, 2  # of TensorProto
+PRECISIONS = {1: 'fp32', 3: 'int8', 10: 'fp16', 16: 'bf16'}  # TensorProto.DataType
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_BYTES = 16 << 20  # of one entry; a longer one is not ours
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """number; value: of a VARINT; start, end: bytes of any other in the file."""
+
+    number: int
+    wire: int
+    value: int = 0
+    start: int = 0
+    end: int = 0
 
 
 def metadata_of(path: Path) -> dict[str, str]:
     """Key → value. Raises OSError, and ValueError where the file is no protobuf message."""
     found: dict[str, str] = {}
     with path.open('rb') as file:
-        size = os.fstat(file.fileno()).st_size
-        while file.tell() < size:
-            field, content = next_field(file, size)
-            if field == METADATA_PROPS and content is not None:
-                entry = strings(content)
+        for field in fields(file, 0, os.fstat(file.fileno()).st_size):
+            size = field.end - field.start
+            if (field.number, field.wire) == (METADATA_PROPS, BYTES) and size <= MOST_BYTES:
+                entry = strings(content(file, field))
                 found[entry.get(1, '')] = entry.get(2, '')
     return found
 
 
-def next_field(file: BinaryIO, size: int) -> tuple[int, bytes | None]:
-    """Number of the field at the file's position; its bytes if it is an entry of the metadata."""
-    field, wire = divmod(varint(file), 8)
-    if wire == VARINT:
-        varint(file)
-        return field, None
-    if wire not in (FIXED64, FIXED32, BYTES):
-        raise ValueError(f'no protobuf message: wire type {wire} at byte {file.tell()}')
-    length = {FIXED64: 8, FIXED32: 4}.get(wire) or (varint(file) if wire == BYTES else 0)
-    if file.tell() + length > size:
-        raise ValueError(f'cut off: a field of {length} bytes at byte {file.tell()} of {size}')
-    if field == METADATA_PROPS and wire == BYTES and length <= MOST_BYTES:
-        return field, file.read(length)
-    file.seek(length, os.SEEK_CUR)
-    return field, None
+def precision_of(path: Path) -> str:
+    """What most weights are stored in: 'fp32', 'fp16', 'bf16' or 'int8'. Raises as `metadata_of`.
+
+    That is what strongly typed runtimes compute in.
+    """
+    counts: Counter[str] = Counter()
+    with path.open('rb') as file:
+        for graph in fields(file, 0, os.fstat(file.fileno()).st_size):
+            if (graph.number, graph.wire) != (GRAPH, BYTES):
+                continue
+            for tensor in fields(file, graph.start, graph.end):
+                if (tensor.number, tensor.wire) == (INITIALIZER, BYTES):
+                    counts += weights(file, tensor)
+    return max(counts, key=lambda kind: counts[kind], default='fp32')
+
+
+def weights(file: BinaryIO, tensor: Field) -> Counter[str]:
+    """Precision → number of values, of one TensorProto; empty for whole numbers."""
+    shape: list[int] = []
+    kind = 0
+    for field in fields(file, tensor.start, tensor.end):
+        if field.number == DIMS and field.wire == VARINT:
+            shape.append(field.value)
+        elif field.number == DIMS and field.wire == BYTES:  # packed
+            packed = io.BytesIO(content(file, field))
+            while packed.tell() < field.end - field.start:
+                shape.append(varint(packed))
+        elif field.number == DATA_TYPE:
+            kind = field.value
+    return Counter({PRECISIONS[kind]: math.prod(shape)} if kind in PRECISIONS else {})
+
+
+def fields(file: BinaryIO, start: int, end: int) -> Iterator[Field]:
+    """The fields of the message between two bytes of the file; contents are not read."""
+    at = start
+    while at < end:
+        file.seek(at)
+        number, wire = divmod(varint(file), 8)
+        if wire == VARINT:
+            field = Field(number, wire, varint(file))
+            at = file.tell()
+        elif wire in (FIXED64, FIXED32, BYTES):
+            length = {FIXED64: 8, FIXED32: 4}.get(wire) or varint(file)
+            begin, at = file.tell(), file.tell() + length
+            if at > end:
+                raise ValueError(f'cut off: a field of {length} bytes at byte {begin} of {end}')
+            field = Field(number, wire, 0, begin, at)
+        else:
+            raise ValueError(f'no protobuf message: wire type {wire} at byte {file.tell()}')
+        yield field
+
+
+def content(file: BinaryIO, field: Field) -> bytes:
+    file.seek(field.start)
+    return file.read(field.end - field.start)
 
 
 def varint(file: BinaryIO) -> int:
@@ -62,9 +120,8 @@ def varint(file: BinaryIO) -> int:
 def strings(message: bytes) -> dict[int, str]:
     """Field → text of a message that holds strings only."""
     file, found = io.BytesIO(message), {}
-    while file.tell() < len(message):
-        field, wire = divmod(varint(file), 8)
-        if wire != BYTES:
-            raise ValueError(f'no protobuf message: wire type {wire} in a metadata entry')
-        found[field] = file.read(varint(file)).decode('utf-8', 'replace')
+    for field in fields(file, 0, len(message)):
+        if field.wire != BYTES:
+            raise ValueError(f'no protobuf message: wire type {field.wire} in a metadata entry')
+        found[field.number] = content(file, field).decode('utf-8', 'replace')
     return found

@@ -107,6 +107,8 @@ class TorchBackend:
     def __init__(self, graph: nn.Module, device: torch.device) -> None:
         self.graph, self.device = graph, device
         self.description = f'torch {torch.__version__} on {device}'
+        self.precision = 'fp32'
+        self.details: Mapping[str, str] = {}
         self.spec_json: str | None = None
         self.tensors: Mapping[str, TensorSpec] = {}
 

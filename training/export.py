@@ -21,6 +21,7 @@ from torch import nn
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
+from training import opset17
 from training.adapting import config_of
 from training.config import resized
 from training.deploy import DeployGraph, spec_of
@@ -30,6 +31,8 @@ from training.precision import halved
 
 Images = dict[str, NDArray[np.uint8]]
 OPSET = 20  # has Gelu as one operator: about 5 % off the published networks on a CPU
+OPSETS = (17, 18, 19, 20)
+OPSET_HELP = '17 for TensorRT 8.6 (JetPack 5 and 6.0)'
 PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside the model
 
 
@@ -51,14 +54,15 @@ def merge_branches(encoder: nn.Module) -> None:
     reparameterize_model(encoder, inplace=True)
 
 
-def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data."""
+def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path, opset: int = OPSET) -> None:
+    """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data. opset: 17 to
+    20."""
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
     program = torch.onnx.export(
         graph,
         (example,),
         dynamo=True,
-        opset_version=OPSET,
+        opset_version=max(opset, opset17.FROM),
         input_names=[spec.input.name],
         output_names=[output.name for output in spec.outputs],
         dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=64)},),
@@ -68,6 +72,8 @@ def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path) -> None:
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of this machine
+    if opset == opset17.TO:
+        opset17.lowered(model)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
     if sum(p.numel() * p.element_size() for p in graph.parameters()) < PROTOBUF_LIMIT:
@@ -162,6 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     options = parser.parse_args(arguments)
     plain = graph_from_checkpoint(options.checkpoint, options.size_px)
     config = plain.config
@@ -171,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.precision == 'fp16':
         graph = DeployGraph(halved(plain.network), plain.config).eval()
     spec = spec_of(graph, options.version, options.commit or current_commit())
-    write_onnx(graph, spec, options.out)
+    write_onnx(graph, spec, options.out, options.opset)
     check(plain, options.out, config.max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 

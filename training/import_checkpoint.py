@@ -16,7 +16,15 @@ from training.deploy_published import (
     default_camera,
     published_spec,
 )
-from training.export import check, check_images, current_commit, write_onnx
+from training.export import (
+    OPSET,
+    OPSET_HELP,
+    OPSETS,
+    check,
+    check_images,
+    current_commit,
+    write_onnx,
+)
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NETWORKS, PUBLISHED, NetworkConfig, resized_config
 from training.precision import halved_published
@@ -44,6 +52,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--plain', action='store_true', help='leave out the rewrites of training/simplify.py'
     )
+    parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
@@ -74,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         exported = halved_published(exported)
     graph = PublishedGraph(exported, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
-    write_onnx(graph, spec, options.out)
+    write_onnx(graph, spec, options.out, options.opset)
     if not options.no_check:
         max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         plain = PublishedGraph(network, config).eval()

@@ -27,7 +27,7 @@ from mtscene_ros.bench import machine
 from training.config import CONFIGS
 from training.deploy import DeployGraph, spec_of
 from training.deploy_published import PublishedGraph, default_camera, published_spec
-from training.export import current_commit, write_onnx
+from training.export import OPSET, OPSETS, current_commit, write_onnx
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT, NETWORKS, build
 from training.precision import halved, halved_published
@@ -43,7 +43,7 @@ RESULTS = Path(__file__).parents[1] / 'benchmarks/results/trt_check.md'
 LIMIT_S = 900
 
 
-def export(name: str, precision: str, path: Path) -> None:
+def export(name: str, precision: str, path: Path, opset: int = OPSET) -> None:
     """A model file with random weights."""
     torch.manual_seed(0)
     if name in NETWORKS:
@@ -53,20 +53,20 @@ def export(name: str, precision: str, path: Path) -> None:
             network = halved_published(network)
         graph = PublishedGraph(network, config).eval()
         spec = published_spec(graph, name, '0', current_commit(), default_camera(config))
-        write_onnx(graph, spec, path)
+        write_onnx(graph, spec, path, opset)
         return
     compact = CONFIGS[name]
     plain = compact_network(compact).eval().requires_grad_(False)
     deployed = DeployGraph(halved(plain) if precision == 'fp16' else plain, compact).eval()
-    write_onnx(deployed, spec_of(deployed, '0', current_commit()), path)
+    write_onnx(deployed, spec_of(deployed, '0', current_commit()), path, opset)
 
 
-def checked(name: str, precision: str, targets: str) -> dict[str, Any]:
+def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict[str, Any]:
     """One row: what the builder said."""
     row: dict[str, Any] = {'network': name, 'precision': precision}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f'{name}.onnx'
-        export(name, precision, path)
+        export(name, precision, path, opset)
         gc.collect()
         row['onnx_mb'] = round(sum(p.stat().st_size for p in Path(folder).iterdir()) / 1e6, 1)
         command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(path)]
@@ -84,13 +84,13 @@ def checked(name: str, precision: str, targets: str) -> dict[str, Any]:
     return row | found
 
 
-def table(rows: list[dict[str, Any]], targets: str) -> str:
+def table(rows: list[dict[str, Any]], targets: str, opset: int) -> str:
     builder = next((row['builder'] for row in rows if 'builder' in row), 'no builder')
     lines = [
         f'# Graphs that {builder} builds for compute capabilities {targets}',
         '',
-        f'{machine()}; `make trt-check`. Batch 1 to 4, strongly typed; one engine for all '
-        'targets; nothing was run: there is no GPU here.',
+        f'{machine()}; `make trt-check`. Opset {opset}, batch 1 to 4, strongly typed; one engine '
+        'for all targets; nothing was run: there is no GPU here.',
         '',
         '| network | precision | ONNX, MB | build, s | engine, MB | peak memory, MB | |',
         '|---|---|---|---|---|---|---|',
@@ -107,15 +107,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('networks', nargs='*', help='default: all')
     parser.add_argument('--targets', default=TARGETS)
     parser.add_argument('--precisions', nargs='+', default=['fp32', 'fp16'])
+    parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET)
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
     rows = []
     for name in options.networks or (*COMPACT, *PUBLISHED):
         for precision in options.precisions:
-            rows.append(checked(name, precision, options.targets))
+            rows.append(checked(name, precision, options.targets, options.opset))
             print(json.dumps(rows[-1]), flush=True)
-            options.out.write_text(table(rows, options.targets))
+            options.out.write_text(table(rows, options.targets, options.opset))
     return 1 if any('refused' in row for row in rows) else 0
 
 

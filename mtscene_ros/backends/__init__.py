@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,17 +18,32 @@ class BackendError(RuntimeError):
     do."""
 
 
+class BackendCancelledError(BackendError):
+    """Whoever listens to the progress of an engine's build ended it."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """threads: CPU threads of the runtime, 0 = one per physical core."""
+    """threads: CPU threads of the runtime, 0 = one per physical core; gpu_id: index of the GPU;
+    max_batch: images per inference; precision: what the model must turn out to compute in, 'auto'
+    = whatever the file says; dla_core: of a Jetson, -1 = none; engine_folder: '' = the user's
+    cache; progress: told of an engine's build, ends it by returning False."""
 
     threads: int = 0
+    gpu_id: int = 0
+    max_batch: int = 1
+    precision: str = 'auto'
+    dla_core: int = -1
+    engine_folder: str = ''
+    progress: Callable[[str, float], bool] | None = None
 
 
 class Backend(Protocol):
     """A loaded model. All calls come from one thread."""
 
     description: str  # runtime, its version, device and real precision, for logs and diagnostics
+    precision: str  # the real one: fp32, fp16, int8
+    details: Mapping[str, str]  # for diagnostics: engine, GPU memory
     spec_json: str | None  # what the file's metadata says
     tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
 
@@ -40,6 +55,10 @@ class Backend(Protocol):
 
 
 BACKENDS: dict[str, str] = {
+    'auto': 'mtscene_ros.backends.auto',
+    'tensorrt': 'mtscene_ros.backends.tensorrt',
+    'onnxruntime_tensorrt': 'mtscene_ros.backends.onnxruntime_tensorrt',
+    'onnxruntime_cuda': 'mtscene_ros.backends.onnxruntime_cuda',
     'onnxruntime': 'mtscene_ros.backends.onnxruntime',
     'openvino': 'mtscene_ros.backends.openvino',
     'constant': 'mtscene_ros.backends.constant',
@@ -56,4 +75,11 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
     except ImportError as error:
         raise BackendError(f'Backend {name!r} is not installed ({error}).') from error
     backend: Backend = module.load(model_path, options)
+    if options.precision not in ('auto', backend.precision):
+        backend.close()
+        raise BackendError(
+            f'precision is {options.precision!r}, but {backend.description} computes '
+            f'{model_path} in {backend.precision}; export the model with `--precision '
+            f"{options.precision}` or set precision: 'auto'."
+        )
     return backend

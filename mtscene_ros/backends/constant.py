@@ -55,6 +55,8 @@ class Constant:
             name: TensorSpec(name, (-1, *array.shape[1:]), array.dtype.name)
             for name, array in stored.items()
         }
+        self.precision = 'fp32'
+        self.details: dict[str, str] = {}
         self.description = f'stored outputs, {1e3 * self.delay_s:.0f} ms an inference'
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from mtscene_ros.backends import BackendError, BackendOptions
+from mtscene_ros.model_file import precision_of
 from mtscene_ros.spec import METADATA_KEY, TensorSpec
 
 # ONNX Runtime has no common base class for its errors.
-_ERRORS = (
+ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -38,13 +39,14 @@ _DTYPES = {
 class OnnxRuntime:
     """One session; outputs nobody asks for are not computed where the graph allows it."""
 
-    def __init__(self, session: ort.InferenceSession) -> None:
-        self._session = session
+    def __init__(self, session: ort.InferenceSession, precision: str) -> None:
+        self._session, self.precision = session, precision
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self._input_name = inputs[0].name
-        self.tensors = {node.name: _tensor(node) for node in (*inputs, *outputs)}
+        self.tensors = {node.name: tensor_of(node) for node in (*inputs, *outputs)}
         self.spec_json = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        self.description = f'ONNX Runtime {ort.__version__}, CPU, {_precision(self.tensors)}'
+        self.description = f'ONNX Runtime {ort.__version__}, CPU, {precision}'
+        self.details: dict[str, str] = {}
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """See `Backend.infer`."""
@@ -53,7 +55,7 @@ class OnnxRuntime:
             return {}
         try:
             values = self._session.run(names, {self._input_name: batch})
-        except _ERRORS as error:
+        except ERRORS as error:
             raise BackendError(
                 f'ONNX Runtime failed on a batch of {batch.shape}: {error}'
             ) from error
@@ -66,6 +68,14 @@ class OnnxRuntime:
 
 def load(model_path: str, options: BackendOptions) -> OnnxRuntime:
     """Opens the model file. Raises BackendError."""
+    session, precision = open_session(model_path, options, ['CPUExecutionProvider'])
+    return OnnxRuntime(session, precision)
+
+
+def open_session(
+    model_path: str, options: BackendOptions, providers: list[Any]
+) -> tuple[ort.InferenceSession, str]:
+    """A session and the precision of the file's weights. Raises BackendError."""
     if not Path(model_path).is_file():
         raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
     session_options = ort.SessionOptions()
@@ -74,22 +84,17 @@ def load(model_path: str, options: BackendOptions) -> OnnxRuntime:
     # Threads that spin between frames burn a core each; a robot has other software to run.
     session_options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     try:
-        session = ort.InferenceSession(
-            model_path, session_options, providers=['CPUExecutionProvider']
-        )
-    except _ERRORS as error:
+        precision = precision_of(Path(model_path))
+        session = ort.InferenceSession(model_path, session_options, providers=providers)
+    except (*ERRORS, ValueError) as error:
         first_line = str(error).splitlines()[0]
         raise BackendError(
             f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
             f'can run ({first_line}); export it again.'
         ) from error
-    return OnnxRuntime(session)
+    return session, precision
 
 
-def _tensor(node: ort.NodeArg) -> TensorSpec:
+def tensor_of(node: ort.NodeArg) -> TensorSpec:
     shape = tuple(n if isinstance(n, int) else -1 for n in node.shape)
     return TensorSpec(node.name, shape, _DTYPES.get(node.type, node.type))
-
-
-def _precision(tensors: dict[str, TensorSpec]) -> str:
-    return 'fp16' if any(t.dtype == 'float16' for t in tensors.values()) else 'fp32'

@@ -11,22 +11,28 @@ import openvino
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.model_file import metadata_of
+from mtscene_ros.model_file import metadata_of, precision_of
 from mtscene_ros.spec import METADATA_KEY, TensorSpec
+
+OPENVINO_NAMES = {'f32': 'fp32', 'f16': 'fp16', 'bf16': 'bf16'}
 
 
 class OpenVino:
     """One compiled model; all its outputs are computed at each inference."""
 
-    def __init__(self, compiled: openvino.CompiledModel, spec_json: str | None) -> None:
+    def __init__(
+        self, compiled: openvino.CompiledModel, spec_json: str | None, precision: str
+    ) -> None:
         self._request = compiled.create_infer_request()
         self.spec_json = spec_json
         nodes = (*compiled.inputs, *compiled.outputs)
         # A tensor may have several names here, those of operators that were fused into one.
         self.tensors = {name: _tensor(node, name) for node in nodes for name in node.get_names()}
-        precision = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
+        hint = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
+        self.precision = precision if precision != 'fp32' else OPENVINO_NAMES.get(hint, hint)
+        self.details: dict[str, str] = {}
         version = openvino.__version__.split('-')[0]
-        self.description = f'OpenVINO {version}, CPU, {precision}'
+        self.description = f'OpenVINO {version}, CPU, {self.precision}'
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """See `Backend.infer`."""
@@ -66,7 +72,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
             f'Model file {model_path!r} is not an ONNX model that OpenVINO '
             f'{openvino.__version__} can run ({last_line}); export it again.'
         ) from error
-    return OpenVino(compiled, metadata.get(METADATA_KEY))
+    return OpenVino(compiled, metadata.get(METADATA_KEY), precision_of(path))
 
 
 def _tensor(node: Any, name: str) -> TensorSpec:

@@ -1,28 +1,40 @@
-"""What a model file says about itself: tasks, classes, tensors."""
+"""What a model file or a cached engine says about itself: tasks, classes, tensors, precision."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-EXAMPLE = 'mtscene inspect model.onnx'
+EXAMPLE = """mtscene inspect model.onnx
+mtscene inspect ~/.cache/mtscene_ros/engines/model-0123456789abcdef.engine --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('model', type=Path)
-    parser.add_argument('--json', action='store_true', help='the whole spec')
+    parser.add_argument('model', type=Path, help='.onnx or .engine')
+    parser.add_argument('--json', action='store_true', help='everything, for programs')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mtscene_ros.model_file import metadata_of
+    path = arguments.model
+    if path.suffix == '.engine':
+        return engine(path, arguments.json)
+    return model(path, arguments.json)
+
+
+def model(path: Path, as_json: bool) -> int:
+    from mtscene_ros.model_file import metadata_of, precision_of
     from mtscene_ros.spec import METADATA_KEY, spec_from_json
 
-    path = arguments.model
     spec = spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
-    if arguments.json:
-        print(spec.to_json())
+    precision, size_bytes = precision_of(path), path.stat().st_size
+    if as_json:
+        print(json.dumps({'precision': precision, 'size_bytes': size_bytes, **asdict(spec)}))
         return 0
-    print(f'{spec.name} {spec.version} (training code {spec.commit}), {path.stat().st_size} bytes')
+    print(f'{spec.name} {spec.version} (training code {spec.commit})')
+    print(f'weights: {precision}, file: {size_bytes} bytes')
     for tensor in (spec.input, *spec.outputs):
         print(f'  {tensor.name}: {tensor.dtype} {"x".join(map(str, tensor.shape))}')
     for task, options in spec.tasks.items():
@@ -30,3 +42,44 @@ def run(arguments: argparse.Namespace) -> int:
         further = {k: v for k, v in options.items() if k != 'classes'}
         print(f'{task}: {", ".join(names)} {further or ""}'.rstrip())
     return 0
+
+
+def engine(path: Path, as_json: bool) -> int:
+    """From the sidecar; layers' precision only where a GPU can open the engine."""
+    from mtscene_ros.engine_cache import sidecar_of
+
+    said = sidecar_of(path)
+    found: dict[str, Any] = {
+        **said['key'],
+        'size_bytes': path.stat().st_size,
+        'layers': layers(path),
+    }
+    if as_json:
+        print(json.dumps(found))
+        return 0
+    key = said['key']
+    device = ', '.join(value for value in key['device'].values() if value)
+    print(f'{path.name}: {key["module"]} {key["version"]}, for {device}')
+    print(f'of the model with sha256 {key["onnx_sha256"]}')
+    print(f'settings: {key["settings"]}')
+    print(f'layers by precision: {found["layers"]}')
+    return 0
+
+
+def layers(path: Path) -> dict[str, int] | str:
+    from mtscene_ros import engine_build
+    from mtscene_ros.backends import BackendError
+    from mtscene_ros.backends.cuda import Cuda, open_driver
+    from mtscene_ros.backends.engine_precision import layers_of
+
+    try:
+        cuda = Cuda(open_driver(), 0)
+    except BackendError as error:
+        return f'unknown here: {error}'
+    try:
+        trt = engine_build.find_module()
+        runtime = trt.Runtime(engine_build.logger_of(trt))
+        opened = runtime.deserialize_cuda_engine(path.read_bytes())
+        return dict(layers_of(trt, opened)) if opened else 'unknown: TensorRT refuses the engine'
+    finally:
+        cuda.close()

@@ -1,6 +1,5 @@
 """What every backend promises, run over those that are installed."""
 
-import importlib.util
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +8,25 @@ import numpy as np
 import pytest
 from conftest import tiny_spec
 
-from mtscene_ros.backends import BACKENDS, Backend, BackendError, BackendOptions, open_backend
+from mtscene_ros.backends import (
+    BACKENDS,
+    Backend,
+    BackendError,
+    BackendOptions,
+    auto,
+    open_backend,
+)
 from mtscene_ros.backends.constant import write
 from mtscene_ros.estimator import open_estimator
 from mtscene_ros.spec import mismatches, spec_from_json
 from mtscene_ros.types import CameraFrame
 
+MAY_BE_ABSENT = {
+    'tensorrt': auto.why_not_tensorrt,
+    'onnxruntime_tensorrt': auto.why_not_onnxruntime_cuda,
+    'onnxruntime_cuda': auto.why_not_onnxruntime_cuda,
+    'openvino': auto.why_not_openvino,
+}
 IMAGE = np.full((1, 16, 32, 3), 80, np.uint8)  # of the tiny model: label 10, 40 m
 
 
@@ -28,8 +40,9 @@ def stored(tiny_path: str, path: Path, **behaviour: float) -> str:
 
 @pytest.fixture(params=BACKENDS)
 def name(request: pytest.FixtureRequest) -> str:
-    if importlib.util.find_spec(request.param) is None and request.param != 'constant':
-        pytest.skip(f'{request.param} is not installed')
+    reason = MAY_BE_ABSENT.get(request.param, lambda options: '')(BackendOptions())
+    if reason:
+        pytest.skip(f'{request.param}: {reason}')
     return str(request.param)
 
 

@@ -30,5 +30,5 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
 
 
 def test_unknown_backend_names_the_known() -> None:
-    with pytest.raises(BackendError, match='use one of onnxruntime'):
+    with pytest.raises(BackendError, match='use one of auto, '):
         open_backend('tensorflow', 'm.onnx', BackendOptions())

@@ -1,0 +1,50 @@
+"""What an engine really computes in, as TensorRT's inspector tells it layer by layer."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+# Words of "Format/Datatype" in TensorRT 8 to 11.
+WORDS = {
+    'int8': ('INT8', 'Int8'),
+    'fp8': ('FP8', 'Fp8'),
+    'bf16': ('BF16', 'BFloat16'),
+    'fp16': ('FP16', 'Half'),
+    'fp32': ('FP32', 'Float'),
+}
+
+
+def precision_of_engine(trt: Any, engine: Any, of_file: str) -> str:
+    """The precision of most layers. of_file: that of the weights, which holds where the inspector
+    is silent: strongly typed engines follow the file."""
+    counts = layers_of(trt, engine)
+    return max(counts, key=lambda kind: counts[kind], default=of_file)
+
+
+def layers_of(trt: Any, engine: Any) -> Counter[str]:
+    """Precision → number of layers."""
+    inspector = engine.create_engine_inspector()
+    return layer_precisions(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+
+
+def layer_precisions(text: str) -> Counter[str]:
+    """Precision → layers whose output has it; empty where the engine tells no details."""
+    try:
+        layers = json.loads(text)['Layers']
+    except (ValueError, KeyError, TypeError):
+        return Counter()
+    detailed = [layer for layer in layers if isinstance(layer, dict)]
+    kinds = (
+        kind_of(str(output.get('Format/Datatype', '')))
+        for layer in detailed
+        for output in layer.get('Outputs', ())
+    )
+    return Counter(kind for kind in kinds if kind)
+
+
+def kind_of(words: str) -> str:
+    """'Row major linear FP16 format' → 'fp16'; '' for what is no arithmetic."""
+    found = (kind for kind, spelt in WORDS.items() if any(word in words for word in spelt))
+    return next(found, '')

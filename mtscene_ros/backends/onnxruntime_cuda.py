@@ -1,0 +1,98 @@
+"""ONNX Runtime on an NVIDIA GPU: buffers stay on the device, bound once per batch size.
+
+Needs the package onnxruntime-gpu in place of onnxruntime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from mtscene_ros.backends import BackendError, BackendOptions
+from mtscene_ros.backends.onnxruntime import ERRORS, open_session, tensor_of
+from mtscene_ros.spec import METADATA_KEY
+
+PROVIDER = 'CUDAExecutionProvider'
+
+
+class BoundOnnxRuntime:
+    """device: where inputs and outputs live, 'cuda' or, to try the same path, 'cpu'."""
+
+    def __init__(
+        self, session: ort.InferenceSession, precision: str, device: str, gpu_id: int
+    ) -> None:
+        self._session, self._device, self._gpu_id = session, device, gpu_id
+        self.precision = precision
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        self._input_name = inputs[0].name
+        self.tensors = {node.name: tensor_of(node) for node in (*inputs, *outputs)}
+        self.spec_json = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self._inputs: dict[int, ort.OrtValue] = {}  # by batch size
+        provider = session.get_providers()[0].removesuffix('ExecutionProvider')
+        self.description = f'ONNX Runtime {ort.__version__}, {provider}, {precision}'
+        self.details = {'provider': provider}
+
+    def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
+        """See `Backend.infer`."""
+        if not names:
+            return {}
+        try:
+            binding = self._session.io_binding()
+            binding.bind_ortvalue_input(self._input_name, self._on_device(batch))
+            for name in names:
+                binding.bind_output(name, self._device, self._gpu_id)
+            self._session.run_with_iobinding(binding)
+            values = binding.copy_outputs_to_cpu()
+        except (*ERRORS, RuntimeError, ValueError) as error:  # bindings raise plain ones
+            raise BackendError(
+                f'ONNX Runtime failed on a batch of {batch.shape}: {error}'
+            ) from error
+        return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._inputs.clear()
+        del self._session
+
+    def _on_device(self, batch: NDArray[np.uint8]) -> ort.OrtValue:
+        """The batch in the memory that this batch size had before."""
+        held = self._inputs.get(len(batch))
+        if held is None or tuple(held.shape()) != batch.shape:
+            held = ort.OrtValue.ortvalue_from_numpy(batch, self._device, self._gpu_id)
+            self._inputs[len(batch)] = held
+        else:
+            held.update_inplace(batch)
+        return held
+
+
+def load(model_path: str, options: BackendOptions) -> BoundOnnxRuntime:
+    """Opens the model file. Raises BackendError."""
+    return load_on(model_path, options, PROVIDER, {'device_id': options.gpu_id})
+
+
+def load_on(
+    model_path: str, options: BackendOptions, provider: str, settings: dict[str, Any]
+) -> BoundOnnxRuntime:
+    """With one of the providers for GPUs; what it cannot run, CUDA and then the CPU runs.
+
+    Raises BackendError, also where ONNX Runtime quietly took the CPU alone.
+    """
+    if provider not in ort.get_available_providers():
+        raise BackendError(
+            f'This ONNX Runtime {ort.__version__} has no {provider}; install onnxruntime-gpu in '
+            'place of onnxruntime, or set backend: onnxruntime.'
+        )
+    providers: list[Any] = [(provider, settings)]
+    if provider != PROVIDER:
+        providers.append((PROVIDER, {'device_id': options.gpu_id}))
+    session, precision = open_session(model_path, options, [*providers, 'CPUExecutionProvider'])
+    if session.get_providers()[0] != provider:
+        raise BackendError(
+            f'ONNX Runtime {ort.__version__} could not start {provider} on GPU {options.gpu_id}: '
+            'its log names the missing CUDA library or driver; install it.'
+        )
+    return BoundOnnxRuntime(session, precision, 'cuda', options.gpu_id)

@@ -1,0 +1,40 @@
+"""I/O binding tried with buffers of the CPU; what the GPU's provider says where there is none."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from mtscene_ros.backends import BackendError, BackendOptions, open_backend
+from mtscene_ros.backends.onnxruntime import open_session
+from mtscene_ros.backends.onnxruntime_cuda import BoundOnnxRuntime, load_on
+
+
+def bound(path: str) -> BoundOnnxRuntime:
+    session, precision = open_session(path, BackendOptions(1), ['CPUExecutionProvider'])
+    return BoundOnnxRuntime(session, precision, 'cpu', 0)
+
+
+def test_bound_buffers_give_the_plain_answers(tiny_path: str) -> None:
+    plain = open_backend('onnxruntime', tiny_path, BackendOptions(1))
+    backend = bound(tiny_path)
+    random = np.random.default_rng(0)
+    for size in (1, 2, 1):  # the buffer of a batch size is used again
+        images = random.integers(0, 256, (size, 16, 32, 3), np.uint8)
+        names = ['depth', 'semantic_labels']
+        want, got = plain.infer(images, names), backend.infer(images, names)
+        assert list(got) == names
+        assert all(np.array_equal(want[name], got[name]) for name in names)
+    backend.close()
+
+
+def test_a_wrong_image_is_one_sentence(tiny_path: str) -> None:
+    with pytest.raises(BackendError, match=r'failed on a batch of \(1, 5, 5, 3\)'):
+        bound(tiny_path).infer(np.zeros((1, 5, 5, 3), np.uint8), ['depth'])
+
+
+@pytest.mark.skipif(
+    'CUDAExecutionProvider' in onnxruntime.get_available_providers(), reason='it is there'
+)
+def test_without_the_gpu_package_the_fix_is_named(tiny_path: str) -> None:
+    with pytest.raises(BackendError, match='install onnxruntime-gpu in place of onnxruntime'):
+        load_on(tiny_path, BackendOptions(1), 'CUDAExecutionProvider', {})
