@@ -1,7 +1,8 @@
 """Half precision for export, strongly typed: what must not be rounded is marked here.
 
-Islands of float32: layer norms (their sums of squares leave float16's range first) and the last
-layer of every task (depth is the exponential of it, boxes are metres). In TaskPrompter also what
+Islands of float32: the first convolution (it sees the pixels), layer norms (their sums of squares
+leave float16's range first) and the last layers of every task (depth is the exponential of them,
+boxes are metres). In TaskPrompter also what
 the raw prompt attention touches, up to the next normalisation, and the detection head, whose
 sampling positions go to a thousand pixels.
 """
@@ -17,6 +18,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.networks.detection3d import DetectionHead, DetectionMaps
 
+# Of every task of a compact network: nothing is rounded between its last convolutions.
+FULL = ('sum_16.', 'sum_8.', 'skip_4.', 'refine_4.', 'heads.')
+
 
 class Island(nn.Module):
     """A module in float32 within a network in float16."""
@@ -31,14 +35,38 @@ class Island(nn.Module):
 
 
 def halved(network: nn.Module) -> nn.Module:
-    """A copy in float16 that takes float16 images; its final predictions are float32."""
-    half = copy.deepcopy(network).half()
+    """A copy in float16; images come and predictions go in float32."""
+    half = copy.deepcopy(network)
+    fold_norms(half)
     for name, module in list(half.named_modules()):
-        is_last = name.startswith('heads.') and name.count('.') == 1
-        if isinstance(module, nn.LayerNorm) or is_last:
-            parent = half.get_submodule(name.rpartition('.')[0])
-            setattr(parent, name.rpartition('.')[2], Island(module, is_last))
+        is_last = name.startswith(FULL) and name.count('.') == 1
+        if isinstance(module, nn.LayerNorm) or is_last or sees_image(module):
+            replace(half, name, Island(module, is_last))
+    round_rest(half)
     return half
+
+
+def sees_image(module: nn.Module) -> bool:
+    """The first convolution: pixels lose most of all by rounding."""
+    return isinstance(module, nn.Conv2d) and module.in_channels == 3
+
+
+def replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent = network.get_submodule(name.rpartition('.')[0])
+    setattr(parent, name.rpartition('.')[2], module)
+
+
+def round_rest(module: nn.Module) -> None:
+    """Everything outside of islands to float16, in place; islands keep what was never rounded."""
+    if isinstance(module, Island | Float32Detection):
+        return
+    for parameter in module.parameters(recurse=False):
+        parameter.data = parameter.data.half()
+    for name, buffer in list(module.named_buffers(recurse=False)):
+        if buffer.is_floating_point():
+            setattr(module, name, buffer.half())
+    for child in module.children():
+        round_rest(child)
 
 
 class Rounded(nn.Module):
@@ -69,7 +97,6 @@ def halved_published(network: nn.Module) -> nn.Module:
     """The same for a network that `training.simplify.simplified` returned."""
     half = copy.deepcopy(network)
     fold_norms(half)
-    half.half()
     heads = getattr(half, 'heads', None)
     if isinstance(heads, nn.ModuleDict):
         for name, head in heads.items():
@@ -81,9 +108,10 @@ def halved_published(network: nn.Module) -> nn.Module:
     raw = ('.spa_attn_ds', '.process_chan_attn')
     for name, module in list(half.named_modules()):
         stays = isinstance(module, nn.LayerNorm) and '.inner' not in name
-        if stays or name.endswith(raw) or is_reweighting(name):
-            parent = half.get_submodule(name.rpartition('.')[0])
-            setattr(parent, name.rpartition('.')[2], Island(module, is_last=not stays))
+        if stays or name.endswith(raw) or is_reweighting(name) or sees_image(module):
+            is_last = not stays and not sees_image(module)
+            replace(half, name, Island(module, is_last))
+    round_rest(half)
     return half
 
 
@@ -120,9 +148,11 @@ def fold_norms(network: nn.Module) -> None:
             ):
                 turned = isinstance(conv, nn.ConvTranspose2d)
                 setattr(parent, name, fuse_conv_bn_eval(conv, norm, turned))
-                setattr(parent, after, nn.Identity())
+                # timm's norms carry the activation that follows.
+                setattr(parent, after, getattr(norm, 'act', nn.Identity()))
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:
-    """Of the images that it takes."""
-    return next(network.parameters()).dtype
+    """Of the images that it takes: that of its first convolution."""
+    first = next(m for m in network.modules() if sees_image(m))
+    return next(first.parameters()).dtype

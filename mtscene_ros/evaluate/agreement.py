@@ -27,14 +27,22 @@ SAME_IOU = 0.7
 
 
 def agreement(
-    reference: SceneEstimator, other: SceneEstimator, frames: Sequence[CameraFrame]
+    reference: SceneEstimator,
+    other: SceneEstimator,
+    frames: Sequence[CameraFrame],
+    same_iou: float = SAME_IOU,
+    min_score: float = 0.0,
 ) -> dict[str, dict[str, float]]:
-    """Task → what was measured → its value over all frames. Both have the same tasks."""
+    """Task → what was measured → its value over all frames. Both have the same tasks.
+
+    Each box from min_score on must be among all those of the other, whatever their score: a score
+    of 0.301 that becomes 0.299 is no lost box.
+    """
     samples: dict[str, dict[str, list[NDArray[Any]]]] = defaultdict(lambda: defaultdict(list))
     for frame in frames:
         [want], [got] = reference.estimate([frame]), other.estimate([frame])
         for task, result in want.results.items():
-            for name, values in compared(result, got.results[task]).items():
+            for name, values in compared(result, got.results[task], same_iou, min_score).items():
                 samples[task][name].append(values)
     return {
         task: {name: _summary(name, np.concatenate(v)) for name, v in of_task.items()}
@@ -48,7 +56,9 @@ def _summary(name: str, values: NDArray[Any]) -> float:
     return float(np.percentile(values, 99) if name.endswith('p99') else values.mean())
 
 
-def compared(want: Result, got: Result) -> Samples:
+def compared(
+    want: Result, got: Result, same_iou: float = SAME_IOU, min_score: float = 0.0
+) -> Samples:
     """Samples of one image. Raises TypeError where the results are of different kinds."""
     if isinstance(want, LabelMap) and isinstance(got, LabelMap):
         return {'equal labels': (want.labels == got.labels).ravel()}
@@ -66,16 +76,22 @@ def compared(want: Result, got: Result) -> Samples:
         return {'difference': np.abs(want.values - got.values).ravel()}
     if isinstance(want, Boxes3D) and isinstance(got, Boxes3D):
         return {
-            f'boxes found again at IoU {SAME_IOU}': found_again(want, got),
-            'boxes that were there before': found_again(got, want),
+            f'boxes found again at IoU {same_iou:g}': found_again(
+                confident(want, min_score), got, same_iou
+            ),
+            'boxes that were there before': found_again(confident(got, min_score), want, same_iou),
         }
     raise TypeError(f'{type(want).__name__} cannot be compared with {type(got).__name__}')
 
 
-def found_again(boxes: Boxes3D, among: Boxes3D) -> NDArray[np.bool_]:
+def confident(boxes: Boxes3D, min_score: float) -> Boxes3D:
+    return boxes.select(boxes.scores >= min_score)
+
+
+def found_again(boxes: Boxes3D, among: Boxes3D, same_iou: float = SAME_IOU) -> NDArray[np.bool_]:
     """(N,) whether a box of the same class overlaps."""
     same = boxes.class_ids[:, None] == among.class_ids
-    return np.asarray((same & (iou_3d(boxes, among) >= SAME_IOU)).any(1))
+    return np.asarray((same & (iou_3d(boxes, among) >= same_iou)).any(1))
 
 
 def table(found: dict[str, dict[str, float]]) -> str:

@@ -54,3 +54,13 @@ def test_agreement_of_one_image() -> None:
     assert compared(*depth)['relative difference'].tolist() == [0, 0.25]
     with pytest.raises(TypeError, match='LabelMap cannot be compared with DepthMap'):
         compared(maps[0], depth[0])
+
+
+def test_boxes_that_differ_by_rounding_overlap_wholly() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        center, size = random.uniform(-50, 50, 3), random.uniform(0.5, 12, 3)
+        moved = center + random.normal(0, 1e-7, 3)
+        yaw = random.uniform(-np.pi, np.pi)
+        first, second = boxes((center, size, yaw)), boxes((moved, size, yaw + 1e-8))
+        assert iou_3d(first, second)[0, 0] == pytest.approx(1, abs=1e-5)

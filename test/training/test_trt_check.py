@@ -1,0 +1,34 @@
+"""TensorRT for RTX takes what we export: the bundled model, and a float16 graph of prompts."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('tensorrt_rtx')
+
+from mtscene_ros.engine_build import BuildSettings, EngineError
+from mtscene_ros.engine_cache import built_apart
+from mtscene_ros.estimator import BUNDLED_MODEL
+from training.trt_check import TARGETS, checked, table
+
+
+def test_the_bundled_model_for_three_gpus() -> None:
+    plan = built_apart(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(4, target=TARGETS))
+    assert len(plan) > 1_000_000
+
+
+def test_a_float16_graph_is_a_row_of_the_table() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
+        row = checked('test_prompts', 'fp16', TARGETS)
+    assert 'refused' not in row
+    assert row['engine_mb'] > 0.1
+    assert '| test_prompts | fp16 |' in table([row], TARGETS, 20)
+    assert table([row], TARGETS, 20).rstrip().endswith('| accepted |')
+
+
+def test_a_gpu_that_rtx_does_not_serve_is_refused() -> None:
+    with pytest.raises(EngineError, match=r'cannot build for compute capability 8.7'):
+        built_apart(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(target='8.7'))
