@@ -27,13 +27,22 @@ _TRUTH_RGB, _TRUTH_FILL_RGB = (150, 156, 166), (78, 83, 92)
 def overlay(scene: Scene) -> Picture:
     """(H, W, 3) RGB: the image, label colours blended in, boxes on top, as far as the scene has
     them."""
-    picture = scene.frame.rgb
+    picture, intrinsics = scene.frame.rgb, scene.frame.intrinsics
     labels, boxes = scene.results.get('semantic'), scene.results.get('boxes3d')
     if isinstance(labels, LabelMap):
-        picture = blend_labels(picture, labels)
-    if isinstance(boxes, Boxes3D) and scene.frame.intrinsics is not None:
-        picture = draw_boxes(picture, boxes, scene.frame.intrinsics)
+        picture = blend_labels(resized(picture, labels.labels.shape), labels)
+        intrinsics = scene.output_intrinsics or intrinsics
+    if isinstance(boxes, Boxes3D) and intrinsics is not None:
+        picture = draw_boxes(picture, boxes, intrinsics)
     return picture if picture is not scene.frame.rgb else picture.copy()
+
+
+def resized(rgb: Picture, shape: tuple[int, ...]) -> Picture:
+    """To (height, width); the very same array where it has that size."""
+    height, width = shape[:2]
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def palette(classes: tuple[SemanticClass, ...]) -> Picture:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
+from mtscene_ros.model_file import metadata_of
 from mtscene_ros.preprocess import prepare
-from mtscene_ros.spec import ModelSpec, SpecError, mismatches, spec_from_json
+from mtscene_ros.spec import METADATA_KEY, ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import OWN_KINDS, TASKS, Decode, task_of
 from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
 
@@ -21,38 +23,71 @@ BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_lite.onnx')
 
 
 class SceneEstimator:
-    """One loaded model; `estimate` is called from one thread."""
+    """One loaded model; `estimate` is called from one thread.
 
-    def __init__(self, backend: Backend, spec: ModelSpec, decoders: Mapping[str, Decode]) -> None:
+    stretched: images fill the network's input instead of keeping their proportions; output_scale:
+    size of the maps in camera pixels.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        spec: ModelSpec,
+        decoders: Mapping[str, Decode],
+        *,
+        stretched: bool = False,
+        output_scale: float = 1.0,
+    ) -> None:
         self.backend, self.spec, self.decoders = backend, spec, decoders
+        self.stretched, self.output_scale = stretched, output_scale
         self.tasks = {name: task_of(name, spec.tasks[name]) for name in decoders}
 
     def estimate(
-        self, frames: Sequence[CameraFrame], tasks: Collection[str] | None = None
+        self,
+        frames: Sequence[CameraFrame],
+        tasks: Collection[str] | Sequence[Collection[str]] | None = None,
     ) -> list[Scene]:
         """Images in → everything known about each out, in the same order.
 
-        tasks: those that somebody wants, None = all of the model's. Tasks that need intrinsics are
-        left out for a frame that has none. Raises BackendError where the runtime fails.
+        tasks: those that somebody wants, of all frames or of each; None = all of the model's.
+        Tasks that need intrinsics are left out for a frame that has none. Raises BackendError
+        where the runtime fails.
         """
-        wanted = [name for name in self.decoders if tasks is None or name in tasks]
+        each = self._wanted(frames, tasks)
         start = time.perf_counter()
-        inputs = [prepare(frame, self.spec) for frame in frames]
+        inputs = [self._prepare(frame) for frame in frames]
         prepared = time.perf_counter()
-        tensors = self._infer(inputs, wanted)
+        tensors = self._infer(inputs, [n for n in self.decoders if any(n in w for w in each)])
         inferred = time.perf_counter()
         shared_s = {'prepare': prepared - start, 'infer': inferred - prepared}
         return [
-            self._decode(frame, inputs[i], {k: v[i] for k, v in tensors.items()}, wanted, shared_s)
+            self._decode(
+                frame, inputs[i], {k: v[i] for k, v in tensors.items()}, each[i], shared_s
+            )
             for i, frame in enumerate(frames)
         ]
 
-    def warm_up(self) -> None:
-        """One made-up frame, so that the first real one finds everything allocated."""
+    def warm_up(self, most_frames: int = 1) -> None:
+        """Made-up frames in every batch size, so that the first real ones find everything
+        allocated."""
         height_px, width_px = self.spec.height_px, self.spec.width_px
         camera = Intrinsics(width_px, height_px, width_px, width_px, width_px / 2, height_px / 2)
         rgb = np.zeros((height_px, width_px, 3), np.uint8)
-        self.estimate([CameraFrame(rgb, camera, 0, 'camera_optical_frame')])
+        frame = CameraFrame(rgb, camera, 0, 'camera_optical_frame')
+        for count in range(1, most_frames + 1):
+            self.estimate([frame] * count)
+
+    def _wanted(
+        self,
+        frames: Sequence[CameraFrame],
+        tasks: Collection[str] | Sequence[Collection[str]] | None,
+    ) -> list[list[str]]:
+        if tasks is None or all(isinstance(task, str) for task in tasks):
+            return [[n for n in self.decoders if tasks is None or n in tasks]] * len(frames)
+        return [[n for n in self.decoders if n in of_frame] for of_frame in tasks]
+
+    def _prepare(self, frame: CameraFrame) -> NetworkInput:
+        return prepare(frame, self.spec, stretched=self.stretched, output_scale=self.output_scale)
 
     def _infer(self, inputs: list[NetworkInput], wanted: list[str]) -> dict[str, NDArray[Any]]:
         names = [output for name in wanted for output in self.tasks[name].OUTPUTS]
@@ -77,11 +112,19 @@ class SceneEstimator:
             for name in wanted
             if frame.intrinsics is not None or not self.tasks[name].NEEDS_INTRINSICS
         }
-        return Scene(frame, results, {**shared_s, 'decode': time.perf_counter() - start})
+        view, camera = network_input.view, frame.intrinsics
+        fitting = camera and camera.resized(view.output_width_px, view.output_height_px)
+        stage_s = {**shared_s, 'decode': time.perf_counter() - start}
+        return Scene(frame, results, stage_s, fitting)
 
 
 def open_estimator(
-    model_path: str = '', backend_name: str = 'onnxruntime', options: BackendOptions | None = None
+    model_path: str = '',
+    backend_name: str = 'onnxruntime',
+    options: BackendOptions | None = None,
+    *,
+    stretched: bool = False,
+    output_scale: float = 1.0,
 ) -> SceneEstimator:
     """Loads a model file ('' = the bundled one) and checks its spec against the runtime and our
     tasks.
@@ -94,7 +137,27 @@ def open_estimator(
     complaints = mismatches(spec, backend.tensors)
     if complaints:
         raise SpecError(f'{path} does not keep its spec: {" ".join(complaints)}')
-    return SceneEstimator(backend, spec, decoders_of(spec, path))
+    return SceneEstimator(
+        backend, spec, decoders_of(spec, path), stretched=stretched, output_scale=output_scale
+    )
+
+
+def spec_of_file(model_path: str = '') -> ModelSpec:
+    """What a model file promises, without opening it in a runtime. Raises SpecError."""
+    path = Path(model_path or BUNDLED_MODEL)
+    try:
+        if path.suffix == '.npz':  # stored outputs
+            with np.load(path, allow_pickle=False) as stored:
+                return spec_from_json(str(stored[METADATA_KEY]), str(path))
+        return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
+    except (OSError, KeyError) as error:
+        raise SpecError(
+            f'Model file {str(path)!r} cannot be read ({error}); set `model`.'
+        ) from error
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise SpecError(f'{path} is not an ONNX model ({error}); export it again.') from error
 
 
 def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:

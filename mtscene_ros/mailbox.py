@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
+
+ALIVE_S = 1.0  # a camera that was silent for longer is not waited for
 
 
 @dataclass(slots=True)
@@ -19,38 +22,76 @@ class Counts:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """max_skew_ns: 0 takes whatever is there; otherwise images are taken together whose stamps are
+    no further apart, from all cameras that are alive. patience_s: how long the first waits for the
+    others. min_period_ns: images of a camera that come sooner after the last are dropped."""
+
+    max_skew_ns: int = 0
+    patience_s: float = 0.1
+    min_period_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[T]):
+    """stamp_ns: of the image; arrived_s: on the monotonic clock."""
+
+    item: T
+    stamp_ns: int
+    arrived_s: float
+
+
 class Mailbox(Generic[T]):
     """One slot per camera. `put` from the executor's thread, `take` from the worker's."""
 
-    def __init__(self, cameras: tuple[str, ...]) -> None:
+    def __init__(self, cameras: tuple[str, ...], policy: Policy | None = None) -> None:
         self.counts = {camera: Counts() for camera in cameras}
-        self._slots: dict[str, T] = {}
+        self.policy = policy or Policy()
+        self._slots: dict[str, Waiting[T]] = {}
+        self._seen_s: dict[str, float] = {}
+        self._taken_ns: dict[str, int] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, camera: str, item: T) -> None:
+    def put(self, camera: str, item: T, stamp_ns: int = 0) -> None:
         """Keeps the newest; the one it replaces counts as dropped."""
         with self._changed:
+            now_s = time.monotonic()
+            self._seen_s[camera] = now_s
             self.counts[camera].received += 1
-            if self._closed or camera in self._slots:
+            if self._closed or self._too_soon(camera, stamp_ns):
                 self.counts[camera].dropped += 1
-            if not self._closed:
-                self._slots[camera] = item
-                self._changed.notify()
+                return
+            if camera in self._slots:
+                self.counts[camera].dropped += 1
+            self._slots[camera] = Waiting(item, stamp_ns, now_s)
+            self._changed.notify()
 
-    def take(self, timeout_s: float | None = None) -> dict[str, T]:
-        """Waits for at least one item, takes all there are; empty when closed or timed out."""
+    def take(self, timeout_s: float | None = None) -> dict[str, Waiting[T]]:
+        """Waits for what the policy lets through; empty when closed or timed out."""
+        end_s = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(lambda: self._slots or self._closed, timeout_s)
-            taken, self._slots = self._slots, {}
-            return taken
+            while not self._closed:
+                ready = self._ready()
+                if ready:
+                    for camera in ready:
+                        self._taken_ns[camera] = self._slots[camera].stamp_ns
+                    return {camera: self._slots.pop(camera) for camera in ready}
+                left_s = None if end_s is None else end_s - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    return {}
+                pause_s = self.policy.patience_s if self._slots else None
+                waits = [s for s in (left_s, pause_s) if s is not None]
+                self._changed.wait(min(waits) if waits else None)
+            return {}
 
     def clear(self) -> None:
         """Forgets what waits (time jumped back, deactivation); it counts as dropped."""
         with self._changed:
             for camera in self._slots:
                 self.counts[camera].dropped += 1
-            self._slots = {}
+            self._slots, self._taken_ns = {}, {}
 
     def close(self) -> None:
         """Wakes the worker for good; later items count as dropped."""
@@ -59,7 +100,30 @@ class Mailbox(Generic[T]):
             self._closed = True
             self._changed.notify_all()
 
+    def silent_s(self, camera: str) -> float | None:
+        """Seconds since the camera's last message; None before the first."""
+        seen_s = self._seen_s.get(camera)
+        return None if seen_s is None else time.monotonic() - seen_s
+
     @property
     def closed(self) -> bool:
         """True once `close` was called."""
         return self._closed
+
+    def _too_soon(self, camera: str, stamp_ns: int) -> bool:
+        since_ns = stamp_ns - self._taken_ns.get(camera, stamp_ns - self.policy.min_period_ns)
+        return 0 < since_ns < self.policy.min_period_ns
+
+    def _ready(self) -> list[str]:
+        """Cameras to take now."""
+        if not self.policy.max_skew_ns or not self._slots:
+            return list(self._slots)
+        newest_ns = max(w.stamp_ns for w in self._slots.values())
+        oldest_ns = newest_ns - self.policy.max_skew_ns
+        together = [c for c, w in self._slots.items() if w.stamp_ns >= oldest_ns]
+        now_s = time.monotonic()
+        alive = {c for c, seen_s in self._seen_s.items() if now_s - seen_s < ALIVE_S}
+        first_s = min(self._slots[c].arrived_s for c in together)
+        if alive <= set(together) or now_s - first_s >= self.policy.patience_s:
+            return together
+        return []

@@ -31,6 +31,12 @@ class Intrinsics:
     cx_px: float
     cy_px: float
 
+    def resized(self, width_px: int, height_px: int) -> Intrinsics:
+        """Of the same image at another size; pixel centres lie at integers."""
+        x, y = width_px / self.width_px, height_px / self.height_px
+        cx_px, cy_px = (self.cx_px + 0.5) * x - 0.5, (self.cy_px + 0.5) * y - 0.5
+        return Intrinsics(width_px, height_px, self.fx_px * x, self.fy_px * y, cx_px, cy_px)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraFrame:
@@ -104,7 +110,7 @@ class Boxes3D:
 
     class_ids: (N,) int64 index into classes; scores: (N,) float32 in [0, 1]; centers_m: (N, 3)
     float64 geometric centres; sizes_m: (N, 3) float64 length, width, height; quaternions_xyzw: (N,
-    4) float64 unit, optical_from_box.
+    4) float64 unit, optical_from_box; ids: N strings that stay with an object, or none at all.
     """
 
     class_ids: NDArray[np.int64]
@@ -113,6 +119,7 @@ class Boxes3D:
     sizes_m: NDArray[np.float64]
     quaternions_xyzw: NDArray[np.float64]
     classes: tuple[SemanticClass, ...]
+    ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -126,6 +133,7 @@ class Boxes3D:
             self.sizes_m[index],
             self.quaternions_xyzw[index],
             self.classes,
+            tuple(np.array(self.ids, object)[index].tolist()) if self.ids else (),
         )
 
 
@@ -141,8 +149,12 @@ Result = LabelMap | DepthMap | NormalMap | ProbabilityMap | ValueMap | Boxes3D
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Everything known about one image: results by task name, seconds spent by stage name."""
+    """Everything known about one image: results by task name, seconds spent by stage name.
+
+    output_intrinsics: fit the maps among the results, which may be smaller than the image.
+    """
 
     frame: CameraFrame
     results: Mapping[str, Result]
     stage_s: Mapping[str, float] = field(default_factory=dict)
+    output_intrinsics: Intrinsics | None = None

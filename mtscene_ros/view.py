@@ -19,13 +19,16 @@ class View:
 
     The image occupies rows top_px .. top_px + inner_height_px of the input, columns likewise.
     Pixel centres are at integers, hence the half-pixel terms: u_network = (u_camera + 0.5) * scale
-    - 0.5 + left_px.
+    - 0.5 + left_px. stretched: the image fills the input, whatever that does to its proportions.
+    Maps come back at output_scale camera pixels per pixel.
     """
 
     camera_width_px: int
     camera_height_px: int
     network_width_px: int
     network_height_px: int
+    stretched: bool = False
+    output_scale: float = 1.0
 
     @property
     def scale(self) -> float:
@@ -36,11 +39,23 @@ class View:
 
     @property
     def inner_width_px(self) -> int:
+        if self.stretched:
+            return self.network_width_px
         return max(1, round(self.camera_width_px * self.scale))
 
     @property
     def inner_height_px(self) -> int:
+        if self.stretched:
+            return self.network_height_px
         return max(1, round(self.camera_height_px * self.scale))
+
+    @property
+    def output_width_px(self) -> int:
+        return max(1, round(self.camera_width_px * self.output_scale))
+
+    @property
+    def output_height_px(self) -> int:
+        return max(1, round(self.camera_height_px * self.output_scale))
 
     @property
     def left_px(self) -> int:
@@ -63,7 +78,8 @@ class View:
         return out
 
     def to_camera(self, network_map: NDArray[Any], *, smooth: bool) -> NDArray[Any]:
-        """(h', w') map that covers the network input at any resolution → (H, W) in camera pixels.
+        """(h', w') map that covers the network input at any resolution → (H, W) of the output, in
+        camera pixels where output_scale is 1.
 
         smooth: bilinear; otherwise the nearest value, so that no value is invented.
         """
@@ -71,11 +87,11 @@ class View:
         x, y = self._axis(0, width), self._axis(1, height)
         if smooth:
             matrix = np.array([[x.step, 0, x.first], [0, y.step, y.first]])
-            size = (self.camera_width_px, self.camera_height_px)
+            size = (self.output_width_px, self.output_height_px)
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             return cv2.warpAffine(network_map, matrix, size, None, flags, cv2.BORDER_REPLICATE)
-        rows = y.nearest(self.camera_height_px, height)
-        columns = x.nearest(self.camera_width_px, width)
+        rows = y.nearest(self.output_height_px, height)
+        columns = x.nearest(self.output_width_px, width)
         return np.asarray(network_map.take(rows, 0).take(columns, 1))
 
     def points_to_camera(self, uv_network: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -104,18 +120,20 @@ class View:
 
     def _axis(self, axis: int, map_size: int) -> _Axis:
         cells_per_px = map_size / (self.network_width_px, self.network_height_px)[axis]
-        scale, offset_px = float(self.scales[axis]), float(self._offset_px[axis])
+        inner = (self.inner_width_px, self.inner_height_px)[axis]
+        scale = inner / (self.output_width_px, self.output_height_px)[axis]
+        offset_px = float(self._offset_px[axis])
         first = (0.5 * scale + offset_px) * cells_per_px - 0.5
         return _Axis(first, scale * cells_per_px)
 
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Camera pixel i lies at map cell first + i * step."""
+    """Output pixel i lies at map cell first + i * step."""
 
     first: float
     step: float
 
-    def nearest(self, camera_size: int, map_size: int) -> NDArray[np.int64]:
-        cells = np.floor(self.first + 0.5 + self.step * np.arange(camera_size))
+    def nearest(self, output_size: int, map_size: int) -> NDArray[np.int64]:
+        cells = np.floor(self.first + 0.5 + self.step * np.arange(output_size))
         return np.asarray(cells.clip(0, map_size - 1), np.int64)

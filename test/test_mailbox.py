@@ -1,6 +1,6 @@
 import threading
 
-from mtscene_ros.mailbox import Counts, Mailbox
+from mtscene_ros.mailbox import Counts, Mailbox, Policy
 
 
 def test_newest_wins_and_nothing_is_forgotten() -> None:
@@ -8,7 +8,7 @@ def test_newest_wins_and_nothing_is_forgotten() -> None:
     for number in (1, 2, 3):
         mailbox.put('front', number)
     mailbox.put('left', 4)
-    assert mailbox.take() == {'front': 3, 'left': 4}
+    assert {camera: w.item for camera, w in mailbox.take().items()} == {'front': 3, 'left': 4}
     assert mailbox.counts['front'] == Counts(received=3, dropped=2)
     assert mailbox.counts['left'] == Counts(received=1)
 
@@ -35,3 +35,45 @@ def test_clear_drops_what_waits() -> None:
     mailbox.clear()
     assert mailbox.counts['front'] == Counts(received=1, dropped=1)
     assert mailbox.take(timeout_s=0.01) == {}
+
+
+MS = 1_000_000
+TOGETHER = Policy(max_skew_ns=20 * MS, patience_s=0.05)
+
+
+def test_images_of_one_moment_are_taken_together() -> None:
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox.put('front', 1, 100 * MS)
+    mailbox.put('left', 2, 110 * MS)
+    assert sorted(mailbox.take(1)) == ['front', 'left']
+
+
+def test_an_image_waits_for_the_other_camera_but_not_for_ever() -> None:
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox.put('left', 1, 0)  # alive, and then late
+    mailbox.put('front', 2, 100 * MS)
+    assert mailbox.take(0.01) == {}
+    assert list(mailbox.take(1)) == ['front']
+
+
+def test_a_camera_that_was_never_there_is_not_waited_for() -> None:
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox.put('front', 1, 0)
+    assert list(mailbox.take(0.01)) == ['front']
+
+
+def test_images_above_the_rate_are_dropped() -> None:
+    mailbox = Mailbox[int](('front',), Policy(min_period_ns=100 * MS))
+    taken = []
+    for stamp_ms in (0, 40, 80, 120, 160, 220):
+        mailbox.put('front', stamp_ms, stamp_ms * MS)
+        taken += [w.item for w in mailbox.take(0.001).values()]
+    assert taken == [0, 120, 220]
+    assert mailbox.counts['front'] == Counts(received=6, dropped=3)
+
+
+def test_a_rate_survives_stamps_that_go_back() -> None:
+    mailbox = Mailbox[int](('front',), Policy(min_period_ns=100 * MS))
+    for stamp_ms in (1000, 10):
+        mailbox.put('front', stamp_ms, stamp_ms * MS)
+        assert mailbox.take(0.01)['front'].item == stamp_ms

@@ -46,3 +46,24 @@ def test_smooth_map_is_linear_between_cell_centres() -> None:
     np.testing.assert_allclose(back[0, 2:14], (np.arange(2, 14) - 1.5) / 4, atol=0.02)
     assert back[0, 0] == 0
     assert back[7, 15] == 3
+
+
+def test_stretched_images_fill_the_input() -> None:
+    view = View(100, 50, 50, 50, stretched=True)
+    out = view.to_network(np.full((50, 100, 3), 7, np.uint8))
+    assert (out == 7).all()
+    uv_network = view.points_to_network(np.array([[0.5, 0.0], [99.5, 49.0]]))
+    np.testing.assert_allclose(uv_network, [[0.0, 0.0], [49.5, 49.0]])
+    np.testing.assert_allclose(view.points_to_camera(uv_network), [[0.5, 0.0], [99.5, 49.0]])
+
+
+def test_maps_come_back_at_half_the_size() -> None:
+    whole, half = View(16, 8, 16, 8), View(16, 8, 16, 8, output_scale=0.5)
+    ramp = np.tile(np.arange(16, dtype=np.float32), (8, 1))
+    back = half.to_camera(ramp, smooth=True)
+    assert back.shape == (4, 8)
+    np.testing.assert_allclose(back[0], np.arange(8) * 2 + 0.5)  # between two camera pixels
+    np.testing.assert_array_equal(whole.to_camera(ramp, smooth=True), ramp)
+    assert half.to_camera(ramp.astype(np.uint8), smooth=False).shape == (4, 8)
+    uv = np.array([[3.0, 5.0]])
+    np.testing.assert_array_equal(half.points_to_camera(uv), whole.points_to_camera(uv))

@@ -1,0 +1,101 @@
+"""Ids that stay with objects, whatever the camera does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mtscene_ros.classes import DRIVE_BOXES
+from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.tracking import Tracker, TrackingOptions
+from mtscene_ros.types import Boxes3D
+from mtscene_ros.worlds import SEQUENCES
+from mtscene_ros.worlds.frame import WorldFrame
+
+
+def boxes(centers: list[tuple[float, float, float]], class_id: int = 0) -> Boxes3D:
+    n = len(centers)
+    turned = quaternion_from_matrix(optical_from_level_box(np.zeros(n)))
+    ids = np.full(n, class_id, np.int64)
+    sizes, scores = np.full((n, 3), 2.0), np.ones(n, np.float32)
+    return Boxes3D(ids, scores, np.array(centers).reshape(n, 3), sizes, turned, DRIVE_BOXES)
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def test_cars_that_cross_keep_their_ids() -> None:
+    tracker = Tracker()
+    seen = []
+    for step in range(21):  # one from the left, one from the right, 2 m apart when they meet
+        x = -10.0 + step
+        seen.append(tracker.update(boxes([(x, 0, 20), (-x, 0, 22)]), ns(0.1 * step)).ids)
+    assert seen[0] == ('', '')  # too new
+    assert set(seen[1:]) == {('1', '2')}
+
+
+def test_an_id_survives_missed_frames_but_not_a_second() -> None:
+    tracker = Tracker()
+    for step in range(5):
+        tracker.update(boxes([(step * 1.0, 0, 20)]), ns(0.1 * step))
+    for step in range(5, 9):
+        tracker.update(boxes([]), ns(0.1 * step))
+    assert tracker.update(boxes([(9.0, 0, 20)]), ns(0.9)).ids == ('1',)
+    assert tracker.update(boxes([]), ns(2.5)).ids == ()
+    assert tracker.tracks == []
+
+
+def test_a_parked_car_stands_still_under_a_driving_camera() -> None:
+    tracker = Tracker()
+    for step in range(30):
+        yaw, z = 0.01 * step, 0.5 * step  # turns and drives
+        pose = np.eye(4)
+        pose[:3, :3] = [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
+        pose[:3, 3] = [0, 0, z]
+        parked = pose[:3, :3].T @ (np.array([3.0, 1, 40]) - pose[:3, 3])
+        tracker.update(boxes([tuple(parked)]), ns(0.1 * step), pose)
+    [track] = tracker.tracks
+    np.testing.assert_allclose(track.mean, [3, 1, 40, 0, 0, 0], atol=1e-3)
+    assert track.hits == 30
+
+
+def test_velocity_is_found() -> None:
+    tracker = Tracker()
+    for step in range(30):
+        tracker.update(boxes([(0.0, 0, 10 + 0.8 * step)]), ns(0.1 * step))
+    np.testing.assert_allclose(tracker.tracks[0].mean[3:], [0, 0, 8], atol=0.05)
+
+
+def test_classes_do_not_mix_and_time_going_back_forgets() -> None:
+    tracker = Tracker(TrackingOptions(hits=1))
+    assert tracker.update(boxes([(0, 0, 10)]), ns(5)).ids == ('1',)
+    assert tracker.update(boxes([(0, 0, 10)], class_id=1), ns(5.1)).ids == ('2',)
+    assert tracker.update(boxes([(0, 0, 10)]), ns(1)).ids == ('3',)
+
+
+def seen(frame: WorldFrame, random: np.random.Generator, drop_share: float) -> Boxes3D:
+    """Noise of 3 % of the distance, boxes that vanish, nothing beyond 60 m."""
+    kept = random.random(len(frame.boxes)) >= drop_share
+    found = frame.boxes.select(kept & (frame.boxes.centers_m[:, 2] < 60))
+    noise = 1 + 0.03 * random.normal(size=(len(found), 1))
+    return replace(found, centers_m=found.centers_m * noise)
+
+
+@pytest.mark.parametrize('drop_share', [0.0, 0.15])
+def test_few_switches_on_generated_drives(drop_share: float) -> None:
+    random = np.random.default_rng(3)
+    pairs = switches = 0
+    for seed in range(5, 9):
+        tracker, last = Tracker(), dict[tuple[float, ...], str]()
+        for k, frame in enumerate(SEQUENCES['drive'](seed, 30, 10.0, 128, 64)):
+            found = seen(frame, random, drop_share)
+            ids = tracker.update(found, ns(0.1 * k), frame.world_from_optical).ids
+            objects = [tuple(size.round(6)) for size in found.sizes_m]  # no two have the same
+            for thing, name in zip(objects, ids, strict=True):
+                pairs += bool(name)
+                switches += bool(name) and last.setdefault(thing, name) != name
+                if name:
+                    last[thing] = name
+    assert pairs > 200
+    assert switches <= 0.02 * pairs
