@@ -6,17 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import box_corners, matrix_from_quaternion, project
+from mtscene_ros.geometry import EDGES, NEAR_M, box_corners, matrix_from_quaternion, project
 from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics, LabelMap, Scene, SemanticClass
 
 F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 LABEL_SHARE = 0.5  # of the label's colour in an overlay
-NEAR_M = 0.3  # edges are cut off here, before the projection turns them inside out
-_LOOPS = ((0, 1, 2, 3), (4, 5, 6, 7))
-_EDGES = tuple((loop[i], loop[i - 1]) for loop in _LOOPS for i in range(4))
-_EDGES += tuple((i, i + 4) for i in range(4))
 _FRONT = (0, 3, 7, 4)  # corners of the face that the box is heading with
 _SUBPIXEL_BITS = 4
 _NO_DEPTH_RGB = (128, 128, 128)
@@ -72,7 +68,7 @@ def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
         color = _bright(boxes.classes[boxes.class_ids[i]].color_rgb)
         if corners[i, :, 2].min() > NEAR_M:
             _tint(picture, project(corners[i, list(_FRONT)], intrinsics), color)
-        for a, b in _EDGES:
+        for a, b in EDGES:
             _edge(picture, corners[i, a], corners[i, b], intrinsics, color, width)
     for i in far_first:
         top = corners[i, 4:].mean(0)

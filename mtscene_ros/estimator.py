@@ -150,6 +150,10 @@ def spec_of_file(model_path: str = '') -> ModelSpec:
             with np.load(path, allow_pickle=False) as stored:
                 return spec_from_json(str(stored[METADATA_KEY]), str(path))
         return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
+    except FileNotFoundError:
+        raise SpecError(
+            f'Model file {str(path)!r} does not exist; set the parameter `model`.'
+        ) from None
     except (OSError, KeyError) as error:
         raise SpecError(
             f'Model file {str(path)!r} cannot be read ({error}); set `model`.'

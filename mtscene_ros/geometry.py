@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import Intrinsics
+from mtscene_ros.types import Boxes3D, Intrinsics
 
 F64 = NDArray[np.float64]
 
@@ -23,6 +25,10 @@ CORNER_SIGNS = np.array(
         [1, -1, 1],
     ],
     np.float64,
+)
+NEAR_M = 0.3  # nothing nearer is projected: behind the camera pictures turn inside out
+EDGES = tuple((i, (i + 1) % 4 + i // 4 * 4) for i in range(8)) + tuple(
+    (i, i + 4) for i in range(4)
 )
 
 
@@ -77,6 +83,46 @@ def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
     corners_box = CORNER_SIGNS * (np.asarray(sizes_m)[:, None, :] / 2)
     corners_optical = np.einsum('nij,nkj->nki', optical_from_box, corners_box)
     return np.asarray(corners_optical + np.asarray(centers_m)[:, None, :])
+
+
+def moved(boxes: Boxes3D, target_from_source: F64) -> Boxes3D:
+    """The same boxes in another frame. target_from_source: (4, 4) rigid."""
+    rotation, offset_m = target_from_source[:3, :3], target_from_source[:3, 3]
+    turned = rotation @ matrix_from_quaternion(boxes.quaternions_xyzw)
+    return replace(
+        boxes,
+        centers_m=boxes.centers_m @ rotation.T + offset_m,
+        quaternions_xyzw=quaternion_from_matrix(turned),
+    )
+
+
+def rectangles_in_image(boxes: Boxes3D, intrinsics: Intrinsics) -> tuple[F64, NDArray[np.bool_]]:
+    """(N, 4) left, top, right, bottom in pixels around what the image shows of each box, and (N,)
+    whether it shows anything. Edges are cut off NEAR_M before the camera."""
+    corners = box_corners(
+        boxes.centers_m, boxes.sizes_m, matrix_from_quaternion(boxes.quaternions_xyzw)
+    )
+    found = np.zeros((len(boxes), 4))
+    for i, box in enumerate(corners):
+        seen = in_front(box)
+        if len(seen):
+            uv_px = project(seen, intrinsics)
+            found[i] = [*uv_px.min(0), *uv_px.max(0)]
+    size = np.array([intrinsics.width_px, intrinsics.height_px] * 2) - 0.5
+    clipped = np.clip(found, -0.5, size)
+    visible = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+    return clipped, np.asarray(visible)
+
+
+def in_front(corners_m: F64) -> F64:
+    """(8, 3) corners of a box → the corners, and the points of its edges, that lie at NEAR_M or
+    beyond."""
+    points = [corner for corner in corners_m if corner[2] >= NEAR_M]
+    for a, b in EDGES:
+        near, far = sorted((corners_m[a], corners_m[b]), key=lambda p: float(p[2]))
+        if near[2] < NEAR_M < far[2]:
+            points.append(near + (far - near) * (NEAR_M - near[2]) / (far[2] - near[2]))
+    return np.array(points).reshape(-1, 3)
 
 
 def intrinsics_from_matrix(matrix: F64, width_px: int, height_px: int) -> Intrinsics:

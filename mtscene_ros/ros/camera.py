@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.ros.messages import frame_from_image, intrinsics_from_camera_info
-from mtscene_ros.types import CameraFrame
+from mtscene_ros.types import CameraFrame, Intrinsics
 
 QOS_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class CameraInput:
-    """Subscribes to `image` (or `image/compressed`) and its sibling camera_info.
+    """Subscribes to `image` (or `image/compressed`) and its sibling camera_info, below the
+    camera's name if it has one.
 
-    put: called from the executor's thread with the camera's name and the serialized image.
+    put: called from the executor's thread with the camera's name, the serialized image and its
+    stamp; tell: with a sentence about the connection.
     """
 
     def __init__(
-        self, node: Node, name: str, is_rectified: bool, put: Callable[[str, bytes], None]
+        self,
+        node: Node,
+        name: str,
+        is_rectified: bool,
+        put: Callable[[str, bytes, int], None],
+        tell: Callable[[str], None],
     ) -> None:
         transport = node.get_parameter('image_transport').value
-        self.image_topic, self.info_topic = input_topics(node, transport)
+        self.image_topic, self.info_topic = input_topics(node, name, transport)
         self._name, self._is_rectified, self._put = name, is_rectified, put
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._info: CameraInfo | None = None
-        overridable = QoSOverridingOptions.with_default_policies()
+        self._rectifier: Rectifier | None = None
         # camera_info first: of two messages that wait, the executor serves the older subscription.
-        self._info_subscription = node.create_subscription(
-            CameraInfo,
-            self.info_topic,
-            self._on_camera_info,
-            QOS_IN,
-            qos_overriding_options=overridable,
-        )
-        self._image_subscription = node.create_subscription(
-            self._image_type,
-            self.image_topic,
-            self._on_image,
-            QOS_IN,
-            qos_overriding_options=overridable,
-            raw=True,
-        )
+        self._subscriptions = [
+            node.create_subscription(
+                message,
+                topic,
+                callback,
+                QOS_IN,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=refused(topic, tell)),
+                raw=raw,
+            )
+            for message, topic, callback, raw in (
+                (CameraInfo, self.info_topic, self._on_camera_info, False),
+                (self._image_type, self.image_topic, self._on_image, True),
+            )
+        ]
+
+    @property
+    def image_kind(self) -> str:
+        """Type of its image messages, as the graph names it."""
+        return f'sensor_msgs/msg/{self._image_type.__name__}'
+
+    @property
+    def has_camera_info(self) -> bool:
+        """Whether one has come."""
+        return self._info is not None
 
     def close(self, node: Node) -> None:
         """Takes the subscriptions down."""
-        node.destroy_subscription(self._image_subscription)
-        node.destroy_subscription(self._info_subscription)
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._info = message
-
-    def _on_image(self, serialized: bytes) -> None:
-        self._put(self._name, serialized)
+        for subscription in self._subscriptions:
+            node.destroy_subscription(subscription)
 
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[str]]:
         """Serialized image → frame, and a sentence for each thing that limits its use.
 
-        Raises ImageError.
+        Copies of the pixels: one into the message (deserialize_message), one more where the
+        encoding is not rgb8 or the lens distorts. Raises ImageError.
         """
         message = deserialize_message(serialized, self._image_type)
         frame = frame_from_image(message, None, self._name)
@@ -87,13 +103,60 @@ class CameraInput:
                 f'camera_info has frame_id {info.header.frame_id!r}, the image '
                 f'{frame.frame_id!r}; the image wins.'
             )
-        return replace(frame, intrinsics=intrinsics), warnings
+        frame = replace(frame, intrinsics=intrinsics)
+        if intrinsics is None or self._is_rectified:
+            return frame, warnings
+        return self._undistorted(frame, intrinsics, info, warnings)
+
+    def _undistorted(
+        self, frame: CameraFrame, intrinsics: Intrinsics, info: CameraInfo, warnings: list[str]
+    ) -> tuple[CameraFrame, list[str]]:
+        distortion = Distortion(info.distortion_model, tuple(info.d))
+        if distortion.is_none:
+            return frame, warnings
+        known = self._rectifier
+        try:
+            if known is None or (known.intrinsics, known.distortion) != (intrinsics, distortion):
+                self._rectifier = known = Rectifier(intrinsics, distortion)
+        except DistortionError as error:
+            return replace(frame, intrinsics=None), [*warnings, str(error)]
+        return replace(frame, rgb=known(frame.rgb)), warnings
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _on_image(self, serialized: bytes) -> None:
+        self._put(self._name, serialized, stamp_ns_of(serialized))
 
 
-def input_topics(node: Node, transport: str) -> tuple[str, str]:
+def stamp_ns_of(serialized: bytes) -> int:
+    """The stamp of a serialized message that begins with a header, without deserialising it: CDR
+    has it after four bytes that tell the byte order."""
+    if len(serialized) < 12:
+        return 0
+    sec, nanosec = struct.unpack_from('<iI' if serialized[1] & 1 else '>iI', serialized, 4)
+    return int(sec) * 10**9 + int(nanosec)
+
+
+def refused(topic: str, tell: Callable[[str], None]) -> Callable[[Any], None]:
+    """What to say when a publisher's quality of service does not fit."""
+
+    def on_incompatible(event: Any) -> None:
+        policy = getattr(event.last_policy_kind, 'name', str(event.last_policy_kind)).lower()
+        tell(
+            f'{event.total_count} publishers of {topic} offer another {policy} than this node '
+            f'asks for; put `qos_overrides.{topic}.subscription.{policy}` with their value into '
+            'the parameter file.'
+        )
+
+    return on_incompatible
+
+
+def input_topics(node: Node, name: str, transport: str) -> tuple[str, str]:
     """Resolved image topic, and its sibling camera_info unless camera_info itself is remapped."""
-    image_topic = node.resolve_topic_name('image')
-    info_topic = node.resolve_topic_name('camera_info')
-    if info_topic == node.resolve_topic_name('camera_info', only_expand=True):
+    prefix = f'{name}/' if name else ''
+    image_topic = node.resolve_topic_name(f'{prefix}image')
+    info_topic = node.resolve_topic_name(f'{prefix}camera_info')
+    if info_topic == node.resolve_topic_name(f'{prefix}camera_info', only_expand=True):
         info_topic = image_topic.rsplit('/', 1)[0] + '/camera_info'
     return image_topic + ('/compressed' if transport == 'compressed' else ''), info_topic

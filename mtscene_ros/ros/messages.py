@@ -10,20 +10,13 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from mtscene_msgs.msg import FrameStats, StageTime
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
-from vision_msgs.msg import (
-    Detection3D,
-    Detection3DArray,
-    LabelInfo,
-    ObjectHypothesisWithPose,
-    VisionClass,
-)
+from vision_msgs.msg import LabelInfo, VisionClass
 
 from mtscene_ros.images import rgb_from_compressed, rgb_from_image
 from mtscene_ros.mailbox import Counts
 from mtscene_ros.types import (
-    Boxes3D,
     CameraFrame,
     DepthMap,
     Intrinsics,
@@ -137,31 +130,33 @@ def camera_info_message(intrinsics: Intrinsics, header: Header) -> CameraInfo:
     return info
 
 
-def detections_3d(boxes: Boxes3D, header: Header) -> Detection3DArray:
-    """CONVENTIONS.md 3; an empty array where there is nothing."""
-    detections = [_detection_3d(boxes, i, header) for i in range(len(boxes))]
-    return Detection3DArray(header=header, detections=detections)
-
-
-def _detection_3d(boxes: Boxes3D, i: int, header: Header) -> Detection3D:
-    detection = Detection3D(header=header)
-    pose, size = detection.bbox.center, detection.bbox.size
-    pose.position.x, pose.position.y, pose.position.z = boxes.centers_m[i].tolist()
-    q = pose.orientation
-    q.x, q.y, q.z, q.w = boxes.quaternions_xyzw[i].tolist()
-    size.x, size.y, size.z = boxes.sizes_m[i].tolist()
-    hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = boxes.classes[boxes.class_ids[i]].name
-    hypothesis.hypothesis.score = float(boxes.scores[i])
-    hypothesis.pose.pose = pose
-    detection.results = [hypothesis]
-    return detection
+def class_map(classes: tuple[SemanticClass, ...]) -> list[VisionClass]:
+    return [VisionClass(class_id=c.id, class_name=c.name) for c in classes]
 
 
 def label_info(classes: tuple[SemanticClass, ...], header: Header) -> LabelInfo:
     """The complete class map of a label image."""
-    class_map = [VisionClass(class_id=c.id, class_name=c.name) for c in classes]
-    return LabelInfo(header=header, class_map=class_map, threshold=0.0)
+    return LabelInfo(header=header, class_map=class_map(classes), threshold=0.0)
+
+
+def point_cloud(points: NDArray[np.void], header: Header) -> PointCloud2:
+    """Organised (H, W) of points.POINT; rgb is declared as a float, as PCL packs it."""
+    kinds = {'<f4': PointField.FLOAT32, '<u4': PointField.FLOAT32, '|u1': PointField.UINT8}
+    dtype = points.dtype
+    message = PointCloud2(header=header, height=points.shape[0], width=points.shape[1])
+    message.fields = [
+        PointField(
+            name=name, offset=dtype.fields[name][1], datatype=kinds[dtype[name].str], count=1
+        )
+        for name in dtype.names or ()
+        if dtype.fields
+    ]
+    message.is_bigendian, message.is_dense = False, False
+    message.point_step, message.row_step = dtype.itemsize, dtype.itemsize * points.shape[1]
+    data = array.array('B')
+    data.frombytes(points.data.cast('B'))
+    message.data = data
+    return message
 
 
 def frame_stats(

@@ -1,252 +1,271 @@
-"""perception_node: parameters, topics and one worker around the estimator; no algorithm.
+"""perception_node: lifecycle, parameters, topics and services around the worker; no algorithm.
 
-Executor's thread: subscriptions put serialized images into the mailbox; timers, lifecycle.
-Worker's thread: takes the newest images, runs the estimator, publishes. There are no others.
+Executor's thread: subscriptions put serialized images into the mailbox; timers, services,
+lifecycle. Worker's thread (worker.py): takes the newest images, runs the estimator, publishes.
+Loading thread (loading.py): only while a model is opened or its engine built.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import sys
-import threading
-import time
 from dataclasses import replace
 from typing import Any
 
 import rclpy
-from mtscene_msgs.msg import FrameStats
+from diagnostic_msgs.msg import DiagnosticArray
+from mtscene_msgs.srv import SwapModel
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import try_shutdown
-from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo
+from std_srvs.srv import SetBool
 
-from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.images import ImageError
+from mtscene_ros.estimator import SceneEstimator, decoders_of, spec_of_file
 from mtscene_ros.mailbox import Mailbox
-from mtscene_ros.ros import messages
+from mtscene_ros.ros import diagnostics
 from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.outputs import OUTPUTS, Output, label_info_topics, own_outputs
-from mtscene_ros.ros.params import ParameterError, declare, read
+from mtscene_ros.ros.loading import Answer, Loading, opener
+from mtscene_ros.ros.memory import keep_freed_memory
+from mtscene_ros.ros.outputs import outputs_of
+from mtscene_ros.ros.params import ParameterError, declare, read, unknown
+from mtscene_ros.ros.publishers import Publishers
+from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.spec import SpecError, classes_from_options
-from mtscene_ros.types import Boxes3D, Scene
+from mtscene_ros.ros.worker import CameraState, Line, Worker, policy_of
+from mtscene_ros.spec import SpecError
+from mtscene_ros.statistics import Hysteresis
+from mtscene_ros.tracking import Tracker, TrackingOptions
 
-QOS_OUT = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-QOS_STATS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-QOS_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-CAMERA = ''  # the one camera of this node; several come with their own topics
+OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class PerceptionNode(LifecycleNode):
-    """configure loads the model, activate starts input and worker, deactivate stops both."""
+    """configure begins to load the model, activate starts input and worker, deactivate stops both,
+    cleanup frees the model. A model that cannot be opened leads back to unconfigured."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('perception', **node_options)
         self.params = declare(self)
         self._troubles = Troubles(self.get_logger())
-        self._estimator: SceneEstimator | None = None
-        self._outputs: dict[str, Any] = {}
-        self._rows: tuple[Output, ...] = OUTPUTS
-        self._input: CameraInput | None = None
-        self._mailbox: Mailbox[bytes] = Mailbox((CAMERA,))
-        self._worker: threading.Thread | None = None
-        self._idle = False
-        # Repeated so that a bag that begins in the middle still holds the class map.
-        self._label_info_timer = self.create_timer(1.0, self._publish_label_info)
+        for sentence in unknown(self._parameter_overrides):
+            self.get_logger().warning(sentence)
+        self._loading: Loading | None = None
+        self._swap: tuple[Loading, Answer] | None = None
+        self._line: Line | None = None
+        self._topics = Publishers(self)
+        self._transforms: Transforms | None = None
+        self._mailbox: Mailbox[bytes] = Mailbox(tuple(self.params.cameras))
+        self._worker: Worker | None = None
+        self.has_failed, self._told_phase = False, ''
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(1.0, self._each_second)
+        self.create_timer(0.05, self._look_after_loading)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(SwapModel, '~/swap_model', self._on_swap)
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        self._jump = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads and checks the model, announces the topics."""
-        options = BackendOptions(threads=self.params.threads)
+        """Checks what can be checked at once, announces the topics, begins to load the model."""
+        self.params = params = read(self)
         try:
-            estimator = open_estimator(self.params.model, self.params.backend, options)
-            estimator.warm_up()
-        except (BackendError, SpecError) as error:
+            spec = spec_of_file(params.model)
+            decoders_of(spec, params.model)
+            if params.target_frame or (params.tracking_enabled and params.tracking_frame):
+                self._transforms = self._transforms or Transforms(self)
+        except (SpecError, TransformsError) as error:
             self.get_logger().fatal(str(error))
-            return TransitionCallbackReturn.FAILURE
-        self._estimator = estimator
-        self._create_outputs(estimator)
-        spec = estimator.spec
-        self.get_logger().info(
-            f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
-            f'{spec.width_px}x{spec.height_px} px on {estimator.backend.description}'
-        )
-        return TransitionCallbackReturn.SUCCESS
+            return FAILURE
+        self._topics.announce(spec, self.params.cameras, is_active=False)
+        self._loading = Loading(params.model or 'the bundled model', opener(params))
+        return OK
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes and starts the worker."""
+        """Subscribes and starts the worker; frames wait until the model is loaded."""
         super().on_activate(state)
-        self._mailbox = Mailbox((CAMERA,))
-        self._input = CameraInput(self, CAMERA, self.params.input_is_rectified, self._mailbox.put)
-        self._worker = threading.Thread(target=self._work, name='perception-worker', daemon=True)
-        self._worker.start()
-        self._publish_label_info()
-        topics = f'{self._input.image_topic} and {self._input.info_topic}'
-        self.get_logger().info(f'Listening to {topics}')
-        return TransitionCallbackReturn.SUCCESS
+        params = self.params
+        self._mailbox = Mailbox(tuple(params.cameras), policy_of(params))
+        options = TrackingOptions(max_age_s=params.tracking_max_age_s)
+        cameras = {
+            name: CameraState(
+                CameraInput(
+                    self, name, params.input_is_rectified, self._mailbox.put, self._troubles.tell
+                ),
+                Tracker(options),
+                Hysteresis(params.diagnostics_late_frames),
+            )
+            for name in params.cameras
+        }
+        self._worker = Worker(
+            self,
+            self._mailbox,
+            cameras,
+            lambda: self._line,
+            lambda: read(self),  # some may have changed
+            self._troubles,
+            self._transforms,
+        )
+        self._repeat_classes()
+        for camera in cameras.values():
+            topics = f'{camera.input.image_topic} and {camera.input.info_topic}'
+            self.get_logger().info(f'Listening to {topics}')
+        return OK
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops the worker after the frame in work; the model stays loaded."""
         self._stop()
         super().on_deactivate(state)
-        return TransitionCallbackReturn.SUCCESS
+        return OK
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Frees the model and takes the topics down."""
+        """Frees the model, or ends its loading, and takes the topics down."""
         self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return OK
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As deactivate and cleanup."""
         self._stop()
         self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return OK
 
     def destroy_node(self) -> None:
-        """Ends the worker before the handles it publishes through go away."""
+        """Ends worker and loading before the handles that they use go away."""
         self._stop()
+        for loading in (self._loading, self._swap and self._swap[0]):
+            if loading is not None and self._line is None:
+                loading.cancel(wait_s=2.0)  # an engine's builder is a process of its own
         super().destroy_node()
 
     def _stop(self) -> None:
-        if self._input is not None:
-            self._input.close(self)
         self._mailbox.close()
         if self._worker is not None:
             self._worker.join()
-        self._input = self._worker = None
+            for camera in self._worker.cameras.values():
+                camera.input.close(self)
+            # A model that was changed for another one as the worker ended is still its own.
+            current = self._worker.current
+            if current is not None and current is not self._line:
+                current.estimator.backend.close()
+        self._worker = None
 
     def _release(self) -> None:
-        for publisher in self._outputs.values():
-            self.destroy_lifecycle_publisher(publisher)
-        self._outputs = {}
-        if self._estimator is not None:
-            self._estimator.backend.close()
-            self._estimator = None
+        for loading in (self._loading, self._swap and self._swap[0]):
+            if loading is not None and loading.estimator is not getattr(
+                self._line, 'estimator', None
+            ):
+                loading.cancel()
+        if self._swap is not None:
+            self._swap[1].text = 'The node was cleaned up.'
+        self._topics.clear()
+        if self._line is not None:
+            self._line.estimator.backend.close()
+        self._line = self._loading = self._swap = None
 
-    # -- topics ------------------------------------------------------------------------------
+    # -- models ------------------------------------------------------------------------------
 
-    def _create_outputs(self, estimator: SceneEstimator) -> None:
-        self._rows = (*OUTPUTS, *own_outputs(estimator.spec))
-        for output in self._rows:
-            if output.needs(task in estimator.decoders for task in output.tasks):
-                self._announce(output.topic, output.message, QOS_OUT)
-        self._announce('debug/frame_stats', FrameStats, QOS_STATS)
-        for topic in label_info_topics(estimator.spec).values():
-            self._announce(topic, LabelInfo, QOS_LATCHED)
+    def _look_after_loading(self) -> None:
+        """What the loading threads have to say, on the executor's thread."""
+        loading = self._loading
+        if loading is not None and self._line is None:
+            if loading.is_done and loading.estimator is not None:
+                self._take_over(loading.estimator)
+            elif loading.is_done:
+                self._give_up(loading.error)
+            elif loading.phase != self._told_phase:
+                self._told_phase = loading.phase
+                self.get_logger().info(f'{loading.model}: {loading.phase}')
+        if self._swap is not None and self._swap[0].is_done:
+            (swap, answer), self._swap = self._swap, None
+            if swap.estimator is not None:
+                spec, active = swap.estimator.spec, self._worker is not None
+                self._topics.announce(spec, self.params.cameras, is_active=active)
+                self._take_over(swap.estimator)
+                answer.text = ''
+            else:
+                answer.text = swap.error
 
-    def _announce(self, topic: str, message: type, qos: QoSProfile) -> None:
-        overridable = QoSOverridingOptions.with_default_policies()
-        self._outputs[topic] = self.create_lifecycle_publisher(
-            message, f'~/{topic}', qos, qos_overriding_options=overridable
+    def _take_over(self, estimator: SceneEstimator) -> None:
+        old = self._line
+        outputs = outputs_of(estimator.spec)
+        self._line = Line(estimator, outputs, self._topics.snapshot())
+        if old is not None and self._worker is None:
+            old.estimator.backend.close()  # otherwise the worker does, between two frames
+        spec = estimator.spec
+        self.get_logger().info(
+            f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
+            f'{spec.width_px}x{spec.height_px} px on {estimator.backend.description}'
         )
+        self._repeat_classes()
 
-    def _publish_label_info(self) -> None:
-        if self._estimator is None:
-            return
-        spec = self._estimator.spec
-        for task, topic in label_info_topics(spec).items():
-            publisher = self._outputs.get(topic)
-            if publisher is not None and publisher.is_activated:
-                classes = classes_from_options(spec.tasks[task])
-                stamp = self.get_clock().now().to_msg()
-                publisher.publish(messages.label_info(classes, Header(stamp=stamp)))
+    def _give_up(self, error: str) -> None:
+        """Back to unconfigured, from where another configure may do better."""
+        self.get_logger().fatal(error)
+        self._loading, self.has_failed = None, True
+        if self._worker is not None:
+            self.trigger_deactivate()
+        self.trigger_cleanup()
 
-    # -- worker's thread ---------------------------------------------------------------------
+    # -- services ----------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while not self._mailbox.closed:
-            for camera, serialized in self._mailbox.take().items():
-                try:
-                    self._process(camera, serialized)
-                except (ImageError, BackendError) as error:
-                    self._fail(camera, str(error))
-                except Exception as error:  # a running node never dies of a message
-                    self._fail(camera, f'Unexpected {type(error).__name__}: {error}')
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> Any:
+        response.success = self._worker is not None
+        response.message = 'active' if self._worker else 'the node is not active'
+        if self._worker is not None:
+            self._worker.is_enabled = request.data
+            response.message = 'enabled' if request.data else 'disabled'
+        return response
 
-    def _process(self, camera: str, serialized: bytes) -> None:
-        assert self._estimator is not None
-        assert self._input is not None
-        counts = self._mailbox.counts[camera]
-        tasks = self._listened_tasks()
-        if tasks is None:
-            counts.dropped += 1
-            return
-        start_s = time.perf_counter()
-        self.params = read(self)  # some may have changed
-        frame, warnings = self._input.frame(serialized)
-        for sentence in warnings:
-            self._troubles.tell(sentence)
-        received_s = time.perf_counter()
-        [scene] = self._estimator.estimate([frame], tasks)
-        decoded_s = time.perf_counter()
-        self._publish(self._confident(scene))
-        counts.published += 1
-        publish_s = time.perf_counter() - decoded_s
-        stage_s = {'receive': received_s - start_s, **scene.stage_s, 'publish': publish_s}
-        self._publish_stats(camera, messages.header_of(frame), stage_s)
+    async def _on_swap(self, request: SwapModel.Request, response: SwapModel.Response) -> Any:
+        response.success = False
+        if self._line is None or self._swap is not None:
+            why = 'another is being loaded' if self._swap or self._loading else 'none is loaded'
+            response.message = f'No model can be swapped: {why}.'
+            return response
+        try:
+            decoders_of(spec_of_file(request.model), request.model)
+        except SpecError as error:
+            response.message = str(error)
+            return response
+        answer = Answer()
+        params = replace(self.params, model=request.model)
+        self._swap = (Loading(request.model or 'the bundled model', opener(params)), answer)
+        response.message = await answer
+        response.success = not response.message
+        if response.success and self._line is not None:
+            response.message = self._line.estimator.backend.description
+        return response
 
-    def _listened_tasks(self) -> set[str] | None:
-        """Tasks that somebody listens to; None while nobody listens to anything."""
-        listened = [output for output in self._rows if self._is_listened(output.topic)]
-        idle = not listened and not self._is_listened('debug/frame_stats')
-        if idle != self._idle:
-            self._idle = idle
-            self.get_logger().info('idle: no subscribers' if idle else 'awake: subscribers')
-        return None if idle else {task for output in listened for task in output.tasks}
+    # -- every second ------------------------------------------------------------------------
 
-    def _is_listened(self, topic: str) -> bool:
-        return topic in self._outputs and self._outputs[topic].get_subscription_count() > 0
+    def _repeat_classes(self) -> None:
+        if self._line is not None:
+            self._topics.repeat_classes(self._line.estimator.spec)
 
-    def _confident(self, scene: Scene) -> Scene:
-        boxes = scene.results.get('boxes3d')
-        if not isinstance(boxes, Boxes3D):
-            return scene
-        confident = boxes.select(boxes.scores >= self.params.min_score)
-        return replace(scene, results={**scene.results, 'boxes3d': confident})
+    def _each_second(self) -> None:
+        self._repeat_classes()
+        name = self.get_fully_qualified_name()
+        loading = self._swap[0] if self._swap else self._loading if not self._line else None
+        entries = [diagnostics.model_status(name, self._line, loading)]
+        if self._worker is not None:
+            for camera, state in self._worker.cameras.items():
+                missing = diagnostics.missing_input(
+                    self, state.input, self._mailbox.silent_s(camera)
+                )
+                if missing:
+                    self._troubles.tell(missing[0].upper() + missing[1:])
+                counts = self._mailbox.counts[camera]
+                entries.append(diagnostics.camera_status(name, camera, state, counts, missing))
+        self._diagnostics.publish(diagnostics.array(self, entries))
 
-    def _publish(self, scene: Scene) -> None:
-        header = messages.header_of(scene.frame)
-        for output in self._rows:
-            if self._is_listened(output.topic):
-                message = output.make(scene, header, self.params)
-                if message is not None:
-                    self._outputs[output.topic].publish(message)
-
-    def _publish_stats(self, camera: str, header: Header, stage_s: dict[str, float]) -> None:
-        stamp = header.stamp
-        age_s = self.get_clock().now().nanoseconds * 1e-9 - stamp.sec - stamp.nanosec * 1e-9
-        counts = self._mailbox.counts[camera]
-        self._outputs['debug/frame_stats'].publish(
-            messages.frame_stats(header, camera, age_s, stage_s, counts)
-        )
-
-    def _fail(self, camera: str, sentence: str) -> None:
-        self._mailbox.counts[camera].failed += 1
-        self._troubles.tell(sentence)
-        self._publish_stats(camera, Header(), {})
-
-
-def keep_freed_memory() -> None:
-    """glibc only: lets it keep freed image buffers instead of returning them to the kernel.
-
-    Fresh pages for every image cost 10 ms of page faults per 1080p frame.
-    """
-    m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL('libc.so.6')
-        libc.mallopt(m_mmap_threshold, 32 << 20)
-        libc.mallopt(m_trim_threshold, 512 << 20)
-        libc.mallopt(m_top_pad, 64 << 20)
+    def _on_jump(self, jump: TimeJump) -> None:
+        """A bag that starts again: what was remembered belongs to another time."""
+        self.get_logger().info('Time jumped back: waiting images, tracks and poses are forgotten.')
+        self._mailbox.clear()
+        if self._transforms is not None:
+            self._transforms.clear()
 
 
 def main(args: list[str] | None = None) -> int:
@@ -263,18 +282,18 @@ def main(args: list[str] | None = None) -> int:
     try:
         if node.params.autostart and not _started(node):
             return 1
-        rclpy.spin(node)
+        while node.context.ok() and not (node.params.autostart and node.has_failed):
+            rclpy.spin_once(node, timeout_sec=0.5)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         node.destroy_node()
         try_shutdown()
-    return 0
+    return int(node.params.autostart and node.has_failed)
 
 
 def _started(node: PerceptionNode) -> bool:
-    ok = TransitionCallbackReturn.SUCCESS
-    return bool(node.trigger_configure() == ok and node.trigger_activate() == ok)
+    return bool(node.trigger_configure() == OK and node.trigger_activate() == OK)
 
 
 if __name__ == '__main__':

@@ -1,19 +1,25 @@
-"""What the node publishes for each frame: one row per topic."""
+"""What the node publishes for each image: one row per topic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from sensor_msgs.msg import CameraInfo, Image
+import numpy as np
+from mtscene_msgs.msg import Scene as SceneMessage
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection3DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
-from mtscene_ros.draw import overlay
-from mtscene_ros.ros import messages
-from mtscene_ros.ros.params import NodeParams
+from mtscene_ros.draw import overlay, palette, resized
+from mtscene_ros.geometry import moved
+from mtscene_ros.points import cloud
+from mtscene_ros.ros import box_messages, messages
+from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.spec import ModelSpec
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import (
@@ -29,102 +35,199 @@ from mtscene_ros.types import (
 R = TypeVar('R')
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a row makes its message of. header: the image's own; target_from_optical: (4, 4) where
+    target_frame is set and TF knows it."""
+
+    scene: Scene
+    header: Header
+    params: NodeParams
+    target_from_optical: NDArray[np.float64] | None = None
+
+    def result(self, task: str, kind: type[R]) -> R | None:
+        result = self.scene.results.get(task)
+        return result if isinstance(result, kind) else None
+
+
+Make = Callable[[Found], Any]  # None where the image has no such result
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """topic: private name; tasks: what must be computed for it; make: None where the frame has no
-    such result; needs: whether the model must have all of the tasks or any."""
+    """topic: private name; needs: tasks that the model must have; uses: tasks that it makes use of
+    where the model has them (one at least, if it needs none)."""
 
     topic: str
     message: type
-    tasks: tuple[str, ...]
-    make: Callable[[Scene, Header, NodeParams], Any]
-    needs: Callable[[Iterable[bool]], bool] = all
+    make: Make
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What has to be computed for it."""
+        return self.needs + self.uses
+
+    def is_there(self, tasks: Collection[str]) -> bool:
+        """Whether a model with these tasks has it."""
+        some = not self.uses or bool(self.needs) or any(task in tasks for task in self.uses)
+        return some and all(task in tasks for task in self.needs)
 
 
-def _result(scene: Scene, task: str, kind: type[R]) -> R | None:
-    result = scene.results.get(task)
-    return result if isinstance(result, kind) else None
+def _labels(task: str, found: Found) -> Image | None:
+    labels = found.result(task, LabelMap)
+    return labels and messages.label_image(labels, found.header)
 
 
-def _labels(scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    labels = _result(scene, 'semantic', LabelMap)
-    return labels and messages.label_image(labels, header)
+def _confidence(found: Found) -> Image | None:
+    labels = found.result('semantic', LabelMap)
+    return labels and messages.confidence_image(labels, found.header)
 
 
-def _parts(scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    labels = _result(scene, 'human_parts', LabelMap)
-    return labels and messages.label_image(labels, header)
+def _color(found: Found) -> Image | None:
+    labels = found.result('semantic', LabelMap)
+    if labels is None:
+        return None
+    return messages.image_message(palette(labels.classes)[labels.labels], 'rgb8', found.header)
 
 
-def _normals(scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    normals = _result(scene, 'normals', NormalMap)
-    return normals and messages.normal_image(normals, header)
+def _normals(found: Found) -> Image | None:
+    normals = found.result('normals', NormalMap)
+    return normals and messages.normal_image(normals, found.header)
 
 
-def _boundary(scene: Scene, header: Header, params: NodeParams) -> Image | None:
-    found = _result(scene, 'boundary', ProbabilityMap)
-    return found and messages.probability_image(found, params.probability_encoding, header)
+def _probability(task: str, found: Found) -> Image | None:
+    values = found.result(task, ProbabilityMap)
+    encoding = found.params.probability_encoding
+    return values and messages.probability_image(values, encoding, found.header)
 
 
-def _saliency(scene: Scene, header: Header, params: NodeParams) -> Image | None:
-    found = _result(scene, 'saliency', ProbabilityMap)
-    return found and messages.probability_image(found, params.probability_encoding, header)
+def _depth(found: Found) -> Image | None:
+    depth = found.result('depth', DepthMap)
+    return depth and messages.depth_image(depth, found.params.depth_encoding, found.header)
 
 
-def _confidence(scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    labels = _result(scene, 'semantic', LabelMap)
-    return labels and messages.confidence_image(labels, header)
+def _camera_info(found: Found) -> CameraInfo | None:
+    intrinsics = found.scene.output_intrinsics
+    return intrinsics and messages.camera_info_message(intrinsics, found.header)
 
 
-def _depth(scene: Scene, header: Header, params: NodeParams) -> Image | None:
-    depth = _result(scene, 'depth', DepthMap)
-    return depth and messages.depth_image(depth, params.depth_encoding, header)
+def _boxes(found: Found) -> tuple[Boxes3D, Header] | None:
+    """In target_frame, where one is set."""
+    boxes = found.result('boxes3d', Boxes3D)
+    if boxes is None or not found.params.target_frame:
+        return boxes if boxes is None else (boxes, found.header)
+    if found.target_from_optical is None:
+        return None  # the worker has told why
+    header = Header(stamp=found.header.stamp, frame_id=found.params.target_frame)
+    return moved(boxes, found.target_from_optical), header
 
 
-def _depth_info(scene: Scene, header: Header, _: NodeParams) -> CameraInfo | None:
-    intrinsics = scene.frame.intrinsics
-    return intrinsics and messages.camera_info_message(intrinsics, header)
+def _detections_3d(found: Found) -> Detection3DArray | None:
+    there = _boxes(found)
+    form = found.params.class_id_format
+    return there and box_messages.detections_3d(*there, form)
 
 
-def _boxes(scene: Scene, header: Header, _: NodeParams) -> Detection3DArray | None:
-    boxes = _result(scene, 'boxes3d', Boxes3D)
-    return None if boxes is None else messages.detections_3d(boxes, header)
+def _markers(found: Found) -> MarkerArray | None:
+    there = _boxes(found)
+    return there and box_messages.markers(*there)
 
 
-def _overlay(scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    return messages.image_message(overlay(scene), 'rgb8', header)
+def _detections_2d(found: Found) -> Detection2DArray | None:
+    boxes, camera = found.result('boxes3d', Boxes3D), found.scene.frame.intrinsics
+    if boxes is None or camera is None:
+        return None
+    form = found.params.class_id_format
+    return box_messages.detections_2d(boxes, camera, found.header, form)
+
+
+def _points(found: Found) -> PointCloud2 | None:
+    depth, camera = found.result('depth', DepthMap), found.scene.output_intrinsics
+    if depth is None or camera is None:
+        return None
+    shape = depth.depth_m.shape
+    labels = found.result('semantic', LabelMap)
+    unknown = LabelMap(np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8), ())
+    labels = labels or unknown
+    rgb = resized(found.scene.frame.rgb, shape)
+    points = cloud(depth.depth_m, camera, rgb, labels.labels, labels.confidence)
+    return messages.point_cloud(points, found.header)
+
+
+def _scene(found: Found) -> SceneMessage:
+    message = SceneMessage(header=found.header, camera=found.scene.frame.camera)
+    parts = {
+        'camera_info': _camera_info(found),
+        'semantic': _labels('semantic', found),
+        'semantic_confidence': _confidence(found),
+        'human_parts': _labels('human_parts', found),
+        'depth': _depth(found),
+        'normals': _normals(found),
+        'boundary': _probability('boundary', found),
+        'saliency': _probability('saliency', found),
+        'detections_3d': _detections_3d(found),
+        'detections_2d': _detections_2d(found),
+    }
+    for name, part in parts.items():
+        if part is not None:
+            setattr(message, name, part)
+    labels = found.result('semantic', LabelMap)
+    if labels is not None:
+        message.semantic_classes = messages.class_map(labels.classes)
+    return message
+
+
+def _overlay(found: Found) -> Image | None:
+    return messages.image_message(overlay(found.scene), 'rgb8', found.header)
+
+
+def _own(task: str, found: Found) -> Image | None:
+    result = found.scene.results.get(task)
+    if isinstance(result, LabelMap):
+        return messages.label_image(result, found.header)
+    if isinstance(result, ValueMap):
+        return messages.image_message(result.values, '32FC1', found.header)
+    return None
 
 
 OUTPUTS: tuple[Output, ...] = (
-    Output('semantic/image', Image, ('semantic',), _labels),
-    Output('semantic/confidence', Image, ('semantic',), _confidence),
-    Output('depth/image', Image, ('depth',), _depth),
-    Output('depth/camera_info', CameraInfo, ('depth',), _depth_info),
-    Output('normals/image', Image, ('normals',), _normals),
-    Output('boundary/image', Image, ('boundary',), _boundary),
-    Output('saliency/image', Image, ('saliency',), _saliency),
-    Output('parts/image', Image, ('human_parts',), _parts),
-    Output('detections_3d', Detection3DArray, ('boxes3d',), _boxes),
-    Output('debug/overlay', Image, ('semantic', 'boxes3d'), _overlay, any),
+    Output('semantic/image', Image, partial(_labels, 'semantic'), ('semantic',)),
+    Output('semantic/confidence', Image, _confidence, ('semantic',)),
+    Output('semantic/color', Image, _color, ('semantic',)),
+    Output('depth/image', Image, _depth, ('depth',)),
+    Output('depth/camera_info', CameraInfo, _camera_info, ('depth',)),
+    Output('points', PointCloud2, _points, ('depth',), ('semantic',)),
+    Output('normals/image', Image, _normals, ('normals',)),
+    Output('boundary/image', Image, partial(_probability, 'boundary'), ('boundary',)),
+    Output('saliency/image', Image, partial(_probability, 'saliency'), ('saliency',)),
+    Output('parts/image', Image, partial(_labels, 'human_parts'), ('human_parts',)),
+    Output('detections_3d', Detection3DArray, _detections_3d, ('boxes3d',)),
+    Output('detections_2d', Detection2DArray, _detections_2d, ('boxes3d',)),
+    Output('scene', SceneMessage, _scene, uses=tuple(TASKS)),
+    Output('debug/overlay', Image, _overlay, uses=('semantic', 'boxes3d')),
+    Output('debug/markers', MarkerArray, _markers, ('boxes3d',)),
 )
 
 
-def own_outputs(spec: ModelSpec) -> tuple[Output, ...]:
-    """Rows for the tasks of a user's own: class maps as semantic/image, numbers as 32FC1."""
-    return tuple(
-        Output(f'own/{task}/image', Image, (task,), partial(_own, task))
+def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
+    """Those that a model has. A user's own tasks: class maps as semantic/image, numbers 32FC1."""
+    own = [
+        Output(f'own/{task}/image', Image, partial(_own, task), (task,))
         for task in spec.tasks
         if task not in TASKS
-    )
+    ]
+    return (*(output for output in OUTPUTS if output.is_there(spec.tasks)), *own)
 
 
-def _own(task: str, scene: Scene, header: Header, _: NodeParams) -> Image | None:
-    found = scene.results.get(task)
-    if isinstance(found, LabelMap):
-        return messages.label_image(found, header)
-    if isinstance(found, ValueMap):
-        return messages.image_message(found.values, '32FC1', header)
-    return None
+def confident(scene: Scene, min_score: float) -> Scene:
+    """Without the boxes below the score."""
+    boxes = scene.results.get('boxes3d')
+    if not isinstance(boxes, Boxes3D):
+        return scene
+    kept = boxes.select(boxes.scores >= min_score)
+    return replace(scene, results={**scene.results, 'boxes3d': kept})
 
 
 # Topics of class maps, repeated: task → topic.

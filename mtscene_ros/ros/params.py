@@ -1,112 +1,20 @@
-"""The node's parameters: one table from which declaration, checks, config/perception.yaml and
-README come."""
+"""The node's parameters: from one table come declaration, checks, config/perception.yaml and
+README."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from mtscene_ros.backends import BACKENDS
+from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
-
-@dataclass(frozen=True, slots=True)
-class NodeParams:
-    """Values of PARAMETERS, field by field."""
-
-    model: str
-    backend: str
-    threads: int
-    autostart: bool
-    image_transport: str
-    input_is_rectified: bool
-    depth_encoding: str
-    probability_encoding: str
-    min_score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One row. unit '-' = none; values: allowed choices; limits: inclusive; dynamic: may change
-    while running."""
-
-    name: str
-    default: str | int | float | bool
-    unit: str
-    doc: str
-    values: tuple[str, ...] = ()
-    limits: tuple[float, float] | None = None
-    dynamic: bool = False
-
-    @property
-    def type_name(self) -> str:
-        """ROS's name of the type."""
-        return {str: 'string', bool: 'bool', int: 'int', float: 'double'}[type(self.default)]
-
-    @property
-    def default_yaml(self) -> str:
-        """The default as YAML writes it."""
-        if isinstance(self.default, bool):
-            return str(self.default).lower()
-        return f"'{self.default}'" if isinstance(self.default, str) else str(self.default)
-
-    @property
-    def allowed(self) -> str:
-        """What values may be given, for people."""
-        if self.values:
-            return ', '.join(self.values)
-        if isinstance(self.default, bool):
-            return 'true, false'
-        return f'{self.limits[0]:g} to {self.limits[1]:g}' if self.limits else 'any'
-
-
-PARAMETERS: tuple[Parameter, ...] = (
-    Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_lite'),
-    Parameter('backend', 'onnxruntime', '-', 'runtime of the model', values=tuple(BACKENDS)),
-    Parameter('threads', 0, '-', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)),
-    Parameter('autostart', True, '-', 'configure and activate at start, like a plain node'),
-    Parameter(
-        'image_transport',
-        'raw',
-        '-',
-        'raw: sensor_msgs/Image on `image`; compressed: JPEG or PNG on `image/compressed`',
-        values=('raw', 'compressed'),
-    ),
-    Parameter(
-        'input_is_rectified',
-        True,
-        '-',
-        'true: the image has no distortion and P of camera_info holds; false: K, D is ignored',
-    ),
-    Parameter(
-        'depth_encoding',
-        '32FC1',
-        '-',
-        '32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown',
-        values=('32FC1', '16UC1'),
-        dynamic=True,
-    ),
-    Parameter(
-        'probability_encoding',
-        'mono8',
-        '-',
-        'boundary and saliency: mono8: 0 to 255; 32FC1: 0 to 1',
-        values=('mono8', '32FC1'),
-        dynamic=True,
-    ),
-    Parameter(
-        'min_score',
-        0.3,
-        '-',
-        '3D boxes below this score are not published',
-        limits=(0.0, 1.0),
-        dynamic=True,
-    ),
-)
+# What rclpy itself declares.
+NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service')
 _TABLE = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -131,12 +39,24 @@ def declare(node: Node) -> NodeParams:
     return read(node)
 
 
+def unknown(given: Iterable[str]) -> list[str]:
+    """A sentence for each parameter of a YAML file or command line that nobody reads."""
+    sentences = []
+    for name in sorted(given):
+        if name not in _TABLE and not name.startswith(NOT_OURS):
+            near = difflib.get_close_matches(name, _TABLE, 1)
+            meant = f'did you mean {near[0]}?' if near else 'see config/perception.yaml.'
+            sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
+    return sentences
+
+
 def read(node: Node) -> NodeParams:
     """The current values."""
     values: dict[str, Any] = {}
     for row in PARAMETERS:
         value = node.get_parameter(row.name).value
-        values[row.name] = float(value) if isinstance(row.default, float) else value
+        field = row.name.replace('.', '_')
+        values[field] = float(value) if isinstance(row.default, float) else value
     return NodeParams(**values)
 
 
@@ -146,10 +66,24 @@ def complaint(name: str, value: object) -> str:
     want = (int, float) if isinstance(row.default, float) else (type(row.default),)
     if type(value) not in want:
         return f'Parameter {name} is {value!r}; it must be of type {row.type_name}.'
+    if isinstance(value, list):
+        return _complaint_about_names(name, value)
     if row.values and value not in row.values:
         return f'Parameter {name} is {value!r}; it must be one of {row.allowed}.'
     if row.limits and not row.limits[0] <= float(str(value)) <= row.limits[1]:
         return f'Parameter {name} is {value!r}; it must lie in {row.allowed}.'
+    return ''
+
+
+def _complaint_about_names(name: str, values: list[object]) -> str:
+    fine = all(isinstance(v, str) and (not v or v.isidentifier()) for v in values)
+    if not fine or len(set(map(str, values))) != len(values) or not values:
+        return (
+            f'Parameter {name} is {values!r}; it must be a list of different names of letters, '
+            'digits and _.'
+        )
+    if '' in values and len(values) > 1:
+        return f'Parameter {name} is {values!r}; among several cameras each needs a name.'
     return ''
 
 

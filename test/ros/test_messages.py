@@ -7,7 +7,7 @@ from std_msgs.msg import Header
 
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.ros import messages
+from mtscene_ros.ros import box_messages, messages
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap
 
 
@@ -70,7 +70,7 @@ def test_level_car_stands_upright_in_the_optical_frame() -> None:
         np.array([6]), np.array([0.5], np.float32), np.array([[1.0, 2, 3]]),
         np.array([[4.0, 2, 1]]), quaternion_from_matrix(rotation), DRIVE_BOXES,
     )  # fmt: skip
-    [detection] = messages.detections_3d(boxes, Header(frame_id='f')).detections
+    [detection] = box_messages.detections_3d(boxes, Header(frame_id='f')).detections
     q = detection.bbox.center.orientation
     assert (q.x, q.y, q.z, q.w) == pytest.approx(
         (0.5, -0.5, 0.5, 0.5)

@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtscene_ros.ros.params import PARAMETERS, NodeParams, complaint, markdown_table, yaml_text
+from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
+from mtscene_ros.ros.params import complaint, markdown_table, unknown, yaml_text
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_table_names_every_field() -> None:
-    assert [p.name for p in PARAMETERS] == [f.name for f in fields(NodeParams)]
+    assert [p.name.replace('.', '_') for p in PARAMETERS] == [f.name for f in fields(NodeParams)]
 
 
 def test_every_default_is_allowed() -> None:
@@ -39,9 +40,29 @@ def test_readme_holds_the_table() -> None:
         (
             'backend',
             'x',
-            "Parameter backend is 'x'; it must be one of onnxruntime, openvino, constant.",
+            "Parameter backend is 'x'; it must be one of auto, tensorrt, onnxruntime_tensorrt, "
+            'onnxruntime_cuda, onnxruntime, openvino, constant.',
+        ),
+        ('cameras', ['front', 'left'], ''),
+        ('cameras', [''], ''),
+        (
+            'cameras',
+            ['front', 'front'],
+            "Parameter cameras is ['front', 'front']; it must be a list of different names of "
+            'letters, digits and _.',
+        ),
+        (
+            'cameras',
+            ['front', ''],
+            "Parameter cameras is ['front', '']; among several cameras each needs a name.",
         ),
     ],
 )
 def test_complaints(name: str, value: object, sentence: str) -> None:
     assert complaint(name, value) == sentence
+
+
+def test_a_parameter_that_nobody_reads_is_told_with_the_nearest() -> None:
+    given = ['min_scor', 'use_sim_time', 'qos_overrides./image.subscription.depth', 'model']
+    [sentence] = unknown(given)
+    assert sentence == ('Parameter min_scor is unknown and has no effect; did you mean min_score?')

@@ -1,0 +1,106 @@
+"""A model that is being loaded, or whose engine is being built, beside the executor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+
+from mtscene_ros.backends import BackendError, BackendOptions
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.ros.parameter_table import NodeParams
+from mtscene_ros.spec import SpecError
+
+Progress = Callable[[str, float], bool]
+
+
+class Loading:
+    """open_model: given a `progress` that says False once this was cancelled.
+
+    Exactly one of estimator and error is set when it is done; a cancelled one closes what it
+    opened.
+    """
+
+    def __init__(self, model: str, open_model: Callable[[Progress], SceneEstimator]) -> None:
+        self.model, self.phase, self.share = model, 'opening', 0.0
+        self.estimator: SceneEstimator | None = None
+        self.error = ''
+        self._open, self._cancelled = open_model, threading.Event()
+        self._lock = threading.Lock()
+        # A daemon: a runtime that does not come back must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name='model-loading', daemon=True)
+        self._thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def cancel(self, wait_s: float = 0.0) -> None:
+        """Does not wait for the runtime: the thread clears up by itself."""
+        with self._lock:
+            self._cancelled.set()
+            opened, self.estimator = self.estimator, None
+        if opened is not None:
+            opened.backend.close()
+        self._thread.join(wait_s)
+
+    def _progress(self, phase: str, share: float) -> bool:
+        self.phase, self.share = phase, share
+        return not self._cancelled.is_set()
+
+    def _run(self) -> None:
+        try:
+            opened = self._open(self._progress)
+        except (BackendError, SpecError) as error:
+            self.error = str(error)
+            return
+        except Exception as error:  # of a runtime: the node must hear of it
+            self.error = f'Unexpected {type(error).__name__} while loading: {error}'
+            return
+        with self._lock:
+            if not self._cancelled.is_set():
+                self.estimator = opened
+                return
+        opened.backend.close()
+        self.error = 'Loading was cancelled.'
+
+
+class Answer:
+    """What a service waits for in an `async` callback, without holding up the executor for more
+    than a moment at a time."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self._pause = threading.Event()
+
+    def __await__(self) -> Generator[None, None, str]:
+        while self.text is None:
+            # The executor asks again and again; without the pause it would burn a core.
+            self._pause.wait(0.003)
+            yield
+        return self.text
+
+
+def opener(params: NodeParams) -> Callable[[Progress], SceneEstimator]:
+    """How the node opens a model: in every batch size that its cameras may need."""
+
+    def open_model(progress: Progress) -> SceneEstimator:
+        options = BackendOptions(
+            threads=params.threads,
+            gpu_id=params.gpu_id,
+            max_batch=len(params.cameras),
+            precision=params.precision,
+            dla_core=params.dla_core,
+            engine_folder=params.engine_folder,
+            progress=progress,
+        )
+        estimator = open_estimator(
+            params.model,
+            params.backend,
+            options,
+            stretched=params.resize == 'stretch',
+            output_scale=params.output_scale,
+        )
+        estimator.warm_up(len(params.cameras))  # memory is fixed from here on
+        return estimator
+
+    return open_model

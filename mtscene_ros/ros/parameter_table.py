@@ -1,0 +1,232 @@
+"""The table of the node's parameters; `params.py` declares, checks and prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtscene_ros.backends import BACKENDS
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParams:
+    """Values of PARAMETERS, field by field; a dot in a name is an underscore here."""
+
+    model: str
+    backend: str
+    precision: str
+    threads: int
+    gpu_id: int
+    dla_core: int
+    engine_folder: str
+    autostart: bool
+    cameras: list[str]
+    image_transport: str
+    input_is_rectified: bool
+    resize: str
+    output_scale: float
+    sync_policy: str
+    sync_max_skew_ms: float
+    max_age_ms: float
+    max_rate_hz: float
+    depth_encoding: str
+    probability_encoding: str
+    class_id_format: str
+    min_score: float
+    target_frame: str
+    tracking_enabled: bool
+    tracking_frame: str
+    tracking_max_age_s: float
+    diagnostics_max_latency_ms: float
+    diagnostics_late_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row. unit '-' = none; values: allowed choices; limits: inclusive; dynamic: may change
+    while running."""
+
+    name: str
+    default: str | int | float | bool | list[str]
+    unit: str
+    doc: str
+    values: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+    dynamic: bool = False
+
+    @property
+    def type_name(self) -> str:
+        """ROS's name of the type."""
+        names = {str: 'string', bool: 'bool', int: 'int', float: 'double', list: 'string_array'}
+        return names[type(self.default)]
+
+    @property
+    def default_yaml(self) -> str:
+        """The default as YAML writes it."""
+        if isinstance(self.default, bool):
+            return str(self.default).lower()
+        return f"'{self.default}'" if isinstance(self.default, str) else str(self.default)
+
+    @property
+    def allowed(self) -> str:
+        """What values may be given, for people."""
+        if self.values:
+            return ', '.join(self.values)
+        if isinstance(self.default, bool):
+            return 'true, false'
+        return f'{self.limits[0]:g} to {self.limits[1]:g}' if self.limits else 'any'
+
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_lite'),
+    Parameter(
+        'backend',
+        'auto',
+        '-',
+        'runtime of the model; auto = the fastest that is there, the log says why',
+        values=tuple(BACKENDS),
+    ),
+    Parameter(
+        'precision',
+        'auto',
+        '-',
+        'what the runtime must really compute in; auto = as the model file has it',
+        values=('auto', 'fp32', 'fp16', 'int8'),
+    ),
+    Parameter('threads', 0, '-', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)),
+    Parameter('gpu_id', 0, '-', 'which GPU', limits=(0, 63)),
+    Parameter(
+        'dla_core', -1, '-', 'deep learning accelerator of a Jetson; -1 = none', limits=(-1, 7)
+    ),
+    Parameter('engine_folder', '', '-', 'TensorRT engines; empty = ~/.cache/mtscene_ros/engines'),
+    Parameter('autostart', True, '-', 'configure and activate at start, like a plain node'),
+    Parameter(
+        'cameras',
+        [''],
+        '-',
+        'each NAME listens to NAME/image and publishes ~/NAME/...; one empty name: image, ~/...',
+    ),
+    Parameter(
+        'image_transport',
+        'raw',
+        '-',
+        'raw: sensor_msgs/Image on `image`; compressed: JPEG or PNG on `image/compressed`',
+        values=('raw', 'compressed'),
+    ),
+    Parameter(
+        'input_is_rectified',
+        True,
+        '-',
+        'true: no distortion, P of camera_info holds; false: the image is undistorted with K '
+        'and D, and outputs fit the undistorted image',
+    ),
+    Parameter(
+        'resize',
+        'letterbox',
+        '-',
+        'letterbox keeps proportions; stretch fills the input of the network',
+        values=('letterbox', 'stretch'),
+    ),
+    Parameter(
+        'output_scale',
+        1.0,
+        '-',
+        'size of label, depth and other images, in sizes of the camera image',
+        limits=(0.05, 1.0),
+    ),
+    Parameter(
+        'sync.policy',
+        'latest',
+        '-',
+        'several cameras: latest = whatever is fresh; synchronised = images of one moment',
+        values=('latest', 'synchronised'),
+    ),
+    Parameter(
+        'sync.max_skew_ms',
+        20.0,
+        'ms',
+        'how far stamps of one moment lie apart',
+        limits=(0.1, 1000),
+    ),
+    Parameter(
+        'max_age_ms',
+        0.0,
+        'ms',
+        'images older than this when their turn comes are dropped; 0 = none',
+        limits=(0, 60000),
+        dynamic=True,
+    ),
+    Parameter(
+        'max_rate_hz',
+        0.0,
+        'Hz',
+        'of each camera, by stamps; 0 = as fast as it goes',
+        limits=(0, 1000),
+    ),
+    Parameter(
+        'depth_encoding',
+        '32FC1',
+        '-',
+        '32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown',
+        values=('32FC1', '16UC1'),
+        dynamic=True,
+    ),
+    Parameter(
+        'probability_encoding',
+        'mono8',
+        '-',
+        'boundary and saliency: mono8: 0 to 255; 32FC1: 0 to 1',
+        values=('mono8', '32FC1'),
+        dynamic=True,
+    ),
+    Parameter(
+        'class_id_format',
+        'name',
+        '-',
+        'class_id of detections: the name of the class, or its number as text',
+        values=('name', 'id'),
+        dynamic=True,
+    ),
+    Parameter(
+        'min_score',
+        0.3,
+        '-',
+        '3D boxes below this score are not published',
+        limits=(0.0, 1.0),
+        dynamic=True,
+    ),
+    Parameter(
+        'target_frame',
+        '',
+        '-',
+        'frame of the 3D boxes, by TF at their stamp; empty = the optical frame of the camera',
+    ),
+    Parameter('tracking.enabled', False, '-', 'ids that stay with objects'),
+    Parameter(
+        'tracking.frame',
+        'odom',
+        '-',
+        'fixed frame of tracking where TF has it; else the camera frame',
+    ),
+    Parameter(
+        'tracking.max_age_s',
+        1.0,
+        's',
+        'objects not seen for longer are forgotten',
+        limits=(0.05, 60.0),
+    ),
+    Parameter(
+        'diagnostics.max_latency_ms',
+        200.0,
+        'ms',
+        'from arrival to publishing; longer is late; 0 = never late',
+        limits=(0, 60000),
+        dynamic=True,
+    ),
+    Parameter(
+        'diagnostics.late_frames',
+        5,
+        '-',
+        'late frames in a row for WARN, ten times as many for ERROR, good ones in a row for OK',
+        limits=(1, 1000),
+    ),
+)
