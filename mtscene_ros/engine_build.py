@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -78,13 +77,30 @@ def is_strongly_typed(trt: Any) -> bool:
 
 
 _LOGGERS: dict[str, Any] = {}
+_ERRORS: list[str] = []  # what TensorRT said last
 
 
 def logger_of(trt: Any) -> Any:
     """One for the whole process: TensorRT keeps the first."""
     if trt.__name__ not in _LOGGERS:
-        _LOGGERS[trt.__name__] = trt.Logger(trt.Logger.ERROR)
+        _LOGGERS[trt.__name__] = errors_kept(trt)
     return _LOGGERS[trt.__name__]
+
+
+def errors_kept(trt: Any) -> Any:
+    """TensorRT's errors go to stderr and into the sentence about a failed build."""
+
+    class Errors(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                print(msg, file=sys.stderr)
+                _ERRORS.append(' '.join(msg.split()))
+                del _ERRORS[:-5]
+
+    return Errors()
 
 
 def build_engine(
@@ -106,8 +122,9 @@ def build_engine(
     if plan is None:
         if monitor is not None and monitor.cancelled:
             raise EngineCancelledError('The build was cancelled.')
+        why = _ERRORS[-1] if _ERRORS else 'it does not say why'
         raise EngineError(
-            f'TensorRT {trt.__version__} parsed {onnx_path} but built no engine; its log says why.'
+            f'TensorRT {trt.__version__} parsed {onnx_path} but built no engine: {why}'
         )
     return bytes(plan)
 
@@ -241,7 +258,9 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             print(f'{options.engine} cannot be written ({error}).', file=sys.stderr)
             return 1
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not getrusage: its peak is that of the parent where that was larger.
+    status = Path('/proc/self/status').read_text()
+    peak_kb = int(status.split('VmHWM:')[1].split()[0])
     found = {
         'builder': f'{trt.__name__} {trt.__version__}',
         'seconds': round(time.perf_counter() - begin_s, 1),

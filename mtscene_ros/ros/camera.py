@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -142,7 +142,7 @@ def refused(topic: str, tell: Callable[[str], None]) -> Callable[[Any], None]:
     """What to say when a publisher's quality of service does not fit."""
 
     def on_incompatible(event: Any) -> None:
-        policy = getattr(event.last_policy_kind, 'name', str(event.last_policy_kind)).lower()
+        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         tell(
             f'{event.total_count} publishers of {topic} offer another {policy} than this node '
             f'asks for; put `qos_overrides.{topic}.subscription.{policy}` with their value into '

@@ -94,7 +94,7 @@ def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
     found = [
         (name, node.count_publishers(name))
         for name, types in node.get_topic_names_and_types()
-        if kind in types
+        if kind in types and not name.startswith(f'{node.get_fully_qualified_name()}/')
     ]
     others = [f'{name} has {publishers(count)}' for name, count in found if count]
     return f'no {what} on {topic}; {"; ".join(others) or f"nobody publishes {kind}"}.'

@@ -14,9 +14,10 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import try_shutdown
 from std_srvs.srv import SetBool
@@ -25,6 +26,7 @@ from mtscene_ros.estimator import SceneEstimator, decoders_of, spec_of_file
 from mtscene_ros.mailbox import Mailbox
 from mtscene_ros.ros import diagnostics
 from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.loading import Answer, Loading, opener
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.outputs import outputs_of
@@ -62,14 +64,17 @@ class PerceptionNode(LifecycleNode):
         self.create_timer(1.0, self._each_second)
         self.create_timer(0.05, self._look_after_loading)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self.create_service(SwapModel, '~/swap_model', self._on_swap)
+        # A group of its own: while it awaits, rclpy runs nothing else of its group.
+        own = MutuallyExclusiveCallbackGroup()
+        self.create_service(SwapModel, '~/swap_model', self._on_swap, callback_group=own)
+        guard_transitions(self)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
         self._jump = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Checks what can be checked at once, announces the topics, begins to load the model."""
+        """Checks what can be at once, announces the topics, begins to load the model."""
         self.params = params = read(self)
         try:
             spec = spec_of_file(params.model)
@@ -134,9 +139,7 @@ class PerceptionNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Ends worker and loading before the handles that they use go away."""
         self._stop()
-        for loading in (self._loading, self._swap and self._swap[0]):
-            if loading is not None and self._line is None:
-                loading.cancel(wait_s=2.0)  # an engine's builder is a process of its own
+        self._cancel_loading(wait_s=2.0)  # an engine's builder is a process of its own
         super().destroy_node()
 
     def _stop(self) -> None:
@@ -145,20 +148,20 @@ class PerceptionNode(LifecycleNode):
             self._worker.join()
             for camera in self._worker.cameras.values():
                 camera.input.close(self)
-            # A model that was changed for another one as the worker ended is still its own.
             current = self._worker.current
-            if current is not None and current is not self._line:
+            if current is not None and current is not self._line:  # swapped as the worker ended
                 current.estimator.backend.close()
         self._worker = None
 
-    def _release(self) -> None:
-        for loading in (self._loading, self._swap and self._swap[0]):
-            if loading is not None and loading.estimator is not getattr(
-                self._line, 'estimator', None
-            ):
-                loading.cancel()
+    def _cancel_loading(self, wait_s: float = 0.0) -> None:
+        if self._loading is not None and self._line is None:
+            self._loading.cancel(wait_s)
         if self._swap is not None:
+            self._swap[0].cancel(wait_s)
             self._swap[1].text = 'The node was cleaned up.'
+
+    def _release(self) -> None:
+        self._cancel_loading()
         self._topics.clear()
         if self._line is not None:
             self._line.estimator.backend.close()
@@ -191,8 +194,8 @@ class PerceptionNode(LifecycleNode):
         old = self._line
         outputs = outputs_of(estimator.spec)
         self._line = Line(estimator, outputs, self._topics.snapshot())
-        if old is not None and self._worker is None:
-            old.estimator.backend.close()  # otherwise the worker does, between two frames
+        if old is not None and self._worker is None:  # otherwise the worker does it
+            old.estimator.backend.close()
         spec = estimator.spec
         self.get_logger().info(
             f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
@@ -211,10 +214,9 @@ class PerceptionNode(LifecycleNode):
     # -- services ----------------------------------------------------------------------------
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> Any:
-        response.success = self._worker is not None
-        response.message = 'active' if self._worker else 'the node is not active'
+        response.success, response.message = False, 'the node is not active'
         if self._worker is not None:
-            self._worker.is_enabled = request.data
+            self._worker.is_enabled, response.success = request.data, True
             response.message = 'enabled' if request.data else 'disabled'
         return response
 
@@ -280,20 +282,19 @@ def main(args: list[str] | None = None) -> int:
         try_shutdown()
         return 1
     try:
-        if node.params.autostart and not _started(node):
+        started = node.params.autostart and node.trigger_configure() == OK
+        if node.params.autostart and not (started and node.trigger_activate() == OK):
             return 1
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
         while node.context.ok() and not (node.params.autostart and node.has_failed):
-            rclpy.spin_once(node, timeout_sec=0.5)
+            executor.spin_once(timeout_sec=0.5)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         node.destroy_node()
         try_shutdown()
     return int(node.params.autostart and node.has_failed)
-
-
-def _started(node: PerceptionNode) -> bool:
-    return bool(node.trigger_configure() == OK and node.trigger_activate() == OK)
 
 
 if __name__ == '__main__':

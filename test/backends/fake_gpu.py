@@ -202,7 +202,7 @@ def fake_tensorrt(driver: FakeDriver, most: int = 4, *, runs: bool = True) -> An
     return SimpleNamespace(
         __name__='tensorrt',
         __version__='10.3.0',
-        Logger=type('Logger', (), {'ERROR': 1, '__init__': lambda self, level: None}),
+        ILogger=type('ILogger', (), {'ERROR': 1, 'INTERNAL_ERROR': 0}),
         Runtime=Runtime,
         TensorIOMode=SimpleNamespace(INPUT='in', OUTPUT='out'),
         LayerInformationFormat=SimpleNamespace(JSON='json'),

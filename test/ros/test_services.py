@@ -1,0 +1,217 @@
+"""Swapping models, enabling, diagnostics, and what a person is told about missing input."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import tiny_model
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from mtscene_msgs.srv import SwapModel
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+from mtscene_ros.types import CameraFrame
+
+from .conftest import log_of
+from .fleet import Fleet, info_of
+
+Start = Callable[..., subprocess.Popen[str]]
+SEC = 10**9
+TOPICS = ('semantic/image', 'debug/frame_stats', 'detections_3d')
+INFO = info_of('', 64, 32, 64.0)
+
+
+@pytest.fixture
+def fleet() -> Iterator[Fleet]:
+    made = Fleet(('',), TOPICS)
+    yield made
+    made.node.destroy_node()
+
+
+def call(fleet: Fleet, kind: type, name: str, request: Any) -> Any:
+    client = fleet.node.create_client(kind, f'/perception/{name}')
+    fleet.wait(client.service_is_ready)
+    future = client.call_async(request)
+    fleet.wait(future.done)
+    return future.result()
+
+
+def change(fleet: Fleet, transition: int) -> bool:
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return bool(call(fleet, ChangeState, 'change_state', request).success)
+
+
+def state(fleet: Fleet) -> str:
+    return str(call(fleet, GetState, 'get_state', GetState.Request()).current_state.label)
+
+
+def other_model(path: Path) -> Path:
+    """The tiny model with labels twice as fine."""
+    model = tiny_model()
+    for tensor in model.graph.initializer:
+        if tensor.name == 'eight':
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(4), 'eight'))
+    onnx.save(model, path)
+    return path
+
+
+def test_swap_between_two_frames_loses_none(
+    start_node: Start, fleet: Fleet, frame: CameraFrame, tmp_path: Path
+) -> None:
+    start_node()
+    fleet.connect({'': INFO})
+    client = fleet.node.create_client(SwapModel, '/perception/swap_model')
+    fleet.wait(client.service_is_ready)
+    future = client.call_async(SwapModel.Request(model=str(other_model(tmp_path / 'b.onnx'))))
+    labels = fleet.got['', 'semantic/image']
+    for k in range(200):
+        fleet.show('', frame.rgb, (10 + k) * SEC)
+        fleet.wait(lambda k=k: len(labels) == k + 1)
+        if future.done() and labels[-1].data[0] == 20:
+            break
+    assert future.result().success, future.result().message
+    first = [message.data[0] for message in labels]
+    assert first == sorted(first)  # 10 with the old model, then 20 with the new one
+    assert set(first) == {10, 20}
+    stats = fleet.got['', 'debug/frame_stats'][-1]
+    assert stats.dropped == stats.failed == 0
+
+
+def test_a_swap_to_no_model_changes_nothing(
+    start_node: Start, fleet: Fleet, frame: CameraFrame, tmp_path: Path
+) -> None:
+    start_node()
+    fleet.connect({'': INFO})
+    (tmp_path / 'broken.onnx').write_bytes(b'no model')
+    for path, sentence in (('/nowhere.onnx', 'does not exist'), ('broken.onnx', 'is not an ONNX')):
+        answer = call(
+            fleet, SwapModel, 'swap_model', SwapModel.Request(model=str(tmp_path / path))
+        )
+        assert not answer.success
+        assert sentence in answer.message
+    fleet.show('', frame.rgb, 10 * SEC)
+    fleet.wait(lambda: bool(fleet.got['', 'semantic/image']))
+
+
+def test_disabled_drops_and_enabled_goes_on(
+    start_node: Start, fleet: Fleet, frame: CameraFrame
+) -> None:
+    start_node()
+    fleet.connect({'': INFO})
+    stats, labels = fleet.got['', 'debug/frame_stats'], fleet.got['', 'semantic/image']
+    assert call(fleet, SetBool, 'enable', SetBool.Request(data=False)).message == 'disabled'
+    for k in range(3):
+        fleet.show('', frame.rgb, (10 + k) * SEC)
+        fleet.pause(0.1)
+    assert not labels
+    call(fleet, SetBool, 'enable', SetBool.Request(data=True))
+    fleet.show('', frame.rgb, 20 * SEC)
+    fleet.wait(lambda: bool(stats))
+    assert stats[-1].dropped == 3
+
+
+def test_a_model_that_cannot_be_opened_leads_back_to_unconfigured(
+    start_node: Start, fleet: Fleet, tmp_path: Path
+) -> None:
+    """Its metadata are fine, so configure goes through; the runtime refuses it afterwards."""
+    model = tiny_model()
+    model.graph.node[0].op_type = 'Nonsense'
+    onnx.save(model, tmp_path / 'm.onnx')
+    process = start_node(model=tmp_path / 'm.onnx', autostart=False, backend='onnxruntime')
+    assert change(fleet, Transition.TRANSITION_CONFIGURE)
+    assert change(fleet, Transition.TRANSITION_ACTIVATE) or state(fleet) == 'unconfigured'
+    fleet.wait(lambda: state(fleet) == 'unconfigured')
+    assert 'is not an ONNX model that ONNX Runtime' in log_of(process)
+
+
+def test_fifty_loops_keep_memory_constant(start_node: Start, fleet: Fleet) -> None:
+    process = start_node(autostart=False, backend='onnxruntime')
+    loop = (
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+    )
+    resident_kb = []
+    for _ in range(50):
+        for transition in loop:
+            assert change(fleet, transition)
+        status = Path(f'/proc/{process.pid}/status').read_text()
+        resident_kb.append(int(status.split('VmRSS:')[1].split()[0]))
+    assert resident_kb[-1] - resident_kb[9] < 4000, resident_kb[9::10]
+
+
+def test_diagnostics_tell_what_runs_and_how_long_it_takes(
+    start_node: Start, fleet: Fleet, frame: CameraFrame
+) -> None:
+    start_node(backend='onnxruntime')
+    fleet.connect({'': INFO})
+    for k in range(5):
+        fleet.show('', frame.rgb, (10 + k) * SEC)
+        fleet.wait(lambda k=k: len(fleet.got['', 'semantic/image']) == k + 1)
+    model, camera = fleet.status_of('model'), fleet.status_of('camera')
+    values = {v.key: v.value for v in model.values}
+    assert (model.level, values['precision']) == (b'\0', 'fp32')
+    assert values['backend'].startswith('ONNX Runtime')
+    values = {v.key: v.value for v in camera.values}
+    assert (camera.level, camera.message) == (b'\0', 'running')
+    assert int(values['received']) == int(values['published']) + int(values['dropped'])
+    for stage in ('receive', 'image', 'prepare', 'infer', 'decode', 'serialise', 'publish', 'age'):
+        p50, p95, p99 = map(float, values[f'{stage} p50/p95/p99, ms'].split(' / '))
+        assert 0 <= p50 <= p95 <= p99
+
+
+def test_missing_input_is_told_with_what_is_near(start_node: Start, fleet: Fleet) -> None:
+    start_node()
+    elsewhere = fleet.node.create_publisher(Image, '/other/image_raw', 1)
+    fleet.node.destroy_publisher(fleet.images[''])
+    fleet.wait(lambda: 'no image' in fleet.status_of('camera').message, 30)
+    status = fleet.status_of('camera')
+    assert status.level == b'\1'
+    assert 'no image on /camera/image_raw; ' in status.message
+    assert '/other/image_raw has one publisher' in status.message
+    assert elsewhere is not None
+
+
+def test_incompatible_quality_of_service_is_explained(start_node: Start, fleet: Fleet) -> None:
+    """The node is told to ask for reliable images, and the camera sends best effort."""
+    fleet.node.destroy_publisher(fleet.images[''])
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = fleet.node.create_publisher(Image, '/camera/image_raw', best_effort)
+    name = 'qos_overrides./camera/image_raw.subscription.reliability'
+    process = start_node(**{name: 'reliable'})
+    fleet.wait(lambda: bool(fleet.diagnostics))
+    fleet.pause(2.5)
+    log = log_of(process)
+    assert f'put `{name}` with their value into the parameter file' in log, publisher
+    assert 'offer another reliability than this node asks for' in log
+
+
+def test_tracking_gives_ids_that_stay(start_node: Start, fleet: Fleet, frame: CameraFrame) -> None:
+    start_node(**{'tracking.enabled': True, 'tracking.frame': "''"})
+    fleet.connect({'': INFO})
+    for k in range(4):
+        fleet.show('', frame.rgb, (10 + k) * SEC // 10)
+        fleet.wait(lambda k=k: len(fleet.got['', 'detections_3d']) == k + 1)
+    assert [m.detections[0].id for m in fleet.got['', 'detections_3d']] == ['', '1', '1', '1']
+
+
+def test_target_frame_without_tf2_is_refused_in_one_sentence(start_node: Start) -> None:
+    pytest.importorskip('rclpy')
+    try:
+        import tf2_ros  # noqa: F401
+    except ImportError:
+        process = start_node(target_frame='base_link')
+        log = process.communicate(timeout=20)[1]
+        assert process.returncode == 1
+        assert 'need tf2_ros' in log
+    else:
+        pytest.skip('tf2_ros is installed')
