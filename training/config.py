@@ -103,10 +103,22 @@ CONFIGS: dict[str, CompactConfig] = {
         encoder_rate=0.3,
     ),
     'drive_small': CompactConfig(
-        'drive_small', 'mobilenetv4_conv_medium', 384, 768, widths=(192, 96, 64)
+        'drive_small',
+        'mobilenetv4_conv_medium',
+        384,
+        768,
+        widths=(192, 96, 64),
+        class_weights=DRIVE_WEIGHTS,
+        min_score=0.1,
     ),
     'drive_medium': CompactConfig(
-        'drive_medium', 'mobilenetv4_conv_large', 512, 1024, widths=(256, 128, 96)
+        'drive_medium',
+        'mobilenetv4_conv_large',
+        512,
+        1024,
+        widths=(256, 128, 96),
+        class_weights=DRIVE_WEIGHTS,
+        min_score=0.1,
     ),
     'drive_nano_efficientvit': CompactConfig('drive_nano_efficientvit', 'efficientvit_b0'),
     'drive_nano_prompts': CompactConfig('drive_nano_prompts', decoder='taskprompter'),

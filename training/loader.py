@@ -78,7 +78,16 @@ class Positions(Sampler[list[int]]):
 
 def batches(frames: Frames, positions: Positions, workers: int) -> Iterator[Batch]:
     own = torch.Generator()  # the global one belongs to the network and is part of a checkpoint
-    return iter(DataLoader(frames, batch_sampler=positions, num_workers=workers, generator=own))
+    return iter(
+        DataLoader(
+            frames,
+            batch_sampler=positions,
+            num_workers=workers,
+            generator=own,
+            pin_memory=torch.cuda.is_available(),  # else copies to the GPU wait for one another
+            prefetch_factor=4 if workers else None,
+        )
+    )
 
 
 def once(frames: Frames) -> Iterator[Batch]:

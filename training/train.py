@@ -14,6 +14,7 @@ import argparse
 import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--weights', type=Path, help='a checkpoint whose network to start from')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, help='instead of --minutes: the same on any machine')
+    parser.add_argument('--batch', type=int, help="images per process; default: the config's")
     parser.add_argument('--accumulate', type=int, help='batches per step')
     parser.add_argument('--warm-up', type=int, help='steps')
     parser.add_argument('--threads', type=int, default=1, help='per process')
@@ -120,6 +122,7 @@ def agreed(progress: float) -> float:
 def train(options: argparse.Namespace) -> None:
     """The whole run of this process."""
     config = ALL_CONFIGS[options.config]
+    config = replace(config, batch=options.batch or config.batch)
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)

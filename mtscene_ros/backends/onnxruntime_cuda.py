@@ -5,6 +5,7 @@ Needs the package onnxruntime-gpu in place of onnxruntime.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection
 from typing import Any
 
@@ -71,7 +72,12 @@ class BoundOnnxRuntime:
 
 def load(model_path: str, options: BackendOptions) -> BoundOnnxRuntime:
     """Opens the model file. Raises BackendError."""
-    return load_on(model_path, options, PROVIDER, {'device_id': options.gpu_id})
+    return load_on(model_path, options, PROVIDER, cuda_settings(options))
+
+
+def cuda_settings(options: BackendOptions) -> dict[str, Any]:
+    """Without TF32, whose products keep 10 bits: what is called fp32 is to be float32."""
+    return {'device_id': options.gpu_id, 'use_tf32': 0}
 
 
 def load_on(
@@ -86,9 +92,11 @@ def load_on(
             f'This ONNX Runtime {ort.__version__} has no {provider}; install onnxruntime-gpu in '
             'place of onnxruntime, or set backend: onnxruntime.'
         )
+    if importlib.util.find_spec('nvidia') and hasattr(ort, 'preload_dlls'):
+        ort.preload_dlls()  # CUDA and cuDNN that came as wheels are on no library path
     providers: list[Any] = [(provider, settings)]
     if provider != PROVIDER:
-        providers.append((PROVIDER, {'device_id': options.gpu_id}))
+        providers.append((PROVIDER, cuda_settings(options)))
     session, precision = open_session(model_path, options, [*providers, 'CPUExecutionProvider'])
     if session.get_providers()[0] != provider:
         raise BackendError(

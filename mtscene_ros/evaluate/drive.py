@@ -29,6 +29,7 @@ from mtscene_ros.evaluate.metrics import (
 )
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
+from mtscene_ros.verbs.values import size
 from mtscene_ros.worlds.drive import drive_frame
 from mtscene_ros.worlds.frame import WorldFrame
 
@@ -116,9 +117,12 @@ def yaw_rad(boxes: Boxes3D) -> np.ndarray[Any, np.dtype[np.float64]]:
     return yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))
 
 
-def scenes(seed: int, count: int) -> Iterator[WorldFrame]:
+def scenes(
+    seed: int, count: int, size_px: tuple[int, int] = (512, 256)
+) -> Iterator[WorldFrame]:
+    """size_px: width and height of the images."""
     for index in range(count):
-        yield drive_frame(seed, index)
+        yield drive_frame(seed, index, *size_px)
 
 
 def score(estimator: SceneEstimator, frames: Iterator[WorldFrame]) -> Score:
@@ -161,12 +165,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--model', default='', help='default: the bundled one')
     parser.add_argument('--seed', type=int, default=900)
     parser.add_argument('--count', type=int, default=200)
+    parser.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='of images')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--json', type=Path)
     options = parser.parse_args(arguments)
     estimator = open_estimator(options.model, options=BackendOptions(options.threads))
     begin_s = time.perf_counter()
-    result = score(estimator, scenes(options.seed, options.count)).result()
+    result = score(estimator, scenes(options.seed, options.count, options.size)).result()
     print(table(result))
     elapsed_s = time.perf_counter() - begin_s
     print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
