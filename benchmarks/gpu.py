@@ -169,7 +169,8 @@ def of_network(
             rows[variant] = {'ready_s': round(time.perf_counter() - begin_s, 1)}
         for variant, ms in measured(ready, rounds, 1.0).items():
             weights = graphs.half if variant.endswith('fp16') else graphs.fast
-            floor_ms = floor(peaks, variant[-4:], gmac * batch, bytes_moved(weights, graphs.spec, batch))
+            moved = bytes_moved(weights, graphs.spec, batch)
+            floor_ms = floor(peaks, variant[-4:], gmac * batch, moved)
             p50, p95, p99 = np.percentile(ms, (50, 95, 99)).tolist()
             rows[variant] |= {'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99, 'runs': len(ms)}
             rows[variant] |= {'floor_ms': floor_ms, 'share_of_floor': floor_ms / p50}
@@ -187,8 +188,8 @@ def table(result: dict[str, Any]) -> str:
     lines = [f'# {result["gpu"]}', '', f'{result["versions"]}; {result["date"]}.', '']
     lines += [f'- {name}: {value:.4g}' for name, value in result['ceilings'].items()]
     lines += [f'- {name}: {value}' for name, value in result['layer'].items()]
-    lines += ['', '| network | batch | variant | ready, s | p50, ms | p99, ms | floor, ms | floor / p50 |']
-    lines += ['|---|---|---|---|---|---|---|---|']
+    columns = 'network', 'batch', 'variant', 'ready, s', 'p50, ms', 'p99, ms', 'floor, ms'
+    lines += ['', f'| {" | ".join(columns)} | floor / p50 |', f'|{"---|" * 8}']
     for row in result['networks']:
         for variant, of in row['variants'].items():
             head = f'| {row["network"]} | {row["batch"]} | {variant} |'

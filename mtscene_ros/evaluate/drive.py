@@ -117,9 +117,7 @@ def yaw_rad(boxes: Boxes3D) -> np.ndarray[Any, np.dtype[np.float64]]:
     return yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))
 
 
-def scenes(
-    seed: int, count: int, size_px: tuple[int, int] = (512, 256)
-) -> Iterator[WorldFrame]:
+def scenes(seed: int, count: int, size_px: tuple[int, int] = (512, 256)) -> Iterator[WorldFrame]:
     """size_px: width and height of the images."""
     for index in range(count):
         yield drive_frame(seed, index, *size_px)
