@@ -1,6 +1,6 @@
 """Everything but the network for one 1920x1080 camera, in the real node over real DDS.
 
-    python -m benchmarks.node_overhead [--frames 300] [--rate-hz 10] [-o results/node_overhead.json]
+    python -m benchmarks.node_overhead [--frames 300] [--rate-hz 10] [-o FILE]
 
 The node runs in a process of its own with stored outputs of the bundled model's size; this process
 is the camera and listens to labels, confidence, depth and boxes. Times are the node's own, from

@@ -81,8 +81,13 @@ def intrinsics_from_camera_info(
 
 def header_of(frame: CameraFrame) -> Header:
     """The image's own header: same stamp, same frame."""
-    sec, nanosec = divmod(frame.stamp_ns, 10**9)
-    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame.frame_id)
+    return header_at(frame.stamp_ns, frame.frame_id)
+
+
+def header_at(stamp_ns: int, frame_id: str = '') -> Header:
+    """Bit for bit the stamp that was read."""
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:

@@ -13,8 +13,9 @@ from rclpy.parameter import Parameter as RosParameter
 
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
-# What rclpy itself declares.
-NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service')
+# What rclpy itself declares, and what launch/perception.launch.py calls an argument that was left
+# empty.
+NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
 _TABLE = {parameter.name: parameter for parameter in PARAMETERS}
 
 

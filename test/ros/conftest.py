@@ -161,14 +161,16 @@ def _context() -> Iterator[None]:
 
 @pytest.fixture
 def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """start_node(model=..., other parameters) → the node's process; SIGINT ends it."""
+    """start_node(model=..., other parameters) → the node's process; SIGINT ends it.
+    params_file: a parameter file instead."""
     processes = []
 
-    def start(**parameters: object) -> subprocess.Popen[str]:
+    def start(*, params_file: Path | None = None, **parameters: object) -> subprocess.Popen[str]:
         parameters = {'model': tiny_path, 'threads': 1, **parameters}
         arguments = [part for k, v in parameters.items() for part in ('-p', f'{k}:={v}')]
         command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
         command += ['-r', 'image:=/camera/image_raw']
+        command += ['--params-file', str(params_file)] if params_file else []
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process

@@ -18,6 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
+from mtscene_ros.ros import qos
 from mtscene_ros.types import CameraFrame
 
 from .conftest import log_of
@@ -181,18 +182,62 @@ def test_missing_input_is_told_with_what_is_near(start_node: Start, fleet: Fleet
     assert elsewhere is not None
 
 
-def test_incompatible_quality_of_service_is_explained(start_node: Start, fleet: Fleet) -> None:
+def test_input_that_does_not_fit_is_explained_with_the_line(
+    start_node: Start, fleet: Fleet, tmp_path: Path, frame: CameraFrame
+) -> None:
     """The node is told to ask for reliable images, and the camera sends best effort."""
     fleet.node.destroy_publisher(fleet.images[''])
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    publisher = fleet.node.create_publisher(Image, '/camera/image_raw', best_effort)
+    fleet.images[''] = fleet.node.create_publisher(Image, '/camera/image_raw', best_effort)
     name = 'qos_overrides./camera/image_raw.subscription.reliability'
     process = start_node(**{name: 'reliable'})
-    fleet.wait(lambda: bool(fleet.diagnostics))
+    status = fleet.status_of('quality of service')
+    line = f'{name}: best_effort'
+    assert status.level == b'\1'
+    assert f"put '{line}' into the parameter file" in status.message
+    assert status.message in log_of(process)
+    (tmp_path / 'p.yaml').write_text(f'/**:\n  ros__parameters:\n    {line}\n')
+    start_node(params_file=tmp_path / 'p.yaml')  # and with that line it works
+    fleet.connect({'': INFO})
+    fleet.show('', frame.rgb, 10 * SEC)
+    fleet.wait(lambda: bool(fleet.got['', 'semantic/image']))
+
+
+def test_output_that_does_not_fit_is_explained_with_the_line(
+    start_node: Start, fleet: Fleet
+) -> None:
+    """A map layer that wants latched masks, as nav2's costmaps do for maps."""
+    latched = fleet.node.create_subscription(
+        Image, '/perception/semantic/image', lambda _: None, qos.outputs(latched=True)
+    )
+    process = start_node()
+    line = 'qos_overrides./perception/semantic/image.publisher.durability: transient_local'
+    assert f"put '{line}' into" in fleet.status_of('quality of service').message
+    fleet.node.destroy_subscription(latched)
     fleet.pause(2.5)
-    log = log_of(process)
-    assert f'put `{name}` with their value into the parameter file' in log, publisher
-    assert 'offer another reliability than this node asks for' in log
+    assert 'quality of service' not in str(fleet.diagnostics[-1].status)  # it has gone
+    assert line in log_of(process)
+
+
+def test_an_override_is_of_its_topic_alone(start_node: Start, fleet: Fleet) -> None:
+    name = 'qos_overrides./perception/detections_3d.publisher.reliability'
+    start_node(**{name: 'best_effort'})
+    reliability = {}
+    for topic in TOPICS:
+        full = f'/perception/{topic}'
+        fleet.wait(lambda full=full: bool(fleet.node.get_publishers_info_by_topic(full)))
+        [publisher] = fleet.node.get_publishers_info_by_topic(full)
+        reliability[topic] = publisher.qos_profile.reliability.name
+    assert reliability == dict.fromkeys(TOPICS, 'RELIABLE') | {'detections_3d': 'BEST_EFFORT'}
+
+
+def test_a_nonsensical_override_is_one_sentence(start_node: Start) -> None:
+    name = 'qos_overrides./camera/image_raw.subscription.reliability'
+    process = start_node(**{name: 'mostly'})
+    log = process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert '/camera/image_raw cannot be made, check qos_overrides./camera/image_raw' in log
+    assert 'Traceback' not in log
 
 
 def test_tracking_gives_ids_that_stay(start_node: Start, fleet: Fleet, frame: CameraFrame) -> None:
@@ -212,6 +257,6 @@ def test_target_frame_without_tf2_is_refused_in_one_sentence(start_node: Start) 
         process = start_node(target_frame='base_link')
         log = process.communicate(timeout=20)[1]
         assert process.returncode == 1
-        assert 'need tf2_ros' in log
+        assert 'target_frame needs tf2_ros' in log
     else:
         pytest.skip('tf2_ros is installed')
