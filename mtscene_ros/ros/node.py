@@ -30,7 +30,7 @@ from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.models import Models
 from mtscene_ros.ros.outputs import outputs_of
 from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.ros.params import ParameterError, declare, read, unknown
+from mtscene_ros.ros.params import ParameterError, declare, read, unknown, unknown_overrides
 from mtscene_ros.ros.publishers import Publishers
 from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
@@ -127,6 +127,8 @@ class PerceptionNode(LifecycleNode):
             self._transforms,
         )
         self._repeat_classes()
+        for sentence in unknown_overrides(self._parameter_overrides, self._parameters):
+            self._troubles.tell_once(sentence)
         for camera in cameras.values():
             topics = f'{camera.input.image_topic} and {camera.input.info_topic}'
             self.get_logger().info(f'Listening to {topics}')
