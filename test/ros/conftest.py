@@ -29,6 +29,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection3DArray, LabelInfo  # noqa: E402
 
+from . import dense_model  # noqa: E402
+
 TYPES = {
     'semantic/image': Image,
     'semantic/confidence': Image,
@@ -45,6 +47,12 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+
+
+@pytest.fixture(scope='session')
+def dense_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a model with every task."""
+    return dense_model.write(tmp_path_factory.mktemp('model') / 'dense.onnx')
 
 
 class Robot:

@@ -24,6 +24,14 @@ TYPES: dict[str, type] = {
     'depth/image': Image,
     'depth/camera_info': CameraInfo,
     'points': PointCloud2,
+    'normals/image': Image,
+    'boundary/image': Image,
+    'saliency/image': Image,
+    'parts/image': Image,
+    'parts/label_info': LabelInfo,
+    'own/wetness/image': Image,
+    'own/walkable/image': Image,
+    'own/walkable/label_info': LabelInfo,
     'detections_3d': Detection3DArray,
     'detections_2d': Detection2DArray,
     'scene': Scene,
@@ -31,7 +39,7 @@ TYPES: dict[str, type] = {
     'debug/markers': MarkerArray,
     'debug/frame_stats': FrameStats,
 }
-PER_FRAME = tuple(topic for topic in TYPES if topic != 'semantic/label_info')
+PER_FRAME = tuple(topic for topic, kind in TYPES.items() if kind is not LabelInfo)
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -60,7 +68,7 @@ class Fleet:
 
     def listen(self, camera: str, topic: str) -> Any:
         """Subscribes to one output."""
-        qos = LATCHED if topic == 'semantic/label_info' else QoSProfile(depth=100)
+        qos = LATCHED if TYPES[topic] is LabelInfo else QoSProfile(depth=100)
         prefix = f'/perception/{camera}' if camera else '/perception'
         got = self.got[camera, topic]
         return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', got.append, qos)
