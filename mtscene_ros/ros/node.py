@@ -14,7 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -60,8 +60,10 @@ class PerceptionNode(LifecycleNode):
         self._worker: Worker | None = None
         self.has_failed = False
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(1.0, self._each_second)
-        self.create_timer(0.05, self._look_after_loading)
+        # Not the node's clock: under use_sim_time it stands still until a bag plays.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._each_second, clock=steady)
+        self.create_timer(0.05, self._look_after_loading, clock=steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
         # A group of its own: while it awaits, rclpy runs nothing else of its group.
         own = MutuallyExclusiveCallbackGroup()

@@ -30,6 +30,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection3DArray, LabelInfo  # noqa: E402
 
 from . import dense_model  # noqa: E402
+from .fleet import Fleet  # noqa: E402
+from .inside import Inside  # noqa: E402
 
 TYPES = {
     'semantic/image': Image,
@@ -205,3 +207,30 @@ def robot() -> Iterator[Robot]:
     made = Robot()
     yield made
     made.node.destroy_node()
+
+
+@pytest.fixture
+def fleet_of() -> Iterator[Callable[..., Fleet]]:
+    made: list[Fleet] = []
+
+    def make(cameras: tuple[str, ...], **options: Any) -> Fleet:
+        made.append(Fleet(cameras, **options))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.node.destroy_node()
+
+
+@pytest.fixture
+def inside_of(tiny_path: str) -> Iterator[Callable[..., Inside]]:
+    """inside_of(other parameters) → the node in this process."""
+    made: list[Inside] = []
+
+    def make(**parameters: Any) -> Inside:
+        made.append(Inside(**{'model': tiny_path, **parameters}))
+        return made[-1]
+
+    yield make
+    for inside in made:
+        inside.close()

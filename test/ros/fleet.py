@@ -57,6 +57,7 @@ class Fleet:
         self.diagnostics: list[DiagnosticArray] = []
         self.images: dict[str, Any] = {}
         self.infos: dict[str, Any] = {}
+        self.listened: set[tuple[str, str]] = set()
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
         for camera in cameras:
             prefix = f'/{camera}' if camera else '/camera'
@@ -71,6 +72,7 @@ class Fleet:
         qos = LATCHED if TYPES[topic] is LabelInfo else QoSProfile(depth=100)
         prefix = f'/perception/{camera}' if camera else '/perception'
         got = self.got[camera, topic]
+        self.listened.add((camera, topic))
         return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', got.append, qos)
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:

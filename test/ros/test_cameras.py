@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,19 +31,6 @@ IMAGES = {
     'own/walkable/image': ('mono8', 1),
     'debug/overlay': ('rgb8', 3),
 }
-
-
-@pytest.fixture
-def fleet_of() -> Iterator[Callable[..., Fleet]]:
-    made: list[Fleet] = []
-
-    def make(cameras: tuple[str, ...], **options: Any) -> Fleet:
-        made.append(Fleet(cameras, **options))
-        return made[-1]
-
-    yield make
-    for fleet in made:
-        fleet.node.destroy_node()
 
 
 def named(cameras: tuple[str, ...]) -> str:

@@ -50,11 +50,12 @@ def info_of(name: str, matrix: np.ndarray) -> CameraInfo:
 
 def test_six_real_cameras(
     start_node: Callable[..., subprocess.Popen[str]],
+    fleet_of: Callable[..., Fleet],
     sample: dict[str, tuple[np.ndarray, np.ndarray, int]],
 ) -> None:
     names = ', '.join(f"'{name}'" for name in sample)
     start_node(model=BUNDLED_MODEL, threads=2, cameras=f'[{names}]', backend='onnxruntime')
-    fleet = Fleet(tuple(sample), (*TOPICS, *OTHERS))
+    fleet = fleet_of(tuple(sample), topics=(*TOPICS, *OTHERS))
     fleet.connect({name: info_of(name, matrix) for name, (_, matrix, _) in sample.items()})
     for name, (rgb, _, stamp_ns) in sample.items():
         fleet.show(name, rgb, stamp_ns)
@@ -65,7 +66,6 @@ def test_six_real_cameras(
             assert header.stamp.sec * 10**9 + header.stamp.nanosec == stamp_ns, (name, topic)
             assert header.frame_id == f'{name}_optical'
         check_camera(fleet, name, matrix)
-    fleet.node.destroy_node()
 
 
 def check_camera(fleet: Fleet, name: str, matrix: np.ndarray) -> None:
