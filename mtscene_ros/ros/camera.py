@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.ros import qos
+from mtscene_ros.ros.cdr import image_view
 from mtscene_ros.ros.messages import frame_from_image, intrinsics_from_camera_info
 from mtscene_ros.statistics import Level
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -83,11 +84,16 @@ class CameraInput:
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[Remark]]:
         """Serialized image → frame, and what limits its use.
 
-        Copies of the pixels: one into the message (deserialize_message), one more where the
-        encoding is not rgb8 or the lens distorts. Raises ImageError.
+        Copies of the pixels until here: the middleware's into `serialized`. Here: none of rgb8,
+        one where the encoding is another or the image is compressed, one where the lens distorts.
+        Raises ImageError.
         """
-        message = deserialize_message(serialized, self._image_type)
-        frame = frame_from_image(message, None, self._name)
+        found = image_view(serialized) if self._image_type is Image else None
+        if found is not None:
+            frame = frame_from_image(found[0], None, self._name, found[1])
+        else:
+            message = deserialize_message(serialized, self._image_type)
+            frame = frame_from_image(message, None, self._name)
         if not frame.frame_id:
             text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
             return frame, [Remark(Level.ERROR, text)]

@@ -28,10 +28,14 @@ from mtscene_ros.types import (
 
 
 def frame_from_image(
-    message: Image | CompressedImage, intrinsics: Intrinsics | None, camera: str
+    message: Image | CompressedImage,
+    intrinsics: Intrinsics | None,
+    camera: str,
+    data: NDArray[np.uint8] | None = None,
 ) -> CameraFrame:
-    """Raises ImageError. Intrinsics of another image size do not count."""
-    data = np.frombuffer(message.data, np.uint8)
+    """data: (n,) instead of the message's own. Raises ImageError."""
+    if data is None:
+        data = np.frombuffer(message.data, np.uint8)
     if isinstance(message, CompressedImage):
         rgb = rgb_from_compressed(message.format, data)
     else:

@@ -14,7 +14,12 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.clock import (
+    Clock,
+    ClockType,  # type: ignore[attr-defined]  # Humble has it nowhere else
+    JumpThreshold,
+    TimeJump,
+)
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn

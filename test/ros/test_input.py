@@ -1,4 +1,4 @@
-"""Images as the node takes them in: undistorted, letterboxed or stretched, and as cv_bridge has them."""
+"""Images as the node takes them in: undistorted, letterboxed or stretched; cv_bridge agrees."""
 
 from __future__ import annotations
 
