@@ -14,9 +14,9 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import (
+from rclpy.clock import (  # type: ignore[attr-defined]  # Humble has ClockType nowhere else
     Clock,
-    ClockType,  # type: ignore[attr-defined]  # Humble has it nowhere else
+    ClockType,
     JumpThreshold,
     TimeJump,
 )
