@@ -29,13 +29,14 @@ def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> 
     return entry
 
 
-def model_status(name: str, line: Line | None, loading: Loading | None) -> DiagnosticStatus:
-    """The model that runs, or how far its loading is."""
+def model_status(
+    name: str, line: Line | None, loading: Loading | None, error: str = ''
+) -> DiagnosticStatus:
+    """The model that runs, how far its loading is, or why there is none."""
     if line is None:
         if loading is None:
-            return status(f'{name}: model', Level.OK, 'no model: unconfigured', {})
-        if loading.error:
-            return status(f'{name}: model', Level.ERROR, loading.error, {})
+            level = Level.ERROR if error else Level.OK
+            return status(f'{name}: model', level, error or 'no model: unconfigured', {})
         told = f'loading: {loading.phase} {100 * loading.share:.0f} %'
         return status(f'{name}: model', Level.WARN, told, {'model file': loading.model})
     backend, spec = line.estimator.backend, line.estimator.spec
@@ -62,9 +63,10 @@ def memory() -> dict[str, str]:
     }
 
 
-def qos_status(name: str, sentences: list[str]) -> list[DiagnosticStatus]:
-    """Nothing where everything fits."""
-    return [status(f'{name}: quality of service', Level.WARN, text, {}) for text in sentences]
+def qos_status(name: str, sentences: list[str]) -> DiagnosticStatus:
+    """One entry, also where everything fits: what was wrong must be seen to have ended."""
+    level, text = (Level.WARN, ' '.join(sentences)) if sentences else (Level.OK, 'fits')
+    return status(f'{name}: quality of service', level, text, {})
 
 
 def camera_status(

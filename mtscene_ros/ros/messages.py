@@ -95,7 +95,8 @@ def header_at(stamp_ns: int, frame_id: str = '') -> Header:
 
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
-    """(H, W) or (H, W, C) array → Image; copies the pixels once."""
+    """(H, W) or (H, W, C) array → Image; copies the pixels once, twice where they are not
+    contiguous."""
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, encoding=encoding, is_bigendian=0)
     message.height, message.width = pixels.shape[:2]

@@ -34,6 +34,7 @@ class Models:
         self._loading: Loading | None = None
         self._swap: tuple[Loading, Answer] | None = None
         self._told_phase = ''
+        self.error = ''  # why the last attempt to configure came to nothing
 
     @property
     def loading(self) -> Loading | None:
@@ -44,6 +45,7 @@ class Models:
 
     def load(self, params: NodeParams) -> None:
         """Begins to."""
+        self.error = ''
         self._loading = Loading(params.model or BUNDLED, opener(params))
 
     async def swap(self, params: NodeParams, path: str) -> str:
@@ -82,7 +84,7 @@ class Models:
             answer.text = why_not
             return ''
         if why_not:
-            self._loading = None
+            self._loading, self.error = None, why_not
         return why_not
 
     def cancel(self, wait_s: float = 0.0) -> None:

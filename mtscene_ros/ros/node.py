@@ -89,6 +89,7 @@ class PerceptionNode(LifecycleNode):
             self._transforms = self._transforms or self._wanted_transforms(params)
             self._topics.announce(spec, params.cameras, is_active=False)
         except (SpecError, TransformsError, TrackingError, QosError) as error:
+            self._models.error = str(error)
             self.get_logger().fatal(str(error))
             self._topics.clear()
             return FAILURE
@@ -226,8 +227,10 @@ class PerceptionNode(LifecycleNode):
     def _each_second(self) -> None:
         self._repeat_classes()
         name, models = self.get_fully_qualified_name(), self._models
-        entries = [diagnostics.model_status(name, models.line, models.loading)]
-        entries += diagnostics.qos_status(name, self._incompatible.sentences())
+        entries = [
+            diagnostics.model_status(name, models.line, models.loading, models.error),
+            diagnostics.qos_status(name, self._incompatible.sentences()),
+        ]
         if self._worker is not None:
             for camera, state in self._worker.cameras.items():
                 missing = diagnostics.missing_input(

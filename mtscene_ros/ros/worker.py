@@ -1,6 +1,11 @@
 """The worker's thread: newest images → estimator → messages. Everything per frame is in here.
 
-take → deserialise and decode → estimate one batch → per camera: boxes kept, tracked → publish
+take → decode the image → estimate one batch → per camera: boxes kept, tracked → publish
+
+Copies of an rgb8 image of camera size: none in here; the network's input is scaled from where the
+middleware put the bytes. Copies of a map of camera size: it is made once (depth twice, see
+tasks/depth.py), copied into its message (messages.image_message), and by rclpy's publish into the
+C message and from there into the middleware's memory.
 """
 
 from __future__ import annotations
