@@ -166,7 +166,7 @@ class PerceptionNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Ends worker and loading before the handles that they use go away."""
         self._stop()
-        self._models.release(wait_s=2.0)  # an engine's builder is a process of its own
+        self._models.release(wait_s=1.0)  # an engine's builder is a process of its own
         super().destroy_node()
 
     def _stop(self) -> None:
@@ -238,11 +238,11 @@ class PerceptionNode(LifecycleNode):
                 )
                 if missing:
                     self._troubles.tell(missing[0].upper() + missing[1:])
-                idle = models.line and self._worker.why_idle(camera, models.line)
+                idle = 'the model is being loaded'
+                if models.line is not None:
+                    idle = self._worker.why_idle(camera, models.line)
                 entries.append(
-                    diagnostics.camera_status(
-                        name, camera, state, self._mailbox, missing, idle or ''
-                    )
+                    diagnostics.camera_status(name, camera, state, self._mailbox, missing, idle)
                 )
         self._diagnostics.publish(diagnostics.array(self, entries))
 

@@ -176,7 +176,7 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
     processes = []
 
     def start(*, params_file: Path | None = None, **parameters: object) -> subprocess.Popen[str]:
-        parameters = {'model': tiny_path, 'threads': 1, **parameters}
+        parameters = {'model': tiny_path, 'threads': 1, 'backend': 'onnxruntime', **parameters}
         arguments = [part for k, v in parameters.items() for part in ('-p', f'{k}:={v}')]
         command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
         command += ['-r', 'image:=/camera/image_raw']

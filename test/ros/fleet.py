@@ -58,6 +58,7 @@ class Fleet:
         self.images: dict[str, Any] = {}
         self.infos: dict[str, Any] = {}
         self.listened: set[tuple[str, str]] = set()
+        self._clients: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
         for camera in cameras:
             prefix = f'/{camera}' if camera else '/camera'
@@ -74,6 +75,21 @@ class Fleet:
         got = self.got[camera, topic]
         self.listened.add((camera, topic))
         return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', got.append, qos)
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """A service of the node: its answer."""
+        future = self.client(kind, name).call_async(request)
+        self.wait(future.done)
+        return future.result()
+
+    def client(self, kind: type, name: str) -> Any:
+        """One for each service: an answer to one that is not yet known on the other side is
+        lost, hence the pause."""
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, f'/perception/{name}')
+            self.wait(self._clients[name].service_is_ready)
+            self.pause(0.3)
+        return self._clients[name]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Spins until the condition holds; fails the test when it does not."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -38,21 +37,13 @@ def fleet() -> Iterator[Fleet]:
     made.node.destroy_node()
 
 
-def call(fleet: Fleet, kind: type, name: str, request: Any) -> Any:
-    client = fleet.node.create_client(kind, f'/perception/{name}')
-    fleet.wait(client.service_is_ready)
-    future = client.call_async(request)
-    fleet.wait(future.done)
-    return future.result()
-
-
 def change(fleet: Fleet, transition: int) -> bool:
     request = ChangeState.Request(transition=Transition(id=transition))
-    return bool(call(fleet, ChangeState, 'change_state', request).success)
+    return bool(fleet.call(ChangeState, 'change_state', request).success)
 
 
 def state(fleet: Fleet) -> str:
-    return str(call(fleet, GetState, 'get_state', GetState.Request()).current_state.label)
+    return str(fleet.call(GetState, 'get_state', GetState.Request()).current_state.label)
 
 
 def other_model(path: Path) -> Path:
@@ -70,9 +61,9 @@ def test_swap_between_two_frames_loses_none(
 ) -> None:
     start_node()
     fleet.connect({'': INFO})
-    client = fleet.node.create_client(SwapModel, '/perception/swap_model')
-    fleet.wait(client.service_is_ready)
-    future = client.call_async(SwapModel.Request(model=str(other_model(tmp_path / 'b.onnx'))))
+    future = fleet.client(SwapModel, 'swap_model').call_async(
+        SwapModel.Request(model=str(other_model(tmp_path / 'b.onnx')))
+    )
     labels = fleet.got['', 'semantic/image']
     for k in range(200):
         fleet.show('', frame.rgb, (10 + k) * SEC)
@@ -94,9 +85,7 @@ def test_a_swap_to_no_model_changes_nothing(
     fleet.connect({'': INFO})
     (tmp_path / 'broken.onnx').write_bytes(b'no model')
     for path, sentence in (('/nowhere.onnx', 'does not exist'), ('broken.onnx', 'is not an ONNX')):
-        answer = call(
-            fleet, SwapModel, 'swap_model', SwapModel.Request(model=str(tmp_path / path))
-        )
+        answer = fleet.call(SwapModel, 'swap_model', SwapModel.Request(model=str(tmp_path / path)))
         assert not answer.success
         assert sentence in answer.message
     fleet.show('', frame.rgb, 10 * SEC)
@@ -109,12 +98,12 @@ def test_disabled_drops_and_enabled_goes_on(
     start_node()
     fleet.connect({'': INFO})
     stats, labels = fleet.got['', 'debug/frame_stats'], fleet.got['', 'semantic/image']
-    assert call(fleet, SetBool, 'enable', SetBool.Request(data=False)).message == 'disabled'
+    assert fleet.call(SetBool, 'enable', SetBool.Request(data=False)).message == 'disabled'
     for k in range(3):
         fleet.show('', frame.rgb, (10 + k) * SEC)
         fleet.pause(0.1)
     assert not labels
-    call(fleet, SetBool, 'enable', SetBool.Request(data=True))
+    fleet.call(SetBool, 'enable', SetBool.Request(data=True))
     fleet.show('', frame.rgb, 20 * SEC)
     fleet.wait(lambda: bool(stats))
     assert stats[-1].dropped == 3
