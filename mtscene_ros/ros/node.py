@@ -275,6 +275,9 @@ def main(args: list[str] | None = None) -> int:
             executor.spin_once(timeout_sec=0.5)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:  # of a call that the end of the context overtook
+        if node.context.ok():
+            raise
     finally:
         node.destroy_node()
         try_shutdown()

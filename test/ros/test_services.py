@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from mtscene_ros.types import CameraFrame
 
 from .conftest import log_of
 from .fleet import Fleet, info_of
+from .inside import Inside
 
 Start = Callable[..., subprocess.Popen[str]]
 SEC = 10**9
@@ -61,15 +63,16 @@ def test_swap_between_two_frames_loses_none(
 ) -> None:
     start_node()
     fleet.connect({'': INFO})
-    future = fleet.client(SwapModel, 'swap_model').call_async(
-        SwapModel.Request(model=str(other_model(tmp_path / 'b.onnx')))
-    )
-    labels = fleet.got['', 'semantic/image']
+    swap, labels = fleet.client(SwapModel, 'swap_model'), fleet.got['', 'semantic/image']
+    future = None
     for k in range(200):
         fleet.show('', frame.rgb, (10 + k) * SEC)
         fleet.wait(lambda k=k: len(labels) == k + 1)
+        path = str(other_model(tmp_path / 'b.onnx'))
+        future = future or swap.call_async(SwapModel.Request(model=path))
         if future.done() and labels[-1].data[0] == 20:
             break
+    assert future is not None
     assert future.result().success, future.result().message
     first = [message.data[0] for message in labels]
     assert first == sorted(first)  # 10 with the old model, then 20 with the new one
@@ -93,19 +96,19 @@ def test_a_swap_to_no_model_changes_nothing(
 
 
 def test_disabled_drops_and_enabled_goes_on(
-    start_node: Start, fleet: Fleet, frame: CameraFrame
+    inside_of: Callable[..., Inside], fleet: Fleet, frame: CameraFrame
 ) -> None:
-    start_node()
-    fleet.connect({'': INFO})
+    inside = inside_of()
+    inside.connect(fleet, {'': INFO})
     stats, labels = fleet.got['', 'debug/frame_stats'], fleet.got['', 'semantic/image']
     assert fleet.call(SetBool, 'enable', SetBool.Request(data=False)).message == 'disabled'
     for k in range(3):
-        fleet.show('', frame.rgb, (10 + k) * SEC)
-        fleet.pause(0.1)
+        inside.show(fleet, '', frame.rgb, (10 + k) * SEC)
     assert not labels
+    assert fleet.status_of('camera').message == 'idle: disabled'
     fleet.call(SetBool, 'enable', SetBool.Request(data=True))
-    fleet.show('', frame.rgb, 20 * SEC)
-    fleet.wait(lambda: bool(stats))
+    inside.show(fleet, '', frame.rgb, 20 * SEC)
+    fleet.wait(lambda: bool(stats and labels))
     assert stats[-1].dropped == 3
 
 
@@ -161,10 +164,12 @@ def test_class_maps_are_repeated_for_recordings_that_begin_late(
     assert [len(m.class_map) for m in got] == [19] * 3
 
 
-def test_class_ids_may_be_numbers(start_node: Start, fleet: Fleet, frame: CameraFrame) -> None:
-    start_node(class_id_format='id')
-    fleet.connect({'': INFO})
-    fleet.show('', frame.rgb, 10 * SEC)
+def test_class_ids_may_be_numbers(
+    inside_of: Callable[..., Inside], fleet: Fleet, frame: CameraFrame
+) -> None:
+    inside = inside_of(class_id_format='id')
+    inside.connect(fleet, {'': INFO})
+    inside.show(fleet, '', frame.rgb, 10 * SEC)
     fleet.wait(lambda: bool(fleet.got['', 'detections_3d']))
     [detection] = fleet.got['', 'detections_3d'][0].detections
     assert detection.results[0].hypothesis.class_id == '0'  # car
@@ -238,13 +243,18 @@ def test_a_nonsensical_override_is_one_sentence(start_node: Start) -> None:
     assert 'Traceback' not in log
 
 
-def test_tracking_gives_ids_that_stay(start_node: Start, fleet: Fleet, frame: CameraFrame) -> None:
-    start_node(**{'tracking.enabled': True, 'tracking.frame': "''"})
+def test_tracking_without_tf_is_in_the_camera_frame(
+    start_node: Start, fleet: Fleet, frame: CameraFrame
+) -> None:
+    """tracking.frame is odom by default; a machine without tf2_ros tracks all the same."""
+    process = start_node(**{'tracking.enabled': True})
     fleet.connect({'': INFO})
     for k in range(4):
         fleet.show('', frame.rgb, (10 + k) * SEC // 10)
         fleet.wait(lambda k=k: len(fleet.got['', 'detections_3d']) == k + 1)
     assert [m.detections[0].id for m in fleet.got['', 'detections_3d']] == ['', '1', '1', '1']
+    has_tf = importlib.util.find_spec('tf2_ros') is not None
+    assert has_tf or 'Tracking goes on in the camera frame' in log_of(process)
 
 
 def test_target_frame_without_tf2_is_refused_in_one_sentence(start_node: Start) -> None:
