@@ -19,10 +19,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint states trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | states | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
@@ -41,6 +41,10 @@ trt-check: $(VENV)/test.stamp
 # The parts of TensorRT's Python API that we call, as three releases have them.
 trt-bindings: $(VENV)/test.stamp
 	$(VENV)/bin/python test/backends/tensorrt_api.py 10.3.0 10.16.0.72 11.4.0.106
+
+# SIGINT and SIGTERM in every state of the node.
+states: $(VENV)/test.stamp
+	MTSCENE_STATES=1 $(VENV)/bin/python -m pytest test/ros/test_states.py
 
 colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check

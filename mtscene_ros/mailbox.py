@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar
 
 T = TypeVar('T')
 
+Outcome = Literal['published', 'dropped', 'failed']
 ALIVE_S = 1.0  # a camera that was silent for longer is not waited for
 
 
@@ -25,8 +26,9 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """max_skew_ns: 0 takes whatever is there; otherwise images are taken together whose stamps are
-    no further apart, from all cameras that are alive. patience_s: how long the first waits for the
-    others. min_period_ns: images of a camera that come sooner after the last are dropped."""
+    no further apart, from all cameras that are alive; older ones are dropped. patience_s: how long
+    the first waits for the others. min_period_ns: images of a camera that come sooner after the
+    last are dropped."""
 
     max_skew_ns: int = 0
     patience_s: float = 0.1
@@ -46,11 +48,13 @@ class Mailbox(Generic[T]):
     """One slot per camera. `put` from the executor's thread, `take` from the worker's."""
 
     def __init__(self, cameras: tuple[str, ...], policy: Policy | None = None) -> None:
-        self.counts = {camera: Counts() for camera in cameras}
         self.policy = policy or Policy()
+        self._counts = {camera: Counts() for camera in cameras}
         self._slots: dict[str, Waiting[T]] = {}
         self._seen_s: dict[str, float] = {}
         self._taken_ns: dict[str, int] = {}
+        self._behind_ns: dict[str, int] = {}
+        self._waiting_since_s = 0.0
         self._changed = threading.Condition()
         self._closed = False
 
@@ -59,12 +63,14 @@ class Mailbox(Generic[T]):
         with self._changed:
             now_s = time.monotonic()
             self._seen_s[camera] = now_s
-            self.counts[camera].received += 1
+            self._counts[camera].received += 1
             if self._closed or self._too_soon(camera, stamp_ns):
-                self.counts[camera].dropped += 1
+                self._counts[camera].dropped += 1
                 return
             if camera in self._slots:
-                self.counts[camera].dropped += 1
+                self._counts[camera].dropped += 1
+            if not self._slots:
+                self._waiting_since_s = now_s
             self._slots[camera] = Waiting(item, stamp_ns, now_s)
             self._changed.notify()
 
@@ -75,23 +81,32 @@ class Mailbox(Generic[T]):
             while not self._closed:
                 ready = self._ready()
                 if ready:
-                    for camera in ready:
-                        self._taken_ns[camera] = self._slots[camera].stamp_ns
-                    return {camera: self._slots.pop(camera) for camera in ready}
-                left_s = None if end_s is None else end_s - time.monotonic()
-                if left_s is not None and left_s <= 0:
+                    return self._taken(ready)
+                now_s = time.monotonic()
+                if end_s is not None and end_s <= now_s:
                     return {}
-                pause_s = self.policy.patience_s if self._slots else None
-                waits = [s for s in (left_s, pause_s) if s is not None]
-                self._changed.wait(min(waits) if waits else None)
+                patient_s = self._waiting_since_s + self.policy.patience_s if self._slots else None
+                ends_s = [s for s in (end_s, patient_s) if s is not None]
+                self._changed.wait(max(0.0, min(ends_s) - now_s) if ends_s else None)
             return {}
+
+    def account(self, camera: str, outcome: Outcome) -> None:
+        """What became of an image that was taken; once for each. From any thread."""
+        with self._changed:  # `+= 1` by two threads loses counts
+            counts = self._counts[camera]
+            setattr(counts, outcome, getattr(counts, outcome) + 1)
+
+    def counts(self, camera: str) -> Counts:
+        """So far, all of one moment."""
+        with self._changed:
+            return replace(self._counts[camera])
 
     def clear(self) -> None:
         """Forgets what waits (time jumped back, deactivation); it counts as dropped."""
         with self._changed:
             for camera in self._slots:
-                self.counts[camera].dropped += 1
-            self._slots, self._taken_ns = {}, {}
+                self._counts[camera].dropped += 1
+            self._slots, self._taken_ns, self._behind_ns = {}, {}, {}
 
     def close(self) -> None:
         """Wakes the worker for good; later items count as dropped."""
@@ -104,6 +119,11 @@ class Mailbox(Generic[T]):
         """Seconds since the camera's last message; None before the first."""
         seen_s = self._seen_s.get(camera)
         return None if seen_s is None else time.monotonic() - seen_s
+
+    def behind_ns(self, camera: str) -> int:
+        """How far the camera's last image lay before those it should have been taken with; 0 where
+        it was taken."""
+        return self._behind_ns.get(camera, 0)
 
     @property
     def closed(self) -> bool:
@@ -123,7 +143,19 @@ class Mailbox(Generic[T]):
         together = [c for c, w in self._slots.items() if w.stamp_ns >= oldest_ns]
         now_s = time.monotonic()
         alive = {c for c, seen_s in self._seen_s.items() if now_s - seen_s < ALIVE_S}
-        first_s = min(self._slots[c].arrived_s for c in together)
-        if alive <= set(together) or now_s - first_s >= self.policy.patience_s:
-            return together
-        return []
+        # Since the first came into an empty mailbox: a camera that is faster than the patience
+        # would otherwise wait for ever for one that is slow.
+        is_over = now_s - self._waiting_since_s >= self.policy.patience_s
+        return together if alive <= set(together) or is_over else []
+
+    def _taken(self, ready: list[str]) -> dict[str, Waiting[T]]:
+        """Empties the mailbox: what is too old to go with these will not find others either."""
+        newest_ns = max(self._slots[camera].stamp_ns for camera in ready)
+        for camera in self._slots.keys() - set(ready):
+            self._behind_ns[camera] = newest_ns - self._slots.pop(camera).stamp_ns
+            self._counts[camera].dropped += 1
+        for camera in ready:
+            self._taken_ns[camera] = self._slots[camera].stamp_ns
+            self._behind_ns.pop(camera, None)
+        taken, self._slots = {camera: self._slots[camera] for camera in ready}, {}
+        return taken

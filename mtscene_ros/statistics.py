@@ -69,3 +69,16 @@ class Hysteresis:
         elif self._good >= self.frames:
             self.level = Level.OK
         return self.level
+
+
+class Rate:
+    """Of a count that grows, between two looks at it."""
+
+    def __init__(self) -> None:
+        self._count, self._at_s = 0, float('nan')
+
+    def look(self, count: int, now_s: float) -> float:
+        """Per second since the last look; 0 at the first."""
+        since_s, more = now_s - self._at_s, count - self._count
+        self._count, self._at_s = count, now_s
+        return more / since_s if since_s > 0 else 0.0

@@ -12,12 +12,26 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mtscene_ros.types import Boxes3D
 
 F64 = NDArray[np.float64]
 FAR = 1e6  # cost of a pair that must not be
+
+
+class TrackingError(RuntimeError):
+    """Boxes cannot be tracked here; one sentence."""
+
+
+def check_installed() -> None:
+    """Raises TrackingError where scipy is missing."""
+    try:
+        import scipy.optimize  # noqa: F401
+    except ImportError as error:
+        raise TrackingError(
+            f'tracking.enabled needs scipy ({error}); install python3-scipy (or `pip install '
+            'scipy`), or set tracking.enabled: false.'
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +69,22 @@ class Tracker:
     tracks: list[Track] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=lambda: count(1))
     _last_ns: int = 0
+    _odometry_from_optical: F64 | None = None
 
     def update(
         self, boxes: Boxes3D, stamp_ns: int, odometry_from_optical: F64 | None = None
     ) -> Boxes3D:
         """The same boxes with ids ('' for an object that is too new).
 
-        odometry_from_optical: (4, 4), the same frame for every call. A stamp that goes back
-        forgets everything.
+        odometry_from_optical: (4, 4), of one frame; None: the last one holds, or the camera's own
+        frame before the first. A stamp that goes back forgets everything.
         """
-        if stamp_ns < self._last_ns:
-            self.tracks.clear()
+        pose = self._pose(odometry_from_optical)
+        oldest_ns = stamp_ns - int(self.options.max_age_s * 1e9)
+        is_back = stamp_ns < self._last_ns
+        self.tracks = [t for t in self.tracks if not is_back and t.seen_ns >= oldest_ns]
         dt_s = (stamp_ns - self._last_ns) * 1e-9 if self.tracks else 0.0
         self._last_ns = stamp_ns
-        pose = np.eye(4) if odometry_from_optical is None else odometry_from_optical
         centers_m = boxes.centers_m @ pose[:3, :3].T + pose[:3, 3]
         range_m = np.linalg.norm(boxes.centers_m, axis=1)
         deviations_m = self.options.measurement_m + self.options.measurement_share * range_m
@@ -82,9 +98,15 @@ class Tracker:
                 correct(track, centers_m[i], float(deviations_m[i]))
                 track.hits, track.seen_ns = track.hits + 1, stamp_ns
             ids.append(str(track.number) if track.hits >= self.options.hits else '')
-        oldest_ns = stamp_ns - int(self.options.max_age_s * 1e9)
-        self.tracks = [track for track in self.tracks if track.seen_ns >= oldest_ns]
         return replace(boxes, ids=tuple(ids))
+
+    def _pose(self, odometry_from_optical: F64 | None) -> F64:
+        if odometry_from_optical is not None:
+            if self._odometry_from_optical is None:
+                self.tracks.clear()  # they lie in the camera's frame
+            self._odometry_from_optical = odometry_from_optical
+        # Odometry that is late for a frame must not cost the ids: the camera stands still for it.
+        return np.eye(4) if self._odometry_from_optical is None else self._odometry_from_optical
 
     def _assigned(self, boxes: Boxes3D, centers_m: F64, deviations_m: F64) -> dict[int, Track]:
         """Box → track; pairs beyond the gate or of different classes stay apart."""
@@ -97,6 +119,8 @@ class Tracker:
             distance = np.sqrt(np.einsum('ni,nij,nj->n', gap, np.linalg.inv(spread), gap))
             fits = (distance <= self.options.gate) & (boxes.class_ids == track.class_id)
             cost[fits, j] = distance[fits]
+        from scipy.optimize import linear_sum_assignment  # late: only who tracks needs it
+
         rows, columns = linear_sum_assignment(cost)
         return {
             int(i): self.tracks[j] for i, j in zip(rows, columns, strict=True) if cost[i, j] < FAR

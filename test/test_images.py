@@ -95,3 +95,35 @@ def test_compressed() -> None:
     for broken in (png[:20], np.frombuffer(b'nonsense', np.uint8), np.zeros(0, np.uint8)):
         with pytest.raises(ImageError, match=r'damaged|neither'):
             rgb_from_compressed('jpeg', broken)
+
+
+def shape_of(encoding: str) -> tuple[int, int]:
+    """Rows and bytes per row of an image of 8 x 6."""
+    kind = ENCODINGS[encoding]
+    return 6 * kind.rows[0] // kind.rows[1], 8 * kind.samples * kind.sample_bytes
+
+
+@pytest.mark.parametrize('encoding', sorted(ENCODINGS))
+def test_step_is_honoured_in_every_encoding(encoding: str) -> None:
+    rows, row_bytes = shape_of(encoding)
+    packed = np.random.default_rng(1).integers(0, 256, (rows, row_bytes), np.uint8)
+    padded = np.full((rows, row_bytes + 10), 99, np.uint8)
+    padded[:, :row_bytes] = packed
+    ours = rgb_from_image(encoding, 8, 6, row_bytes, False, packed.ravel())
+    assert ours.shape == (6, 8, 3)
+    again = rgb_from_image(encoding, 8, 6, row_bytes + 10, False, padded.ravel())
+    np.testing.assert_array_equal(ours, again)
+
+
+@pytest.mark.parametrize(
+    'encoding', sorted(n for n, e in ENCODINGS.items() if e.sample_bytes == 2)
+)
+def test_endianness_is_honoured_in_every_encoding_of_two_bytes(encoding: str) -> None:
+    rows, row_bytes = shape_of(encoding)
+    values = np.random.default_rng(2).integers(0, 65536, (rows, row_bytes // 2)).astype('<u2')
+    little, big = (values.astype(order).tobytes() for order in ('<u2', '>u2'))
+    found = [
+        rgb_from_image(encoding, 8, 6, row_bytes, is_big, np.frombuffer(data, np.uint8))
+        for is_big, data in ((False, little), (True, big))
+    ]
+    np.testing.assert_array_equal(*found)

@@ -40,3 +40,30 @@ def test_blobs_move_to_where_the_pinhole_sees_them(model: str) -> None:
 def test_an_unknown_model_is_one_sentence() -> None:
     with pytest.raises(DistortionError, match="distortion_model 'fov' with 1 coefficients"):
         Rectifier(CAMERA, Distortion('fov', (0.9,)))
+
+
+def test_equidistant_by_hand() -> None:
+    """A ray at 45 degrees: r = theta (1 + k1 theta^2) = 0.7854 (1 + 0.1 * 0.6169) = 0.8339."""
+    camera = Intrinsics(400, 400, 100.0, 100.0, 200.0, 200.0)
+    image = np.zeros((400, 400, 3), np.uint8)
+    image[195:206, 279:288] = 200  # around 200 + 100 * 0.8339 = 283.39
+    found = Rectifier(camera, Distortion('equidistant', (0.1, 0.0, 0.0, 0.0)))(image)
+    columns = found[200, :, 0].nonzero()[0]
+    assert columns.min() < 300 < columns.max()  # the pinhole sees it at 200 + 100 tan 45
+
+
+def test_a_region_of_interest_is_undistorted_as_the_part_that_it_is() -> None:
+    rng, lens = np.random.default_rng(0), Distortion('plumb_bob', LENSES['plumb_bob'])
+    coarse = rng.integers(0, 256, (24, 32, 3), np.uint8)
+    image = cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_LINEAR)
+    whole = Rectifier(CAMERA, lens)(image)
+    part = Intrinsics(200, 160, 200.0, 205.0, 158.0 - 60, 122.0 - 40)
+    found = Rectifier(part, lens)(image[40:200, 60:260])
+    inner = np.s_[20:-20, 20:-20]
+    np.testing.assert_allclose(found[inner], whole[40:200, 60:260][inner], atol=1)
+
+
+def test_no_distortion_is_known_as_such() -> None:
+    assert Distortion('plumb_bob', (0.0,) * 5).is_none
+    assert Distortion('', ()).is_none
+    assert not Distortion('plumb_bob', (0.0, 0.0, 0.0, 0.0, 0.1)).is_none

@@ -1,4 +1,4 @@
-from mtscene_ros.statistics import Hysteresis, Latencies, Level
+from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
 
 
 def test_percentiles_of_the_last_frames() -> None:
@@ -25,3 +25,8 @@ def test_warn_error_and_back() -> None:
     assert late[2:29] == [Level.WARN] * 27
     assert late[29:] == [Level.ERROR] * 2
     assert [health.add(is_late=False) for _ in range(3)] == [Level.ERROR, Level.ERROR, Level.OK]
+
+
+def test_rate_between_two_looks() -> None:
+    rate = Rate()
+    assert [rate.look(5, 10.0), rate.look(25, 12.0), rate.look(25, 13.0)] == [0.0, 10.0, 0.0]

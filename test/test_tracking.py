@@ -42,7 +42,9 @@ def test_an_id_survives_missed_frames_but_not_a_second() -> None:
     for step in range(5, 9):
         tracker.update(boxes([]), ns(0.1 * step))
     assert tracker.update(boxes([(9.0, 0, 20)]), ns(0.9)).ids == ('1',)
-    assert tracker.update(boxes([]), ns(2.5)).ids == ()
+    assert tracker.update(boxes([(9.0, 0, 20)]), ns(2.5)).ids == ('',)  # a new one
+    assert [track.number for track in tracker.tracks] == [2]
+    assert tracker.update(boxes([]), ns(9)).ids == ()
     assert tracker.tracks == []
 
 
@@ -58,6 +60,25 @@ def test_a_parked_car_stands_still_under_a_driving_camera() -> None:
     [track] = tracker.tracks
     np.testing.assert_allclose(track.mean, [3, 1, 40, 0, 0, 0], atol=1e-3)
     assert track.hits == 30
+
+
+def test_odometry_that_is_late_for_a_frame_costs_no_id() -> None:
+    """The camera drives 0.5 m per frame; every fourth frame TF has no pose."""
+    tracker, ids = Tracker(), []
+    for step in range(20):
+        pose = np.eye(4)
+        pose[2, 3] = 0.5 * step
+        known = None if step % 4 == 3 else pose
+        ids.append(tracker.update(boxes([(3.0, 1, 40 - 0.5 * step)]), ns(0.1 * step), known).ids)
+    assert set(ids[1:]) == {('1',)}
+
+
+def test_odometry_that_comes_late_begins_anew() -> None:
+    tracker, pose = Tracker(TrackingOptions(hits=1)), np.eye(4)
+    pose[0, 3] = 500.0  # far from where the camera's own frame has the box
+    assert tracker.update(boxes([(0, 0, 10)]), ns(1)).ids == ('1',)
+    assert tracker.update(boxes([(0, 0, 10)]), ns(1.1), pose).ids == ('2',)
+    assert tracker.update(boxes([(0, 0, 10)]), ns(1.2), pose).ids == ('2',)
 
 
 def test_velocity_is_found() -> None:

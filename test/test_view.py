@@ -1,4 +1,6 @@
+import cv2
 import numpy as np
+import pytest
 
 from mtscene_ros.view import PAD_RGB, View
 
@@ -67,3 +69,34 @@ def test_maps_come_back_at_half_the_size() -> None:
     assert half.to_camera(ramp.astype(np.uint8), smooth=False).shape == (4, 8)
     uv = np.array([[3.0, 5.0]])
     np.testing.assert_array_equal(half.points_to_camera(uv), whole.points_to_camera(uv))
+
+
+def test_a_map_of_whole_cells_is_interpolated_exactly_and_without_the_bars() -> None:
+    view = View(32, 12, 8, 8)  # scale 0.25: rows 2 to 4 of the network hold the image
+    rows = np.array([[9e9], [9e9], [1], [2], [4], [9e9], [9e9], [9e9]], np.float32)
+    back = view.to_camera(np.tile(rows, (1, 8)), smooth=True)
+    # Camera row i lies at row (i + 0.5) / 4 - 0.5 of the three; beyond them the edge holds.
+    expected = np.interp((np.arange(12) + 0.5) / 4 - 0.5, [0, 1, 2], [1, 2, 4])
+    np.testing.assert_allclose(back, np.tile(expected[:, None], (1, 32)), rtol=1e-6)
+
+
+@pytest.mark.parametrize('left_px', [28, 29])
+def test_maps_whose_cells_the_image_cuts_are_interpolated_exactly(left_px: int) -> None:
+    """455 of 512 columns of the network, in cells of two: a half at the end, or at both."""
+    view = View(1820, 1024, 512 if left_px == 28 else 514, 256)
+    assert (view.left_px, view.inner_width_px) == (left_px, 455)
+    row = np.random.default_rng(0).random(view.network_width_px // 2, np.float32)
+    back = view.to_camera(np.tile(row, (128, 1)), smooth=True)[700]
+    cells = (left_px + (np.arange(1820) + 0.5) / 4) / 2 - 0.5
+    expected = np.interp(cells, np.arange(len(row)), row)
+    np.testing.assert_allclose(back[8:-8], expected[8:-8], atol=1e-5 if left_px == 28 else 0.02)
+
+
+def test_large_images_become_means_of_their_areas() -> None:
+    """A fifth of a smooth picture: halved, then 2.5."""
+    coarse = np.random.default_rng(0).integers(0, 256, (8, 16, 3), np.uint8)
+    rgb = cv2.resize(coarse, (160, 80), interpolation=cv2.INTER_CUBIC)
+    out = View(160, 80, 32, 16).to_network(rgb)
+    expected = rgb.reshape(16, 5, 32, 5, 3).mean((1, 3))
+    assert np.abs(out - expected).mean() < 1
+    assert np.abs(out - expected).max() < 10

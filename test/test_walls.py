@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-WALLED = ('rclpy', 'torch', 'tensorrt', 'onnxruntime', 'onnx', 'rosbags')
+WALLED = ('rclpy', 'torch', 'tensorrt', 'onnxruntime', 'onnx', 'rosbags', 'scipy')
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ WALLED = ('rclpy', 'torch', 'tensorrt', 'onnxruntime', 'onnx', 'rosbags')
     [
         ('mtscene_ros.estimator', ()),
         ('mtscene_ros.worlds.drive', ()),
+        ('mtscene_ros.tracking', ()),
         ('mtscene_ros.backends.onnxruntime', ('onnxruntime',)),
     ],
 )

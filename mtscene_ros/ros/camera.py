@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
+from mtscene_ros.ros import qos
+from mtscene_ros.ros.cdr import image_view
 from mtscene_ros.ros.messages import frame_from_image, intrinsics_from_camera_info
+from mtscene_ros.statistics import Level
 from mtscene_ros.types import CameraFrame, Intrinsics
 
-QOS_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What limits the use of an image; OK: worth a line in the log, once."""
+
+    level: Level
+    text: str
 
 
 class CameraInput:
     """Subscribes to `image` (or `image/compressed`) and its sibling camera_info, below the
-    camera's name if it has one.
+    camera's name if it has one. Raises QosError.
 
     put: called from the executor's thread with the camera's name, the serialized image and its
-    stamp; tell: with a sentence about the connection.
+    stamp.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class CameraInput:
         name: str,
         is_rectified: bool,
         put: Callable[[str, bytes, int], None],
-        tell: Callable[[str], None],
+        incompatible: qos.Incompatible,
     ) -> None:
         transport = node.get_parameter('image_transport').value
         self.image_topic, self.info_topic = input_topics(node, name, transport)
@@ -43,22 +48,23 @@ class CameraInput:
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._info: CameraInfo | None = None
         self._rectifier: Rectifier | None = None
+        self._subscriptions = []
         # camera_info first: of two messages that wait, the executor serves the older subscription.
-        self._subscriptions = [
-            node.create_subscription(
-                message,
-                topic,
-                callback,
-                QOS_IN,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=refused(topic, tell)),
-                raw=raw,
-            )
-            for message, topic, callback, raw in (
-                (CameraInfo, self.info_topic, self._on_camera_info, False),
-                (self._image_type, self.image_topic, self._on_image, True),
-            )
-        ]
+        for message, topic, callback, raw in (
+            (CameraInfo, self.info_topic, self._on_camera_info, False),
+            (self._image_type, self.image_topic, self._on_image, True),
+        ):
+            with qos.explained(topic):
+                subscription = node.create_subscription(
+                    message,
+                    topic,
+                    callback,
+                    qos.inputs(),
+                    qos_overriding_options=qos.overridable(),
+                    event_callbacks=incompatible.of_subscription(topic),
+                    raw=raw,
+                )
+            self._subscriptions.append(subscription)
 
     @property
     def image_kind(self) -> str:
@@ -75,52 +81,58 @@ class CameraInput:
         for subscription in self._subscriptions:
             node.destroy_subscription(subscription)
 
-    def frame(self, serialized: bytes) -> tuple[CameraFrame, list[str]]:
-        """Serialized image → frame, and a sentence for each thing that limits its use.
+    def frame(self, serialized: bytes) -> tuple[CameraFrame, list[Remark]]:
+        """Serialized image → frame, and what limits its use.
 
-        Copies of the pixels: one into the message (deserialize_message), one more where the
-        encoding is not rgb8 or the lens distorts. Raises ImageError.
+        Copies of the pixels until here: the middleware's into `serialized`. Here: none of rgb8,
+        one where the encoding is another or the image is compressed, one where the lens distorts.
+        Raises ImageError.
         """
-        message = deserialize_message(serialized, self._image_type)
-        frame = frame_from_image(message, None, self._name)
+        found = image_view(serialized) if self._image_type is Image else None
+        if found is not None:
+            frame = frame_from_image(found[0], None, self._name, found[1])
+        else:
+            message = deserialize_message(serialized, self._image_type)
+            frame = frame_from_image(message, None, self._name)
         if not frame.frame_id:
-            return frame, [
-                'The image has an empty frame_id, so no 3D output; set it in the driver.'
-            ]
+            text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
+            return frame, [Remark(Level.ERROR, text)]
         info = self._info
         if info is None:
-            return frame, [
+            text = (
                 f'No camera_info on {self.info_topic} yet, so no depth and no boxes; '
                 'publish it or remap camera_info.'
-            ]
+            )
+            return frame, [Remark(Level.WARN, text)]
         height_px, width_px = frame.rgb.shape[:2]
         intrinsics, why_not = intrinsics_from_camera_info(
             info, width_px, height_px, self._is_rectified
         )
-        warnings = [why_not] if why_not else []
+        remarks = [Remark(Level.WARN, why_not)] if why_not else []
         if info.header.frame_id != frame.frame_id:
-            warnings.append(
+            text = (
                 f'camera_info has frame_id {info.header.frame_id!r}, the image '
                 f'{frame.frame_id!r}; the image wins.'
             )
+            remarks.append(Remark(Level.OK, text))
         frame = replace(frame, intrinsics=intrinsics)
         if intrinsics is None or self._is_rectified:
-            return frame, warnings
-        return self._undistorted(frame, intrinsics, info, warnings)
+            return frame, remarks
+        return self._undistorted(frame, intrinsics, info, remarks)
 
     def _undistorted(
-        self, frame: CameraFrame, intrinsics: Intrinsics, info: CameraInfo, warnings: list[str]
-    ) -> tuple[CameraFrame, list[str]]:
+        self, frame: CameraFrame, intrinsics: Intrinsics, info: CameraInfo, remarks: list[Remark]
+    ) -> tuple[CameraFrame, list[Remark]]:
         distortion = Distortion(info.distortion_model, tuple(info.d))
         if distortion.is_none:
-            return frame, warnings
+            return frame, remarks
         known = self._rectifier
         try:
             if known is None or (known.intrinsics, known.distortion) != (intrinsics, distortion):
                 self._rectifier = known = Rectifier(intrinsics, distortion)
         except DistortionError as error:
-            return replace(frame, intrinsics=None), [*warnings, str(error)]
-        return replace(frame, rgb=known(frame.rgb)), warnings
+            return replace(frame, intrinsics=None), [*remarks, Remark(Level.WARN, str(error))]
+        return replace(frame, rgb=known(frame.rgb)), remarks
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._info = message
@@ -136,20 +148,6 @@ def stamp_ns_of(serialized: bytes) -> int:
         return 0
     sec, nanosec = struct.unpack_from('<iI' if serialized[1] & 1 else '>iI', serialized, 4)
     return int(sec) * 10**9 + int(nanosec)
-
-
-def refused(topic: str, tell: Callable[[str], None]) -> Callable[[Any], None]:
-    """What to say when a publisher's quality of service does not fit."""
-
-    def on_incompatible(event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-        tell(
-            f'{event.total_count} publishers of {topic} offer another {policy} than this node '
-            f'asks for; put `qos_overrides.{topic}.subscription.{policy}` with their value into '
-            'the parameter file.'
-        )
-
-    return on_incompatible
 
 
 def input_topics(node: Node, name: str, transport: str) -> tuple[str, str]:

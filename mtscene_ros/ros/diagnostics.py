@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import resource
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from mtscene_ros.mailbox import Counts
+from mtscene_ros.mailbox import Mailbox
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.loading import Loading
 from mtscene_ros.ros.worker import CameraState, Line
 from mtscene_ros.statistics import Level
 
 MISSING_S = 2.0  # without an image or camera_info
+NEAR = 5  # other topics that are named
+FAILING = 3  # images in a row that came to nothing
 
 
 def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> DiagnosticStatus:
@@ -24,39 +29,59 @@ def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> 
     return entry
 
 
-def model_status(name: str, line: Line | None, loading: Loading | None) -> DiagnosticStatus:
-    """The model that runs, or how far its loading is."""
+def model_status(
+    name: str, line: Line | None, loading: Loading | None, error: str = ''
+) -> DiagnosticStatus:
+    """The model that runs, how far its loading is, or why there is none."""
     if line is None:
         if loading is None:
-            return status(f'{name}: model', Level.OK, 'no model: unconfigured', {})
-        if loading.error:
-            return status(f'{name}: model', Level.ERROR, loading.error, {})
+            level = Level.ERROR if error else Level.OK
+            return status(f'{name}: model', level, error or 'no model: unconfigured', {})
         told = f'loading: {loading.phase} {100 * loading.share:.0f} %'
         return status(f'{name}: model', Level.WARN, told, {'model file': loading.model})
     backend, spec = line.estimator.backend, line.estimator.spec
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     values = {
         'model': f'{spec.name} {spec.version}',
         'tasks': ', '.join(line.estimator.decoders),
         'backend': backend.description,
         'precision': backend.precision,
         **backend.details,
-        'peak resident memory': f'{peak_mb:.0f} MB',
+        **memory(),
     }
     if loading is not None and not loading.error:
         values['next model'] = f'{loading.model}: {loading.phase} {100 * loading.share:.0f} %'
     return status(f'{name}: model', Level.OK, backend.description, values)
 
 
+def memory() -> dict[str, str]:
+    """Of this process; constant once every camera has sent an image."""
+    resident_kb = Path('/proc/self/status').read_text().split('VmRSS:')[1].split()[0]
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        'resident memory': f'{int(resident_kb) / 1e3:.0f} MB',
+        'peak resident memory': f'{peak_kb / 1e3:.0f} MB',
+    }
+
+
+def qos_status(name: str, sentences: list[str]) -> DiagnosticStatus:
+    """One entry, also where everything fits: what was wrong must be seen to have ended."""
+    level, text = (Level.WARN, ' '.join(sentences)) if sentences else (Level.OK, 'fits')
+    return status(f'{name}: quality of service', level, text, {})
+
+
 def camera_status(
-    name: str, camera: str, state: CameraState, counts: Counts, missing: str
+    name: str, camera: str, state: CameraState, mailbox: Mailbox[bytes], missing: str, idle: str
 ) -> DiagnosticStatus:
-    """Counts, latencies and what is wrong. missing: a sentence about absent input, or ''."""
+    """Counts, latencies and what is wrong. missing: a sentence about absent input; idle: why
+    nothing is computed; '' otherwise."""
+    counts, now_s = mailbox.counts(camera), time.monotonic()
     values = {
         'received': str(counts.received),
         'published': str(counts.published),
         'dropped': str(counts.dropped),
         'failed': str(counts.failed),
+        'received, Hz': f'{state.received.look(counts.received, now_s):.1f}',
+        'published, Hz': f'{state.published.look(counts.published, now_s):.1f}',
         'image topic': state.input.image_topic,
         'camera_info topic': state.input.info_topic,
         'last error': state.last_error,
@@ -64,15 +89,31 @@ def camera_status(
     for stage, p in state.latencies.percentiles().items():
         seconds = (p.p50_s, p.p95_s, p.p99_s)
         values[f'{stage} p50/p95/p99, ms'] = ' / '.join(f'{1e3 * s:.1f}' for s in seconds)
-    level, message = state.health.level, 'running'
-    if level != Level.OK:
-        message = 'frames take longer than diagnostics.max_latency_ms'
-    if missing:
-        level, message = max(level, Level.WARN), missing
-    elif state.is_idle:
-        level, message = Level.OK, 'idle: no subscribers'
+    level, message = verdict(state, mailbox.behind_ns(camera), missing, idle)
     title = f'{name}: camera {camera}' if camera else f'{name}: camera'
     return status(title, level, message, values)
+
+
+def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tuple[Level, str]:
+    """The worst, and idle before all that comes of images."""
+    if missing:
+        return Level.WARN, missing
+    if idle:
+        return Level.OK, f'idle: {idle}'
+    found = [(remark.level, remark.text) for remark in state.remarks]
+    if state.failed_in_a_row:
+        level = Level.ERROR if state.failed_in_a_row >= FAILING else Level.WARN
+        found.append((level, state.last_error))
+    if behind_ns:
+        text = (
+            f'images lie {behind_ns / 1e6:.0f} ms before those of other cameras and are dropped; '
+            'raise sync.max_skew_ms or mend the clock.'
+        )
+        found.append((Level.WARN, text))
+    if state.health.level:
+        found.append((state.health.level, 'frames take longer than diagnostics.max_latency_ms'))
+    worst = max(found, key=lambda each: each[0], default=(Level.OK, ''))
+    return worst if worst[0] else (Level.OK, 'running')
 
 
 def missing_input(node: Node, camera: CameraInput, silent_s: float | None) -> str:
@@ -88,16 +129,27 @@ def missing_input(node: Node, camera: CameraInput, silent_s: float | None) -> st
 
 
 def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
+    """Who publishes such messages elsewhere, nearest names first."""
     here = node.count_publishers(topic)
     if here:
         return f'no {what} on {topic}, though it has {publishers(here)}: check their QoS and rate.'
-    found = [
-        (name, node.count_publishers(name))
+    other = {  # the same images in the other form, below or above
+        'sensor_msgs/msg/Image': 'sensor_msgs/msg/CompressedImage',
+        'sensor_msgs/msg/CompressedImage': 'sensor_msgs/msg/Image',
+    }.get(kind, kind)
+    own = f'{node.get_fully_qualified_name()}/'
+    kinds = {
+        name: types[0]
         for name, types in node.get_topic_names_and_types()
-        if kind in types and not name.startswith(f'{node.get_fully_qualified_name()}/')
+        if types[0] in (kind, other) and not name.startswith(own) and node.count_publishers(name)
+    }
+    names = sorted(kinds, key=lambda name: -difflib.SequenceMatcher(None, name, topic).ratio())
+    found = [
+        f'{name} has {publishers(node.count_publishers(name))}'
+        + ('' if kinds[name] == kind else f' of {other.rsplit("/", 1)[1]} (see image_transport)')
+        for name in names[:NEAR]
     ]
-    others = [f'{name} has {publishers(count)}' for name, count in found if count]
-    return f'no {what} on {topic}; {"; ".join(others) or f"nobody publishes {kind}"}.'
+    return f'no {what} on {topic}; {"; ".join(found) or f"nobody publishes {kind}"}.'
 
 
 def publishers(count: int) -> str:

@@ -28,10 +28,14 @@ from mtscene_ros.types import (
 
 
 def frame_from_image(
-    message: Image | CompressedImage, intrinsics: Intrinsics | None, camera: str
+    message: Image | CompressedImage,
+    intrinsics: Intrinsics | None,
+    camera: str,
+    data: NDArray[np.uint8] | None = None,
 ) -> CameraFrame:
-    """Raises ImageError. Intrinsics of another image size do not count."""
-    data = np.frombuffer(message.data, np.uint8)
+    """data: (n,) instead of the message's own. Raises ImageError."""
+    if data is None:
+        data = np.frombuffer(message.data, np.uint8)
     if isinstance(message, CompressedImage):
         rgb = rgb_from_compressed(message.format, data)
     else:
@@ -81,12 +85,18 @@ def intrinsics_from_camera_info(
 
 def header_of(frame: CameraFrame) -> Header:
     """The image's own header: same stamp, same frame."""
-    sec, nanosec = divmod(frame.stamp_ns, 10**9)
-    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame.frame_id)
+    return header_at(frame.stamp_ns, frame.frame_id)
+
+
+def header_at(stamp_ns: int, frame_id: str = '') -> Header:
+    """Bit for bit the stamp that was read."""
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
 
 def image_message(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
-    """(H, W) or (H, W, C) array → Image; copies the pixels once."""
+    """(H, W) or (H, W, C) array → Image; copies the pixels once, twice where they are not
+    contiguous."""
     pixels = np.ascontiguousarray(pixels)
     message = Image(header=header, encoding=encoding, is_bigendian=0)
     message.height, message.width = pixels.shape[:2]

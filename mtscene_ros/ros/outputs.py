@@ -56,18 +56,20 @@ Make = Callable[[Found], Any]  # None where the image has no such result
 @dataclass(frozen=True, slots=True)
 class Output:
     """topic: private name; needs: tasks that the model must have; uses: tasks that it makes use of
-    where the model has them (one at least, if it needs none)."""
+    where the model has them (one at least, if it needs none); is_free: it is of the camera alone,
+    nothing is computed for it."""
 
     topic: str
     message: type
     make: Make
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    is_free: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """What has to be computed for it."""
-        return self.needs + self.uses
+        return () if self.is_free else self.needs + self.uses
 
     def is_there(self, tasks: Collection[str]) -> bool:
         """Whether a model with these tasks has it."""
@@ -197,7 +199,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output('semantic/confidence', Image, _confidence, ('semantic',)),
     Output('semantic/color', Image, _color, ('semantic',)),
     Output('depth/image', Image, _depth, ('depth',)),
-    Output('depth/camera_info', CameraInfo, _camera_info, ('depth',)),
+    Output('depth/camera_info', CameraInfo, _camera_info, ('depth',), is_free=True),
     Output('points', PointCloud2, _points, ('depth',), ('semantic',)),
     Output('normals/image', Image, _normals, ('normals',)),
     Output('boundary/image', Image, partial(_probability, 'boundary'), ('boundary',)),

@@ -92,7 +92,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         'what the runtime must really compute in; auto = as the model file has it',
         values=('auto', 'fp32', 'fp16', 'int8'),
     ),
-    Parameter('threads', 0, '-', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)),
+    Parameter(
+        'threads', 0, 'threads', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)
+    ),
     Parameter('gpu_id', 0, '-', 'which GPU', limits=(0, 63)),
     Parameter(
         'dla_core', -1, '-', 'deep learning accelerator of a Jetson; -1 = none', limits=(-1, 7)
@@ -129,7 +131,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         'output_scale',
         1.0,
-        '-',
+        'px/px',
         'size of label, depth and other images, in sizes of the camera image',
         limits=(0.05, 1.0),
     ),
@@ -146,6 +148,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'ms',
         'how far stamps of one moment lie apart',
         limits=(0.1, 1000),
+        dynamic=True,
     ),
     Parameter(
         'max_age_ms',
@@ -161,6 +164,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'Hz',
         'of each camera, by stamps; 0 = as fast as it goes',
         limits=(0, 1000),
+        dynamic=True,
     ),
     Parameter(
         'depth_encoding',
@@ -213,6 +217,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         's',
         'objects not seen for longer are forgotten',
         limits=(0.05, 60.0),
+        dynamic=True,
     ),
     Parameter(
         'diagnostics.max_latency_ms',
@@ -225,8 +230,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         'diagnostics.late_frames',
         5,
-        '-',
+        'frames',
         'late frames in a row for WARN, ten times as many for ERROR, good ones in a row for OK',
         limits=(1, 1000),
+        dynamic=True,
     ),
 )

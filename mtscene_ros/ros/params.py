@@ -13,8 +13,10 @@ from rclpy.parameter import Parameter as RosParameter
 
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
-# What rclpy itself declares.
-NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service')
+# What rclpy itself declares, and what launch/perception.launch.py calls an argument that was left
+# empty.
+NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
+EVENTS = './parameter_events.'  # a topic of rclpy's own
 _TABLE = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -46,6 +48,18 @@ def unknown(given: Iterable[str]) -> list[str]:
         if name not in _TABLE and not name.startswith(NOT_OURS):
             near = difflib.get_close_matches(name, _TABLE, 1)
             meant = f'did you mean {near[0]}?' if near else 'see config/perception.yaml.'
+            sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
+    return sentences
+
+
+def unknown_overrides(given: Iterable[str], declared: Iterable[str]) -> list[str]:
+    """The same of qos_overrides, once all topics are there."""
+    known = [name for name in declared if name.startswith('qos_overrides.')]
+    sentences = []
+    for name in sorted(given):
+        if name.startswith('qos_overrides.') and name not in known and EVENTS not in name:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f'did you mean {near[0]}?' if near else 'the topic is not one of this node.'
             sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
     return sentences
 
@@ -98,7 +112,9 @@ def yaml_text() -> str:
     lines = ['# Made from mtscene_ros/ros/params.py by `python -m mtscene_ros.ros.params yaml`.']
     lines += ['/**:', '  ros__parameters:']
     for row in PARAMETERS:
-        lines += [f'    # {row.doc}. Allowed: {row.allowed}.']
+        unit = '' if row.unit == '-' else f' Unit: {row.unit}.'
+        changes = ' May change while running.' if row.dynamic else ''
+        lines += [f'    # {row.doc}.{unit} Allowed: {row.allowed}.{changes}']
         lines += [f'    {row.name}: {row.default_yaml}']
     return '\n'.join(lines) + '\n'
 
@@ -106,13 +122,14 @@ def yaml_text() -> str:
 def markdown_table() -> str:
     """README's table of parameters."""
     lines = [
-        '| parameter | type | default | allowed | while running | meaning |',
-        '|---|---|---|---|---|---|',
+        '| parameter | type | default | unit | allowed | while running | meaning |',
+        '|---|---|---|---|---|---|---|',
     ]
     for row in PARAMETERS:
         changes = 'yes' if row.dynamic else 'no'
         default = f'`{row.default_yaml}`'
-        cells = (f'`{row.name}`', row.type_name, default, row.allowed, changes, row.doc)
+        named = f'`{row.name}`'
+        cells = (named, row.type_name, default, row.unit, row.allowed, changes, row.doc)
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 

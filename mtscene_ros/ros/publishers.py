@@ -7,30 +7,23 @@ from typing import Any
 
 from mtscene_msgs.msg import FrameStats
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
-from mtscene_ros.ros import messages
+from mtscene_ros.ros import messages, qos
 from mtscene_ros.ros.outputs import label_info_topics, outputs_of
 from mtscene_ros.ros.worker import STATS
 from mtscene_ros.spec import ModelSpec, classes_from_options
 
-QOS_OUT = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-QOS_STATS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-QOS_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+STATS_DEPTH = 100  # who sums up frames must not miss one for being late
 
 
 class Publishers:
     """All calls come from the executor's thread."""
 
-    def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
+    def __init__(self, node: LifecycleNode, incompatible: qos.Incompatible) -> None:
+        self._node, self._incompatible = node, incompatible
         self._of_camera: dict[str, dict[str, Any]] = {}
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
@@ -38,17 +31,15 @@ class Publishers:
         return {camera: dict(topics) for camera, topics in self._of_camera.items()}
 
     def announce(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
-        """What a model has, as far as it is not there."""
-        wanted: dict[str, tuple[type, QoSProfile]] = {
-            output.topic: (output.message, QOS_OUT) for output in outputs_of(spec)
-        }
-        wanted[STATS] = FrameStats, QOS_STATS
-        wanted |= dict.fromkeys(label_info_topics(spec).values(), (LabelInfo, QOS_LATCHED))
+        """What a model has, as far as it is not there. Raises QosError."""
+        wanted: dict[str, type] = {output.topic: output.message for output in outputs_of(spec)}
+        wanted[STATS] = FrameStats
+        wanted |= dict.fromkeys(label_info_topics(spec).values(), LabelInfo)
         for camera in cameras:
             topics = self._of_camera.setdefault(camera, {})
-            for topic, (message, qos) in wanted.items():
+            for topic, message in wanted.items():
                 if topic not in topics:
-                    topics[topic] = self._made(camera, topic, message, qos)
+                    topics[topic] = self._made(camera, topic, message)
                     if is_active:
                         topics[topic].on_activate(None)
 
@@ -69,9 +60,20 @@ class Publishers:
                 self._node.destroy_lifecycle_publisher(publisher)
         self._of_camera = {}
 
-    def _made(self, camera: str, topic: str, message: type, qos: QoSProfile) -> Any:
+    def _made(self, camera: str, topic: str, message: type) -> Any:
         name = f'~/{camera}/{topic}' if camera else f'~/{topic}'
-        overridable = QoSOverridingOptions.with_default_policies()
-        return self._node.create_lifecycle_publisher(
-            message, name, qos, qos_overriding_options=overridable
-        )
+        resolved = self._node.resolve_topic_name(name)
+        with qos.explained(resolved):
+            return self._node.create_lifecycle_publisher(
+                message,
+                name,
+                profile_of(topic, message),
+                event_callbacks=self._incompatible.of_publisher(resolved),
+                qos_overriding_options=qos.overridable(),
+            )
+
+
+def profile_of(topic: str, message: type) -> QoSProfile:
+    if topic == STATS:
+        return qos.outputs(depth=STATS_DEPTH)
+    return qos.outputs(latched=message is LabelInfo)

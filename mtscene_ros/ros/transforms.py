@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
 from mtscene_ros.geometry import matrix_from_quaternion
+
+# Odometry comes at 20 to 100 Hz: a pose for an image's stamp may be a moment behind the image.
+PATIENCE = Duration(nanoseconds=50_000_000)
 
 
 class TransformsError(RuntimeError):
@@ -24,26 +28,31 @@ class Transforms:
             import tf2_ros  # comes with a ROS installation only
         except ImportError as error:
             raise TransformsError(
-                f'target_frame and tracking.frame need tf2_ros ({error}); install ros-$ROS_DISTRO-'
-                "tf2-ros-py, or set target_frame: '' and tracking.frame: ''."
+                f'target_frame needs tf2_ros ({error}); install ros-$ROS_DISTRO-tf2-ros-py, or '
+                "set target_frame: ''."
             ) from error
         self._errors: Any = tf2_ros.TransformException
-        self._node, self._tf2_ros = node, tf2_ros
-        self.clear()
+        self._buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
 
     def clear(self) -> None:
-        """Forgets all poses: time jumped back."""
-        self._buffer = self._tf2_ros.Buffer()
-        self._listener = self._tf2_ros.TransformListener(self._buffer, self._node)
+        """Forgets all poses but the static ones: time jumped back."""
+        self._buffer.clear()
 
     def target_from_source(
         self, target: str, source: str, stamp_ns: int
     ) -> tuple[NDArray[np.float64] | None, str]:
-        """(4, 4) and '', or None and one sentence."""
+        """(4, 4) and '', or None and one sentence. Waits for PATIENCE at most, not in the
+        executor's thread: poses come in there."""
+        stamp = Time(nanoseconds=stamp_ns)
         try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
-        except self._errors as error:
-            return None, f'TF knows no way from {source!r} to {target!r} ({error}).'
+            # Where there is no way at all it would be waited for in vain, image by image.
+            is_known = self._buffer.can_transform(target, source, Time())
+            patience = PATIENCE if is_known else Duration()
+            found = self._buffer.lookup_transform(target, source, stamp, patience)
+        except self._errors as error:  # its text holds times: another line for every image
+            why = type(error).__name__
+            return None, f'TF knows no pose of {source!r} in {target!r} at the stamp ({why}).'
         q, t = found.transform.rotation, found.transform.translation
         pose = np.eye(4)
         pose[:3, :3] = matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w]))

@@ -1,6 +1,11 @@
 """The worker's thread: newest images → estimator → messages. Everything per frame is in here.
 
-take → deserialise and decode → estimate one batch → per camera: boxes kept, tracked → publish
+take → decode the image → estimate one batch → per camera: boxes kept, tracked → publish
+
+Copies of an rgb8 image of camera size: none in here; the network's input is scaled from where the
+middleware put the bytes. Copies of a map of camera size: it is made once (depth twice, see
+tasks/depth.py), copied into its message (messages.image_message), and by rclpy's publish into the
+C message and from there into the middleware's memory.
 """
 
 from __future__ import annotations
@@ -21,13 +26,13 @@ from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.images import ImageError
 from mtscene_ros.mailbox import Mailbox, Policy, Waiting
 from mtscene_ros.ros import messages
-from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.ros.camera import CameraInput, Remark
 from mtscene_ros.ros.outputs import Found, Output, confident
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.statistics import Hysteresis, Latencies
-from mtscene_ros.tracking import Tracker
+from mtscene_ros.statistics import Hysteresis, Latencies, Rate
+from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
 STATS = 'debug/frame_stats'
@@ -52,11 +57,26 @@ class CameraState:
     """What is remembered of a camera from frame to frame."""
 
     input: CameraInput
-    tracker: Tracker
-    health: Hysteresis
+    tracker: Tracker = field(default_factory=Tracker)
+    health: Hysteresis = field(default_factory=lambda: Hysteresis(1))
     latencies: Latencies = field(default_factory=Latencies)
-    is_idle: bool = False
+    received: Rate = field(default_factory=Rate)
+    published: Rate = field(default_factory=Rate)
+    why_idle: str = ''
+    remarks: tuple[Remark, ...] = ()  # on the last image
+    failed_in_a_row: int = 0
     last_error: str = ''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One image in work. outputs: those that somebody listened to when it was taken; spent_s: by
+    stage so far."""
+
+    frame: CameraFrame
+    outputs: tuple[Output, ...]
+    arrived_s: float
+    spent_s: dict[str, float]
 
 
 class Worker:
@@ -85,15 +105,39 @@ class Worker:
         """After the mailbox was closed."""
         self._thread.join()
 
+    def why_idle(self, camera: str, line: Line) -> str:
+        """Why nothing is computed for a camera; '' where something is."""
+        if not self.is_enabled:
+            return 'disabled'
+        topics = (STATS, *(output.topic for output in line.outputs))
+        is_heard = any(line.is_listened(camera, topic) for topic in topics)
+        return '' if is_heard else 'no subscribers'
+
     def _run(self) -> None:
         while not self._mailbox.closed:
-            if self._line() is None:
-                time.sleep(0.02)  # loading: the mailbox keeps the newest meanwhile
-                continue
-            taken = self._mailbox.take(timeout_s=0.2)
-            self._change_over()
-            if taken:
-                self._process(taken)
+            try:
+                self._turn()
+            except Exception as error:  # a running node never dies of a frame
+                if self._node.context.ok():  # otherwise it is being shut down
+                    self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
+
+    def _turn(self) -> None:
+        if self._line() is None:
+            time.sleep(0.02)  # loading: the mailbox keeps the newest meanwhile
+            return
+        taken = self._mailbox.take(timeout_s=0.2)
+        params = self._params()
+        self._take_up(params)
+        self._change_over()
+        jobs = [self._job(camera, waiting, params) for camera, waiting in taken.items()]
+        self._estimate([job for job in jobs if job is not None], params)
+
+    def _take_up(self, params: NodeParams) -> None:
+        """Parameters that changed while running."""
+        self._mailbox.policy = policy_of(params)
+        for state in self.cameras.values():
+            state.health.frames = params.diagnostics_late_frames
+            state.tracker.options = TrackingOptions(max_age_s=params.tracking_max_age_s)
 
     def _change_over(self) -> None:
         """To another model, if there is one: the old one ends here, where nobody uses it."""
@@ -102,105 +146,91 @@ class Worker:
             self.current.estimator.backend.close()
         self.current = line
 
-    def _process(self, taken: dict[str, Waiting[bytes]]) -> None:
-        params, begin_s = self._params(), time.monotonic()
-        frames: list[CameraFrame] = []
-        tasks: list[set[str]] = []
-        spent: list[dict[str, float]] = []
-        for camera, waiting in taken.items():
-            try:
-                wanted = self._wanted(camera, waiting, params)
-                if wanted is None:
-                    self._mailbox.counts[camera].dropped += 1
-                    continue
-                start_s = time.perf_counter()
-                frame, warnings = self.cameras[camera].input.frame(waiting.item)
-            except Exception as error:
-                self._fail(camera, error)
-                continue
-            for sentence in warnings:
-                self._troubles.tell(sentence)
-            waited_s = begin_s - waiting.arrived_s
-            spent.append({'receive': waited_s, 'image': time.perf_counter() - start_s})
-            frames.append(frame)
-            tasks.append(wanted)
-        if frames:
-            self._estimate(frames, tasks, spent, params)
-
-    def _estimate(
-        self,
-        frames: list[CameraFrame],
-        tasks: list[set[str]],
-        spent: list[dict[str, float]],
-        params: NodeParams,
-    ) -> None:
-        assert self.current is not None
-        try:
-            scenes = self.current.estimator.estimate(frames, tasks)
-        except Exception as error:  # of the whole batch
-            for frame in frames:
-                self._fail(frame.camera, error)
-            return
-        for scene, before_s in zip(scenes, spent, strict=True):
-            try:
-                self._publish(scene, before_s, params)
-            except Exception as error:  # a running node never dies of a message
-                self._fail(scene.frame.camera, error)
-
-    def _wanted(self, camera: str, waiting: Waiting[bytes], params: NodeParams) -> set[str] | None:
-        """Tasks that somebody listens to; None where the image is not worth processing."""
-        line, state = self.current, self.cameras[camera]
+    def _job(self, camera: str, waiting: Waiting[bytes], params: NodeParams) -> Job | None:
+        """None where the image is not worth processing, or cannot be."""
+        line, begin_s = self.current, time.monotonic()
         assert line is not None
-        listened = [o for o in line.outputs if line.is_listened(camera, o.topic)]
-        is_idle = not self.is_enabled or not (listened or line.is_listened(camera, STATS))
-        if is_idle != state.is_idle:
-            state.is_idle = is_idle
-            name = f'camera {camera}: ' if camera else ''
-            reason = 'no subscribers' if self.is_enabled else 'disabled'
-            told = f'idle: {reason}' if is_idle else 'awake: subscribers'
-            self._node.get_logger().info(name + told)
-        if is_idle or self._is_old(waiting, params):
+        try:
+            if self._is_idle(camera, line) or self._is_old(waiting, params):
+                self._mailbox.account(camera, 'dropped')
+                return None
+            outputs = tuple(o for o in line.outputs if line.is_listened(camera, o.topic))
+            frame, remarks = self.cameras[camera].input.frame(waiting.item)
+        except Exception as error:
+            self._fail(camera, error, waiting.stamp_ns)
             return None
-        return {task for output in listened for task in output.tasks}
+        self._remark(camera, remarks)
+        spent_s = {'receive': begin_s - waiting.arrived_s, 'image': time.monotonic() - begin_s}
+        return Job(frame, outputs, waiting.arrived_s, spent_s)
+
+    def _is_idle(self, camera: str, line: Line) -> bool:
+        state, why = self.cameras[camera], self.why_idle(camera, line)
+        if bool(why) != bool(state.why_idle):
+            name = f'camera {camera}: ' if camera else ''
+            self._node.get_logger().info(name + (f'idle: {why}' if why else 'awake: subscribers'))
+        state.why_idle = why
+        return bool(why)
 
     def _is_old(self, waiting: Waiting[bytes], params: NodeParams) -> bool:
         if not params.max_age_ms:
             return False
         age_ms = (self._node.get_clock().now().nanoseconds - waiting.stamp_ns) * 1e-6
         if age_ms > params.max_age_ms:
-            self._troubles.tell(f'Images older than max_age_ms ({params.max_age_ms:g}) come in.')
+            self._troubles.tell(
+                f'Images {age_ms:.0f} ms old are dropped (max_age_ms is {params.max_age_ms:g}).'
+            )
         return age_ms > params.max_age_ms
 
-    def _publish(self, scene: Scene, before_s: dict[str, float], params: NodeParams) -> None:
-        line, camera = self.current, scene.frame.camera
-        assert line is not None
-        start_s = time.perf_counter()
-        header = messages.header_of(scene.frame)
-        scene = self._tracked(confident(scene, params.min_score), params)
-        target = self._pose(params.target_frame, scene.frame) if params.target_frame else None
-        found = Found(scene, header, params, target)
-        made = [
-            (line.publishers[camera][output.topic], output.make(found))
-            for output in line.outputs
-            if line.is_listened(camera, output.topic)
-        ]
-        serialise_s = time.perf_counter()
-        for publisher, message in made:
-            if message is not None:
-                publisher.publish(message)
-        self._mailbox.counts[camera].published += 1
-        stage_s = {**before_s, **scene.stage_s, 'serialise': serialise_s - start_s}
-        stage_s['publish'] = time.perf_counter() - serialise_s
-        self._account(camera, header, stage_s, params)
+    def _remark(self, camera: str, remarks: list[Remark]) -> None:
+        self.cameras[camera].remarks = tuple(remarks)
+        for remark in remarks:
+            tell = self._troubles.tell if remark.level else self._troubles.tell_once
+            tell(remark.text)
 
-    def _account(
-        self, camera: str, header: Header, stage_s: dict[str, float], params: NodeParams
-    ) -> None:
-        state, latency_s = self.cameras[camera], sum(stage_s.values())
-        age_s = self._node.get_clock().now().nanoseconds * 1e-9
-        age_s -= header.stamp.sec + header.stamp.nanosec * 1e-9
-        limit_ms = params.diagnostics_max_latency_ms
-        state.health.add(is_late=0 < limit_ms < 1e3 * latency_s)
+    def _estimate(self, jobs: list[Job], params: NodeParams) -> None:
+        if not jobs:
+            return
+        assert self.current is not None
+        tasks = [{task for output in job.outputs for task in output.tasks} for job in jobs]
+        try:
+            scenes = self.current.estimator.estimate([job.frame for job in jobs], tasks)
+        except Exception as error:  # of the whole batch
+            for job in jobs:
+                self._fail(job.frame.camera, error, job.frame.stamp_ns)
+            return
+        for job, scene in zip(jobs, scenes, strict=True):
+            try:
+                stage_s = {**job.spent_s, **scene.stage_s, **self._publish(job, scene, params)}
+            except Exception as error:
+                self._fail(job.frame.camera, error, job.frame.stamp_ns)
+            else:
+                self._account(job, stage_s, params)
+
+    def _publish(self, job: Job, scene: Scene, params: NodeParams) -> dict[str, float]:
+        """Seconds for making the messages and for giving them to the middleware."""
+        line, camera = self.current, job.frame.camera
+        assert line is not None
+        start_s, publish_s = time.perf_counter(), 0.0
+        header = messages.header_of(job.frame)
+        scene = self._tracked(confident(scene, params.min_score), params)
+        target = self._pose(params.target_frame, job.frame) if params.target_frame else None
+        found = Found(scene, header, params, target)
+        for output in job.outputs:
+            message = output.make(found)
+            if message is not None:
+                before_s = time.perf_counter()
+                line.publishers[camera][output.topic].publish(message)
+                publish_s += time.perf_counter() - before_s
+        whole_s = time.perf_counter() - start_s
+        return {'serialise': whole_s - publish_s, 'publish': publish_s}
+
+    def _account(self, job: Job, stage_s: dict[str, float], params: NodeParams) -> None:
+        camera, latency_s = job.frame.camera, time.monotonic() - job.arrived_s
+        state, header = self.cameras[camera], messages.header_of(job.frame)
+        self._mailbox.account(camera, 'published')
+        state.failed_in_a_row = 0
+        age_s = (self._node.get_clock().now().nanoseconds - job.frame.stamp_ns) * 1e-9
+        state.health.add(is_late=0 < params.diagnostics_max_latency_ms < 1e3 * latency_s)
         state.latencies.add({**stage_s, 'latency': latency_s, 'age': age_s})
         self._publish_stats(camera, header, age_s, stage_s)
 
@@ -225,18 +255,22 @@ class Worker:
         self, camera: str, header: Header, age_s: float, stage_s: dict[str, float]
     ) -> None:
         assert self.current is not None
-        counts = self._mailbox.counts[camera]
+        counts = self._mailbox.counts(camera)
         self.current.publishers[camera][STATS].publish(
             messages.frame_stats(header, camera, age_s, stage_s, counts)
         )
 
-    def _fail(self, camera: str, error: Exception) -> None:
+    def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:
+        """One image's trouble: counted, told, and the node goes on."""
+        self._mailbox.account(camera, 'failed')
+        if not self._node.context.ok():
+            return  # it failed because the node is being shut down
         known = isinstance(error, ImageError | BackendError)
         sentence = str(error) if known else f'Unexpected {type(error).__name__}: {error}'
-        self._mailbox.counts[camera].failed += 1
-        self.cameras[camera].last_error = sentence
+        state = self.cameras[camera]
+        state.failed_in_a_row, state.last_error = state.failed_in_a_row + 1, sentence
         self._troubles.tell(sentence)
-        self._publish_stats(camera, Header(), 0.0, {})
+        self._publish_stats(camera, messages.header_at(stamp_ns), 0.0, {})
 
 
 def policy_of(params: NodeParams) -> Policy:

@@ -48,8 +48,11 @@ def decoder(
             metres = baseline_m * focal_px / canonical_m.clip(1e-6)
             canonical_m = metres.astype(np.float32, copy=False)
         depth_m = canonical_m * np.float32(camera_scale(frame, view, focal_px))
-        depth_m[canonical_m >= max_m] = np.inf
-        depth_m[canonical_m < min_m] = -np.inf
+        beyond, too_close = canonical_m >= max_m, canonical_m < min_m
+        if beyond.any():  # each costs half a millisecond at 1080p
+            depth_m[beyond] = np.inf
+        if too_close.any():
+            depth_m[too_close] = -np.inf
         return DepthMap(depth_m)
 
     return decode

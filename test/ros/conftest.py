@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,7 +22,24 @@ import pytest
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ['ROS_DOMAIN_ID'] = str(os.getpid() % 100 + 1)  # away from other runs on this machine
+
+
+def own_domain() -> int:
+    """One that no other run on this machine has: theirs would answer for our nodes. The lock ends
+    with this process."""
+    for number in (1 + (os.getpid() + k) % 100 for k in range(100)):
+        path = Path(tempfile.gettempdir()) / f'mtscene_domain_{number}.lock'
+        lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            return number
+    raise RuntimeError('a hundred test runs at once')
+
+
+os.environ['ROS_DOMAIN_ID'] = str(own_domain())
 PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds.xml'
 os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
 
@@ -28,6 +47,10 @@ from mtscene_msgs.msg import FrameStats  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection3DArray, LabelInfo  # noqa: E402
+
+from . import dense_model  # noqa: E402
+from .fleet import Fleet  # noqa: E402
+from .inside import Inside  # noqa: E402
 
 TYPES = {
     'semantic/image': Image,
@@ -45,6 +68,12 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+
+
+@pytest.fixture(scope='session')
+def dense_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a model with every task."""
+    return dense_model.write(tmp_path_factory.mktemp('model') / 'dense.onnx')
 
 
 class Robot:
@@ -161,14 +190,16 @@ def _context() -> Iterator[None]:
 
 @pytest.fixture
 def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """start_node(model=..., other parameters) → the node's process; SIGINT ends it."""
+    """start_node(model=..., other parameters) → the node's process; SIGINT ends it.
+    params_file: a parameter file instead."""
     processes = []
 
-    def start(**parameters: object) -> subprocess.Popen[str]:
-        parameters = {'model': tiny_path, 'threads': 1, **parameters}
+    def start(*, params_file: Path | None = None, **parameters: object) -> subprocess.Popen[str]:
+        parameters = {'model': tiny_path, 'threads': 1, 'backend': 'onnxruntime', **parameters}
         arguments = [part for k, v in parameters.items() for part in ('-p', f'{k}:={v}')]
         command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
         command += ['-r', 'image:=/camera/image_raw']
+        command += ['--params-file', str(params_file)] if params_file else []
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process
@@ -195,3 +226,30 @@ def robot() -> Iterator[Robot]:
     made = Robot()
     yield made
     made.node.destroy_node()
+
+
+@pytest.fixture
+def fleet_of() -> Iterator[Callable[..., Fleet]]:
+    made: list[Fleet] = []
+
+    def make(cameras: tuple[str, ...], **options: Any) -> Fleet:
+        made.append(Fleet(cameras, **options))
+        return made[-1]
+
+    yield make
+    for fleet in made:
+        fleet.node.destroy_node()
+
+
+@pytest.fixture
+def inside_of(tiny_path: str) -> Iterator[Callable[..., Inside]]:
+    """inside_of(other parameters) → the node in this process."""
+    made: list[Inside] = []
+
+    def make(**parameters: Any) -> Inside:
+        made.append(Inside(**{'model': tiny_path, **parameters}))
+        return made[-1]
+
+    yield make
+    for inside in made:
+        inside.close()

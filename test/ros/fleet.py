@@ -24,6 +24,14 @@ TYPES: dict[str, type] = {
     'depth/image': Image,
     'depth/camera_info': CameraInfo,
     'points': PointCloud2,
+    'normals/image': Image,
+    'boundary/image': Image,
+    'saliency/image': Image,
+    'parts/image': Image,
+    'parts/label_info': LabelInfo,
+    'own/wetness/image': Image,
+    'own/walkable/image': Image,
+    'own/walkable/label_info': LabelInfo,
     'detections_3d': Detection3DArray,
     'detections_2d': Detection2DArray,
     'scene': Scene,
@@ -31,7 +39,7 @@ TYPES: dict[str, type] = {
     'debug/markers': MarkerArray,
     'debug/frame_stats': FrameStats,
 }
-PER_FRAME = tuple(topic for topic in TYPES if topic != 'semantic/label_info')
+PER_FRAME = tuple(topic for topic, kind in TYPES.items() if kind is not LabelInfo)
 LATCHED = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -49,6 +57,8 @@ class Fleet:
         self.diagnostics: list[DiagnosticArray] = []
         self.images: dict[str, Any] = {}
         self.infos: dict[str, Any] = {}
+        self.listened: set[tuple[str, str]] = set()
+        self._clients: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
         for camera in cameras:
             prefix = f'/{camera}' if camera else '/camera'
@@ -60,10 +70,26 @@ class Fleet:
 
     def listen(self, camera: str, topic: str) -> Any:
         """Subscribes to one output."""
-        qos = LATCHED if topic == 'semantic/label_info' else QoSProfile(depth=100)
+        qos = LATCHED if TYPES[topic] is LabelInfo else QoSProfile(depth=100)
         prefix = f'/perception/{camera}' if camera else '/perception'
         got = self.got[camera, topic]
+        self.listened.add((camera, topic))
         return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', got.append, qos)
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """A service of the node: its answer."""
+        future = self.client(kind, name).call_async(request)
+        self.wait(future.done)
+        return future.result()
+
+    def client(self, kind: type, name: str) -> Any:
+        """One for each service: an answer to one that is not yet known on the other side is
+        lost, hence the pause."""
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, f'/perception/{name}')
+            self.wait(self._clients[name].service_is_ready)
+            self.pause(0.3)
+        return self._clients[name]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Spins until the condition holds; fails the test when it does not."""

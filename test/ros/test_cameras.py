@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from vision_msgs.msg import LabelInfo
 
 from mtscene_ros.types import CameraFrame
 
-from .conftest import log_of
-from .fleet import PER_FRAME, Fleet, info_of
+from .fleet import PER_FRAME, TYPES, Fleet, info_of
 
 Start = Callable[..., subprocess.Popen[str]]
 SIX = ('front', 'front_left', 'front_right', 'back', 'back_left', 'back_right')
 SEC = 10**9
-# topic → encoding and bytes per pixel of an image of 64 x 32.
+# topic → encoding and bytes per pixel.
 IMAGES = {
     'semantic/image': ('mono8', 1),
     'semantic/confidence': ('mono8', 1),
     'semantic/color': ('rgb8', 3),
+    'parts/image': ('mono8', 1),
     'depth/image': ('32FC1', 4),
+    'normals/image': ('32FC3', 12),
+    'boundary/image': ('mono8', 1),
+    'saliency/image': ('mono8', 1),
+    'own/wetness/image': ('32FC1', 4),
+    'own/walkable/image': ('mono8', 1),
     'debug/overlay': ('rgb8', 3),
 }
-
-
-@pytest.fixture
-def fleet_of() -> Iterator[Callable[..., Fleet]]:
-    made: list[Fleet] = []
-
-    def make(cameras: tuple[str, ...], **options: Any) -> Fleet:
-        made.append(Fleet(cameras, **options))
-        return made[-1]
-
-    yield make
-    for fleet in made:
-        fleet.node.destroy_node()
 
 
 def named(cameras: tuple[str, ...]) -> str:
@@ -51,9 +44,13 @@ def header_of(message: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize('cameras', [('',), ('front', 'left'), SIX])
 def test_every_output_of_every_camera(
-    start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame, cameras: tuple[str, ...]
+    start_node: Start,
+    fleet_of: Callable[..., Fleet],
+    frame: CameraFrame,
+    cameras: tuple[str, ...],
+    dense_path: str,
 ) -> None:
-    start_node(cameras=named(cameras))
+    start_node(cameras=named(cameras), model=dense_path)
     fleet = fleet_of(cameras)
     fleet.connect({c: info_of(c, 64, 32, 64.0) for c in cameras})
     for k, camera in enumerate(cameras):
@@ -64,18 +61,38 @@ def test_every_output_of_every_camera(
             [message] = fleet.got[camera, topic]
             expected = (100 + k) * SEC + 123_456_789, f'{camera}_optical'
             assert header_of(message) == expected, (camera, topic)
-        for topic, (encoding, size) in IMAGES.items():
-            [image] = fleet.got[camera, topic]
-            seen = (image.encoding, image.width, image.height, image.step, image.is_bigendian)
-            assert seen == (encoding, 64, 32, 64 * size, 0), topic
-            assert len(image.data) == 64 * 32 * size
+        check_images(fleet, camera, 64, 32)
+        check_quality_of_service(fleet, camera)
         check_contents(fleet, camera)
+
+
+def check_images(fleet: Fleet, camera: str, width: int, height: int) -> None:
+    """Encoding, size and packing of every image; the cloud has its size as well."""
+    for topic, (encoding, size) in IMAGES.items():
+        image = fleet.got[camera, topic][-1]
+        seen = (image.encoding, image.width, image.height, image.step, image.is_bigendian)
+        assert seen == (encoding, width, height, width * size, 0), topic
+        assert len(image.data) == width * height * size
+    cloud = fleet.got[camera, 'points'][-1]
+    assert (cloud.width, cloud.height, cloud.row_step) == (width, height, 20 * width)
+    assert len(cloud.data) == 20 * width * height
+
+
+def check_quality_of_service(fleet: Fleet, camera: str) -> None:
+    """Reliable; class maps also for those who come later."""
+    for topic, kind in TYPES.items():
+        name = f'/perception/{camera}/{topic}' if camera else f'/perception/{topic}'
+        [publisher] = fleet.node.get_publishers_info_by_topic(name)
+        quality = publisher.qos_profile
+        expected = 'TRANSIENT_LOCAL' if kind is LabelInfo else 'VOLATILE'
+        assert (quality.reliability.name, quality.durability.name) == ('RELIABLE', expected), topic
+        assert publisher.topic_type == f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
 
 
 def check_contents(fleet: Fleet, camera: str) -> None:
     """Of the `frame` fixture: label 10 and no depth above, label 1 at 20 m below, one car."""
     [points] = fleet.got[camera, 'points']
-    assert (points.width, points.height, points.point_step, points.is_dense) == (64, 32, 20, False)
+    assert (points.point_step, points.is_dense) == (20, False)
     assert [f.name for f in points.fields] == ['x', 'y', 'z', 'rgb', 'label', 'confidence']
     [scene] = fleet.got[camera, 'scene']
     [labels] = fleet.got[camera, 'semantic/image']
@@ -92,6 +109,8 @@ def check_contents(fleet: Fleet, camera: str) -> None:
     assert rectangle.size_x == pytest.approx(64 * 4 / 19, rel=0.1)
     assert rectangle.size_y == pytest.approx(64 * (4.5 / 19 - 3.0 / 21), rel=0.05)
     assert len(fleet.got[camera, 'debug/markers'][0].markers) == 3
+    assert scene.depth.data == fleet.got[camera, 'depth/image'][0].data
+    assert scene.normals.step == 12 * 64
 
 
 def test_nav2_s_semantic_layer_can_use_mask_confidence_names_and_cloud(
@@ -122,52 +141,34 @@ def test_nav2_s_semantic_layer_can_use_mask_confidence_names_and_cloud(
     assert np.isnan(z[0, 0])  # sky
 
 
-def test_only_what_is_listened_to_is_made(
-    start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
-) -> None:
-    process = start_node()
-    fleet = fleet_of(('',), topics=('debug/frame_stats',))
-    fleet.connect({'': info_of('', 64, 32, 64.0)})
-    subscription = fleet.listen('', 'depth/image')
-    fleet.wait(lambda: bool(fleet.node.count_publishers('/perception/depth/image')))
-    fleet.pause(0.5)
-    fleet.show('', frame.rgb, 5 * SEC)
-    fleet.wait(lambda: bool(fleet.got['', 'depth/image']))
-    fleet.node.destroy_subscription(subscription)
-    for other in list(fleet.node.subscriptions):
-        if 'frame_stats' in other.topic_name:
-            fleet.node.destroy_subscription(other)
-    fleet.pause(0.5)
-    fleet.show('', frame.rgb, 6 * SEC)
-    fleet.wait(lambda: fleet.status_of('camera').message == 'idle: no subscribers')
-    assert 'idle: no subscribers' in log_of(process)
-
-
-def test_a_camera_that_stops_does_not_disturb_the_others(
+def test_a_camera_that_stops_and_returns_does_not_disturb_the_others(
     start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
 ) -> None:
     start_node(cameras="['front', 'left']")
     fleet = fleet_of(('front', 'left'), topics=('semantic/image', 'debug/frame_stats'))
     fleet.connect({c: info_of(c, 64, 32, 64.0) for c in ('front', 'left')})
+    front, left = (fleet.got[c, 'semantic/image'] for c in ('front', 'left'))
     for k in range(10):  # left stops after five and comes back for the last
         fleet.show('front', frame.rgb, (10 + k) * SEC)
         if k < 5 or k == 9:
             fleet.show('left', frame.rgb, (10 + k) * SEC)
-        fleet.wait(lambda k=k: len(fleet.got['front', 'semantic/image']) == k + 1)
-    fleet.wait(lambda: len(fleet.got['left', 'semantic/image']) == 6)
+        fleet.wait(lambda k=k: len(front) == k + 1 and len(left) == min(k + 1, 5) + (k == 9))
+    fleet.wait(lambda: fleet.got['left', 'debug/frame_stats'][-1].published >= 6)
+    for camera in ('front', 'left'):
+        stats = fleet.got[camera, 'debug/frame_stats'][-1]
+        assert stats.received == stats.published
+        assert (stats.dropped, stats.failed) == (0, 0)
 
 
 def test_half_size_with_a_camera_info_that_fits(
-    start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
+    start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame, dense_path: str
 ) -> None:
-    start_node(output_scale=0.5)
+    start_node(output_scale=0.5, model=dense_path)
     fleet = fleet_of(('',))
     fleet.connect({'': info_of('', 64, 32, 64.0)})
     fleet.show('', frame.rgb, 5 * SEC)
     fleet.wait(lambda: all(fleet.got['', t] for t in PER_FRAME))
-    for topic in (*IMAGES, 'points'):
-        message = fleet.got['', topic][0]
-        assert (message.width, message.height) == (32, 16), topic
+    check_images(fleet, '', 32, 16)
     info = fleet.got['', 'depth/camera_info'][0]
     # (31.5 + 0.5) / 2 - 0.5 = 15.5
     assert (info.width, info.k[0], info.k[2], info.k[5]) == (32, 32.0, 15.5, 7.5)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import H, W, class_options, tiny_model, tiny_spec
-from onnx import TensorProto, helper
+from onnx import helper
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
@@ -30,63 +29,18 @@ DENSE = {
     'own/walkable/image': Image,
     'own/walkable/label_info': LabelInfo,
 }
-STEPS = [  # R, G, B: (n, H, W) floats of the tiny model
-    ('Div', 'R 255', 'boundary'),
-    ('Div', 'B 255', 'saliency'),
-    ('Identity', 'boundary', 'wetness'),
-    ('Identity', 'semantic_labels', 'walkable_labels'),
-    ('Identity', 'semantic_confidence', 'walkable_confidence'),
-    ('Identity', 'semantic_labels', 'human_parts_labels'),
-    ('Identity', 'semantic_confidence', 'human_parts_confidence'),
-    *[('Unsqueeze', f'{c} axis', f'{c}4') for c in 'RGB'],
-    ('Concat', 'R4 G4 B4', 'normals'),
-]
-TENSORS = {
-    'boundary': (TensorProto.FLOAT, 'float32', (H, W)),
-    'saliency': (TensorProto.FLOAT, 'float32', (H, W)),
-    'wetness': (TensorProto.FLOAT, 'float32', (H, W)),
-    'walkable_labels': (TensorProto.UINT8, 'uint8', (H, W)),
-    'walkable_confidence': (TensorProto.UINT8, 'uint8', (H, W)),
-    'human_parts_labels': (TensorProto.UINT8, 'uint8', (H, W)),
-    'human_parts_confidence': (TensorProto.UINT8, 'uint8', (H, W)),
-    'normals': (TensorProto.FLOAT, 'float32', (3, H, W)),
-}
-TASKS = {
-    'boundary': {},
-    'saliency': {},
-    'human_parts': {'classes': class_options(DRIVE_BOXES)},
-    'normals': {'signs': [1.0, 1.0, -1.0]},
-    'wetness': {'kind': 'values'},  # tasks of a user's own
-    'walkable': {'kind': 'labels', 'classes': class_options(DRIVE_BOXES)},
-}
-
-
-@pytest.fixture
-def dense_path(tmp_path: Path) -> str:
-    """The tiny model with four tasks more; normals are (R, G, B)."""
-    model, spec = tiny_model(), json.loads(tiny_spec().to_json())
-    for op, inputs, output in STEPS:
-        attributes = {'axis': 1} if op == 'Concat' else {}
-        model.graph.node.append(helper.make_node(op, inputs.split(), [output], **attributes))
-    for name, (kind, dtype, shape) in TENSORS.items():
-        model.graph.output.append(helper.make_tensor_value_info(name, kind, ['n', *shape]))
-        spec['outputs'].append({'name': name, 'shape': [-1, *shape], 'dtype': dtype})
-    spec['tasks'] |= TASKS
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(spec)})
-    onnx.save(model, tmp_path / 'dense.onnx')
-    return str(tmp_path / 'dense.onnx')
 
 
 def test_overlay_of_a_model_without_boxes(
-    start_node: Start, dense_path: str, frame: CameraFrame
+    start_node: Start, dense_path: str, frame: CameraFrame, tmp_path: Path
 ) -> None:
     model = onnx.load(dense_path)
     spec = json.loads(model.metadata_props[0].value)
     del spec['tasks']['boxes3d']
     helper.set_model_props(model, {METADATA_KEY: json.dumps(spec)})
-    onnx.save(model, dense_path)
+    onnx.save(model, tmp_path / 'm.onnx')
     robot = Robot(outputs=('debug/frame_stats', 'debug/overlay'))
-    start_node(model=dense_path)
+    start_node(model=tmp_path / 'm.onnx')
     robot.wait_for_node()
     robot.image.publish(rgb8(frame.rgb, 5))
     robot.wait(lambda: bool(robot.got['debug/overlay']))

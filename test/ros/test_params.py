@@ -5,7 +5,13 @@ import pytest
 import yaml
 
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
-from mtscene_ros.ros.params import complaint, markdown_table, unknown, yaml_text
+from mtscene_ros.ros.params import (
+    complaint,
+    markdown_table,
+    unknown,
+    unknown_overrides,
+    yaml_text,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,3 +72,23 @@ def test_a_parameter_that_nobody_reads_is_told_with_the_nearest() -> None:
     given = ['min_scor', 'use_sim_time', 'qos_overrides./image.subscription.depth', 'model']
     [sentence] = unknown(given)
     assert sentence == ('Parameter min_scor is unknown and has no effect; did you mean min_score?')
+
+
+def test_an_override_of_a_topic_that_is_not_there_is_told() -> None:
+    declared = ['model', 'qos_overrides./camera/image_raw.subscription.reliability']
+    given = [declared[1], 'qos_overrides./camera/image.subscription.reliability']
+    [sentence] = unknown_overrides(given, declared)
+    assert sentence.endswith(f'did you mean {declared[1]}?')
+
+
+def test_every_quantity_has_a_unit_and_its_name_tells_it() -> None:
+    suffixes = {'_ms': 'ms', '_s': 's', '_hz': 'Hz'}
+    for row in PARAMETERS:
+        for suffix, unit in suffixes.items():
+            assert row.unit == unit or not row.name.endswith(suffix), row.name
+
+
+def test_thresholds_and_rates_change_while_running_and_structure_does_not() -> None:
+    changing = {p.name for p in PARAMETERS if p.dynamic}
+    assert {'min_score', 'max_rate_hz', 'max_age_ms', 'sync.max_skew_ms'} <= changing
+    assert not changing & {'model', 'backend', 'cameras', 'image_transport', 'resize'}

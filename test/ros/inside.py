@@ -1,0 +1,105 @@
+"""The node in this process, for what cannot be seen from outside; its executor has a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo
+
+from mtscene_ros.ros.node import PerceptionNode
+from mtscene_ros.ros.worker import Line
+
+from .fleet import Fleet
+
+
+class Inside:
+    """A node named `perception`, configured and active; parameters: those that are not default."""
+
+    def __init__(self, **parameters: Any) -> None:
+        parameters = {'threads': 1, 'backend': 'onnxruntime', **parameters}
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        remap = ['--ros-args', '-r', 'image:=/camera/image_raw']
+        self.node = PerceptionNode(parameter_overrides=overrides, cli_args=remap)
+        self.node.trigger_configure()
+        self.node.trigger_activate()
+        self.asked: list[frozenset[str]] = []  # tensors of each inference
+        self.batches: list[int] = []  # images of each
+        self.seen: np.ndarray | None = None  # the last batch
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._is_over = False
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+        try:
+            self.until(lambda: self.node._models.line is not None)
+        except AssertionError:
+            self.close()
+            raise
+        self._listen_in()
+
+    @property
+    def line(self) -> Line:
+        """What runs."""
+        assert self.node._models.line is not None
+        return self.node._models.line
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+        """Fails the test where the condition does not come true."""
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+
+    def connect(self, fleet: Fleet, infos: Mapping[str, CameraInfo]) -> None:
+        """Until every camera is heard and its camera_info is there."""
+        worker = self.node._worker
+        assert worker is not None
+        fleet.wait(lambda: all(p.get_subscription_count() for p in fleet.images.values()))
+        for camera, info in infos.items():
+            while not worker.cameras[camera].input.has_camera_info:
+                fleet.infos[camera].publish(info)
+                fleet.pause(0.02)
+        publishers = self.line.publishers
+        fleet.wait(
+            lambda: all(bool(publishers[c][t].get_subscription_count()) for c, t in fleet.listened)
+        )
+
+    def show(self, fleet: Fleet, camera: str, rgb: np.ndarray, stamp_ns: int) -> None:
+        """One image, until what becomes of it is known."""
+        before = self.settled(camera)
+        fleet.show(camera, rgb, stamp_ns)
+        fleet.wait(lambda: self.settled(camera) > before)
+
+    def settled(self, camera: str) -> int:
+        """Images whose fate is known."""
+        counts = self.node._mailbox.counts(camera)
+        return counts.published + counts.dropped + counts.failed
+
+    def close(self) -> None:
+        """Ends everything."""
+        self._is_over = True
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def _spin(self) -> None:
+        while not self._is_over:
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def _listen_in(self) -> None:
+        backend = self.line.estimator.backend
+        infer = backend.infer
+
+        def told(batch: Any, names: Any) -> Any:
+            self.asked.append(frozenset(names))
+            self.batches.append(len(batch))
+            self.seen = batch
+            return infer(batch, names)
+
+        backend.infer = told  # type: ignore[method-assign]
