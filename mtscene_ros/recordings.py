@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _write_camera(writer: BagWriter, messages: Messages, moment: Moment, compres
 
 def _write_truth(writer: BagWriter, messages: Messages, moment: Moment) -> None:
     header, stamp_ns = messages.header(moment.stamp_ns, OPTICAL), moment.stamp_ns
-    boxes = messages.detections_3d(moment.boxes, header, moment.ids)
+    boxes = messages.detections_3d(replace(moment.boxes, ids=tuple(moment.ids)), header)
     writer.write('/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', stamp_ns, boxes)
     image = 'sensor_msgs/msg/Image'
     if moment.labels is not None:

@@ -232,9 +232,7 @@ def gathered(found: Detections) -> Detections:
     """Of all processes."""
     total = Detections()
     for part in of_every_process(found):
-        total.truths += part.truths
-        for name in ('scores', 'hits', 'yaw_errors_rad', 'distances_m'):
-            getattr(total, name).extend(getattr(part, name))
+        total.extend(part)
     return total
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -14,9 +13,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
-from mtscene_ros.ros.messages import frame_from_image, intrinsics_from_camera_info
-from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.camera_frames import CameraFrames
+from mtscene_ros.types import CameraFrame
 
 QOS_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -39,10 +37,9 @@ class CameraInput:
     ) -> None:
         transport = node.get_parameter('image_transport').value
         self.image_topic, self.info_topic = input_topics(node, name, transport)
-        self._name, self._is_rectified, self._put = name, is_rectified, put
+        self._name, self._put = name, put
+        self._frames = CameraFrames(name, self.info_topic, is_rectified)
         self._image_type = CompressedImage if transport == 'compressed' else Image
-        self._info: CameraInfo | None = None
-        self._rectifier: Rectifier | None = None
         # camera_info first: of two messages that wait, the executor serves the older subscription.
         self._subscriptions = [
             node.create_subscription(
@@ -68,7 +65,7 @@ class CameraInput:
     @property
     def has_camera_info(self) -> bool:
         """Whether one has come."""
-        return self._info is not None
+        return self._frames.info is not None
 
     def close(self, node: Node) -> None:
         """Takes the subscriptions down."""
@@ -78,52 +75,13 @@ class CameraInput:
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[str]]:
         """Serialized image → frame, and a sentence for each thing that limits its use.
 
-        Copies of the pixels: one into the message (deserialize_message), one more where the
-        encoding is not rgb8 or the lens distorts. Raises ImageError.
+        One copy of the pixels into the message (deserialize_message), one more where the encoding
+        is not rgb8 or the lens distorts. Raises ImageError.
         """
-        message = deserialize_message(serialized, self._image_type)
-        frame = frame_from_image(message, None, self._name)
-        if not frame.frame_id:
-            return frame, [
-                'The image has an empty frame_id, so no 3D output; set it in the driver.'
-            ]
-        info = self._info
-        if info is None:
-            return frame, [
-                f'No camera_info on {self.info_topic} yet, so no depth and no boxes; '
-                'publish it or remap camera_info.'
-            ]
-        height_px, width_px = frame.rgb.shape[:2]
-        intrinsics, why_not = intrinsics_from_camera_info(
-            info, width_px, height_px, self._is_rectified
-        )
-        warnings = [why_not] if why_not else []
-        if info.header.frame_id != frame.frame_id:
-            warnings.append(
-                f'camera_info has frame_id {info.header.frame_id!r}, the image '
-                f'{frame.frame_id!r}; the image wins.'
-            )
-        frame = replace(frame, intrinsics=intrinsics)
-        if intrinsics is None or self._is_rectified:
-            return frame, warnings
-        return self._undistorted(frame, intrinsics, info, warnings)
-
-    def _undistorted(
-        self, frame: CameraFrame, intrinsics: Intrinsics, info: CameraInfo, warnings: list[str]
-    ) -> tuple[CameraFrame, list[str]]:
-        distortion = Distortion(info.distortion_model, tuple(info.d))
-        if distortion.is_none:
-            return frame, warnings
-        known = self._rectifier
-        try:
-            if known is None or (known.intrinsics, known.distortion) != (intrinsics, distortion):
-                self._rectifier = known = Rectifier(intrinsics, distortion)
-        except DistortionError as error:
-            return replace(frame, intrinsics=None), [*warnings, str(error)]
-        return replace(frame, rgb=known(frame.rgb)), warnings
+        return self._frames.frame(deserialize_message(serialized, self._image_type))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._info = message
+        self._frames.info = message
 
     def _on_image(self, serialized: bytes) -> None:
         self._put(self._name, serialized, stamp_ns_of(serialized))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mtscene_msgs.msg import FrameStats
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo
 
-from mtscene_ros.ros import messages
-from mtscene_ros.ros.outputs import label_info_topics, outputs_of
+from mtscene_ros import messages
+from mtscene_ros.outputs import label_info_topics, outputs_of
+from mtscene_ros.ros.kinds import installed, new
 from mtscene_ros.ros.worker import STATS
 from mtscene_ros.spec import ModelSpec, classes_from_options
 
@@ -39,25 +37,26 @@ class Publishers:
 
     def announce(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
         """What a model has, as far as it is not there."""
-        wanted: dict[str, tuple[type, QoSProfile]] = {
-            output.topic: (output.message, QOS_OUT) for output in outputs_of(spec)
+        wanted: dict[str, tuple[str, QoSProfile]] = {
+            output.topic: (output.kind, QOS_OUT) for output in outputs_of(spec)
         }
-        wanted[STATS] = FrameStats, QOS_STATS
-        wanted |= dict.fromkeys(label_info_topics(spec).values(), (LabelInfo, QOS_LATCHED))
+        wanted[STATS] = 'mtscene_msgs/msg/FrameStats', QOS_STATS
+        latched = 'vision_msgs/msg/LabelInfo', QOS_LATCHED
+        wanted |= dict.fromkeys(label_info_topics(spec).values(), latched)
         for camera in cameras:
             topics = self._of_camera.setdefault(camera, {})
-            for topic, (message, qos) in wanted.items():
+            for topic, (kind, qos) in wanted.items():
                 if topic not in topics:
-                    topics[topic] = self._made(camera, topic, message, qos)
+                    topics[topic] = self._made(camera, topic, kind, qos)
                     if is_active:
                         topics[topic].on_activate(None)
 
     def repeat_classes(self, spec: ModelSpec) -> None:
         """So that a bag that begins in the middle still holds the class maps."""
-        stamp = self._node.get_clock().now().to_msg()
+        header = messages.header(new, self._node.get_clock().now().nanoseconds, '')
         for task, topic in label_info_topics(spec).items():
             classes = classes_from_options(spec.tasks[task])
-            message = messages.label_info(classes, Header(stamp=stamp))
+            message = messages.label_info(new, classes, header)
             for topics in self._of_camera.values():
                 if topics[topic].is_activated:
                     topics[topic].publish(message)
@@ -69,9 +68,9 @@ class Publishers:
                 self._node.destroy_lifecycle_publisher(publisher)
         self._of_camera = {}
 
-    def _made(self, camera: str, topic: str, message: type, qos: QoSProfile) -> Any:
+    def _made(self, camera: str, topic: str, kind: str, qos: QoSProfile) -> Any:
         name = f'~/{camera}/{topic}' if camera else f'~/{topic}'
         overridable = QoSOverridingOptions.with_default_policies()
         return self._node.create_lifecycle_publisher(
-            message, name, qos, qos_overriding_options=overridable
+            installed(kind), name, qos, qos_overriding_options=overridable
         )

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from std_msgs.msg import Header
 
+from mtscene_ros import messages
 from mtscene_ros.backends import BackendError
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.images import ImageError
 from mtscene_ros.mailbox import Mailbox, Policy, Waiting
-from mtscene_ros.ros import messages
+from mtscene_ros.outputs import Found, Output, OutputParams, confident
 from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.outputs import Found, Output, confident
+from mtscene_ros.ros.kinds import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
@@ -175,10 +175,10 @@ class Worker:
         line, camera = self.current, scene.frame.camera
         assert line is not None
         start_s = time.perf_counter()
-        header = messages.header_of(scene.frame)
+        header = messages.header_of(new, scene.frame)
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, scene.frame) if params.target_frame else None
-        found = Found(scene, header, params, target)
+        found = Found(scene, header, output_params(params), new, target)
         made = [
             (line.publishers[camera][output.topic], output.make(found))
             for output in line.outputs
@@ -194,7 +194,7 @@ class Worker:
         self._account(camera, header, stage_s, params)
 
     def _account(
-        self, camera: str, header: Header, stage_s: dict[str, float], params: NodeParams
+        self, camera: str, header: Any, stage_s: dict[str, float], params: NodeParams
     ) -> None:
         state, latency_s = self.cameras[camera], sum(stage_s.values())
         age_s = self._node.get_clock().now().nanoseconds * 1e-9
@@ -222,12 +222,12 @@ class Worker:
         return pose
 
     def _publish_stats(
-        self, camera: str, header: Header, age_s: float, stage_s: dict[str, float]
+        self, camera: str, header: Any, age_s: float, stage_s: dict[str, float]
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts[camera]
         self.current.publishers[camera][STATS].publish(
-            messages.frame_stats(header, camera, age_s, stage_s, counts)
+            messages.frame_stats(new, header, camera, age_s, stage_s, counts)
         )
 
     def _fail(self, camera: str, error: Exception) -> None:
@@ -236,7 +236,7 @@ class Worker:
         self._mailbox.counts[camera].failed += 1
         self.cameras[camera].last_error = sentence
         self._troubles.tell(sentence)
-        self._publish_stats(camera, Header(), 0.0, {})
+        self._publish_stats(camera, messages.header(new, 0, ''), 0.0, {})
 
 
 def policy_of(params: NodeParams) -> Policy:
@@ -244,3 +244,13 @@ def policy_of(params: NodeParams) -> Policy:
     skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
     period_ns = 0.98e9 / params.max_rate_hz if params.max_rate_hz else 0.0  # stamps jitter
     return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
+
+
+def output_params(params: NodeParams) -> OutputParams:
+    """Those that shape the messages."""
+    return OutputParams(
+        params.depth_encoding,
+        params.probability_encoding,
+        params.class_id_format,
+        params.target_frame,
+    )
