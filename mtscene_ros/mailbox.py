@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,11 +44,20 @@ class Waiting(Generic[T]):
 
 
 class Mailbox(Generic[T]):
-    """One slot per camera. `put` from the executor's thread, `take` from the worker's."""
+    """One slot per camera. `put` from the executor's thread, `take` from the worker's.
 
-    def __init__(self, cameras: tuple[str, ...], policy: Policy | None = None) -> None:
+    clock: seconds; another one lets a recording's time pass instead (evaluate/arrivals.py).
+    """
+
+    def __init__(
+        self,
+        cameras: tuple[str, ...],
+        policy: Policy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.counts = {camera: Counts() for camera in cameras}
         self.policy = policy or Policy()
+        self._clock = clock
         self._slots: dict[str, Waiting[T]] = {}
         self._seen_s: dict[str, float] = {}
         self._taken_ns: dict[str, int] = {}
@@ -57,7 +67,7 @@ class Mailbox(Generic[T]):
     def put(self, camera: str, item: T, stamp_ns: int = 0) -> None:
         """Keeps the newest; the one it replaces counts as dropped."""
         with self._changed:
-            now_s = time.monotonic()
+            now_s = self._clock()
             self._seen_s[camera] = now_s
             self.counts[camera].received += 1
             if self._closed or self._too_soon(camera, stamp_ns):
@@ -70,7 +80,7 @@ class Mailbox(Generic[T]):
 
     def take(self, timeout_s: float | None = None) -> dict[str, Waiting[T]]:
         """Waits for what the policy lets through; empty when closed or timed out."""
-        end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        end_s = None if timeout_s is None else self._clock() + timeout_s
         with self._changed:
             while not self._closed:
                 ready = self._ready()
@@ -78,7 +88,7 @@ class Mailbox(Generic[T]):
                     for camera in ready:
                         self._taken_ns[camera] = self._slots[camera].stamp_ns
                     return {camera: self._slots.pop(camera) for camera in ready}
-                left_s = None if end_s is None else end_s - time.monotonic()
+                left_s = None if end_s is None else end_s - self._clock()
                 if left_s is not None and left_s <= 0:
                     return {}
                 pause_s = self.policy.patience_s if self._slots else None
@@ -103,7 +113,7 @@ class Mailbox(Generic[T]):
     def silent_s(self, camera: str) -> float | None:
         """Seconds since the camera's last message; None before the first."""
         seen_s = self._seen_s.get(camera)
-        return None if seen_s is None else time.monotonic() - seen_s
+        return None if seen_s is None else self._clock() - seen_s
 
     @property
     def closed(self) -> bool:
@@ -121,7 +131,7 @@ class Mailbox(Generic[T]):
         newest_ns = max(w.stamp_ns for w in self._slots.values())
         oldest_ns = newest_ns - self.policy.max_skew_ns
         together = [c for c, w in self._slots.items() if w.stamp_ns >= oldest_ns]
-        now_s = time.monotonic()
+        now_s = self._clock()
         alive = {c for c, seen_s in self._seen_s.items() if now_s - seen_s < ALIVE_S}
         first_s = min(self._slots[c].arrived_s for c in together)
         if alive <= set(together) or now_s - first_s >= self.policy.patience_s:

@@ -48,6 +48,7 @@ class BoxesMeter:
             'names': self.names,
             'max_m': self.max_m,
             'match_m': self.match_m,
+            'min_score': self.min_score,
             'found': {n: dataclasses.asdict(d) for n, d in self.found.items() if has_any(d)},
         }
 

@@ -30,7 +30,7 @@ Tables = dict[str, Any]
 METERS: dict[str, Callable[[Mapping[str, Any]], Meter]] = {
     'labels': lambda s: LabelMeter(list(s['names'])),
     'depth': lambda s: DepthMeter(tuple(s['edges_m'])),
-    'boxes': lambda s: BoxesMeter(list(s['names']), s['max_m'], s['match_m']),
+    'boxes': lambda s: BoxesMeter(list(s['names']), s['max_m'], s['match_m'], s['min_score']),
     'normals': lambda s: SumMeter('normals'),
     'values': lambda s: SumMeter('values'),
     'saliency': lambda s: SaliencyMeter(),
