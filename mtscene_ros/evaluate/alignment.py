@@ -239,13 +239,15 @@ class Alignment:
 
     def _flicker(self, answer: Answer, truths: Mapping[str, Any]) -> None:
         """Against the image before."""
-        look = self._look(answer, truths)
-        before, self._before = self._before, (look, answer) if look else None
-        if before is None or look is None:
+        if not isinstance(answer.results.get('semantic'), LabelMap):
             return
         fixed = self._options.fixed_frame or self._poses.fixed_frame(answer.frame_id)
         if not fixed:
             self._tell('TF does not say how the camera moves; flicker is not scored.')
+            return
+        look = self._look(answer, truths)
+        before, self._before = self._before, (look, answer) if look else None
+        if before is None or look is None:
             return
         last = before[1]
         pose = [self._poses.pose(fixed, a.frame_id, a.row.stamp_ns) for a in (last, answer)]

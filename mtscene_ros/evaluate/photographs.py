@@ -23,6 +23,7 @@ from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
 from mtscene_ros.evaluate.lidar import sparse_depth
 from mtscene_ros.evaluate.metrics import DepthErrors, Detections, confusion, iou_per_class
+from mtscene_ros.geometry import relative
 from mtscene_ros.kitti import kitti_moments
 from mtscene_ros.recordings import Moment
 from mtscene_ros.types import UNLABELED, Boxes3D, CameraFrame, DepthMap, LabelMap
@@ -84,9 +85,7 @@ def lidar_depth(moment: Moment) -> NDArray[np.float32]:
     depth_m = np.full((camera.height_px, camera.width_px), np.nan, np.float32)
     if moment.points is None or moment.base_from_lidar is None:
         return depth_m
-    optical_from_lidar: NDArray[np.float64] = np.linalg.solve(
-        moment.base_from_optical, moment.base_from_lidar
-    )
+    optical_from_lidar = relative(moment.base_from_optical, moment.base_from_lidar)
     return sparse_depth(moment.points[:, :3], optical_from_lidar, camera)
 
 
