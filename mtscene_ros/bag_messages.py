@@ -16,6 +16,8 @@ from mtscene_ros.messages import FLOAT32, Message, New
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
 F64 = NDArray[np.float64]
+# What the .msg files set to another value than zero; rosbags' descriptions do not hold it.
+DEFAULTS = {'geometry_msgs/msg/Quaternion': {'w': 1.0}}
 BYTES = {'byte': 'uint8', 'octet': 'uint8', 'char': 'uint8'}
 
 
@@ -23,7 +25,7 @@ def maker(types: Typestore) -> New:
     """Messages of the typestore's classes: messages.New."""
 
     def new(kind: str, /, **fields: Any) -> Message:
-        described = dict(types.get_msgdef(kind).fields)
+        described, fields = dict(types.get_msgdef(kind).fields), DEFAULTS.get(kind, {}) | fields
         unknown = fields.keys() - described.keys()
         if unknown:
             raise TypeError(f'{kind} has no fields {sorted(unknown)}.')

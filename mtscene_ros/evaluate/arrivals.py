@@ -22,7 +22,9 @@ class Arrival:
 
 
 class Stepwise:
-    """Every image, one after the other."""
+    """Every image, one after the other. waited_s: of the one that was taken last."""
+
+    waited_s = 0.0
 
     def arrive(self, arrival: Arrival) -> Iterator[Arrival]:
         yield arrival
@@ -37,11 +39,13 @@ class Stepwise:
 class RealTime:
     """A worker that is busy for as long as each image took; meanwhile the newest waits.
 
-    dropped: told of each image that nobody will work on.
+    dropped: told of each image that nobody will work on; waited_s: how long the one that was taken
+    last lay in the mailbox.
     """
 
     def __init__(self, dropped: Callable[[Arrival], None], policy: Policy | None = None) -> None:
         self._now_s = self._free_s = 0.0
+        self.waited_s = 0.0
         self._waiting: Arrival | None = None
         self._dropped = dropped
         self._mailbox: Mailbox[Arrival] = Mailbox((CAMERA,), policy, lambda: self._now_s)
@@ -63,7 +67,7 @@ class RealTime:
             start_s = max(self._free_s, self._waiting.at_ns * 1e-9)
             if start_s > until_s:
                 return
-            self._now_s = start_s
+            self._now_s, self.waited_s = start_s, start_s - self._waiting.at_ns * 1e-9
             for taken in self._mailbox.take(timeout_s=0.0).values():
                 self._waiting = None
                 yield taken.item

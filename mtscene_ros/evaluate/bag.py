@@ -195,7 +195,12 @@ class Session:
             return
         for sentence in warnings:
             self._notes.tell(sentence)
-        stage_s = {'image': image_s, **scene.stage_s, 'serialise': time.perf_counter() - made_s}
+        stage_s = {
+            'receive': self._arrivals.waited_s,
+            'image': image_s,
+            **scene.stage_s,
+            'serialise': time.perf_counter() - made_s,
+        }
         self._counts.published += 1
         self._publish(scene, arrival, stage_s, row)
         predictions.write(made, scene, arrival.at_ns, stage_s, self._counts)
@@ -203,10 +208,11 @@ class Session:
     def _publish(
         self, scene: Scene, arrival: Arrival, stage_s: dict[str, float], row: Row
     ) -> None:
-        latency_s = self._options.latency_ms / 1000 or sum(stage_s.values())
-        self._arrivals.done(latency_s)
+        waited_s = stage_s['receive']
+        busy_s = self._options.latency_ms / 1000 or sum(stage_s.values()) - waited_s
+        self._arrivals.done(busy_s)
         named = {name: stage_s[name] for name in ('prepare', 'infer', 'decode')}
-        for name, seconds in {**named, 'latency': latency_s}.items():
+        for name, seconds in {**named, 'latency': waited_s + busy_s}.items():
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
         self._alignment.answer(Answer.of(scene, row, arrival.at_ns))
