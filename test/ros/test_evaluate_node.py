@@ -83,8 +83,8 @@ def test_predictions_are_what_the_node_publishes(start_node: Start, tmp_path: Pa
     assert not differences(predicted[CLASSES[0]][0].class_map, published[CLASSES[0]][0].class_map)
     for ours, theirs in zip(predicted[STATS], published[STATS], strict=True):
         assert differences(ours.header, theirs.header) == []
-        live = [s.name for s in theirs.stages if s.name != 'publish']
-        assert [s.name for s in ours.stages] == live
+        named = [s.name for s in theirs.stages if s.name != 'publish']
+        assert [s.name for s in ours.stages] == named
     assert any(len(boxes.detections) for boxes in predicted['/perception/detections_3d'])
 
 
