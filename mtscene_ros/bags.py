@@ -135,13 +135,13 @@ class BagWriter:
 
 
 @contextmanager
-def open_bag(path: Path) -> Iterator[AnyReader]:
-    """ROS 1 or ROS 2 recording, file or folder. Raises BagError."""
+def open_bag(path: Path, *further: Path) -> Iterator[AnyReader]:
+    """ROS 1 or ROS 2 recording, file or folder, or the files of one. Raises BagError."""
     if not path.exists():
         raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
     reader = None
     try:
-        reader = AnyReader([path], default_typestore=typestore())
+        reader = AnyReader([path, *further], default_typestore=typestore())
         reader.open()
     except (
         Exception

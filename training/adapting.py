@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mtscene_ros.manifest import Manifest
 from mtscene_ros.types import UNLABELED, SemanticClass
 from training.config import CONFIGS, CompactConfig, OwnTask
-from training.data.manifest import Manifest
 from training.data.sample import Sample
 from training.deploy import DeployGraph
 

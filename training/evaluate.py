@@ -27,6 +27,7 @@ from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
 from mtscene_ros.evaluate.metrics import Detections
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.label_files import read_json
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.boundary_score import MAX_DIST, OTHERWISE, BoundaryMeter
 from training.checkpoints import load_network, read_checkpoint
@@ -41,7 +42,6 @@ from training.comparisons import (
 )
 from training.config import CompactConfig
 from training.data import DATASETS
-from training.data.files import read_json
 from training.data.sample import Sample
 from training.deploy import DeployGraph
 from training.deploy_published import PublishedGraph

@@ -85,7 +85,7 @@ class Alignment:
     ) -> None:
         self._reader, self._topics, self._judge = reader, topics, judge
         self._options, self._tell = options, tell
-        self._sources = {source.topic: source for source in topics.sources}
+        self._sources = {source.topic: source for source in topics.sources if source.topic}
         self._poses = Poses()
         self._held: deque[Answer] = deque()
         self._early: deque[tuple[int, int, Source, Any]] = deque()  # at_ns, stamp, source, message
@@ -95,7 +95,7 @@ class Alignment:
         boxes = judge.classes('boxes3d')
         self._box_ids = {c.name: c.id for c in boxes}
         self._last_image_ns = 0
-        self._flicker_depth = ''
+        self._told: set[str] = set()
 
     # -- what comes in -----------------------------------------------------------------------
 
@@ -187,6 +187,9 @@ class Alignment:
         """In the model's classes and the image's frame; None where there is none."""
         if source.kind == CLOUD:
             return self._lidar_depth(source, answer)
+        if self._topics.files is not None:
+            stamp_ns, max_m = answer.row.stamp_ns, self._options.depth_max_m
+            return self._topics.files.truth(source, stamp_ns, max_m, self._box_ids)
         message = answer.truth.get(source.task)
         if message is None:
             return None
@@ -243,7 +246,7 @@ class Alignment:
             return
         fixed = self._options.fixed_frame or self._poses.fixed_frame(answer.frame_id)
         if not fixed:
-            self._tell('TF does not say how the camera moves; flicker is not scored.')
+            self._once('TF does not say how the camera moves; flicker is not scored.')
             return
         look = self._look(answer, truths)
         before, self._before = self._before, (look, answer) if look else None
@@ -269,10 +272,16 @@ class Alignment:
             depth_m = true_depth
         elif isinstance(depth, DepthMap):
             depth_m = depth.depth_m
-            self._tell('Flicker is scored along the predicted depth; there is no dense true one.')
+            self._once('Flicker is scored along the predicted depth; there is no dense true one.')
         else:
             return None
         return Look(labels.labels, depth_m, answer.camera, truths.get('semantic'))
+
+    def _once(self, sentence: str) -> None:
+        """Of the recording, not of each image."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._tell(sentence)
 
     def tell_what_is_missing(self) -> None:
         """Topics of truth that have messages, none of which belongs to an image."""
@@ -282,7 +291,7 @@ class Alignment:
             far = (
                 ''
                 if seen.nearest_ns is None
-                else f' (the nearest is {seen.nearest_ns / 1e9:g} s off)'
+                else f' (the nearest is {seen.nearest_ns / 1e9:.3g} s off)'
             )
             self._tell(
                 f'No message of {topic} carries the stamp of an image{far}: their clocks differ; '

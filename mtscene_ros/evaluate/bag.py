@@ -193,7 +193,7 @@ class Session:
             self._notes.tell(row.reason)
             self._arrivals.done(time.perf_counter() - start_s)
             return
-        for sentence in warnings:
+        for sentence in warnings if self._topics.info or not frame.frame_id else ():
             self._notes.tell(sentence)
         stage_s = {
             'receive': self._arrivals.waited_s,

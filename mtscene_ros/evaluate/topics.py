@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rosbags.highlevel import AnyReader
 
 from mtscene_ros.bags import BagError
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.truth import Source, Tell, sources
+from mtscene_ros.evaluate.truth_files import TruthFiles
 from mtscene_ros.report_data import camera_info_topic, color_images
 from mtscene_ros.spec import ModelSpec
 
@@ -17,16 +19,19 @@ TF = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """image, info: of the camera; sources: of the truth; tf: topic → whether it is static."""
+    """image, info: of the camera, info '' where there is none; sources: of the truth; tf: topic →
+    whether it is static; files: of the truth, where it is not in topics."""
 
     image: str
     info: str
     sources: tuple[Source, ...]
     tf: dict[str, bool]
+    files: TruthFiles | None = None
 
     @property
     def wanted(self) -> set[str]:
-        return {self.image, self.info, *(s.topic for s in self.sources), *self.tf}
+        named = {self.image, self.info, *(s.topic for s in self.sources), *self.tf}
+        return named - {''}
 
 
 def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> Topics:
@@ -38,8 +43,16 @@ def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: T
             f'There is no camera_info on {info}: depth and boxes are not computed; record it, or '
             'name it with --camera-info.'
         )
+        info = ''
+    strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
+    if strange:
+        tell(f'The types of {", ".join(strange)} are not known here; these topics are not read.')
     tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
-    return Topics(image, info, tuple(sources(bag, spec, options, tell)), tf)
+    tf = {topic: is_static for topic, is_static in tf.items() if topic not in strange}
+    if options.truth == 'topics':
+        return Topics(image, info, tuple(sources(bag, spec, options, tell)), tf)
+    files = TruthFiles(Path(options.truth), spec, tell)
+    return Topics(image, info, files.sources, tf, files)
 
 
 def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:

@@ -102,18 +102,23 @@ def lookup_of(
     true = first_classes(
         bag, (info, f'{topic}/label_info', f'{topic.rpartition("/")[0]}/label_info')
     )
-    table = np.full(256, UNLABELED, np.uint8)
     if true is None:
         tell(f'{topic} has no LabelInfo beside it; its ids are taken as the model has them.')
-        table[: len(classes)] = np.arange(len(classes))
-        return table
+    return lookup_by_name(classes if true is None else true, classes, topic, tell)
+
+
+def lookup_by_name(
+    true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, tell: Tell
+) -> NDArray[np.uint8]:
+    """(256,) ids of the truth → the model's, UNLABELED for classes that it does not know."""
+    table = np.full(256, UNLABELED, np.uint8)
     ids = {c.name: c.id for c in classes}
     for c in true:
         if c.name in ids and c.id < UNLABELED:
             table[c.id] = ids[c.name]
     strange = [c.name for c in true if c.name not in ids]
     if strange:
-        tell(f'The model knows no class {", ".join(strange)} of {topic}; they are not scored.')
+        tell(f'The model knows no class {", ".join(strange)} of {where}; they are not scored.')
     return table
 
 

@@ -16,8 +16,8 @@ from mtscene_ros.geometry import (
     quaternion_from_matrix,
     yaw_of_box,
 )
+from mtscene_ros.label_files import DataError, read_ids, read_image, read_npy
 from mtscene_ros.types import Boxes3D, SemanticClass
-from training.data.files import DataError, read_ids, read_image, read_npy
 
 MM_PER_M = 1000.0
 
