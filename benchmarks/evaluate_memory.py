@@ -1,10 +1,10 @@
 """Memory of `mtscene evaluate` on a recording that is larger than what it may hold.
 
-    python -m benchmarks.evaluate_memory [--gb 2] [--small-gb 0.2] [-o results/evaluate_memory.json]
+    python -m benchmarks.evaluate_memory [--gb 2] [--small-gb 0.2] [-o result.json]
 
-Generated frames at camera size (1920x1080, raw) with labels, depth, boxes and TF are repeated until
-the recording has the wished size; then a process of its own evaluates it. Its largest resident
-size, file pages that it maps included, is what the kernel says at the end (VmHWM).
+Generated frames at camera size (1920x1080, raw) with labels, depth, boxes and TF are repeated
+until the recording has the wished size; then a process of its own evaluates it. Its largest
+resident size, pages of files that it maps included, is what the kernel says at the end (VmHWM).
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@
 Every entry of a frame but `image` may be missing. stamp_ns: of the image in a recording, for
 `mtscene evaluate --truth`; otherwise the name of the image, where that is a number. Paths start at
 the manifest's folder and stay in it. semantic, human_parts: 8-bit ids, 255 unknown. depth: .png of
-16 bits in mm, 0 unknown, or .npy in m, NaN or 0 unknown: sparse is fine. boundary, saliency: not zero is yes. normals: RGB images,
-2 p / 255 - 1 in the optical frame. maps: {NAME: file}, .png ids or .npy numbers. boxes3d: JSON
-[{class, center_m, size_m, quaternion_xyzw or yaw_rad}], in the optical frame. In a CSV file camera
-and maps are columns of their own: fx_px, ..., maps.NAME.
+16 bits in mm, 0 unknown, or .npy in m, NaN or 0 unknown: sparse is fine. boundary, saliency: not
+zero is yes. normals: RGB images, 2 p / 255 - 1 in the optical frame. maps: {NAME: file}, .png ids
+or .npy numbers. boxes3d: JSON [{class, center_m, size_m, quaternion_xyzw or yaw_rad}], in the
+optical frame. In a CSV file camera and maps are columns of their own: fx_px, ..., maps.NAME.
 """
 
 from __future__ import annotations

@@ -69,7 +69,14 @@ class Seen:
 
     messages: int = 0
     matched: int = 0
+    last_ns: int | None = None
     nearest_ns: int | None = None
+
+    def near(self, image_ns: int | None) -> None:
+        """Of the last message and the last image."""
+        if self.last_ns is not None and image_ns is not None:
+            gap_ns = abs(self.last_ns - image_ns)
+            self.nearest_ns = min(gap_ns, self.nearest_ns or gap_ns)
 
 
 class Alignment:
@@ -94,7 +101,7 @@ class Alignment:
         self._before: tuple[Look, Answer] | None = None
         boxes = judge.classes('boxes3d')
         self._box_ids = {c.name: c.id for c in boxes}
-        self._last_image_ns = 0
+        self._last_image_ns: int | None = None
         self._told: set[str] = set()
 
     # -- what comes in -----------------------------------------------------------------------
@@ -118,6 +125,8 @@ class Alignment:
     def answer(self, answer: Answer) -> None:
         """Results of the next image."""
         stamp_ns = self._last_image_ns = answer.row.stamp_ns
+        for seen in self._seen.values():
+            seen.near(stamp_ns)
         for _, early_ns, source, message in self._early:
             if early_ns == stamp_ns:
                 self._give(answer, source, message)
@@ -135,8 +144,8 @@ class Alignment:
         for answer in self._held:
             if answer.row.stamp_ns == stamp_ns:
                 self._give(answer, source, message)
-        gap_ns = abs(stamp_ns - self._last_image_ns)
-        seen.nearest_ns = min(gap_ns, seen.nearest_ns if seen.nearest_ns is not None else gap_ns)
+        seen.last_ns = stamp_ns
+        seen.near(self._last_image_ns)
         self._early.append((at_ns, stamp_ns, source, message))
         while len(self._early) > 1 and at_ns - self._early[0][0] > HOLD_NS:
             self._early.popleft()
