@@ -183,7 +183,8 @@ class Alignment:
                 truth = self._truth(source, answer)
                 if truth is None:
                     continue
-                scores = self._judge.score(source.task, answer.results[source.task], truth)
+                result = answer.results[source.task]
+                scores = self._judge.score(source.task, result, truth, answer.camera)
             except (TruthError, ValueError) as error:
                 self._tell(str(error))
                 continue

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib import metadata
@@ -30,6 +31,7 @@ from mtscene_ros.evaluate.alignment import HOLD_NS, Alignment, Answer
 from mtscene_ros.evaluate.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.frames import Row, check_pyarrow, write_frames
 from mtscene_ros.evaluate.judge import Judge
+from mtscene_ros.evaluate.mds import MdsError, MdsFiles
 from mtscene_ros.evaluate.merge import plain
 from mtscene_ros.evaluate.notes import Notes
 from mtscene_ros.evaluate.options import EvaluateOptions
@@ -61,11 +63,15 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     )
     try:
         estimator.warm_up()
-        with readable_bag(bag, into, notes.tell) as reader:
+        with (
+            readable_bag(bag, into, notes.tell) as reader,
+            tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
+        ):
             topics = topics_of(reader, estimator.spec, options, notes.tell)
-            session = Session(reader, topics, estimator, options, notes)
+            session = Session(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
                 session.run(predictions)
+            session.score_mds()
         session.check_any(bag)
         write_frames(into / 'frames.parquet', session.rows)
         found = {**about(bag, estimator, options, session), **session.result(into)}
@@ -118,10 +124,12 @@ class Session:
         estimator: SceneEstimator,
         options: EvaluateOptions,
         notes: Notes,
+        scratch: Path,
     ) -> None:
         self._reader, self._topics, self._estimator = reader, topics, estimator
         self._options, self._notes = options, notes
-        self._judge = Judge(estimator.spec, options)
+        self._mds = MdsFiles(scratch) if options.mds else None
+        self._judge = Judge(estimator.spec, options, self._mds)
         self._alignment = Alignment(reader, topics, self._judge, options, notes.tell)
         self._frames = CameraFrames('', topics.info, options.input_is_rectified)
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
@@ -216,6 +224,13 @@ class Session:
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
         self._alignment.answer(Answer.of(scene, row, arrival.at_ns))
+
+    def score_mds(self) -> None:
+        """While the files of the boxes are there."""
+        try:
+            self._judge.card.mds = self._mds.scores() if self._mds else {}
+        except MdsError as error:
+            self._notes.tell(str(error))
 
     def check_any(self, bag: Path) -> None:
         """Raises BagError where no image could be used."""

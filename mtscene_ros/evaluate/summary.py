@@ -12,7 +12,7 @@ SHOWN = {
     'normals': ('mean_deg', 'within_11'),
     'boundary': ('ods_f',),
     'saliency': ('max_f',),
-    'boxes3d': ('map', 'mds_modal', 'ece'),
+    'boxes3d': ('map', 'mds_amodal', 'ece'),
     'latency': ('p50_ms', 'p95_ms', 'p99_ms'),
 }
 

@@ -14,7 +14,7 @@ from mtscene_ros.evaluate.bag import evaluate_bag
 from mtscene_ros.evaluate.merge import merge, plain
 from mtscene_ros.types import Boxes3D
 
-from .bags import CAMERA, FIRST_NS, IMAGE, INFO, PERIOD_NS, camera, options, recorded
+from .bags import CAMERA, FIRST_NS, IMAGE, INFO, PERIOD_NS, camera, options, recorded, truth
 
 
 def test_scores_by_hand(tiny_path: str, tmp_path: Path) -> None:
@@ -106,3 +106,31 @@ def test_outputs_that_are_wanted(tiny_path: str, tmp_path: Path) -> None:
     assert '/perception/points' not in counts
     with pytest.raises(ValueError, match="no output 'depht'; it has semantic/image"):
         evaluate_bag(tmp_path / 'a.mcap', options(tiny_path, outputs=('depht',)), tmp_path / 'r')
+
+
+def test_a_slow_node_drops_frames(tiny_path: str, tmp_path: Path) -> None:
+    """250 ms for each of six frames that come every 100 ms, as test_arrivals.py works it out."""
+    bag = recorded(tmp_path / 'a.mcap', frames=6)
+    slow = options(tiny_path, realtime=True, latency_ms=250.0)
+    found = evaluate_bag(bag, slow, tmp_path / 'report')
+    counts = found['counts']
+    assert (counts['received'], counts['published'], counts['dropped']) == (6, 4, 2)
+    assert found['metrics']['frames']['dropped_share'] == pytest.approx(1 / 3)
+    assert counts['with_truth']['semantic'] == 4
+    rows = pyarrow.parquet.read_table(tmp_path / 'report' / 'frames.parquet').to_pydict()
+    assert rows['status'] == ['published', 'dropped', 'published', 'dropped', *['published'] * 2]
+    assert rows['latency_ms'][2] == pytest.approx(300)  # 50 of them in the mailbox
+    assert np.isnan(rows['semantic.miou'][1])
+
+
+def test_the_first_frames_only(tiny_path: str, tmp_path: Path) -> None:
+    """The truth of the last one comes after the next image."""
+
+    def late(writer: BagWriter, make: Messages, index: int, stamp_ns: int) -> None:
+        if index:
+            truth(writer, make, index - 1, stamp_ns - PERIOD_NS)
+
+    bag = recorded(tmp_path / 'a.mcap', camera, late, frames=5)
+    found = evaluate_bag(bag, options(tiny_path, max_frames=2), tmp_path / 'report')
+    assert found['counts']['received'] == 2
+    assert found['counts']['with_truth'] == {'semantic': 2, 'depth': 2}

@@ -1,5 +1,6 @@
 """The scores of a recording are those of training.evaluate on the same frames, to the last bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,16 @@ def test_scores_equal_those_of_training(tmp_path: Path) -> None:
         assert {s: found['boxes3d'].get(f'{name}.{s}') for s in scores} == scores
     assert found['semantic']['miou'] > 20
     assert found['boxes3d']['car.truths'] > 0
+
+
+def test_truth_in_files_scores_as_truth_in_topics(tmp_path: Path) -> None:
+    """The frames' truth in files, the recording without it."""
+    bag = tmp_path / 'drive.mcap'
+    write_recording(bag, map(moment_from_world, drive_sequence(5, 4, 10.0, 256, 128)))
+    options = EvaluateOptions(backend=BACKEND, outputs=(), progress=False)
+    want = evaluate_bag(bag, options, tmp_path / 'a')
+    manifest = as_manifest(bag, tmp_path / 'manifest')
+    found = evaluate_bag(bag, replace(options, truth=str(manifest)), tmp_path / 'b')
+    assert found['counts']['with_truth'] == {'semantic': 4, 'depth': 4, 'boxes3d': 4}
+    for task in ('semantic', 'depth', 'boxes3d'):
+        assert found['metrics'][task] == want['metrics'][task]
