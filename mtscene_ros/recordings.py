@@ -65,10 +65,15 @@ def moment_from_world(frame: WorldFrame) -> Moment:
     )
 
 
-def write_recording(path: Path, moments: Iterable[Moment], compressed: bool = False) -> int:
-    """Writes images, camera_info, truth and transforms; returns the number of frames."""
+def write_recording(
+    path: Path, moments: Iterable[Moment], compressed: bool = False, *, zstd: bool = False
+) -> int:
+    """Writes images, camera_info, truth and transforms; returns the number of frames.
+
+    compressed: images as JPEG; zstd: the whole recording, without loss.
+    """
     count = 0
-    with BagWriter(path) as writer:
+    with BagWriter(path, compressed=zstd) as writer:
         messages = Messages(writer.types)
         for count, moment in enumerate(moments, start=1):
             if count == 1:
