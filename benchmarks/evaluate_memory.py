@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             rows.append(measured(gigabytes, Path(folder)))
             print(json.dumps(rows[-1]), flush=True)
-    result = {'date': datetime.now(UTC).isoformat(' ', 'minutes'), 'machine': machine()}
+    result = {'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'), 'machine': machine()}
     text = json.dumps({**result, 'model': 'bundled', 'runs': rows}, indent=1)
     if options.output:
         options.output.write_text(text + '\n')

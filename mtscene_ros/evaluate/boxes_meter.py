@@ -81,12 +81,12 @@ class BoxesMeter:
         return found
 
     def by_distance(self) -> list[dict[str, Any]]:
-        """One row per class and range of depths that has truths or predictions."""
+        """One row per range of depths with truths or predictions, of each class that has truths."""
         return [
             {'class': name, 'from_m': near_m, 'to_m': far_m, **between(found, near_m, far_m)}
             for name, found in self.found.items()
             for near_m, far_m in pairwise(EDGES_M)
-            if near_m < self.max_m and any_between(found, near_m, far_m)
+            if found.truths and near_m < self.max_m and any_between(found, near_m, far_m)
         ]
 
 
@@ -113,6 +113,7 @@ def between(found: Detections, near_m: float, far_m: float) -> dict[str, float]:
 
     return {
         'truths': truths,
+        'predictions': len(hits),
         'found': int(paired.sum()),
         'ap': average_precision(np.array(found.scores)[seen], hits, truths),
         'distance_m': average(found.distances_m),
