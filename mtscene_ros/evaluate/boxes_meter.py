@@ -81,7 +81,7 @@ class BoxesMeter:
         return found
 
     def by_distance(self) -> list[dict[str, Any]]:
-        """One row per range of depths with truths or predictions, of each class that has truths."""
+        """One row per range of depths that has any boxes, of each class that has truths."""
         return [
             {'class': name, 'from_m': near_m, 'to_m': far_m, **between(found, near_m, far_m)}
             for name, found in self.found.items()
