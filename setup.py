@@ -172,7 +172,11 @@ setup(
         ),
     ],
     install_requires=[line for line in REQUIREMENTS if line and not line.startswith('#')],
-    extras_require={'openvino': ['openvino>=2025.0,<2027'], 'edge': ['pyEdgeEval==0.2.8']},
+    extras_require={
+        'openvino': ['openvino>=2025.0,<2027'],
+        'edge': ['pyEdgeEval==0.2.8'],
+        'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7', 'rich>=13,<16'],
+    },
     zip_safe=False,
     distclass=WithInterfaces,
     cmdclass={'build_interfaces': BuildInterfaces},

@@ -23,7 +23,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -73,10 +73,11 @@ class BagWriter:
     otherwise.
 
     What exists at `path` stays until the new recording is complete, then it is replaced.
+    compressed: chunks by zstd, as every reader of MCAP knows them.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.types = path, typestore()
+    def __init__(self, path: Path, *, compressed: bool = False) -> None:
+        self.path, self.types, self._is_compressed = path, typestore(), compressed
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> BagWriter:
@@ -85,6 +86,8 @@ class BagWriter:
         self._writer = Writer(
             self._scratch / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP
         )
+        if self._is_compressed:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
         return self
 
@@ -132,13 +135,13 @@ class BagWriter:
 
 
 @contextmanager
-def open_bag(path: Path) -> Iterator[AnyReader]:
-    """ROS 1 or ROS 2 recording, file or folder. Raises BagError."""
+def open_bag(path: Path, *further: Path) -> Iterator[AnyReader]:
+    """ROS 1 or ROS 2 recording, file or folder, or the files of one. Raises BagError."""
     if not path.exists():
         raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
     reader = None
     try:
-        reader = AnyReader([path], default_typestore=typestore())
+        reader = AnyReader([path, *further], default_typestore=typestore())
         reader.open()
     except (
         Exception

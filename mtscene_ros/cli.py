@@ -15,6 +15,7 @@ VERBS = {
     'play': 'a recording onto real topics',
     'record': 'real topics into a recording',
     'convert': 'generated worlds and public data sets into a recording with ground truth',
+    'evaluate': 'a model on recordings with ground truth: scores, what it would have published',
     'report': "a recording of the node's outputs into one HTML page",
     'bench': 'latency, memory and operations of models, backends and thread counts',
     'build': 'an engine for TensorRT ahead of time',

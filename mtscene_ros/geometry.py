@@ -96,6 +96,11 @@ def moved(boxes: Boxes3D, target_from_source: F64) -> Boxes3D:
     )
 
 
+def relative(common_from_a: F64, common_from_b: F64) -> F64:
+    """(4, 4) twice → a_from_b."""
+    return np.asarray(np.linalg.solve(common_from_a, common_from_b), np.float64)
+
+
 def rectangles_in_image(boxes: Boxes3D, intrinsics: Intrinsics) -> tuple[F64, NDArray[np.bool_]]:
     """(N, 4) left, top, right, bottom in pixels around what the image shows of each box, and (N,)
     whether it shows anything. Edges are cut off NEAR_M before the camera."""

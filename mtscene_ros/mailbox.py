@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -45,10 +46,19 @@ class Waiting(Generic[T]):
 
 
 class Mailbox(Generic[T]):
-    """One slot per camera. `put` from the executor's thread, `take` from the worker's."""
+    """One slot per camera. `put` from the executor's thread, `take` from the worker's.
 
-    def __init__(self, cameras: tuple[str, ...], policy: Policy | None = None) -> None:
+    clock: seconds; another one lets a recording's time pass instead (evaluate/arrivals.py).
+    """
+
+    def __init__(
+        self,
+        cameras: tuple[str, ...],
+        policy: Policy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.policy = policy or Policy()
+        self._clock = clock
         self._counts = {camera: Counts() for camera in cameras}
         self._slots: dict[str, Waiting[T]] = {}
         self._seen_s: dict[str, float] = {}
@@ -61,7 +71,7 @@ class Mailbox(Generic[T]):
     def put(self, camera: str, item: T, stamp_ns: int = 0) -> None:
         """Keeps the newest; the one it replaces counts as dropped."""
         with self._changed:
-            now_s = time.monotonic()
+            now_s = self._clock()
             self._seen_s[camera] = now_s
             self._counts[camera].received += 1
             if self._closed or self._too_soon(camera, stamp_ns):
@@ -76,13 +86,13 @@ class Mailbox(Generic[T]):
 
     def take(self, timeout_s: float | None = None) -> dict[str, Waiting[T]]:
         """Waits for what the policy lets through; empty when closed or timed out."""
-        end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        end_s = None if timeout_s is None else self._clock() + timeout_s
         with self._changed:
             while not self._closed:
                 ready = self._ready()
                 if ready:
                     return self._taken(ready)
-                now_s = time.monotonic()
+                now_s = self._clock()
                 if end_s is not None and end_s <= now_s:
                     return {}
                 patient_s = self._waiting_since_s + self.policy.patience_s if self._slots else None
@@ -118,7 +128,7 @@ class Mailbox(Generic[T]):
     def silent_s(self, camera: str) -> float | None:
         """Seconds since the camera's last message; None before the first."""
         seen_s = self._seen_s.get(camera)
-        return None if seen_s is None else time.monotonic() - seen_s
+        return None if seen_s is None else self._clock() - seen_s
 
     def behind_ns(self, camera: str) -> int:
         """How far the camera's last image lay before those it should have been taken with; 0 where
@@ -141,7 +151,7 @@ class Mailbox(Generic[T]):
         newest_ns = max(w.stamp_ns for w in self._slots.values())
         oldest_ns = newest_ns - self.policy.max_skew_ns
         together = [c for c, w in self._slots.items() if w.stamp_ns >= oldest_ns]
-        now_s = time.monotonic()
+        now_s = self._clock()
         alive = {c for c, seen_s in self._seen_s.items() if now_s - seen_s < ALIVE_S}
         # Since the first came into an empty mailbox: a camera that is faster than the patience
         # would otherwise wait for ever for one that is slow.

@@ -50,5 +50,8 @@ def cloud(
     packed = rgb[..., 0].astype(np.uint32) << 16
     packed |= rgb[..., 1].astype(np.uint32) << 8
     packed |= rgb[..., 2]
-    points['rgb'], points['label'], points['confidence'] = packed, labels, confidence
+    points['rgb'] = packed
+    # The two bytes behind them as well: a message must not carry what was in memory before.
+    words = points.view('<u4').reshape(*depth_m.shape, POINT.itemsize // 4)
+    np.bitwise_or(labels, confidence.astype(np.uint32) << 8, out=words[..., 4])
     return points

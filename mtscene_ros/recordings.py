@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,15 @@ def moment_from_world(frame: WorldFrame) -> Moment:
     )
 
 
-def write_recording(path: Path, moments: Iterable[Moment], compressed: bool = False) -> int:
-    """Writes images, camera_info, truth and transforms; returns the number of frames."""
+def write_recording(
+    path: Path, moments: Iterable[Moment], compressed: bool = False, *, zstd: bool = False
+) -> int:
+    """Writes images, camera_info, truth and transforms; returns the number of frames.
+
+    compressed: images as JPEG; zstd: the whole recording, without loss.
+    """
     count = 0
-    with BagWriter(path) as writer:
+    with BagWriter(path, compressed=zstd) as writer:
         messages = Messages(writer.types)
         for count, moment in enumerate(moments, start=1):
             if count == 1:
@@ -109,7 +114,7 @@ def _write_camera(writer: BagWriter, messages: Messages, moment: Moment, compres
 
 def _write_truth(writer: BagWriter, messages: Messages, moment: Moment) -> None:
     header, stamp_ns = messages.header(moment.stamp_ns, OPTICAL), moment.stamp_ns
-    boxes = messages.detections_3d(moment.boxes, header, moment.ids)
+    boxes = messages.detections_3d(replace(moment.boxes, ids=tuple(moment.ids)), header)
     writer.write('/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', stamp_ns, boxes)
     image = 'sensor_msgs/msg/Image'
     if moment.labels is not None:

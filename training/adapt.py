@@ -22,6 +22,8 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from mtscene_ros.label_files import DataError
+from mtscene_ros.manifest import Manifest, load
 from training.adapting import (
     adapted_config,
     carried_over,
@@ -35,7 +37,6 @@ from training.checkpoint_store import save
 from training.config import CompactConfig
 from training.data import manifest
 from training.data.augment import augmented, letterboxed
-from training.data.files import DataError
 from training.data.sample import Sample
 from training.deploy import DeployGraph, normalised
 from training.evaluate import scores_of
@@ -70,7 +71,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def taught_tasks(config: CompactConfig, listed: manifest.Manifest) -> tuple[str, ...]:
+def taught_tasks(config: CompactConfig, listed: Manifest) -> tuple[str, ...]:
     """Those that the frames have labels for. Raises ValueError where there are none."""
     keys = {key for frame in listed.frames for key, value in frame.items() if value}
     keys |= {name for frame in listed.frames for name in frame.get('maps') or {}}
@@ -84,7 +85,7 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
     """The whole run → scores before and after, and the minutes it took."""
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    listed = manifest.load(options.manifest)
+    listed = load(options.manifest)
     names = manifest.names(options.manifest, 'train')[: options.frames]
     samples = [manifest.read(options.manifest, name) for name in names]
     old_config, old = read_weights(options.weights)

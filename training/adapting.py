@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mtscene_ros.manifest import Manifest
 from mtscene_ros.types import UNLABELED, SemanticClass
 from training.config import CONFIGS, CompactConfig, OwnTask
-from training.data.manifest import Manifest
 from training.data.sample import Sample
 from training.deploy import DeployGraph
 

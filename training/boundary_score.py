@@ -1,49 +1,20 @@
-"""Boundaries as the Berkeley benchmark scores them (Martin, Fowlkes, Malik, PAMI 2004): odsF.
-
-The matching is pyEdgeEval's (extra `edge`, C++). Numbers of one image are sums, so images are
-worked on in several processes and added up.
-"""
+"""Boundaries' odsF as on the robot (`mtscene_ros.evaluate.boundary`). Numbers of one image are
+sums, so images are worked on in several processes and added up."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, redirect_stdout
 from multiprocessing import get_context
 
 import numpy as np
-import torch
-import torch.distributed
-from numpy.typing import NDArray
 from torch import Tensor
 
+from mtscene_ros.evaluate import boundary
+from mtscene_ros.evaluate.boundary import THRESHOLDS, Counts, counts, ods
+from training.metrics import of_every_process
+
+OTHERWISE = boundary.MAX_DIST
 MAX_DIST = {'pascal_context': 0.0075, 'nyud': 0.011}  # of the image's diagonal, by data set
-OTHERWISE = 0.0075
-THRESHOLDS = np.arange(1, 100) / 100.0
-Counts = NDArray[np.float64]  # (4, thresholds): found truth, truth, right predictions, predictions
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """pyEdgeEval imports SciPy's old names and prints what it could not import."""
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter('ignore')
-        yield
-
-
-def counts(probability: NDArray[np.float32], truth: NDArray[np.uint8], max_dist: float) -> Counts:
-    """Of one image; pixels of unknown truth (255) are predicted nowhere."""
-    with quiet():
-        from pyEdgeEval.common.binary_label.evaluate_boundaries import (
-            evaluate_boundaries_threshold,
-        )
-    known = truth != 255
-    found = evaluate_boundaries_threshold(
-        THRESHOLDS, np.where(known, probability, 0.0), known & (truth == 1), max_dist
-    )
-    return np.array(found)
 
 
 class BoundaryMeter:
@@ -69,15 +40,4 @@ class BoundaryMeter:
         self.waiting.clear()
         if self.pool is not None:
             self.pool.shutdown()
-        total = torch.from_numpy(self.total)
-        if torch.distributed.is_initialized():
-            torch.distributed.all_reduce(total)
-        return ods(total.numpy())
-
-
-def ods(total: Counts) -> dict[str, float]:
-    with quiet():
-        from pyEdgeEval.common.metrics import compute_rec_prec_f1, interpolated_max_scores
-    recall, precision, _ = compute_rec_prec_f1(*total)
-    threshold, _, _, best = interpolated_max_scores(THRESHOLDS, recall, precision)
-    return {'ods_f': 100 * float(best), 'threshold': float(threshold)}
+        return ods(np.sum(of_every_process(self.total), axis=0))

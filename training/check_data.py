@@ -26,8 +26,8 @@ from mtscene_ros.geometry import (
     optical_from_level_box,
     project,
 )
+from mtscene_ros.label_files import DataError
 from training.data import DATASETS, DataSet
-from training.data.files import DataError
 from training.data.sample import UNKNOWN, Sample
 
 DEPTH_BINS_M = np.array([0, 1, 2, 5, 10, 20, 50, 100, np.inf])

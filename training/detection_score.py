@@ -1,20 +1,16 @@
-"""Cityscapes-3D's official detection score, mDS, by cityscapesScripts 2.3.0 in a process of its
-own: it writes a log where it is imported."""
+"""Cityscapes-3D's official detection score, mDS, over a data set (`mtscene_ros.evaluate.mds`)."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch.distributed
 
-SCRIPT = 'cityscapesscripts.evaluation.evalObjectDetection3d'
+from mtscene_ros.evaluate.mds import official, renamed
+
 KINDS = ('modal', 'amodal')  # 2D boxes that decide what belongs together
 
 
@@ -40,31 +36,3 @@ class DetectionMeter:
             for kind in KINDS:
                 scores |= renamed(official(self.truth, self.found, kind), kind)
         return scores
-
-
-def official(truth: Path, found: Path, kind: str) -> dict[str, Any]:
-    """The script's results. Raises RuntimeError with what it said where it fails."""
-    with tempfile.TemporaryDirectory() as where:
-        command = [sys.executable, '-W', 'ignore', '-m', SCRIPT, '--noplot']
-        command += ['-gt', str(truth.resolve()), '-pred', str(found.resolve())]
-        command += ['--results-folder', where, *(['--modal'] if kind == 'modal' else [])]
-        done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
-        path = Path(where) / 'results.json'
-        if done.returncode or not path.is_file():
-            last = (done.stderr.strip().splitlines() or ['nothing'])[-1]
-            raise RuntimeError(
-                f'cityscapesScripts could not score {found}: {last} (`pip install --no-deps '
-                'cityscapesScripts==2.3.0`, see requirements/test.txt).'
-            )
-        results: dict[str, Any] = json.loads(path.read_text())
-        return results
-
-
-def renamed(results: Mapping[str, Any], kind: str) -> dict[str, float]:
-    """In percent, as published: mDS, and of each class with objects its score and its AP."""
-    scores = {f'mds_{kind}': 100 * float(results['mDetection_Score'])}
-    for name, value in results['Detection_Score'].items():
-        if results['GT_stats'][name]:
-            scores[f'ds_{kind} {name}'] = 100 * float(value)
-            scores[f'ap_{kind} {name}'] = 100 * float(results['AP'][name]['auc'])
-    return scores

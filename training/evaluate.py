@@ -23,9 +23,11 @@ import torch.distributed
 from torch import Tensor
 
 from mtscene_ros.classes import HUMAN_PARTS_7
+from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
 from mtscene_ros.evaluate.metrics import Detections
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.label_files import read_json
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.boundary_score import MAX_DIST, OTHERWISE, BoundaryMeter
 from training.checkpoints import load_network, read_checkpoint
@@ -40,7 +42,6 @@ from training.comparisons import (
 )
 from training.config import CompactConfig
 from training.data import DATASETS
-from training.data.files import read_json
 from training.data.sample import Sample
 from training.deploy import DeployGraph
 from training.deploy_published import PublishedGraph
@@ -49,7 +50,14 @@ from training.export import graph_from_checkpoint
 from training.learning import ALL_CONFIGS, Config, kind_of
 from training.learning_published import whole
 from training.loader import Frame, listed
-from training.metrics import METERS, UNKNOWN, LabelMeter, Meter, ValueMeter
+from training.metrics import (
+    METERS,
+    UNKNOWN,
+    Meter,
+    label_meter,
+    of_every_process,
+    value_meter,
+)
 from training.recipes import Recipe
 
 
@@ -87,13 +95,13 @@ class Meters:
             return BoundaryMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
-        return self.made_for_own(task) or LabelMeter([c.name for c in self.classes(task)])
+        return self.made_for_own(task) or label_meter([c.name for c in self.classes(task)])
 
     def made_for_own(self, task: str) -> Meter | None:
         """A number per pixel has errors as depth does."""
         own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
         is_number = any(o.name == task and not o.classes for o in own)
-        return ValueMeter() if is_number else None
+        return value_meter() if is_number else None
 
     def classes(self, task: str) -> tuple[SemanticClass, ...]:
         own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
@@ -111,14 +119,6 @@ def says_something(task: str, truth: Tensor) -> bool:
     if task == 'normals':
         return bool((truth != 0).any())
     return bool((torch.isfinite(truth) & (truth != UNKNOWN)).any())
-
-
-def of_every_process(own: Any) -> list[Any]:
-    if not torch.distributed.is_initialized():
-        return [own]
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, own)
-    return parts
 
 
 def evaluate(
@@ -194,7 +194,18 @@ def compact_scores(
     device: torch.device,
     tasks: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    config, estimator = graph.config, torch_estimator(graph, device)
+    estimator = torch_estimator(graph, device)
+    return estimator_scores(estimator, graph.config, frames, meters, tasks)
+
+
+def estimator_scores(
+    estimator: SceneEstimator,
+    config: CompactConfig,
+    frames: list[Frame],
+    meters: Meters,
+    tasks: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """The scores of boxes; those of dense tasks are in the meters."""
     boxes = {c.id: Detections() for c in config.box_classes}
     for frame in frames:
         sample = frame.data_set.read(frame.folder, frame.name)
@@ -232,9 +243,7 @@ def gathered(found: Detections) -> Detections:
     """Of all processes."""
     total = Detections()
     for part in of_every_process(found):
-        total.truths += part.truths
-        for name in ('scores', 'hits', 'yaw_errors_rad', 'distances_m'):
-            getattr(total, name).extend(getattr(part, name))
+        total.extend(part)
     return total
 
 

@@ -26,6 +26,7 @@ from mtscene_ros.evaluate.metrics import (
     confusion,
     iou_per_class,
     match_centers,
+    size_error,
 )
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
@@ -94,6 +95,7 @@ def add_boxes(
     demanded: NDArray[np.bool_],
     class_id: int,
     max_m: float,
+    match_m: float = MATCH_M,
 ) -> None:
     """Counts the boxes of one class; predictions beyond max_m and those near truths that are not
     demanded (mask over the truths) drop out."""
@@ -102,7 +104,7 @@ def add_boxes(
     centers_m = truth.centers_m[real]
     counted = demanded[real] & (centers_m[:, 2] <= max_m)
     scores = boxes.scores[mine]
-    matches, ignored = match_centers(boxes.centers_m[mine], scores, centers_m, counted, MATCH_M)
+    matches, ignored = match_centers(boxes.centers_m[mine], scores, centers_m, counted, match_m)
     hit = matches >= 0
     yaw, true_yaw = yaw_rad(boxes)[mine][hit], yaw_rad(truth)[real][matches[hit]]
     gaps_m = np.linalg.norm(boxes.centers_m[mine][hit] - centers_m[matches[hit]], axis=1)
@@ -111,6 +113,11 @@ def add_boxes(
     into.hits += hit[~ignored].tolist()
     into.yaw_errors_rad += angle_difference_rad(yaw, true_yaw).tolist()
     into.distances_m += gaps_m.tolist()
+    sizes_m, true_sizes_m = boxes.sizes_m[mine][hit], truth.sizes_m[real][matches[hit]]
+    into.size_errors += size_error(sizes_m, true_sizes_m).tolist()
+    into.depths_m += boxes.centers_m[mine][~ignored, 2].tolist()
+    into.truth_depths_m += centers_m[counted, 2].tolist()
+    into.pair_depths_m += centers_m[matches[hit], 2].tolist()
 
 
 def yaw_rad(boxes: Boxes3D) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,13 +99,28 @@ def match_centers(
 
 @dataclass(slots=True)
 class Detections:
-    """Scored hits and misses of one class over all images."""
+    """Scored hits and misses of one class over all images.
+
+    Of each prediction: score, hit, depth (along optical z); of each truth: truth_depths_m; of each
+    pair: errors of heading, centre and size (1 - IoU of the two moved onto each other; nuScenes'
+    ASE), and the depth of the truth.
+    """
 
     truths: int = 0
     scores: list[float] = field(default_factory=list)
     hits: list[bool] = field(default_factory=list)
+    depths_m: list[float] = field(default_factory=list)
+    truth_depths_m: list[float] = field(default_factory=list)
     yaw_errors_rad: list[float] = field(default_factory=list)
     distances_m: list[float] = field(default_factory=list)
+    size_errors: list[float] = field(default_factory=list)
+    pair_depths_m: list[float] = field(default_factory=list)
+
+    def extend(self, other: Detections) -> None:
+        """Those of further images."""
+        self.truths += other.truths
+        for name in (f.name for f in fields(self) if f.name != 'truths'):
+            getattr(self, name).extend(getattr(other, name))
 
     def add(self, score: float, hit: bool) -> None:
         self.scores.append(score)
@@ -118,7 +133,14 @@ class Detections:
             'recall': sum(self.hits) / self.truths if self.truths else float('nan'),
             'yaw_error_deg': float(np.degrees(mean(self.yaw_errors_rad))),
             'distance_m': mean(self.distances_m),
+            'size_error': mean(self.size_errors),
         }
+
+
+def size_error(sizes_m: F64, truth_m: F64) -> F64:
+    """(N, 3) twice → (N,) 1 - IoU of boxes that share centre and axes."""
+    both_m3 = np.minimum(sizes_m, truth_m).prod(-1)
+    return np.asarray(1 - both_m3 / (sizes_m.prod(-1) + truth_m.prod(-1) - both_m3))
 
 
 def mean(values: list[float]) -> float:

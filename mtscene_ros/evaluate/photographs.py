@@ -21,8 +21,9 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.classes import CITYSCAPES_19
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
+from mtscene_ros.evaluate.lidar import sparse_depth
 from mtscene_ros.evaluate.metrics import DepthErrors, Detections, confusion, iou_per_class
-from mtscene_ros.geometry import project
+from mtscene_ros.geometry import relative
 from mtscene_ros.kitti import kitti_moments
 from mtscene_ros.recordings import Moment
 from mtscene_ros.types import UNLABELED, Boxes3D, CameraFrame, DepthMap, LabelMap
@@ -84,14 +85,8 @@ def lidar_depth(moment: Moment) -> NDArray[np.float32]:
     depth_m = np.full((camera.height_px, camera.width_px), np.nan, np.float32)
     if moment.points is None or moment.base_from_lidar is None:
         return depth_m
-    optical_from_lidar = np.linalg.solve(moment.base_from_optical, moment.base_from_lidar)
-    points_m = moment.points[:, :3] @ optical_from_lidar[:3, :3].T + optical_from_lidar[:3, 3]
-    points_m = points_m[points_m[:, 2] > 0.5]
-    points_m = points_m[np.argsort(-points_m[:, 2])]  # near ones are written last
-    u, v = np.rint(project(points_m, camera)).astype(np.int64).T
-    inside = (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px)
-    depth_m[v[inside], u[inside]] = points_m[inside, 2]
-    return depth_m
+    optical_from_lidar = relative(moment.base_from_optical, moment.base_from_lidar)
+    return sparse_depth(moment.points[:, :3], optical_from_lidar, camera)
 
 
 def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:

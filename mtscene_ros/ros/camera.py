@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
+from mtscene_ros.camera_frames import CameraFrames, Remark
 from mtscene_ros.ros import qos
 from mtscene_ros.ros.cdr import image_view
-from mtscene_ros.ros.messages import frame_from_image, intrinsics_from_camera_info
-from mtscene_ros.statistics import Level
-from mtscene_ros.types import CameraFrame, Intrinsics
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What limits the use of an image; OK: worth a line in the log, once."""
-
-    level: Level
-    text: str
+from mtscene_ros.types import CameraFrame
 
 
 class CameraInput:
@@ -44,10 +33,9 @@ class CameraInput:
     ) -> None:
         transport = node.get_parameter('image_transport').value
         self.image_topic, self.info_topic = input_topics(node, name, transport)
-        self._name, self._is_rectified, self._put = name, is_rectified, put
+        self._name, self._put = name, put
+        self._frames = CameraFrames(name, self.info_topic, is_rectified)
         self._image_type = CompressedImage if transport == 'compressed' else Image
-        self._info: CameraInfo | None = None
-        self._rectifier: Rectifier | None = None
         self._subscriptions = []
         # camera_info first: of two messages that wait, the executor serves the older subscription.
         for message, topic, callback, raw in (
@@ -74,7 +62,7 @@ class CameraInput:
     @property
     def has_camera_info(self) -> bool:
         """Whether one has come."""
-        return self._info is not None
+        return self._frames.info is not None
 
     def close(self, node: Node) -> None:
         """Takes the subscriptions down."""
@@ -90,52 +78,11 @@ class CameraInput:
         """
         found = image_view(serialized) if self._image_type is Image else None
         if found is not None:
-            frame = frame_from_image(found[0], None, self._name, found[1])
-        else:
-            message = deserialize_message(serialized, self._image_type)
-            frame = frame_from_image(message, None, self._name)
-        if not frame.frame_id:
-            text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
-            return frame, [Remark(Level.ERROR, text)]
-        info = self._info
-        if info is None:
-            text = (
-                f'No camera_info on {self.info_topic} yet, so no depth and no boxes; '
-                'publish it or remap camera_info.'
-            )
-            return frame, [Remark(Level.WARN, text)]
-        height_px, width_px = frame.rgb.shape[:2]
-        intrinsics, why_not = intrinsics_from_camera_info(
-            info, width_px, height_px, self._is_rectified
-        )
-        remarks = [Remark(Level.WARN, why_not)] if why_not else []
-        if info.header.frame_id != frame.frame_id:
-            text = (
-                f'camera_info has frame_id {info.header.frame_id!r}, the image '
-                f'{frame.frame_id!r}; the image wins.'
-            )
-            remarks.append(Remark(Level.OK, text))
-        frame = replace(frame, intrinsics=intrinsics)
-        if intrinsics is None or self._is_rectified:
-            return frame, remarks
-        return self._undistorted(frame, intrinsics, info, remarks)
-
-    def _undistorted(
-        self, frame: CameraFrame, intrinsics: Intrinsics, info: CameraInfo, remarks: list[Remark]
-    ) -> tuple[CameraFrame, list[Remark]]:
-        distortion = Distortion(info.distortion_model, tuple(info.d))
-        if distortion.is_none:
-            return frame, remarks
-        known = self._rectifier
-        try:
-            if known is None or (known.intrinsics, known.distortion) != (intrinsics, distortion):
-                self._rectifier = known = Rectifier(intrinsics, distortion)
-        except DistortionError as error:
-            return replace(frame, intrinsics=None), [*remarks, Remark(Level.WARN, str(error))]
-        return replace(frame, rgb=known(frame.rgb)), remarks
+            return self._frames.frame(*found)
+        return self._frames.frame(deserialize_message(serialized, self._image_type))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._info = message
+        self._frames.info = message
 
     def _on_image(self, serialized: bytes) -> None:
         self._put(self._name, serialized, stamp_ns_of(serialized))

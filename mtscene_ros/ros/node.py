@@ -28,12 +28,12 @@ from std_srvs.srv import SetBool
 
 from mtscene_ros.estimator import SceneEstimator, decoders_of, spec_of_file
 from mtscene_ros.mailbox import Mailbox
+from mtscene_ros.outputs import outputs_of
 from mtscene_ros.ros import diagnostics
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.models import Models
-from mtscene_ros.ros.outputs import outputs_of
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import ParameterError, declare, read, unknown, unknown_overrides
 from mtscene_ros.ros.publishers import Publishers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -18,6 +17,7 @@ from rclpy.utilities import try_shutdown
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from mtscene_ros.bags import BagError, open_bag
+from mtscene_ros.ros.kinds import message_class
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 LATCHED_TOPICS = ('/tf_static',)
@@ -49,16 +49,6 @@ class PlayReport:
     sent: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     unanswered: int = 0
-
-
-def message_class(type_name: str) -> type | None:
-    """'sensor_msgs/msg/Image' → its class, None where the package is not installed."""
-    package, *_, name = type_name.split('/')
-    try:
-        found = getattr(importlib.import_module(f'{package}.msg'), name)
-    except (ImportError, AttributeError):
-        return None
-    return found if isinstance(found, type) else None
 
 
 class Player:

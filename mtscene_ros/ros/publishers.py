@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mtscene_msgs.msg import FrameStats
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Header
-from vision_msgs.msg import LabelInfo
 
-from mtscene_ros.ros import messages, qos
-from mtscene_ros.ros.outputs import label_info_topics, outputs_of
+from mtscene_ros import messages
+from mtscene_ros.outputs import label_info_topics, outputs_of
+from mtscene_ros.ros import qos
+from mtscene_ros.ros.kinds import installed, new
 from mtscene_ros.ros.worker import STATS
 from mtscene_ros.spec import ModelSpec, classes_from_options
 
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 STATS_DEPTH = 100  # who sums up frames must not miss one for being late
 
 
@@ -32,23 +32,23 @@ class Publishers:
 
     def announce(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
         """What a model has, as far as it is not there. Raises QosError."""
-        wanted: dict[str, type] = {output.topic: output.message for output in outputs_of(spec)}
-        wanted[STATS] = FrameStats
-        wanted |= dict.fromkeys(label_info_topics(spec).values(), LabelInfo)
+        wanted = {output.topic: output.kind for output in outputs_of(spec)}
+        wanted[STATS] = 'mtscene_msgs/msg/FrameStats'
+        wanted |= dict.fromkeys(label_info_topics(spec).values(), LABEL_INFO)
         for camera in cameras:
             topics = self._of_camera.setdefault(camera, {})
-            for topic, message in wanted.items():
+            for topic, kind in wanted.items():
                 if topic not in topics:
-                    topics[topic] = self._made(camera, topic, message)
+                    topics[topic] = self._made(camera, topic, kind)
                     if is_active:
                         topics[topic].on_activate(None)
 
     def repeat_classes(self, spec: ModelSpec) -> None:
         """So that a bag that begins in the middle still holds the class maps."""
-        stamp = self._node.get_clock().now().to_msg()
+        header = messages.header(new, self._node.get_clock().now().nanoseconds, '')
         for task, topic in label_info_topics(spec).items():
             classes = classes_from_options(spec.tasks[task])
-            message = messages.label_info(classes, Header(stamp=stamp))
+            message = messages.label_info(new, classes, header)
             for topics in self._of_camera.values():
                 if topics[topic].is_activated:
                     topics[topic].publish(message)
@@ -60,20 +60,20 @@ class Publishers:
                 self._node.destroy_lifecycle_publisher(publisher)
         self._of_camera = {}
 
-    def _made(self, camera: str, topic: str, message: type) -> Any:
+    def _made(self, camera: str, topic: str, kind: str) -> Any:
         name = f'~/{camera}/{topic}' if camera else f'~/{topic}'
         resolved = self._node.resolve_topic_name(name)
         with qos.explained(resolved):
             return self._node.create_lifecycle_publisher(
-                message,
+                installed(kind),
                 name,
-                profile_of(topic, message),
+                profile_of(topic, kind),
                 event_callbacks=self._incompatible.of_publisher(resolved),
                 qos_overriding_options=qos.overridable(),
             )
 
 
-def profile_of(topic: str, message: type) -> QoSProfile:
+def profile_of(topic: str, kind: str) -> QoSProfile:
     if topic == STATS:
         return qos.outputs(depth=STATS_DEPTH)
-    return qos.outputs(latched=message is LabelInfo)
+    return qos.outputs(latched=kind == LABEL_INFO)

@@ -16,7 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
 from mtscene_ros.bags import BagWriter
-from mtscene_ros.ros.play import message_class
+from mtscene_ros.ros.kinds import message_class
 
 LOOK_PERIOD_S = 0.2
 

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from std_msgs.msg import Header
 
+from mtscene_ros import messages
 from mtscene_ros.backends import BackendError
+from mtscene_ros.camera_frames import Remark
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.images import ImageError
 from mtscene_ros.mailbox import Mailbox, Policy, Waiting
-from mtscene_ros.ros import messages
-from mtscene_ros.ros.camera import CameraInput, Remark
-from mtscene_ros.ros.outputs import Found, Output, confident
+from mtscene_ros.outputs import Found, Output, OutputParams, confident
+from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.ros.kinds import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
@@ -211,10 +212,10 @@ class Worker:
         line, camera = self.current, job.frame.camera
         assert line is not None
         start_s, publish_s = time.perf_counter(), 0.0
-        header = messages.header_of(job.frame)
+        header = messages.header_of(new, job.frame)
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, job.frame) if params.target_frame else None
-        found = Found(scene, header, params, target)
+        found = Found(scene, header, output_params(params), new, target)
         for output in job.outputs:
             message = output.make(found)
             if message is not None:
@@ -226,7 +227,7 @@ class Worker:
 
     def _account(self, job: Job, stage_s: dict[str, float], params: NodeParams) -> None:
         camera, latency_s = job.frame.camera, time.monotonic() - job.arrived_s
-        state, header = self.cameras[camera], messages.header_of(job.frame)
+        state, header = self.cameras[camera], messages.header_of(new, job.frame)
         self._mailbox.account(camera, 'published')
         state.failed_in_a_row = 0
         age_s = (self._node.get_clock().now().nanoseconds - job.frame.stamp_ns) * 1e-9
@@ -252,12 +253,12 @@ class Worker:
         return pose
 
     def _publish_stats(
-        self, camera: str, header: Header, age_s: float, stage_s: dict[str, float]
+        self, camera: str, header: Any, age_s: float, stage_s: dict[str, float]
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
         self.current.publishers[camera][STATS].publish(
-            messages.frame_stats(header, camera, age_s, stage_s, counts)
+            messages.frame_stats(new, header, camera, age_s, stage_s, counts)
         )
 
     def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:
@@ -270,7 +271,7 @@ class Worker:
         state = self.cameras[camera]
         state.failed_in_a_row, state.last_error = state.failed_in_a_row + 1, sentence
         self._troubles.tell(sentence)
-        self._publish_stats(camera, messages.header_at(stamp_ns), 0.0, {})
+        self._publish_stats(camera, messages.header(new, stamp_ns, ''), 0.0, {})
 
 
 def policy_of(params: NodeParams) -> Policy:
@@ -278,3 +279,13 @@ def policy_of(params: NodeParams) -> Policy:
     skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
     period_ns = 0.98e9 / params.max_rate_hz if params.max_rate_hz else 0.0  # stamps jitter
     return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
+
+
+def output_params(params: NodeParams) -> OutputParams:
+    """Those that shape the messages."""
+    return OutputParams(
+        params.depth_encoding,
+        params.probability_encoding,
+        params.class_id_format,
+        params.target_frame,
+    )

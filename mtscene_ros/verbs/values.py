@@ -23,3 +23,9 @@ def remapping(text: str) -> tuple[str, str]:
     """'/a:=/b' → ('/a', '/b')."""
     recorded, published = text.split(':=')
     return recorded, published
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """'depth=/points' → ('depth', '/points')."""
+    name, value = text.split('=', 1)
+    return name, value

@@ -10,7 +10,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from mtscene_ros.images import ENCODINGS
-from mtscene_ros.ros.messages import frame_from_image
+from mtscene_ros.messages import frame_from_image
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.view import PAD_RGB
 

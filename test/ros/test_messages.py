@@ -3,12 +3,23 @@ import math
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
+from mtscene_ros import box_messages, messages
+from mtscene_ros.bag_messages import maker
+from mtscene_ros.bags import typestore
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.ros import box_messages, messages
+from mtscene_ros.messages import New
+from mtscene_ros.ros import kinds
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap
+
+BAG = typestore()
+
+
+@pytest.fixture(params=['rclpy', 'rosbags'])
+def new(request: pytest.FixtureRequest) -> New:
+    """Messages as the node and as offline evaluation make them."""
+    return kinds.new if request.param == 'rclpy' else maker(BAG)
 
 
 def info(**fields: object) -> CameraInfo:
@@ -44,12 +55,14 @@ def test_header_survives_to_the_nanosecond() -> None:
     image = Image(encoding='mono8', width=1, height=1, step=1, data=[7])
     image.header.stamp.sec, image.header.stamp.nanosec = 1_700_000_000, 999_999_999
     image.header.frame_id = 'optical'
-    assert messages.header_of(messages.frame_from_image(image, None, '')) == image.header
+    assert (
+        messages.header_of(kinds.new, messages.frame_from_image(image, None, '')) == image.header
+    )
 
 
-def test_rows_are_packed_without_padding() -> None:
+def test_rows_are_packed_without_padding(new: New) -> None:
     wide = np.arange(24, dtype=np.uint16).reshape(4, 6)[:, :3]  # not contiguous
-    message = messages.image_message(wide, '16UC1', Header())
+    message = messages.image_message(new, wide, '16UC1', messages.header(new, 0, ''))
     assert (message.height, message.width, message.step) == (4, 3, 6)
     assert np.frombuffer(message.data, '<u2').tolist() == wide.ravel().tolist()
 
@@ -58,19 +71,20 @@ def test_rows_are_packed_without_padding() -> None:
     ('metres', 'millimetres'),
     [(1.2344, 1234), (math.nan, 0), (math.inf, 0), (-math.inf, 0), (65.534, 65534), (65.6, 0)],
 )
-def test_millimetres(metres: float, millimetres: int) -> None:
+def test_millimetres(new: New, metres: float, millimetres: int) -> None:
     depth = DepthMap(np.full((1, 1), metres, np.float32))
-    image = messages.depth_image(depth, '16UC1', Header())
+    image = messages.depth_image(new, depth, '16UC1', messages.header(new, 0, ''))
     assert np.frombuffer(image.data, '<u2')[0] == millimetres
 
 
-def test_level_car_stands_upright_in_the_optical_frame() -> None:
+def test_level_car_stands_upright_in_the_optical_frame(new: New) -> None:
     rotation = optical_from_level_box(np.array([-math.pi / 2]))  # drives away
     boxes = Boxes3D(
         np.array([6]), np.array([0.5], np.float32), np.array([[1.0, 2, 3]]),
         np.array([[4.0, 2, 1]]), quaternion_from_matrix(rotation), DRIVE_BOXES,
     )  # fmt: skip
-    [detection] = box_messages.detections_3d(boxes, Header(frame_id='f')).detections
+    header = messages.header(new, 0, 'f')
+    [detection] = box_messages.detections_3d(new, boxes, header).detections
     q = detection.bbox.center.orientation
     assert (q.x, q.y, q.z, q.w) == pytest.approx(
         (0.5, -0.5, 0.5, 0.5)
@@ -79,8 +93,8 @@ def test_level_car_stands_upright_in_the_optical_frame() -> None:
     assert detection.header.frame_id == 'f'
 
 
-def test_class_map_is_complete() -> None:
-    class_map = messages.label_info(CITYSCAPES_19, Header()).class_map
+def test_class_map_is_complete(new: New) -> None:
+    class_map = messages.label_info(new, CITYSCAPES_19, messages.header(new, 0, '')).class_map
     assert [(c.class_id, c.class_name) for c in class_map][13] == (13, 'car')
 
 

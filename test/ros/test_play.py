@@ -9,7 +9,8 @@ import pytest
 
 from mtscene_ros.bags import open_bag
 from mtscene_ros.recordings import moment_from_world, write_recording
-from mtscene_ros.ros.play import Pace, message_class
+from mtscene_ros.ros.kinds import message_class
+from mtscene_ros.ros.play import Pace
 from mtscene_ros.worlds.drive import drive_sequence
 
 from .conftest import Robot

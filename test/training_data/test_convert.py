@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip('torch')
 
+from mtscene_ros.manifest import load
 from mtscene_ros.recordings import moment_from_world, write_recording
 from mtscene_ros.worlds import SEQUENCES
 from training.data import convert, manifest
@@ -30,7 +31,7 @@ def test_bag(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sample.depth_m, frame.depth_m)
     assert sample.intrinsics == frame.intrinsics
     np.testing.assert_allclose(sample.centers_m, frame.boxes.centers_m)
-    assert [c.name for c in manifest.load(path).semantic] == [c.name for c in frame.classes]
+    assert [c.name for c in load(path).semantic] == [c.name for c in frame.classes]
 
 
 def photo(folder: Path) -> None:
@@ -51,7 +52,7 @@ def test_coco(tmp_path: Path) -> None:
     arguments = ['coco', str(tmp_path / 'c.json'), str(tmp_path / 'out')]
     path = convert.main([*arguments, '--images', str(tmp_path)])
     labels = manifest.read(path, '0').labels
-    assert [c.name for c in manifest.load(path).semantic] == ['table', 'cup']
+    assert [c.name for c in load(path).semantic] == ['table', 'cup']
     assert labels[15, 15] == 1
     assert (labels == 1).sum() == pytest.approx(100, abs=1)
     assert labels[30, 30] == 255

@@ -11,9 +11,10 @@ import yaml
 
 pytest.importorskip('torch')
 
+from mtscene_ros.label_files import DataError
+from mtscene_ros.manifest import load
 from training import check_data
 from training.data import manifest
-from training.data.files import DataError
 
 BOX = {'class': 'cart', 'center_m': [0.5, 0.2, 6.0], 'size_m': [1.2, 0.8, 1.0], 'yaw_rad': 0.3}
 
@@ -40,7 +41,7 @@ def written(folder: Path, **changes: Any) -> Path:
     }
     path = folder / 'm.yaml'
     path.write_text(yaml.safe_dump(content | changes))
-    manifest.load.cache_clear()
+    load.cache_clear()
     return path
 
 
@@ -101,7 +102,7 @@ def test_refusals(tmp_path: Path, changes: dict[str, Any], sentence: str) -> Non
 def test_no_code_is_run(tmp_path: Path) -> None:
     (tmp_path / 'm.yaml').write_text('frames: !!python/object/apply:os.system [exit]')
     with pytest.raises(DataError, match='is not YAML'):
-        manifest.load(tmp_path / 'm.yaml')
+        load(tmp_path / 'm.yaml')
 
 
 def test_check_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip('torch')
 
+from mtscene_ros.label_files import DataError
 from training.data import DATASETS
-from training.data.files import DataError
 
 Harm = Callable[[Path], None]
 

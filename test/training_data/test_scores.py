@@ -12,12 +12,12 @@ torch = pytest.importorskip('torch')
 
 from mtscene_ros.classes import DRIVE_BOXES  # noqa: E402
 from mtscene_ros.geometry import project  # noqa: E402
+from mtscene_ros.label_files import read_json  # noqa: E402
 from mtscene_ros.tasks.fcos3d import PublishedBoxes, angles_from_quaternions  # noqa: E402
 from training import evaluate, train  # noqa: E402
 from training.cityscapes3d_json import vehicle_annotations  # noqa: E402
 from training.comparisons import TENSORS, published_pairs  # noqa: E402
 from training.data import DATASETS  # noqa: E402
-from training.data.files import read_json  # noqa: E402
 from training.data.sample import Sample  # noqa: E402
 from training.detection_score import DetectionMeter  # noqa: E402
 from training.learning_published import whole  # noqa: E402

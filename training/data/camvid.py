@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mtscene_ros.classes import CAMVID
-from mtscene_ros.types import UNLABELED
-from training.data.files import (
+from mtscene_ros.label_files import (
     DataError,
     checked_ids,
     folder_of,
@@ -21,6 +20,7 @@ from training.data.files import (
     same_size,
     typical_camera,
 )
+from mtscene_ros.types import UNLABELED
 from training.data.sample import Sample, blank
 
 VOID = len(CAMVID)

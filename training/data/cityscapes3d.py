@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.classes import DRIVE_BOXES
 from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix, yaw_of_box
-from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
-from mtscene_ros.types import UNLABELED, Intrinsics
-from training.data.files import (
+from mtscene_ros.label_files import (
     DataError,
     checked_camera,
     folder_of,
@@ -30,6 +28,8 @@ from training.data.files import (
     read_rgb,
     same_size,
 )
+from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
+from mtscene_ros.types import UNLABELED, Intrinsics
 from training.data.sample import Sample, blank
 
 F64 = NDArray[np.float64]

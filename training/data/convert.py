@@ -20,8 +20,10 @@ import yaml
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
+from mtscene_ros.annotations import write_boxes, write_depth
 from mtscene_ros.bags import open_bag
 from mtscene_ros.classes import DRIVE_BOXES
+from mtscene_ros.label_files import DataError, read_rgb
 from mtscene_ros.report_data import (
     camera_info_topic,
     classes_of,
@@ -32,8 +34,6 @@ from mtscene_ros.report_data import (
 )
 from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap
 from training.data import DATASETS
-from training.data.annotations import write_boxes, write_depth
-from training.data.files import DataError, read_rgb
 from training.data.masks import coco_frames, label_studio_frames
 from training.data.sample import Sample
 

@@ -18,8 +18,8 @@ import numpy as np
 from mtscene_ros.evaluate.photographs import lidar_depth
 from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.kitti import KittiError, object_moment, tracking_moment
+from mtscene_ros.label_files import DataError, folder_of, lines_of
 from mtscene_ros.recordings import Moment
-from training.data.files import DataError, folder_of, lines_of
 from training.data.sample import Sample, blank
 
 

@@ -1,175 +1,21 @@
-"""A user's own frames: one YAML file that lists them with whatever labels each has.
-
-    semantic: [road, grass, person]     # own classes in the order of their ids, or cityscapes_19,
-    boxes3d: [car, pedestrian]          # nyud_40, pascal_21, camvid_11; drive_boxes
-    maps:                               # dense tasks of one's own
-      wetness: {}                       # a number per pixel
-      walkable: {classes: [no, yes]}
-    camera: {fx_px: 500, fy_px: 500, cx_px: 319.5, cy_px: 239.5}    # unless a frame has its own
-    frames:                             # or the name of a CSV file with these columns
-      - {image: a.jpg, split: val, semantic: a.png, depth: a.npy, boxes3d: a.json}
-
-Every entry of a frame but `image` may be missing. Paths start at the manifest's folder and stay in
-it. semantic, human_parts: 8-bit ids, 255 unknown. depth: .png of 16 bits in mm, 0 unknown, or .npy
-in m, NaN or 0 unknown: sparse is fine. boundary, saliency: not zero is yes. normals: RGB images,
-2 p / 255 - 1 in the optical frame. maps: {NAME: file}, .png ids or .npy numbers. boxes3d: JSON
-[{class, center_m, size_m, quaternion_xyzw or yaw_rad}], in the optical frame. In a CSV file camera
-and maps are columns of their own: fx_px, ..., maps.NAME.
-"""
+"""A user's own frames as Samples: what their manifest (`mtscene_ros.manifest`) lists."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from numpy.typing import NDArray
-
-from mtscene_ros.classes import (
-    CAMVID,
-    CITYSCAPES_19,
-    DRIVE_BOXES,
-    HUMAN_PARTS_7,
-    NYUD_40,
-    PASCAL_21,
-)
-from mtscene_ros.tasks import TASKS
-from mtscene_ros.types import SemanticClass
-from training.data.annotations import read_boxes, read_depth, read_map
-from training.data.files import (
-    DataError,
-    checked_camera,
-    read_binary,
-    read_ids,
-    read_normals,
-    read_rgb,
-    same_size,
-    typical_camera,
-)
+from mtscene_ros.annotations import read_boxes
+from mtscene_ros.label_files import DataError, checked_camera, read_rgb, same_size, typical_camera
+from mtscene_ros.manifest import inside, labels_of, load
 from training.data.sample import Sample, blank
 
-CAMERA = ('fx_px', 'fy_px', 'cx_px', 'cy_px')
-TOP = ('semantic', 'boxes3d', 'maps', 'camera', 'frames')
-LABELS = ('semantic', 'depth', 'normals', 'boundary', 'saliency', 'human_parts', 'boxes3d')
-FRAME = ('image', 'split', *LABELS, 'camera', 'maps')
-AS_IS = (1.0, 1.0, 1.0)
-
-
-def coloured(names: list[str]) -> tuple[SemanticClass, ...]:
-    """Classes of one's own, in colours that differ."""
-    rainbow = [c.color_rgb for c in (*CITYSCAPES_19, *NYUD_40, *PASCAL_21[1:])]
-    return tuple(SemanticClass(k, n, rainbow[k % len(rainbow)]) for k, n in enumerate(names))
-
-
-TABLES: dict[str, tuple[SemanticClass, ...]] = {
-    'cityscapes_19': CITYSCAPES_19,
-    'nyud_40': NYUD_40,
-    'pascal_21': PASCAL_21,
-    'camvid_11': CAMVID,
-    'drive_boxes': DRIVE_BOXES,
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Manifest:
-    """semantic, boxes: class tables; maps: own tasks by name, () for a number per pixel; camera:
-    CAMERA's values or empty; frames: as in the file."""
-
-    folder: Path
-    semantic: tuple[SemanticClass, ...]
-    boxes: tuple[SemanticClass, ...]
-    maps: Mapping[str, tuple[SemanticClass, ...]]
-    camera: Mapping[str, Any]
-    frames: tuple[Mapping[str, Any], ...]
-
-
-@lru_cache(8)
-def load(path: Path) -> Manifest:
-    """Raises DataError, with the nearest known key for a misspelt one."""
-    if not path.is_file():
-        raise DataError(f'{path} is missing; give the manifest, a YAML file.')
-    try:
-        found = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
-    known(found, TOP, f'{path}')
-    frames = found.get('frames')
-    if isinstance(frames, str):
-        frames = csv_frames(inside(path.parent, frames, path))
-    if not isinstance(frames, list) or not frames:
-        raise DataError(f'{path} lists no frames.')
-    maps = found.get('maps') or {}
-    for name in maps:
-        if not re.fullmatch('[a-z][a-z0-9_]*', str(name)) or name in TASKS:
-            raise DataError(
-                f'{path}: {name!r} cannot name a task; take small letters and _, and '
-                f'none of {", ".join(TASKS)}.'
-            )
-    for number, frame in enumerate(frames):
-        known(frame, FRAME, f'{path}, frame {number}')
-        known(frame.get('maps') or {}, tuple(maps), f'{path}, frame {number}, maps')
-        if 'image' not in frame:
-            raise DataError(f'{path}, frame {number} names no image.')
-    return Manifest(
-        path.parent,
-        table(found.get('semantic'), path),
-        table(found.get('boxes3d'), path),
-        {name: table((about or {}).get('classes'), path) for name, about in maps.items()},
-        found.get('camera') or {},
-        tuple(frames),
-    )
-
-
-def known(found: Any, keys: tuple[str, ...], where: str) -> None:
-    if not isinstance(found, dict):
-        raise DataError(f'{where} holds a {type(found).__name__} where a mapping is needed.')
-    for key in found:
-        if key not in keys:
-            near = get_close_matches(str(key), keys, 1)
-            hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(keys)}.'
-            raise DataError(f'{where}: {key!r} is no key of a manifest; {hint}')
-
-
-def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
-    """A named table, own names, or none. Raises DataError."""
-    if found is None:
-        return ()
-    if isinstance(found, str) and found in TABLES:
-        return TABLES[found]
-    if isinstance(found, list) and 0 < len(found) < 255:
-        return coloured([str(name) for name in found])
-    raise DataError(f'{path}: {found!r} are no classes; give names or one of {", ".join(TABLES)}.')
-
-
-def csv_frames(path: Path) -> list[dict[str, Any]]:
-    """Columns as in YAML; fx_px, ... and maps.NAME are gathered, empty cells left out."""
-    if not path.is_file():
-        raise DataError(f'{path} is missing; the manifest names it.')
-    frames = []
-    with path.open(newline='') as file:
-        for row in csv.DictReader(file):
-            filled = {key: value for key, value in row.items() if key and value}
-            frame = {k: v for k, v in filled.items() if k not in CAMERA and k[:5] != 'maps.'}
-            if camera := {k: v for k, v in filled.items() if k in CAMERA}:
-                frame['camera'] = camera
-            if maps := {k[5:]: v for k, v in filled.items() if k[:5] == 'maps.'}:
-                frame['maps'] = maps
-            frames.append(frame)
-    return frames
-
-
-def inside(folder: Path, name: Any, source: Path) -> Path:
-    """Raises DataError for paths that leave the manifest's folder."""
-    path = (folder / str(name)).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise DataError(f'{source}: {name} lies outside the folder of the manifest.')
-    return path
+# Kind of label → field of a Sample.
+FIELDS = {
+    'semantic': 'labels', 'depth': 'depth_m', 'normals': 'normals', 'boundary': 'boundary',
+    'saliency': 'saliency', 'human_parts': 'human_parts',
+}  # fmt: skip
 
 
 def names(path: Path, split: str) -> list[str]:
@@ -189,32 +35,14 @@ def read(path: Path, name: str) -> Sample:
     manifest = load(path)
     frame = manifest.frames[int(name)]
 
-    def file(key: str) -> Path:
-        return inside(manifest.folder, frame[key], path)
-
-    rgb = read_rgb(file('image'))
+    rgb = read_rgb(inside(manifest.folder, frame['image'], path))
     size = (rgb.shape[0], rgb.shape[1])
     values = frame.get('camera') or manifest.camera
     camera = checked_camera(values, size, path) if values else typical_camera(size)
-    readers: dict[str, tuple[str, Callable[[Path], NDArray[Any]]]] = {
-        'semantic': ('labels', lambda p: read_ids(p, len(manifest.semantic))),
-        'depth': ('depth_m', read_depth),
-        'normals': ('normals', lambda p: read_normals(p, AS_IS)),
-        'boundary': ('boundary', read_binary),
-        'saliency': ('saliency', read_binary),
-        'human_parts': ('human_parts', lambda p: read_ids(p, len(HUMAN_PARTS_7))),
-    }
-    fields: dict[str, Any] = {
-        field: same_size(reader(file(key)), rgb, file(key))
-        for key, (field, reader) in readers.items()
-        if frame.get(key)
-    }
+    found = labels_of(manifest, frame, path)
+    sized = {key: same_size(values, rgb, where) for key, (where, values) in found.items()}
+    fields: dict[str, Any] = {FIELDS[key]: v for key, v in sized.items() if key in FIELDS}
     if frame.get('boxes3d'):
-        fields |= read_boxes(file('boxes3d'), manifest.boxes)
-    maps = {
-        key: same_size(found, rgb, where)
-        for key, value in (frame.get('maps') or {}).items()
-        for where in [inside(manifest.folder, value, path)]
-        for found in [read_map(where, len(manifest.maps[key]))]
-    }
+        fields |= read_boxes(inside(manifest.folder, frame['boxes3d'], path), manifest.boxes)
+    maps = {key: values for key, values in sized.items() if key not in FIELDS}
     return replace(blank(rgb, camera), maps=maps, **fields)

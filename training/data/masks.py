@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.label_files import DataError, read_image
 from mtscene_ros.types import UNLABELED
-from training.data.files import DataError, read_image
 
 Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image, (H, W) ids
 SHAPES = ('polygonlabels', 'rectanglelabels', 'brushlabels')

@@ -26,12 +26,12 @@ from mtscene_ros.geometry import (
     project,
     quaternion_from_matrix,
 )
+from mtscene_ros.label_files import stored_normals
 from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics
 from mtscene_ros.worlds import FRAMES
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
 from training.data.cityscapes3d import DISPARITY_STEP, LABEL_IDS
-from training.data.files import stored_normals
 from training.data.nyud import NORMAL_SIGNS
 from training.data.pascal_context import PERSON, thinned
 

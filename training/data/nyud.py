@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.classes import NYUD_40
-from mtscene_ros.types import UNLABELED, Intrinsics
-from training.data.files import (
+from mtscene_ros.label_files import (
     DataError,
     checked_ids,
     folder_of,
@@ -27,6 +26,7 @@ from training.data.files import (
     read_rgb,
     same_size,
 )
+from mtscene_ros.types import UNLABELED, Intrinsics
 from training.data.sample import Sample, blank
 
 # The colour camera of NYU Depth v2's toolbox for 640x480 px; the frames here lack the rim of 40 px

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from skimage.morphology import thin
 
 from mtscene_ros.classes import NYUD_40, PASCAL_21
-from training.data.files import (
+from mtscene_ros.label_files import (
     DataError,
     folder_of,
     lines_of,

@@ -8,18 +8,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from mtscene_msgs.msg import Scene as SceneMessage
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, Detection3DArray
-from visualization_msgs.msg import MarkerArray
 
+from mtscene_ros import box_messages, messages
 from mtscene_ros.draw import overlay, palette, resized
 from mtscene_ros.geometry import moved
+from mtscene_ros.messages import Message, New
 from mtscene_ros.points import cloud
-from mtscene_ros.ros import box_messages, messages
-from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.spec import ModelSpec
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import (
@@ -35,14 +30,28 @@ from mtscene_ros.types import (
 R = TypeVar('R')
 
 
+IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+
+
+@dataclass(frozen=True, slots=True)
+class OutputParams:
+    """The node's parameters of these names."""
+
+    depth_encoding: str = '32FC1'
+    probability_encoding: str = 'mono8'
+    class_id_format: str = 'name'
+    target_frame: str = ''
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a row makes its message of. header: the image's own; target_from_optical: (4, 4) where
-    target_frame is set and TF knows it."""
+    """What a row makes its message of. header: the image's own; new: makes messages of a kind;
+    target_from_optical: (4, 4) where target_frame is set and TF knows it."""
 
     scene: Scene
-    header: Header
-    params: NodeParams
+    header: Message
+    params: OutputParams
+    new: New
     target_from_optical: NDArray[np.float64] | None = None
 
     def result(self, task: str, kind: type[R]) -> R | None:
@@ -55,12 +64,12 @@ Make = Callable[[Found], Any]  # None where the image has no such result
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """topic: private name; needs: tasks that the model must have; uses: tasks that it makes use of
-    where the model has them (one at least, if it needs none); is_free: it is of the camera alone,
-    nothing is computed for it."""
+    """topic: private name; kind: of its messages; needs: tasks that the model must have; uses:
+    tasks that it makes use of where the model has them (one at least, if it needs none); is_free:
+    it is of the camera alone, nothing is computed for it."""
 
     topic: str
-    message: type
+    kind: str
     make: Make
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
@@ -77,75 +86,80 @@ class Output:
         return some and all(task in tasks for task in self.needs)
 
 
-def _labels(task: str, found: Found) -> Image | None:
+def _labels(task: str, found: Found) -> Message | None:
     labels = found.result(task, LabelMap)
-    return labels and messages.label_image(labels, found.header)
+    return labels and messages.label_image(found.new, labels, found.header)
 
 
-def _confidence(found: Found) -> Image | None:
+def _confidence(found: Found) -> Message | None:
     labels = found.result('semantic', LabelMap)
-    return labels and messages.confidence_image(labels, found.header)
+    return labels and messages.confidence_image(found.new, labels, found.header)
 
 
-def _color(found: Found) -> Image | None:
+def _color(found: Found) -> Message | None:
     labels = found.result('semantic', LabelMap)
     if labels is None:
         return None
-    return messages.image_message(palette(labels.classes)[labels.labels], 'rgb8', found.header)
+    return messages.image_message(
+        found.new, palette(labels.classes)[labels.labels], 'rgb8', found.header
+    )
 
 
-def _normals(found: Found) -> Image | None:
+def _normals(found: Found) -> Message | None:
     normals = found.result('normals', NormalMap)
-    return normals and messages.normal_image(normals, found.header)
+    return normals and messages.normal_image(found.new, normals, found.header)
 
 
-def _probability(task: str, found: Found) -> Image | None:
+def _probability(task: str, found: Found) -> Message | None:
     values = found.result(task, ProbabilityMap)
     encoding = found.params.probability_encoding
-    return values and messages.probability_image(values, encoding, found.header)
+    return values and messages.probability_image(found.new, values, encoding, found.header)
 
 
-def _depth(found: Found) -> Image | None:
+def _depth(found: Found) -> Message | None:
     depth = found.result('depth', DepthMap)
-    return depth and messages.depth_image(depth, found.params.depth_encoding, found.header)
+    return depth and messages.depth_image(
+        found.new, depth, found.params.depth_encoding, found.header
+    )
 
 
-def _camera_info(found: Found) -> CameraInfo | None:
+def _camera_info(found: Found) -> Message | None:
     intrinsics = found.scene.output_intrinsics
-    return intrinsics and messages.camera_info_message(intrinsics, found.header)
+    return intrinsics and messages.camera_info_message(found.new, intrinsics, found.header)
 
 
-def _boxes(found: Found) -> tuple[Boxes3D, Header] | None:
+def _boxes(found: Found) -> tuple[Boxes3D, Message] | None:
     """In target_frame, where one is set."""
     boxes = found.result('boxes3d', Boxes3D)
     if boxes is None or not found.params.target_frame:
         return boxes if boxes is None else (boxes, found.header)
     if found.target_from_optical is None:
         return None  # the worker has told why
-    header = Header(stamp=found.header.stamp, frame_id=found.params.target_frame)
+    stamp, frame_id = found.header.stamp, found.params.target_frame
+    header = found.new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
     return moved(boxes, found.target_from_optical), header
 
 
-def _detections_3d(found: Found) -> Detection3DArray | None:
+def _detections_3d(found: Found) -> Message | None:
     there = _boxes(found)
     form = found.params.class_id_format
-    return there and box_messages.detections_3d(*there, form)
+    return there and box_messages.detections_3d(found.new, *there, form)
 
 
-def _markers(found: Found) -> MarkerArray | None:
+def _markers(found: Found) -> Message | None:
     there = _boxes(found)
-    return there and box_messages.markers(*there)
+    return there and box_messages.markers(found.new, *there)
 
 
-def _detections_2d(found: Found) -> Detection2DArray | None:
+def _detections_2d(found: Found) -> Message | None:
     boxes, camera = found.result('boxes3d', Boxes3D), found.scene.frame.intrinsics
     if boxes is None or camera is None:
         return None
     form = found.params.class_id_format
-    return box_messages.detections_2d(boxes, camera, found.header, form)
+    return box_messages.detections_2d(found.new, boxes, camera, found.header, form)
 
 
-def _points(found: Found) -> PointCloud2 | None:
+def _points(found: Found) -> Message | None:
     depth, camera = found.result('depth', DepthMap), found.scene.output_intrinsics
     if depth is None or camera is None:
         return None
@@ -155,15 +169,16 @@ def _points(found: Found) -> PointCloud2 | None:
     labels = labels or unknown
     rgb = resized(found.scene.frame.rgb, shape)
     points = cloud(depth.depth_m, camera, rgb, labels.labels, labels.confidence)
-    return messages.point_cloud(points, found.header)
+    return messages.point_cloud(found.new, points, found.header)
 
 
-def _scene(found: Found) -> SceneMessage:
-    message = SceneMessage(header=found.header, camera=found.scene.frame.camera)
+def _scene(found: Found) -> Message:
+    labels = found.result('semantic', LabelMap)
     parts = {
         'camera_info': _camera_info(found),
         'semantic': _labels('semantic', found),
         'semantic_confidence': _confidence(found),
+        'semantic_classes': labels and messages.class_map(found.new, labels.classes),
         'human_parts': _labels('human_parts', found),
         'depth': _depth(found),
         'normals': _normals(found),
@@ -172,51 +187,47 @@ def _scene(found: Found) -> SceneMessage:
         'detections_3d': _detections_3d(found),
         'detections_2d': _detections_2d(found),
     }
-    for name, part in parts.items():
-        if part is not None:
-            setattr(message, name, part)
-    labels = found.result('semantic', LabelMap)
-    if labels is not None:
-        message.semantic_classes = messages.class_map(labels.classes)
-    return message
+    there = {name: part for name, part in parts.items() if part is not None}
+    camera = found.scene.frame.camera
+    return found.new('mtscene_msgs/msg/Scene', header=found.header, camera=camera, **there)
 
 
-def _overlay(found: Found) -> Image | None:
-    return messages.image_message(overlay(found.scene), 'rgb8', found.header)
+def _overlay(found: Found) -> Message | None:
+    return messages.image_message(found.new, overlay(found.scene), 'rgb8', found.header)
 
 
-def _own(task: str, found: Found) -> Image | None:
+def _own(task: str, found: Found) -> Message | None:
     result = found.scene.results.get(task)
     if isinstance(result, LabelMap):
-        return messages.label_image(result, found.header)
+        return messages.label_image(found.new, result, found.header)
     if isinstance(result, ValueMap):
-        return messages.image_message(result.values, '32FC1', found.header)
+        return messages.image_message(found.new, result.values, '32FC1', found.header)
     return None
 
 
 OUTPUTS: tuple[Output, ...] = (
-    Output('semantic/image', Image, partial(_labels, 'semantic'), ('semantic',)),
-    Output('semantic/confidence', Image, _confidence, ('semantic',)),
-    Output('semantic/color', Image, _color, ('semantic',)),
-    Output('depth/image', Image, _depth, ('depth',)),
-    Output('depth/camera_info', CameraInfo, _camera_info, ('depth',), is_free=True),
-    Output('points', PointCloud2, _points, ('depth',), ('semantic',)),
-    Output('normals/image', Image, _normals, ('normals',)),
-    Output('boundary/image', Image, partial(_probability, 'boundary'), ('boundary',)),
-    Output('saliency/image', Image, partial(_probability, 'saliency'), ('saliency',)),
-    Output('parts/image', Image, partial(_labels, 'human_parts'), ('human_parts',)),
-    Output('detections_3d', Detection3DArray, _detections_3d, ('boxes3d',)),
-    Output('detections_2d', Detection2DArray, _detections_2d, ('boxes3d',)),
-    Output('scene', SceneMessage, _scene, uses=tuple(TASKS)),
-    Output('debug/overlay', Image, _overlay, uses=('semantic', 'boxes3d')),
-    Output('debug/markers', MarkerArray, _markers, ('boxes3d',)),
+    Output('semantic/image', IMAGE, partial(_labels, 'semantic'), ('semantic',)),
+    Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
+    Output('semantic/color', IMAGE, _color, ('semantic',)),
+    Output('depth/image', IMAGE, _depth, ('depth',)),
+    Output('depth/camera_info', CAMERA_INFO, _camera_info, ('depth',), is_free=True),
+    Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
+    Output('normals/image', IMAGE, _normals, ('normals',)),
+    Output('boundary/image', IMAGE, partial(_probability, 'boundary'), ('boundary',)),
+    Output('saliency/image', IMAGE, partial(_probability, 'saliency'), ('saliency',)),
+    Output('parts/image', IMAGE, partial(_labels, 'human_parts'), ('human_parts',)),
+    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d, ('boxes3d',)),
+    Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
+    Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=tuple(TASKS)),
+    Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
+    Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
 
 
 def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
     """Those that a model has. A user's own tasks: class maps as semantic/image, numbers 32FC1."""
     own = [
-        Output(f'own/{task}/image', Image, partial(_own, task), (task,))
+        Output(f'own/{task}/image', IMAGE, partial(_own, task), (task,))
         for task in spec.tasks
         if task not in TASKS
     ]

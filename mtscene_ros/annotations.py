@@ -16,8 +16,8 @@ from mtscene_ros.geometry import (
     quaternion_from_matrix,
     yaw_of_box,
 )
+from mtscene_ros.label_files import DataError, read_ids, read_image, read_npy
 from mtscene_ros.types import Boxes3D, SemanticClass
-from training.data.files import DataError, read_ids, read_image, read_npy
 
 MM_PER_M = 1000.0
 
@@ -99,7 +99,9 @@ def turn(row: dict[str, Any]) -> list[float]:
     length = float(np.linalg.norm(values))
     if values.shape != (4,) or not 0.9 < length < 1.1:
         raise ValueError(f'{row["quaternion_xyzw"]} is no unit quaternion')
-    unit: list[float] = (values / length).tolist()
+    if abs(length - 1) > 1e-9:  # otherwise as it is, to the last bit
+        values = values / length
+    unit: list[float] = values.tolist()
     return unit
 
 

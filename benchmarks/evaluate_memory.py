@@ -1,0 +1,110 @@
+"""Memory of `mtscene evaluate` on a recording that is larger than what it may hold.
+
+    python -m benchmarks.evaluate_memory [--gb 2] [--small-gb 0.2] [-o result.json]
+
+Generated frames at camera size (1920x1080, raw) with labels, depth, boxes and TF are repeated
+until the recording has the wished size; then a process of its own evaluates it. Its largest
+resident size, pages of files that it maps included, is what the kernel says at the end (VmHWM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtscene_ros.recordings import Moment, moment_from_world, write_recording
+from mtscene_ros.report import machine
+from mtscene_ros.worlds.drive import drive_sequence
+
+SIZE_PX = (1920, 1080)
+BYTES_PER_FRAME = SIZE_PX[0] * SIZE_PX[1] * (3 + 1 + 4)
+PERIOD_NS = 100_000_000
+SCRIPT = """
+import re, sys
+from pathlib import Path
+from mtscene_ros.evaluate.bag import evaluate_bag
+from mtscene_ros.evaluate.options import EvaluateOptions
+bag, into = map(Path, sys.argv[1:])
+options = EvaluateOptions(backend='onnxruntime', threads=2, progress=False)
+counts = evaluate_bag(bag, options, into)['counts']
+peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]
+print(counts['published'], int(peak) * 1024)
+"""
+
+
+def moments(count: int) -> Iterator[Moment]:
+    """Eight different frames, over and over, with stamps that go on."""
+    worlds = list(drive_sequence(11, 8, 10.0, 480, 270))
+    known = [enlarged(moment_from_world(world)) for world in worlds]
+    for index in range(count):
+        yield replace(known[index % 8], stamp_ns=known[0].stamp_ns + index * PERIOD_NS)
+
+
+def enlarged(moment: Moment) -> Moment:
+    def resized(values: Any) -> Any:
+        return np.asarray(cv2.resize(values, SIZE_PX, interpolation=cv2.INTER_NEAREST))
+
+    assert moment.labels is not None
+    assert moment.depth_m is not None
+    return replace(
+        moment,
+        rgb=resized(moment.rgb),
+        labels=resized(moment.labels),
+        depth_m=resized(moment.depth_m),
+        intrinsics=moment.intrinsics.resized(*SIZE_PX),
+    )
+
+
+def measured(gigabytes: float, folder: Path) -> dict[str, Any]:
+    bag, report = folder / 'large.mcap', folder / 'report'
+    frames = max(2, round(gigabytes * 1e9 / BYTES_PER_FRAME))
+    write_recording(bag, moments(frames))
+    start_s = time.perf_counter()
+    command = [sys.executable, '-c', SCRIPT, str(bag), str(report)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - start_s
+    published, peak = map(int, done.stdout.split())
+    found = {
+        'bag_bytes': bag.stat().st_size,
+        'frames': frames,
+        'published': published,
+        'peak_resident_bytes': peak,
+        'predictions_bytes': (report / 'predictions.mcap').stat().st_size,
+        'frames_per_s': round(frames / seconds, 2),
+    }
+    bag.unlink()
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--gb', type=float, default=2.0)
+    parser.add_argument('--small-gb', type=float, default=0.2)
+    parser.add_argument('--folder', type=Path, help='with room for twice the recording')
+    parser.add_argument('-o', '--output', type=Path)
+    options = parser.parse_args(arguments)
+    rows = []
+    for gigabytes in (options.small_gb, options.gb):
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            rows.append(measured(gigabytes, Path(folder)))
+            print(json.dumps(rows[-1]), flush=True)
+    result = {'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'), 'machine': machine()}
+    text = json.dumps({**result, 'model': 'bundled', 'runs': rows}, indent=1)
+    if options.output:
+        options.output.write_text(text + '\n')
+
+
+if __name__ == '__main__':
+    main()

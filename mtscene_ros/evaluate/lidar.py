@@ -1,0 +1,56 @@
+"""PointCloud2 → points, and the sparse depth that they give an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.geometry import project
+from mtscene_ros.types import Intrinsics
+
+NEAR_M = 0.5
+TYPES = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
+
+
+class CloudError(ValueError):
+    """A PointCloud2 cannot be used; one sentence."""
+
+
+def points_of(cloud: Any) -> NDArray[np.float32]:
+    """(N, 3) finite points in the cloud's frame, metres. Raises CloudError."""
+    fields = {f.name: f for f in cloud.fields}
+    if not {'x', 'y', 'z'} <= fields.keys():
+        raise CloudError(f'The point cloud has the fields {sorted(fields)}, not x, y and z.')
+    order = '>' if cloud.is_bigendian else '<'
+    dtype = np.dtype(
+        {
+            'names': ['x', 'y', 'z'],
+            'formats': [order + TYPES[fields[name].datatype] for name in 'xyz'],
+            'offsets': [fields[name].offset for name in 'xyz'],
+            'itemsize': cloud.point_step,
+        }
+    )
+    data = np.frombuffer(cloud.data, np.uint8)
+    count, row = cloud.width * cloud.point_step, cloud.row_step
+    if row < count or len(data) < row * cloud.height:
+        raise CloudError(f'The point cloud has {len(data)} bytes for {cloud.height} x {row}.')
+    rows = data[: row * cloud.height].reshape(cloud.height, row)
+    packed = np.ascontiguousarray(rows[:, :count]).view(dtype)
+    points = np.stack([packed[name].ravel().astype(np.float32) for name in 'xyz'], 1)
+    return np.asarray(points[np.isfinite(points).all(1)], np.float32)
+
+
+def sparse_depth(
+    points: NDArray[np.float32], optical_from_lidar: NDArray[np.float64], camera: Intrinsics
+) -> NDArray[np.float32]:
+    """(N, 3) → (H, W) metres along optical z of the nearest point in each pixel, NaN without."""
+    depth_m = np.full((camera.height_px, camera.width_px), np.nan, np.float32)
+    points_m = points @ optical_from_lidar[:3, :3].T + optical_from_lidar[:3, 3]
+    points_m = points_m[points_m[:, 2] > NEAR_M]
+    points_m = points_m[np.argsort(-points_m[:, 2])]  # near ones are written last
+    u, v = np.rint(project(points_m, camera)).astype(np.int64).T
+    inside = (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px)
+    depth_m[v[inside], u[inside]] = points_m[inside, 2]
+    return depth_m
