@@ -72,6 +72,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<table><tr>{"".join(f"<th>{cell}</th>" for cell in head)}</tr>{body}</table>'
 
 
+def section(title: str, *inside: str) -> str:
+    """A card; title is plain text, what is inside HTML."""
+    return f'<section><h3>{escape(title)}</h3>{"".join(inside)}</section>'
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """(name, value) pairs of plain text."""
     return f'<dl>{"".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in pairs)}</dl>'

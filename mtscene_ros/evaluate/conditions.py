@@ -3,6 +3,7 @@ nothing is evaluated as code."""
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -37,6 +38,10 @@ class Condition:
     def holds(self, value: float) -> bool:
         """Never for NaN: what could not be measured is neither above nor below."""
         return OPERATORS[self.operator](value, self.number)
+
+    def fires(self, value: float) -> bool:
+        """Also for NaN: a score that can no longer be measured must not pass unseen."""
+        return math.isnan(value) or self.holds(value)
 
 
 def parsed(text: str) -> Condition:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.draw import birdseye, blend_labels, depth_rgb, draw_boxes, resized
+from mtscene_ros.html import data_uri
 from mtscene_ros.types import (
     UNLABELED,
     Boxes3D,
@@ -29,6 +30,7 @@ WRONG_RGB, UNKNOWN_RGB = (230, 57, 48), (96, 100, 108)
 DEPTH_ERROR_RGB = (250, 250, 250), (190, 24, 32), (28, 78, 190)  # right, too far, too near
 DEPTH_ERROR_END = 0.3  # relative error at which the colours end
 NORMAL_ERROR_END_DEG = 60.0
+QUALITY = 80  # of JPEG: a page of many pictures stays below 15 MB
 SPARSE = 0.25  # below this share of pixels, depth of a LiDAR is drawn as dots that can be seen
 
 
@@ -77,6 +79,11 @@ def views_of(
         camera = frame.intrinsics.resized(rgb.shape[1], rgb.shape[0])
         return _boxes(rgb, said, true if isinstance(true, Boxes3D) else None, camera, look)
     return None
+
+
+def encoded(picture: Picture) -> str:
+    """As a data URI."""
+    return data_uri(picture, 'jpg', QUALITY)
 
 
 def shape_of(frame: CameraFrame, look: Look) -> tuple[int, int]:

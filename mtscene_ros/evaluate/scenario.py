@@ -1,7 +1,7 @@
 """scenario.yaml: what to evaluate, how, and when it passes.
 
 bags: [drives/*.mcap, night]     # files, folders, patterns; relative to this file
-model: model.onnx                # this and further fields of EvaluateOptions, each with its default
+model: model.onnx                # this and all other fields of EvaluateOptions may be here
 truth: topics                    # or a manifest of files, relative to this file
 pass:                            # every one must hold
   - semantic.miou >= 60
