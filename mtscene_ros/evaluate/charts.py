@@ -17,7 +17,8 @@ WIDTH, HEIGHT = 600, 100
 STYLE = """
 .chart { position: relative; margin: 6px 0 18px } .chart:last-child { margin-bottom: 2px }
 .chart header { display: flex; justify-content: space-between; gap: 12px; font-size: 13px } .chart svg { height: 84px }
-.chart .y { position: absolute; right: 4px; font-size: 11px; color: var(--soft); background: var(--card); padding: 0 3px; line-height: 1.2 }
+.chart[data-timeline] svg { width: calc(100% - 52px) }
+.chart .y { position: absolute; right: 0; font-size: 11px; color: var(--soft); background: var(--card); padding: 0 3px; line-height: 1.2 }
 .cursor { stroke: var(--ink); stroke-width: 1; opacity: .55; vector-effect: non-scaling-stroke }
 .line { fill: none; stroke: var(--accent); stroke-width: 1.6; vector-effect: non-scaling-stroke }
 .edge { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke }
@@ -26,8 +27,8 @@ STYLE = """
 .heat { font-size: 12px; width: auto } .heat td, .heat th { padding: 3px 7px; border: 1px solid var(--line); text-align: right }
 .heat th:first-child, .heat td:first-child { text-align: left; padding-left: 7px; position: sticky; left: 0; background: var(--card) }
 .heat thead th, .heat tr:first-child th { vertical-align: bottom } .heat .up { writing-mode: vertical-rl; transform: rotate(180deg) }
-.scroll { overflow-x: auto }
-.meter { display: inline-block; min-width: 110px; padding: 0 5px; border-radius: 3px;
+.scroll { overflow-x: auto } .whole { white-space: nowrap }
+.meter { display: inline-block; min-width: 84px; padding: 0 5px; border-radius: 3px;
   background: linear-gradient(90deg, var(--bar) var(--share), transparent var(--share)) }
 """  # noqa: E501
 

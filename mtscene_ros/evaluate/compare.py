@@ -13,12 +13,12 @@ import numpy as np
 
 from mtscene_ros.evaluate.bootstrap import RESAMPLES, Interval, over_frames, over_sequences
 from mtscene_ros.evaluate.merge import merge
+from mtscene_ros.evaluate.page_frames import WORST_BY
 from mtscene_ros.evaluate.report_folder import (
     Columns,
     Report,
     ReportError,
     SequenceReport,
-    score_columns,
     scores,
 )
 
@@ -206,12 +206,10 @@ def _published(columns: Columns) -> dict[tuple[str, int], int]:
 def changed_most(
     frames: Sequence[tuple[str, Columns, Columns]], count: int = CHANGED_FRAMES
 ) -> tuple[ChangedFrame, ...]:
-    """The frames that changed most, each once, by the score that moved farthest: in units of how
-    far that score moves in a usual frame (root mean square)."""
+    """The frames that changed most, each once, by the score of WORST_BY that moved farthest: in
+    units of how far that score moves in a usual frame (root mean square)."""
     farthest: dict[tuple[str, str, int], tuple[float, ChangedFrame]] = {}
-    for path in dict.fromkeys(p for _, a, b in frames for p in score_columns(a) if p in b):
-        if more_is_better(path) is None:
-            continue
+    for path, *_ in WORST_BY.values():
         moved = list(_moved(frames, path))
         usual = math.sqrt(sum(c.change**2 for c in moved) / max(1, len(moved)))
         for c in moved:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from mtscene_ros.bags import BagError
 from mtscene_ros.evaluate import charts
@@ -15,7 +14,7 @@ from mtscene_ros.evaluate.bootstrap import CONFIDENCE
 from mtscene_ros.evaluate.compare import ChangedFrame, Comparison, Difference
 from mtscene_ros.evaluate.conditions import Condition
 from mtscene_ros.evaluate.page import STYLE, depth_range_m
-from mtscene_ros.evaluate.pictures import Look, Views, camera_view, encoded, views_of
+from mtscene_ros.evaluate.pictures import Look, camera_view, encoded, views_of
 from mtscene_ros.evaluate.report_folder import Report, SequenceReport
 from mtscene_ros.evaluate.shown import shown_frames
 from mtscene_ros.html import figure, page, section, table
@@ -188,12 +187,13 @@ def card(c: ChangedFrame, a: ShownFrame, b: ShownFrame, depth_max_m: float) -> s
     )
     if of_a is None or of_b is None:
         return f'<section class="frame">{title}</section>'
-    image = figure(encoded(camera_view(a.scene.frame, look)), 'image')
-    figures = [image, *_column(of_a, of_b)]
+    image = camera_view(a.scene.frame, look)
+    pairs = [
+        (image, 'image'),
+        (of_a.prediction, 'A'),
+        (of_b.prediction, 'B'),
+        (of_a.truth, 'truth'),
+    ]
+    pairs += [(of_a.error, f'A, {of_a.error_is}'), (of_b.error, f'B, {of_b.error_is}')]
+    figures = [figure(encoded(p), escape(name)) for p, name in pairs if p is not None]
     return f'<section class="frame">{title}<div class="six">{"".join(figures)}</div></section>'
-
-
-def _column(a: Views, b: Views) -> list[str]:
-    named: list[tuple[Any, str]] = [(a.prediction, 'A'), (b.prediction, 'B')]
-    named += [(a.truth, 'truth'), (a.error, f'A, {a.error_is}'), (b.error, f'B, {b.error_is}')]
-    return [figure(encoded(p), escape(name)) for p, name in named if p is not None]

@@ -14,7 +14,7 @@ from mtscene_ros.backends import BackendError
 from mtscene_ros.estimator import BUNDLED_MODEL
 from mtscene_ros.evaluate.bag import evaluate_bag
 from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.evaluate.report_folder import METRICS, SEQUENCES
+from mtscene_ros.evaluate.report_folder import METRICS, SEQUENCES, name_of
 
 DONE = 'done.json'
 # What does not change a score: how many threads compute it, and whether somebody watches.
@@ -53,12 +53,12 @@ def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> lis
 
 
 def names_of(bags: Sequence[Path]) -> list[str]:
-    """Each file's name without its ending; with a number where several have the same."""
+    """As the sequences of a report are called; with a number where several have one name."""
     names: list[str] = []
     for bag in bags:
-        stem, name, number = bag.resolve().stem, bag.resolve().stem, 2
+        name, number = name_of(bag.resolve()), 2
         while name in names:
-            name, number = f'{stem}-{number}', number + 1
+            name, number = f'{name_of(bag.resolve())}-{number}', number + 1
         names.append(name)
     return names
 

@@ -24,16 +24,16 @@ from mtscene_ros.html import page, section
 from mtscene_ros.report_data import ShownFrame
 
 ANCHORS = ('frames', 'worst', 'scores', 'latency', 'about')
-TIMELINES = (*(path for path, _ in WORST_BY.values()), 'semantic.flicker', 'latency_ms')
+TIMELINES = (*(path for path, *_ in WORST_BY.values()), 'semantic.flicker', 'latency_ms')
 STYLE = """
-h2 { scroll-margin-top: 8px } nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 14px }
-nav a { color: var(--accent) } section { padding: 14px 18px; margin-bottom: 16px; min-width: 0 } .columns section { margin: 0 }
-.columns { margin-bottom: 16px; align-items: start } .good { color: var(--good) } .bad { color: var(--bad) }
+h1 + .soft { margin-bottom: 16px } h2 { scroll-margin-top: 8px } nav { display: flex; flex-wrap: wrap; gap: 4px 18px }
+nav a { color: var(--accent) } section { padding: 14px 18px; margin-bottom: 16px; min-width: 0 }
+.pack { columns: 460px; column-gap: 16px; margin-bottom: 16px } .pack section { break-inside: avoid; overflow-x: auto } .good { color: var(--good) } .bad { color: var(--bad) }
 .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; border: 1px solid var(--line) }
 ul { margin: 0; padding-left: 20px } h1 small { font-weight: 400; color: var(--soft); font-size: 17px }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 @media (max-width: 600px) { main { padding: 16px 10px 40px } section { padding: 12px } th, td { padding-left: 9px }
-  .tiles { grid-template-columns: 1fr 1fr } .tile b { font-size: 19px } .meter { min-width: 74px } .columns { gap: 12px } }
+  .tiles { grid-template-columns: 1fr 1fr } .tile b { font-size: 19px } .meter { min-width: 74px } .pack { columns: auto } }
 """  # noqa: E501
 
 
@@ -51,11 +51,12 @@ def write_page(folder: Path) -> Path:
         for one in (c for c in chosen if c.row == row):
             if one.task:
                 head = f'<b>{escape(one.task)}</b><span>{escape(title)}</span>'
-                note = f'<span class="soft">{escape(said.removeprefix(" · "))}</span>'
+                note = f'<span class="soft">{escape(said)}</span>'
                 worst[one] = worst_frame(shown, one.task, head + note, far_m)
             else:
                 slides.append(player.slider_frame(shown, row, title, said, far_m))
     ordered = [worst[c] for c in chosen if c in worst]
+    slides.sort(key=lambda slide: slide['row'])
     path = folder / PAGE
     path.write_text(_page(report, frames, starts, ordered, slides), encoding='utf-8')
     return path
@@ -127,14 +128,14 @@ def _page(
         page_tables.troubles(report),
         page_tables.sequences(report),
         '<h2 id="frames">Through the frames</h2>',
-        player.player(slides),
+        player.player(slides, page_tables.legend(tables)),
         _timelines(frames, starts),
         '<h2 id="worst">Worst frames</h2>' if worst else '',
         *worst,
         '<h2 id="scores">Scores</h2>',
-        page_tables.classes(tables),
-        f'<div class="columns">{page_tables.distances(tables)}</div>',
-        f'<div class="columns">{page_tables.calibration(report)}</div>',
+        f'<div class="pack">{page_tables.classes(tables)}{page_tables.distances(tables)}'
+        f'{page_tables.calibration(report)}</div>',
+        page_tables.confusions(tables),
         f'<h2 id="latency">Latency</h2>{page_tables.latency(frames)}',
         f'<h2 id="about">About</h2>{page_tables.about(report)}',
     ]

@@ -19,15 +19,15 @@ APART = 10  # frames between two worst ones: neighbours look the same
 SLIDER = 40  # frames in all
 WIDTH_PX = 640
 
-# Score of a frame → whether more of it is worse: by which a task's worst frames are chosen.
+# Task → the score by which its worst frames are chosen, whether more of it is worse, as text.
 WORST_BY = {
-    'semantic': ('semantic.miou', False),
-    'depth': ('depth.abs_rel', True),
-    'boxes3d': ('boxes3d.recall', False),
-    'normals': ('normals.mean_deg', True),
-    'boundary': ('boundary.odsf', False),
-    'saliency': ('saliency.max_f', False),
-    'parts': ('parts.miou', False),
+    'semantic': ('semantic.miou', False, 'mIoU {:.1f} %'),
+    'depth': ('depth.abs_rel', True, 'depth AbsRel {:.3f}'),
+    'boxes3d': ('boxes3d.recall', False, 'boxes found {:.2f}'),
+    'normals': ('normals.mean_deg', True, 'normals {:.1f}° off'),
+    'boundary': ('boundary.odsf', False, 'boundary odsF {:.1f} %'),
+    'saliency': ('saliency.max_f', False, 'saliency maxF {:.1f} %'),
+    'human_parts': ('human_parts.miou', False, 'mIoU of parts {:.1f} %'),
 }
 
 
@@ -45,7 +45,7 @@ def choose(frames: Columns) -> list[Chosen]:
     published = np.flatnonzero(frames['status'] == 'published')
     chosen = [
         Chosen(row, task)
-        for task, (path, more_is_worse) in WORST_BY.items()
+        for task, (path, more_is_worse, _) in WORST_BY.items()
         if path in frames
         for row in worst(frames[path], more_is_worse)
     ]
@@ -72,13 +72,8 @@ def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) ->
     views = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
     if views is None:
         return ''
-    pictures = [
-        (camera_view(shown.scene.frame, look), 'image'),
-        (views.prediction, 'prediction'),
-        (views.truth, 'truth'),
-        (views.error, views.error_is),
-    ]
-    figures = [figure(encoded(p), escape(name)) for p, name in pictures if p is not None]
+    pictures = [(camera_view(shown.scene.frame, look), 'image'), *views.named()]
+    figures = [figure(encoded(picture), escape(name)) for picture, name in pictures]
     return (
         f'<section class="frame"><header>{title}</header>'
         f'<div class="four">{"".join(figures)}</div></section>'
@@ -87,9 +82,8 @@ def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) ->
 
 def frame_scores(frames: Columns, row: int) -> str:
     """Scores of one frame as text."""
-    parts = [
-        f'{path} {frames[path][row]:.3g}'
-        for path, _ in WORST_BY.values()
+    return ' · '.join(
+        how.format(frames[path][row])
+        for path, _, how in WORST_BY.values()
         if path in frames and math.isfinite(frames[path][row])
-    ]
-    return ''.join(f' · {part}' for part in parts)
+    )

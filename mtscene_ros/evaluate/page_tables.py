@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtscene_ros.evaluate import charts
 from mtscene_ros.evaluate.report_folder import Columns, Report, number, scores
@@ -109,20 +110,39 @@ def sequences(report: Report) -> str:
     return section('Sequences', f'<div class="scroll" tabindex="0">{table(head, rows)}</div>')
 
 
+def legend(tables: Mapping[str, Any]) -> str:
+    """Colours of the classes that occur."""
+    matrix, iou = tables.get('confusion'), tables.get('semantic_iou', {})
+    items = ''.join(
+        f'<span><i style="background:rgb{color_of(at, name)}"></i>{escape(name)}</span>'
+        for at, name in enumerate(matrix['classes'] if matrix else ())
+        if name in iou
+    )
+    return f'<div class="legend">{items}</div>' if items else ''
+
+
 def classes(tables: Mapping[str, Any]) -> str:
-    """IoU per class of every task with labels, and its confusion matrix."""
-    parts = []
+    """IoU per class of every task with labels."""
+    return ''.join(
+        section(f'{task}: IoU per class', _iou_table(tables[f'{task}_iou'], names, counts))
+        for task, names, counts in _matrices(tables)
+    )
+
+
+def confusions(tables: Mapping[str, Any]) -> str:
+    return ''.join(
+        section(f'{task}: confusion, % of the true pixels', charts.confusion(names, counts))
+        for task, names, counts in _matrices(tables)
+    )
+
+
+def _matrices(tables: Mapping[str, Any]) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
+    """Task, names of the classes and of none, (C, C + 1) pixels."""
     for name, iou in tables.items():
-        if not name.endswith('_iou') or not iou:
-            continue
-        task = name.removesuffix('_iou')
-        matrix = tables['confusion' if task == 'semantic' else f'{task}_confusion']
-        counts = np.array(matrix['counts'], np.int64)
-        names = matrix['classes']
-        parts.append(section(f'{task}: IoU per class', _iou_table(iou, names, counts)))
-        confused = charts.confusion(names, counts)
-        parts.append(section(f'{task}: confusion, % of the true pixels', confused))
-    return ''.join(parts)
+        if name.endswith('_iou') and iou:
+            task = name.removesuffix('_iou')
+            matrix = tables['confusion' if task == 'semantic' else f'{task}_confusion']
+            yield task, matrix['classes'], np.array(matrix['counts'], np.int64)
 
 
 def _iou_table(iou: Mapping[str, Any], names: Sequence[str], counts: Any) -> str:
@@ -148,7 +168,9 @@ def distances(tables: Mapping[str, Any]) -> str:
     boxes = tables.get('boxes_by_distance', ())
     if boxes:
         rows = [
-            (escape(row['class']), *_distance_row(row, BOX_COLUMNS, 'ap', 1.0)) for row in boxes
+            (escape(row['class']), *_distance_row(row, BOX_COLUMNS, 'ap', 1.0))
+            for row in boxes
+            if row['truths']
         ]
         head = ('class', 'depth', *(caption for _, caption, _ in BOX_COLUMNS))
         parts.append(section('3D boxes by distance', table(head, rows)))
@@ -159,7 +181,7 @@ def _distance_row(
     row: Mapping[str, Any], columns: Sequence[tuple[str, str, str]], barred: str, most: float
 ) -> tuple[str, ...]:
     """barred: the column with a bar behind it, which is full at `most`."""
-    cells = [f'{row["from_m"]:g} to {row["to_m"]:g} m']
+    cells = [f'<span class="whole">{row["from_m"]:g} to {row["to_m"]:g} m</span>']
     for key, _, how in columns:
         value = number(row.get(key))
         text = shown(value, how)

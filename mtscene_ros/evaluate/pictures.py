@@ -44,13 +44,20 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """Pictures (H, W, 3) RGB of one task; truth and error None where there is no truth. error_is:
-    caption of the last."""
+    """Pictures (H, W, 3) RGB of one task; truth and error None where there is no truth. colors,
+    error_is: what the colours of prediction and error mean, '' where nothing need be said."""
 
     prediction: Picture
-    truth: Picture | None
-    error: Picture | None
-    error_is: str
+    truth: Picture | None = None
+    error: Picture | None = None
+    error_is: str = ''
+    colors: str = ''
+
+    def named(self) -> list[tuple[Picture, str]]:
+        """Those that are there, each with its caption."""
+        said = f'prediction, {self.colors}' if self.colors else 'prediction'
+        pairs = (self.prediction, said), (self.truth, 'truth'), (self.error, self.error_is)
+        return [(picture, name) for picture, name in pairs if picture is not None]
 
 
 def camera_view(frame: CameraFrame, look: Look) -> Picture:
@@ -104,14 +111,14 @@ def _same_size(values: NDArray[np.generic], rgb: Picture) -> NDArray[np.generic]
 def _labels(rgb: Picture, said: LabelMap, true: LabelMap | None) -> Views:
     mine = _labels_to(rgb, said)
     if true is None:
-        return Views(blend_labels(rgb, mine), None, None, '')
+        return Views(blend_labels(rgb, mine))
     real = _labels_to(rgb, true)
     error = _dimmed(rgb)
     known = real.labels != UNLABELED
     error[known & (mine.labels != real.labels)] = WRONG_RGB
     error[~known] = UNKNOWN_RGB
     pictures = blend_labels(rgb, mine), blend_labels(rgb, real), error
-    return Views(*pictures, 'red: wrong, grey: no truth')
+    return Views(*pictures, 'error, red: wrong, grey: no truth')
 
 
 def _labels_to(rgb: Picture, labels: LabelMap) -> LabelMap:
@@ -122,13 +129,14 @@ def _labels_to(rgb: Picture, labels: LabelMap) -> LabelMap:
 def _depth(rgb: Picture, said: DepthMap, true: DepthMap | None, look: Look) -> Views:
     mine = np.asarray(_same_size(said.depth_m, rgb), np.float32)
     prediction = depth_rgb(mine, look.depth_max_m)
+    colors = f'red: near, dark blue: {look.depth_max_m:.0f} m and more'
     if true is None:
-        return Views(prediction, None, None, '')
+        return Views(prediction, colors=colors)
     real = _sparse_to(true.depth_m, rgb)
     error = depth_error_rgb(mine, real)
     end = f'{100 * DEPTH_ERROR_END:.0f} %'
-    caption = f'blue: {end} too near, red: {end} too far, grey: no truth'
-    return Views(prediction, depth_rgb(real, look.depth_max_m), error, caption)
+    caption = f'error, blue: {end} too near, red: {end} too far, grey: no truth'
+    return Views(prediction, depth_rgb(real, look.depth_max_m), error, caption, colors)
 
 
 def depth_error_rgb(depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) -> Picture:
@@ -136,7 +144,7 @@ def depth_error_rgb(depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) 
     not known."""
     known = np.isfinite(depth_m) & np.isfinite(truth_m) & (truth_m > 0)
     relative = np.zeros(depth_m.shape, np.float32)
-    np.divide(depth_m - truth_m, truth_m, out=relative, where=known)
+    relative[known] = depth_m[known] / truth_m[known] - 1
     far = np.clip(relative / DEPTH_ERROR_END, -1, 1)[..., None]
     white, red, blue = (np.array(c, np.float32) for c in DEPTH_ERROR_RGB)
     picture = white + np.maximum(far, 0) * (red - white) + np.maximum(-far, 0) * (blue - white)
@@ -163,10 +171,10 @@ def _sparse_to(truth_m: NDArray[np.float32], rgb: Picture) -> NDArray[np.float32
 def _normals(rgb: Picture, said: NormalMap, true: NormalMap | None) -> Views:
     mine = np.asarray(_same_size(said.normals, rgb), np.float32)
     if true is None:
-        return Views(normals_rgb(mine), None, None, '')
+        return Views(normals_rgb(mine))
     real = np.asarray(_same_size(true.normals, rgb), np.float32)
     angle_deg = np.rad2deg(np.arccos(np.clip((mine * real).sum(2), -1, 1)))
-    caption = f'black: right, yellow: {NORMAL_ERROR_END_DEG:.0f}° off, grey: no truth'
+    caption = f'error, black: right, yellow: {NORMAL_ERROR_END_DEG:.0f}° off, grey: no truth'
     error = _heat(angle_deg / NORMAL_ERROR_END_DEG)
     return Views(normals_rgb(mine), normals_rgb(real), error, caption)
 
@@ -182,9 +190,10 @@ def normals_rgb(normals: NDArray[np.float32]) -> Picture:
 def _probability(rgb: Picture, said: ProbabilityMap, true: ProbabilityMap | None) -> Views:
     mine = np.asarray(_same_size(said.probability, rgb), np.float32)
     if true is None:
-        return Views(_grey(mine), None, None, '')
+        return Views(_grey(mine))
     real = np.asarray(_same_size(true.probability, rgb), np.float32)
-    return Views(_grey(mine), _grey(real), _heat(abs(mine - real)), 'black: right, yellow: wrong')
+    error = _heat(abs(mine - real))
+    return Views(_grey(mine), _grey(real), error, 'error, black: right, yellow: wrong')
 
 
 def _boxes(

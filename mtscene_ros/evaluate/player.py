@@ -18,7 +18,7 @@ STYLE = """
 .player { padding: 14px } .player .row { display: flex; flex-wrap: wrap; gap: 8px 18px; align-items: center; margin-bottom: 10px }
 .player input[type=range] { flex: 1 1 240px; accent-color: var(--accent) } .player label { white-space: nowrap }
 .player button { font: inherit; padding: 2px 14px; border: 1px solid var(--line); border-radius: 6px; background: var(--page); color: var(--ink) }
-.player output { font-variant-numeric: tabular-nums } figure img { background: var(--line); min-height: 40px }
+.player .legend { margin: 12px 2px 0; font-size: 13px } .player output { font-variant-numeric: tabular-nums } figure img { background: var(--line); min-height: 40px }
 figure[hidden], .cursor[hidden] { display: none }
 """  # noqa: E501
 SCRIPT = """
@@ -31,13 +31,14 @@ const said = player.querySelector('output'), button = player.querySelector('butt
 const task = () => player.querySelector('input[type=radio]:checked').value;
 function show() {
   const frame = frames[slider.value], views = frame.views[task()] || [];
-  [frame.image, ...views.slice(0, 3)].forEach((source, i) => {
-    const figure = images[i].parentElement;
-    figure.hidden = !source;
-    if (source) images[i].src = source;
+  const shown = [[frame.image, 'image'], ...views];
+  images.forEach((image, i) => {
+    image.parentElement.hidden = !shown[i];
+    if (!shown[i]) return;
+    [image.src, image.alt] = shown[i];
+    captions[i].textContent = shown[i][1];
   });
-  if (views[3]) captions[3].textContent = views[3];
-  said.textContent = frame.title + frame.scores;
+  said.textContent = frame.scores ? `${frame.title} · ${frame.scores}` : frame.title;
   slider.setAttribute('aria-valuetext', frame.title);
   for (const chart of cursors) {
     const cursor = chart.querySelector('.cursor');
@@ -78,21 +79,19 @@ follow();
 def slider_frame(
     shown: ShownFrame, row: int, title: str, scores: str, depth_max_m: float
 ) -> dict[str, Any]:
-    """What the script needs to show one frame: views by task are prediction, truth, error and the
-    error's caption, '' where absent."""
+    """What the script needs to show one frame; views by task: pictures and their captions."""
     look = Look(WIDTH_PX, depth_max_m)
     views = {}
     for task in shown.scene.results:
         of = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
         if of is not None:
-            pictures = (of.prediction, of.truth, of.error)
-            views[task] = [*('' if p is None else encoded(p) for p in pictures), of.error_is]
+            views[task] = [[encoded(picture), name] for picture, name in of.named()]
     image = encoded(camera_view(shown.scene.frame, look))
     return {'row': row, 'title': title, 'scores': scores, 'image': image, 'views': views}
 
 
-def player(frames: Sequence[Mapping[str, Any]]) -> str:
-    """The slider and its four pictures; SCRIPT moves them."""
+def player(frames: Sequence[Mapping[str, Any]], legend: str) -> str:
+    """The slider and its four pictures; SCRIPT moves them. legend: HTML below them."""
     tasks = list(dict.fromkeys(task for frame in frames for task in frame['views']))
     if not tasks:
         return ''
@@ -101,10 +100,7 @@ def player(frames: Sequence[Mapping[str, Any]]) -> str:
         f'{escape(task)}</label>'
         for i, task in enumerate(tasks)
     )
-    names = ('image', 'prediction', 'truth', 'error')
-    figures = ''.join(
-        f'<figure><img alt="{name}"><figcaption>{name}</figcaption></figure>' for name in names
-    )
+    figures = '<figure><img alt=""><figcaption></figcaption></figure>' * 4
     # "<" cannot be in a script element as it is.
     data = json.dumps(list(frames)).replace('<', '\\u003c')
     return (
@@ -112,6 +108,6 @@ def player(frames: Sequence[Mapping[str, Any]]) -> str:
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" '
         f'aria-label="frame of the sequence"><output></output></div>'
         f'<div class="row" role="radiogroup" aria-label="task">{radios}</div>'
-        f'<div class="two">{figures}</div></section>'
+        f'<div class="two">{figures}</div>{legend}</section>'
         f'<script type="application/json" id="frame-data">{data}</script>'
     )

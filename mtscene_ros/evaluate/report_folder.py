@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 METRICS, FRAMES, PREDICTIONS, PAGE = (
@@ -25,6 +24,7 @@ METRICS, FRAMES, PREDICTIONS, PAGE = (
     'index.html',
 )
 SEQUENCES = 'sequences'
+BAG_ENDINGS = ('.mcap', '.bag', '.db3')
 FORMAT = 1
 
 Columns = dict[str, NDArray[Any]]
@@ -68,12 +68,18 @@ def read_report(folder: Path) -> Report:
     """Raises ReportError."""
     metrics = read_metrics(folder / METRICS)
     if SEQUENCES not in metrics:
-        return Report(folder, metrics, (SequenceReport(metrics['bag']['name'], folder, metrics),))
+        name = name_of(Path(metrics['bag']['name']))
+        return Report(folder, metrics, (SequenceReport(name, folder, metrics),))
     inside = tuple(
         SequenceReport(of['name'], folder / SEQUENCES / of['name'], of['metrics'])
         for of in metrics[SEQUENCES]
     )
     return Report(folder, metrics, inside)
+
+
+def name_of(bag: Path) -> str:
+    """What a sequence is called: its file's name without the ending, its folder's name."""
+    return bag.stem if bag.suffix in BAG_ENDINGS else bag.name
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -92,12 +98,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 
 def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every score of a metrics.json by its path, `semantic.miou`, and the IoU of each class as
-    `semantic.iou.CLASS`; NaN where nothing could be measured."""
-    found = dict(_leaves(metrics['metrics'], ''))
-    for name, iou in metrics.get('tables', {}).get('semantic_iou', {}).items():
-        found[f'semantic.iou.{name}'] = number(iou)
-    return found
+    """Every score of a metrics.json by its path, `semantic.miou`; NaN where nothing could be
+    measured."""
+    return dict(_leaves(metrics['metrics'], ''))
 
 
 def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
@@ -126,12 +129,3 @@ def read_frames(path: Path) -> Columns:
     except (OSError, ValueError) as error:
         raise ReportError(f'{path} cannot be read ({error}); evaluate again.') from None
     return {name: table.column(name).to_numpy() for name in table.column_names}
-
-
-def score_columns(frames: Columns) -> list[str]:
-    """Those named like a score, as `semantic.miou`, that have a number somewhere."""
-    return [
-        name
-        for name, values in frames.items()
-        if '.' in name and values.dtype.kind == 'f' and np.isfinite(values).any()
-    ]
