@@ -9,14 +9,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mtscene_ros.backends import BackendError
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.estimator import BUNDLED_MODEL, spec_of_file
 from mtscene_ros.evaluate.bag import evaluate_bag
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.report_folder import METRICS, SEQUENCES, name_of
+from mtscene_ros.spec import ModelSpec, spec_from_json
 
-DONE = 'done.json'
+DONE = 'done.json'  # written last: key, options and spec of what lies beside it
 # What does not change a score: how many threads compute it, and whether somebody watches.
 WITHOUT_EFFECT = ('threads', 'progress')
 
@@ -97,8 +99,26 @@ def run_job(job: Job) -> Outcome:
     except Exception as error:  # ours to mend, but no reason to lose the other bags
         said = f'{type(error).__name__}: {error}; this is an error of mtscene_ros, report it.'
         return Outcome(job.name, said, seconds=time.monotonic() - begin_s)
-    (job.folder / DONE).write_text(json.dumps({'key': job.key}) + '\n')
+    spec = spec_of_file(job.options.model).to_json()
+    done = {'key': job.key, 'options': asdict(job.options), 'spec': spec}
+    (job.folder / DONE).write_text(json.dumps(done, indent=1) + '\n')
     return Outcome(job.name, seconds=time.monotonic() - begin_s)
+
+
+def asked_for(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
+    """With which options and model a sequence was evaluated; the default ones where that is not
+    written. Raises SpecError."""
+    path = folder / DONE
+    if not path.is_file():
+        return EvaluateOptions(), spec_of_file()
+    done = json.loads(path.read_text())
+    options = {k: _tuples(v) for k, v in done['options'].items()}
+    return EvaluateOptions(**options), spec_from_json(done['spec'], str(path))
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def forget(job: Job) -> None:
