@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mtscene_ros.evaluate.job import Job, Outcome, is_done, run_job
-from mtscene_ros.evaluate.many import quiet
+from mtscene_ros.evaluate.many import with_threads
 
 LOCAL = 'local'  # a cluster that is started for this run, on this machine
 
@@ -32,7 +32,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
         remote = ray.remote(run_job)
         waiting = {}
         for job in jobs:
-            one = quiet(job, threads=1, at_once=len(jobs) + 1)
+            one = with_threads(job, 1, progress=False)
             options = remote.options(num_cpus=one.options.threads, max_retries=1)
             waiting[options.remote(one)] = job
         while waiting:

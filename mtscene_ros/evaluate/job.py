@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -119,13 +118,6 @@ def asked_for(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
 def _tuples(value: Any) -> Any:
     """JSON's lists as tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def forget(job: Job) -> None:
-    """Removes the result, so that the job runs again."""
-    (job.folder / DONE).unlink(missing_ok=True)
-    if job.folder.parent.name == SEQUENCES:
-        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def _digest(files: Sequence[Path]) -> str:

@@ -23,7 +23,8 @@ def run_here(jobs: Sequence[Job], at_once: int) -> Iterator[Outcome]:
         return
     threads = max(1, cores() // at_once)
     with ThreadPoolExecutor(at_once) as pool:
-        waiting = [pool.submit(in_own_process, quiet(job, threads, at_once)) for job in jobs]
+        shared = [with_threads(job, threads, progress=at_once == 1) for job in jobs]
+        waiting = [pool.submit(in_own_process, job) for job in shared]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -31,13 +32,13 @@ def run_here(jobs: Sequence[Job], at_once: int) -> Iterator[Outcome]:
             pool.shutdown(cancel_futures=True)
 
 
-def quiet(job: Job, threads: int, at_once: int) -> Job:
-    """With a share of the cores unless told otherwise, and without progress where several would
-    write it at once."""
+def with_threads(job: Job, threads: int, *, progress: bool) -> Job:
+    """With so many unless it was told otherwise; without a progress bar where several would write
+    to one terminal."""
     options = replace(
         job.options,
         threads=job.options.threads or threads,
-        progress=job.options.progress and at_once == 1,
+        progress=job.options.progress and progress,
     )
     return replace(job, options=options)
 
