@@ -23,7 +23,7 @@ main { max-width: 1480px; margin: 0 auto; padding: 28px 24px 60px }
 h1 { font-size: 26px; margin: 0 } h2 { font-size: 18px; margin: 36px 0 12px } .soft { color: var(--soft) }
 h3 { font-size: 15px; font-weight: 600; margin: 0 0 10px }
 section, figure, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(134px, 1fr)); gap: 12px; margin: 20px 0 }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(122px, 1fr)); gap: 12px; margin: 20px 0 }
 .tile { padding: 12px 16px } .tile b { display: block; font-size: 23px; font-variant-numeric: tabular-nums }
 .tile span { color: var(--soft); font-size: 13px }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 16px }

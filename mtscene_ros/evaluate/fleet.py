@@ -39,7 +39,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
             [done], _ = ray.wait(list(waiting), num_returns=1)
             job = waiting.pop(done)
             try:
-                yield _seen_from_here(job, ray.get(done))
+                yield seen_from_here(job, ray.get(done))
             except RayError as error:
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 yield Outcome(job.name, f'Ray lost it: {lines[-1].strip()}')
@@ -61,7 +61,7 @@ def _connect(address: str) -> None:
         ) from None
 
 
-def _seen_from_here(job: Job, outcome: Outcome) -> Outcome:
+def seen_from_here(job: Job, outcome: Outcome) -> Outcome:
     if outcome.error or is_done(job):
         return outcome
     return replace(

@@ -62,6 +62,8 @@ def _mapping(path: Path) -> dict[Any, Any]:
         ) from None
     try:
         found = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise ScenarioError(f'Scenario {str(path)!r} does not exist; check the path.') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ScenarioError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
     if not isinstance(found, dict):

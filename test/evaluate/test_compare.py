@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 
 import pytest
-from .reports import FIRST_NS, write_report
 
 from mtscene_ros.cli import main
 from mtscene_ros.evaluate.compare import Comparison, Difference, compare, more_is_better
 from mtscene_ros.evaluate.report_folder import ReportError, read_report
+
+from .reports import FIRST_NS, write_report
 
 NAN = math.nan
 
