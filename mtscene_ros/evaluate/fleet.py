@@ -3,12 +3,14 @@ node has cores free. All nodes see the bags, the model and the report under the 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mtscene_ros.evaluate.job import Job, Outcome, is_done, run_job
 from mtscene_ros.evaluate.many import with_threads
 
+KNOCK_S = 5.0
 LOCAL = 'local'  # a cluster that is started for this run, on this machine
 
 
@@ -52,6 +54,7 @@ def _connect(address: str) -> None:
 
     extra = {'include_dashboard': False} if address == LOCAL else {}
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level='ERROR', **extra)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -59,6 +62,13 @@ def _connect(address: str) -> None:
             f'No Ray cluster answers at {address!r} ({first}); start one with `ray start --head`, '
             'or use --jobs.'
         ) from None
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix('ray://').rpartition(':')
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
 def seen_from_here(job: Job, outcome: Outcome) -> Outcome:
