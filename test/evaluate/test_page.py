@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mtscene_ros.cli import main
 from mtscene_ros.evaluate.page_frames import APART, choose, worst
 
-from .bags import write_drive
+from .drives import write_drive
 from .browser import Browser
 
 FRAMES = 4
