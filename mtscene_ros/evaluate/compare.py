@@ -30,7 +30,7 @@ MORE_IS_BETTER = {
     **dict.fromkeys(
         ('miou', 'present_miou', 'accuracy', 'iou', 'delta1', 'delta2', 'delta3', 'coverage', 'ap',
          'map', 'mds', 'recall', 'precision', 'within_11', 'within_22', 'within_30', 'max_f',
-         'published_max_f', 'odsf', 'published_share'),
+         'published_max_f', 'ods_f', 'published_share'),
         True,
     ),
     **dict.fromkeys(
@@ -118,8 +118,8 @@ def compare(a: Report, b: Report, seed: int = 0, resamples: int = RESAMPLES) -> 
         if len(pairs) < FEW_SEQUENCES:
             notes.append(f'Intervals over {over} are rough; {FEW_SEQUENCES} or more say more.')
     else:
-        over, [(_, *columns)] = 'frames', frames
-        differences = [_over_frames(d, *columns, rng, resamples) for d in differences]
+        over, [(_, mine, theirs)] = 'frames', frames
+        differences = [_over_frames(d, mine, theirs, rng, resamples) for d in differences]
         notes.append(
             'With one sequence the intervals are those of the mean change of a frame, over runs '
             'of its frames: they speak of this drive, not of the next.'

@@ -3,9 +3,11 @@ node has cores free. All nodes see the bags, the model and the report under the 
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mtscene_ros.evaluate.job import Job, Outcome, is_done, run_job
 from mtscene_ros.evaluate.many import with_threads
@@ -52,10 +54,10 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
 def _connect(address: str) -> None:
     import ray
 
-    extra = {'include_dashboard': False} if address == LOCAL else {}
+    extra: dict[str, Any] = {'include_dashboard': False} if address == LOCAL else {}
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level='ERROR', **extra)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **extra)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FleetError(

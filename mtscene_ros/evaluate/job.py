@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,14 @@ class Outcome:
 
 
 def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> list[Job]:
-    """One job per bag: of one bag at the top of the report, of several in sequences/."""
+    """One job per bag: of one bag at the top of the report, of several in sequences/. Paths become
+    absolute: other processes may work elsewhere."""
+    manifest = Path(options.truth)
+    options = replace(
+        options,
+        model=str(Path(options.model).resolve()) if options.model else '',
+        truth=str(manifest.resolve()) if manifest.is_file() else options.truth,
+    )
     model = _digest([Path(options.model or BUNDLED_MODEL)])
     jobs = []
     for name, bag in zip(names_of(bags), bags, strict=True):
@@ -82,7 +90,7 @@ def is_done(job: Job) -> bool:
     done = job.folder / DONE
     if not (done.is_file() and (job.folder / METRICS).is_file()):
         return False
-    return json.loads(done.read_text()).get('key') == job.key
+    return bool(json.loads(done.read_text()).get('key') == job.key)
 
 
 def run_job(job: Job) -> Outcome:
@@ -91,6 +99,8 @@ def run_job(job: Job) -> Outcome:
         return Outcome(job.name, resumed=True)
     begin_s = time.monotonic()
     (job.folder / DONE).unlink(missing_ok=True)
+    for scratch in job.folder.glob('.recording-*'):  # of a process that was killed
+        shutil.rmtree(scratch, ignore_errors=True)
     try:
         evaluate_bag(job.bag, job.options, job.folder)
     except (ValueError, OSError, BackendError) as error:  # BagError, SpecError: one sentence each

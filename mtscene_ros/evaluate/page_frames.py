@@ -25,7 +25,7 @@ WORST_BY = {
     'depth': ('depth.abs_rel', True, 'depth AbsRel {:.3f}'),
     'boxes3d': ('boxes3d.recall', False, 'boxes found {:.2f}'),
     'normals': ('normals.mean_deg', True, 'normals {:.1f}° off'),
-    'boundary': ('boundary.odsf', False, 'boundary odsF {:.1f} %'),
+    'boundary': ('boundary.ods_f', False, 'boundary odsF {:.1f} %'),
     'saliency': ('saliency.max_f', False, 'saliency maxF {:.1f} %'),
     'human_parts': ('human_parts.miou', False, 'mIoU of parts {:.1f} %'),
 }

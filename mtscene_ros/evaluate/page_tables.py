@@ -23,7 +23,7 @@ HEADLINES = {
     'depth.rmse': ('{:.2f} m', 'depth RMSE'),
     'boxes3d.map': ('{:.3f}', 'mAP of 3D boxes'),
     'normals.mean_deg': ('{:.1f}°', 'mean angle of normals'),
-    'boundary.odsf': ('{:.1f} %', 'boundary odsF'),
+    'boundary.ods_f': ('{:.1f} %', 'boundary odsF'),
     'saliency.max_f': ('{:.1f} %', 'saliency maxF'),
     'parts.miou': ('{:.1f} %', 'mIoU of parts'),
     'semantic.flicker': ('{:.2f} %', 'labels that flicker'),

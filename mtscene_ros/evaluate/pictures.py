@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -99,7 +100,7 @@ def shape_of(frame: CameraFrame, look: Look) -> tuple[int, int]:
     return max(1, round(height * look.width_px / width)), look.width_px
 
 
-def _same_size(values: NDArray[np.generic], rgb: Picture) -> NDArray[np.generic]:
+def _same_size(values: NDArray[Any], rgb: Picture) -> NDArray[Any]:
     """A map at the picture's size; each pixel takes the nearest one, nothing is mixed."""
     size = rgb.shape[1], rgb.shape[0]
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
@@ -149,7 +150,7 @@ def depth_error_rgb(depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) 
     white, red, blue = (np.array(c, np.float32) for c in DEPTH_ERROR_RGB)
     picture = white + np.maximum(far, 0) * (red - white) + np.maximum(-far, 0) * (blue - white)
     picture[~known] = UNKNOWN_RGB
-    return np.rint(picture).astype(np.uint8)
+    return np.asarray(np.rint(picture), np.uint8)
 
 
 def _sparse_to(truth_m: NDArray[np.float32], rgb: Picture) -> NDArray[np.float32]:
@@ -182,7 +183,7 @@ def _normals(rgb: Picture, said: NormalMap, true: NormalMap | None) -> Views:
 def normals_rgb(normals: NDArray[np.float32]) -> Picture:
     """(H, W, 3) unit vectors → each axis as a colour; UNKNOWN_RGB for NaN."""
     unknown = ~np.isfinite(normals).all(2)
-    picture = np.rint(127.5 + 127.5 * np.nan_to_num(normals)).astype(np.uint8)
+    picture = np.asarray(np.rint(127.5 + 127.5 * np.nan_to_num(normals)), np.uint8)
     picture[unknown] = UNKNOWN_RGB
     return picture
 

@@ -18,7 +18,7 @@ from typing import Any
 from mtscene_ros.evaluate.conditions import Condition, hint, parsed
 from mtscene_ros.evaluate.options import EvaluateOptions
 
-OPTIONS = {field.name: field.default for field in fields(EvaluateOptions)}
+OPTIONS: dict[str, Any] = {field.name: field.default for field in fields(EvaluateOptions)}
 KEYS = ('bags', 'pass', *OPTIONS)
 PATHS = ('model', 'truth')
 TRUTH_IN_TOPICS = 'topics'

@@ -32,6 +32,7 @@ from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
     DepthMap,
+    Intrinsics,
     LabelMap,
     NormalMap,
     ProbabilityMap,
@@ -113,7 +114,7 @@ def predicted(
             if task == 'boxes3d':
                 one.results[task] = result_of(task, message, ())
             else:
-                one.results[task] = result(task, spec, narrowed(plane(message)))
+                one.results[task] = map_of(task, spec, narrowed(plane(message)))
     return seen
 
 
@@ -125,7 +126,7 @@ def narrowed(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def result(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:
+def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:
     """A map as predictions.mcap has it, or as truth.values_of gives it."""
     if 'classes' in spec.tasks[task]:
         labels = values.astype(np.uint8)
@@ -159,13 +160,13 @@ class Collector(Judge):
         super().__init__(spec, options)
         self._of, self._seen = spec, seen
 
-    def score(self, task: str, result_: Any, truth: Any) -> Scores:
-        """result_: the stamp of the frame, as read_again answers."""
+    def score(self, task: str, result: Any, truth: Any, camera: Intrinsics | None) -> Scores:
+        """result: the stamp of the frame, as read_again answers."""
         if isinstance(truth, Boxes3D):
             found: Result = replace(truth, classes=classes_of_task(self._of, task))
         else:
-            found = result(task, self._of, truth, is_truth=True)
-        self._seen[result_].truth[task] = found
+            found = map_of(task, self._of, truth, is_truth=True)
+        self._seen[result].truth[task] = found
         return {}
 
 

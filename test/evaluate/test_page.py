@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mtscene_ros.cli import main
 from mtscene_ros.evaluate.page_frames import APART, choose, worst
 
-from .drives import write_drive
 from .browser import Browser
+from .drives import write_drive
 
 FRAMES = 4
 
