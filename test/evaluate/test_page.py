@@ -148,3 +148,17 @@ def test_dropped_frames_are_not_shown() -> None:
     status = np.array(['published', 'dropped', 'published'], object)
     frames = {'status': status, 'depth.abs_rel': np.array([0.1, np.nan, 0.3])}
     assert [(c.row, c.task) for c in choose(frames)] == [(2, 'depth'), (0, ''), (2, '')]
+
+
+def test_a_comparison_shows_both_answers(page: Path, tiny_path: str, tmp_path: Path) -> None:
+    """Of the bundled model and of one that says nothing right, on the same recording."""
+    bag = str(page.parents[1] / 'drive.mcap')
+    asked = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page']
+    assert main(['evaluate', bag, '-o', str(tmp_path / 'b'), *asked]) == 0
+    html = tmp_path / 'compare.html'
+    assert main(['compare', str(page.parent), str(tmp_path / 'b'), '-o', str(html)]) == 0
+    text = html.read_text()
+    assert text.count('class="six"') == FRAMES  # each frame changed, each is there once
+    for caption in ('image', 'A', 'B', 'truth'):
+        assert text.count(f'<figcaption>{caption}</figcaption>') == FRAMES
+    assert '<b class="bad">worse</b>' in text
