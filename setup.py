@@ -175,6 +175,7 @@ setup(
     extras_require={
         'openvino': ['openvino>=2025.0,<2027'],
         'edge': ['pyEdgeEval==0.2.8'],
+        'fleet': ['ray>=2.30,<3'],
         'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7', 'rich>=13,<16'],
     },
     zip_safe=False,

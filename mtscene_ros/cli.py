@@ -17,6 +17,7 @@ VERBS = {
     'convert': 'generated worlds and public data sets into a recording with ground truth',
     'evaluate': 'a model on recordings with ground truth: scores, what it would have published',
     'report': "a recording of the node's outputs into one HTML page",
+    'compare': 'two evaluations: what changed, and how sure that is',
     'bench': 'latency, memory and operations of models, backends and thread counts',
     'build': 'an engine for TensorRT ahead of time',
     'inspect': 'what a model file or an engine says about itself',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
 import time
@@ -15,42 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.draw import birdseye, depth_rgb, overlay
+from mtscene_ros.html import data_uri, facts, figure, page, tiles
 from mtscene_ros.report_data import Recording, ShownFrame, read_recording
 from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, Scene
 
 SHOWN_WIDTH_PX = 960
-STYLE = """
-:root { color-scheme: light dark; --line: #d8dce2; --soft: #5c6470; --card: #ffffff; --page: #f3f4f6; --ink: #15181d; --accent: #2456c9 }
-@media (prefers-color-scheme: dark) {
-  :root { --line: #363c46; --soft: #9aa3b0; --card: #1b1e24; --page: #121418; --ink: #e8eaee; --accent: #7fa6ff } }
-* { box-sizing: border-box }
-body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 1480px; margin: 0 auto; padding: 28px 24px 60px }
-h1 { font-size: 26px; margin: 0 } h2 { font-size: 18px; margin: 36px 0 12px } .soft { color: var(--soft) }
-section, figure, .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 20px 0 }
-.tile { padding: 12px 16px } .tile b { display: block; font-size: 23px; font-variant-numeric: tabular-nums }
-.tile span { color: var(--soft); font-size: 13px }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 16px }
-.columns section { padding: 14px 18px; overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: 4px 0 4px 16px; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left; padding-left: 0 } th { font-weight: 500; color: var(--soft) }
-tr:last-child td { border-bottom: 0 } .total td { font-weight: 600 }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 0 } dt { color: var(--soft) }
-dd { margin: 0; overflow-wrap: anywhere }
-.legend { display: flex; flex-wrap: wrap; gap: 6px 18px; margin: 0 0 20px; font-size: 14px }
-.legend i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 6px; vertical-align: -2px;
-  border: 1px solid var(--line) }
-.frame { padding: 14px; margin-bottom: 20px } .frame header { display: flex; flex-wrap: wrap; gap: 4px 22px; margin: 0 4px 10px }
-.pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 12px }
-figure { margin: 0; overflow: hidden } figure img { display: block; width: 100% }
-figcaption { display: flex; gap: 14px; justify-content: space-between; padding: 5px 12px; font-size: 13px; color: var(--soft);
-  align-items: center }
-.bar { flex: 0 1 320px; display: grid; grid-template-columns: auto 1fr auto; gap: 8px; align-items: center }
-.bar img { height: 10px; border-radius: 3px } svg { width: 100%; height: 120px; display: block }
-@media (max-width: 900px) { .pictures { grid-template-columns: 1fr } .columns { grid-template-columns: 1fr } }
-"""  # noqa: E501
 
 
 def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception') -> None:
@@ -66,13 +34,8 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception
         _legend(recording),
         *(_frame(m, recording.input_ns[0], depth_max_m) for m in recording.shown),
     ]
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>mtscene_ros: '
-        f'{escape(bag.name)}</title><meta name="viewport" content="width=device-width">'
-        f'<style>{STYLE}</style><main>{"".join(parts)}</main></html>\n'
-    )
     html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(page, encoding='utf-8')
+    html.write_text(page(f'mtscene_ros: {bag.name}', parts), encoding='utf-8')
 
 
 def _depth_range_m(scenes: list[Scene]) -> float:
@@ -91,7 +54,7 @@ def _tiles(recording: Recording) -> str:
     published, dropped, failed = (counts.get(k, 0) for k in ('published', 'dropped', 'failed'))
     images = len(recording.input_ns)
     lost = max(0, images - counts.get('received', 0))
-    tiles = [
+    values = [
         (f'{published} of {images}', 'images answered'),
         (f'{dropped} + {failed} + {lost}', 'dropped, failed, never received'),
         (f'{rate_hz(recording.input_ns):.1f} Hz', 'camera (image stamps)'),
@@ -99,9 +62,8 @@ def _tiles(recording: Recording) -> str:
     ]
     if len(total_ms):
         p50, p99 = np.percentile(total_ms, (50, 99))
-        tiles += [(f'{p50:.0f} ms', 'latency, median'), (f'{p99:.0f} ms', 'latency, 99 %')]
-    inside = ''.join(f'<div class="tile"><b>{b}</b><span>{s}</span></div>' for b, s in tiles)
-    return f'<div class="tiles">{inside}</div>'
+        values += [(f'{p50:.0f} ms', 'latency, median'), (f'{p99:.0f} ms', 'latency, 99 %')]
+    return tiles(values)
 
 
 def rate_hz(times_ns: list[int]) -> float:
@@ -130,12 +92,10 @@ def _latency_table(recording: Recording) -> str:
 def _about(recording: Recording) -> str:
     model = next((line for line in recording.log if line.startswith('Model ')), None)
     other = [line for line in recording.log if line != model]
-    facts = [('model', (model or 'not in the recording').removeprefix('Model '))]
-    facts += [('machine', machine()), ('image topic', recording.image_topic)]
-    facts += [('node said', line) for line in other[:6]]
-    rows = ''.join(f'<dt>{a}</dt><dd>{escape(b)}</dd>' for a, b in facts)
-    chart = _chart(1000 * recording.total_s)
-    return f'<section><dl>{rows}</dl>{chart}</section>'
+    pairs = [('model', (model or 'not in the recording').removeprefix('Model '))]
+    pairs += [('machine', machine()), ('image topic', recording.image_topic)]
+    pairs += [('node said', line) for line in other[:6]]
+    return f'<section>{facts(pairs)}{_chart(1000 * recording.total_s)}</section>'
 
 
 def machine() -> str:
@@ -186,21 +146,21 @@ def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
     scene = _enlarged(shown_frame.scene)
     boxes, true_boxes = scene.results.get('boxes3d'), shown_frame.truth.get('boxes3d')
     depth, size = scene.results.get('depth'), scene.frame.rgb.shape[1::-1]
-    pictures = [_figure(scene.frame.rgb, 'jpg', 'camera')]
-    pictures.append(_figure(overlay(scene), 'jpg', 'semantic labels and 3D boxes'))
+    pictures = [figure(data_uri(scene.frame.rgb, 'jpg'), 'camera')]
+    pictures.append(figure(data_uri(overlay(scene), 'jpg'), 'semantic labels and 3D boxes'))
     if isinstance(depth, DepthMap):
-        colored = depth_rgb(depth.depth_m, depth_max_m)
-        pictures.append(_figure(colored, 'jpg', f'depth{_scale_bar(depth_max_m)}'))
+        colored = data_uri(depth_rgb(depth.depth_m, depth_max_m), 'jpg')
+        pictures.append(figure(colored, f'depth{scale_bar(depth_max_m)}'))
     if isinstance(boxes, Boxes3D):
         truth = true_boxes if isinstance(true_boxes, Boxes3D) else None
         range_m = min(60.0, depth_max_m)
         above = birdseye(boxes, truth, size, range_m, scene.frame.intrinsics)
         caption = 'from above' + (', truth in grey' if truth is not None else '')
-        pictures.append(_figure(above, 'png', caption))
+        pictures.append(figure(data_uri(above, 'png'), caption))
     seconds = (scene.frame.stamp_ns - first_ns) * 1e-9
-    facts = [f'<b>{seconds:.2f} s</b>', *_comparison(shown_frame)]
+    said = [f'<b>{seconds:.2f} s</b>', *_comparison(shown_frame)]
     return (
-        f'<section class="frame"><header>{"".join(f"<span>{f}</span>" for f in facts)}</header>'
+        f'<section class="frame"><header>{"".join(f"<span>{f}</span>" for f in said)}</header>'
         f'<div class="pictures">{"".join(pictures)}</div></section>'
     )
 
@@ -260,23 +220,7 @@ def _comparison(shown_frame: ShownFrame) -> list[str]:
     return [f'<span class="soft">{fact}</span>' for fact in facts]
 
 
-def _scale_bar(max_m: float) -> str:
+def scale_bar(max_m: float) -> str:
     ramp = np.linspace(0, max_m, 256, dtype=np.float32)[None]
-    image = _image(depth_rgb(ramp, max_m), 'png')
+    image = data_uri(depth_rgb(ramp, max_m), 'png')
     return f'<span class="bar">0<img style="width:100%" src="{image}" alt="">{max_m:.0f} m</span>'
-
-
-def _figure(rgb: NDArray[np.uint8], kind: str, caption: str) -> str:
-    alt = caption.partition('<')[0]
-    return (
-        f'<figure><img src="{_image(rgb, kind)}" alt="{alt}">'
-        f'<figcaption>{caption}</figcaption></figure>'
-    )
-
-
-def _image(rgb: NDArray[np.uint8], kind: str) -> str:
-    """An RGB picture as a data URI; kind: jpg or png."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if kind == 'jpg' else []
-    data = cv2.imencode(f'.{kind}', rgb[..., ::-1], quality)[1].tobytes()
-    mime = {'jpg': 'image/jpeg', 'png': 'image/png'}[kind]
-    return f'data:{mime};base64,{base64.b64encode(data).decode()}'

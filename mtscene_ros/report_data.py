@@ -258,7 +258,11 @@ def classes_of(label_info: Any) -> tuple[SemanticClass, ...]:
 
 
 def _class(class_id: int, name: str) -> SemanticClass:
+    return SemanticClass(class_id, name, color_of(class_id, name))
+
+
+def color_of(class_id: int, name: str) -> tuple[int, int, int]:
     """Recordings hold no colours: the known data sets', any other for names they do not have."""
     red, green, blue = colorsys.hsv_to_rgb(class_id * 0.618 % 1, 0.6, 0.9)
     other = (round(255 * red), round(255 * green), round(255 * blue))
-    return SemanticClass(class_id, name, _COLORS.get(name, other))
+    return _COLORS.get(name, other)

@@ -21,3 +21,13 @@ def test_points_colours_and_labels_stay_pixel_by_pixel() -> None:
     assert points[1, 1]['confidence'] == 9
     unknown = np.isnan(points['x']) & np.isnan(points['y']) & np.isnan(points['z'])
     np.testing.assert_array_equal(unknown, [[False, False, True], [True, False, True]])
+
+
+def test_equal_clouds_have_equal_bytes() -> None:
+    """Also those of the point that no field takes, whatever the memory held before."""
+    shape = (2, 3)
+    dirty = [np.full(6 * POINT.itemsize, 255, np.uint8) for _ in range(50)]
+    del dirty  # NumPy and malloc give this memory out again
+    maps = np.ones(shape, np.float32), np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+    points = cloud(maps[0], CAMERA, maps[1], maps[2], maps[2])
+    assert not points.view(np.uint8).reshape(6, 20)[:, 18:].any()

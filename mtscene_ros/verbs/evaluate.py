@@ -5,23 +5,46 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.verbs.values import assignment, positive
 
+if TYPE_CHECKING:
+    from mtscene_ros.evaluate.conditions import Condition
+    from mtscene_ros.evaluate.job import Job, Outcome
+
 EXAMPLE = """mtscene evaluate drive.mcap -o report
 mtscene evaluate kitti.mcap --model model.onnx --realtime -o report
+mtscene evaluate drives/*.mcap --jobs 4 -o report
+mtscene evaluate --scenario scenario.yaml -o report
 mtscene evaluate night.bag --image /cam/image --truth-topic depth=/lidar/points -o report"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='ROS 2 or ROS 1')
+    parser.add_argument('bags', nargs='*', type=Path, metavar='BAG', help='ROS 2 or ROS 1')
     parser.add_argument('-o', '--output', type=Path, default=Path('report'), help='folder')
     parser.add_argument('--json', action='store_true', help='print the scores as JSON')
+    add_many(parser)
     add_model(parser)
     add_topics(parser)
     add_rules(parser)
+
+
+def add_many(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--scenario', type=Path, metavar='YAML', help='recordings, options and criteria in a file'
+    )
+    parser.add_argument('--jobs', type=positive, default=1, help='recordings at once, here')
+    parser.add_argument(
+        '--ray', default='', metavar='ADDRESS', help='on a Ray cluster: auto, HOST:PORT, local'
+    )
+    parser.add_argument('--fresh', action='store_true', help='again what was evaluated before')
+    parser.add_argument('--no-page', action='store_true', help='no index.html')
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -76,30 +99,81 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mtscene_ros.backends import BackendError
-    from mtscene_ros.evaluate.bag import evaluate_bag
-    from mtscene_ros.evaluate.merge import merge, plain
+    """0: all is well; 1: a recording failed or a criterion does not hold; 2: nothing was done."""
+    from mtscene_ros.evaluate.assemble import assemble, judged, start_afresh, unmet
+    from mtscene_ros.evaluate.job import jobs_of
+    from mtscene_ros.evaluate.page import write_page
     from mtscene_ros.evaluate.summary import table
 
-    options, found = options_from(arguments), []
-    for bag in arguments.bags:
-        alone = len(arguments.bags) == 1
-        folder = arguments.output if alone else arguments.output / 'sequences' / bag.stem
-        try:
-            found.append(evaluate_bag(bag, options, folder))
-        except (ValueError, OSError, BackendError) as error:
-            if alone:
-                raise
-            print(f'mtscene evaluate: {bag}: {error}', file=sys.stderr)
-    if not found:
+    report: Path = arguments.output
+    bags, options, criteria = asked(arguments)
+    jobs = jobs_of(bags, options, report)
+    if arguments.fresh:
+        start_afresh(report, jobs)
+    outcomes = evaluated(jobs, arguments)
+    total = assemble(report, jobs, outcomes)
+    if total is None:
         return 2
-    total = merge(found) if len(arguments.bags) > 1 else found[0]
-    if len(arguments.bags) > 1:
-        text = json.dumps(plain(total), indent=1, allow_nan=False)
-        (arguments.output / 'metrics.json').write_text(text + '\n')
-    shown = {key: total[key] for key in ('counts', 'notes', 'metrics')}
+    all_hold = judged(report, total, criteria) if criteria else True
+    if not arguments.no_page:
+        write_page(report)
+    shown = {k: total[k] for k in ('counts', 'notes', 'metrics', 'criteria') if k in total}
     print(json.dumps(shown, indent=1) if arguments.json else table(total))
-    return int(len(found) < len(arguments.bags))
+    for sentence in unmet(total):
+        print(f'mtscene evaluate: {sentence}', file=sys.stderr)
+    return int(not all_hold or any(outcome.error for outcome in outcomes.values()))
+
+
+def asked(
+    arguments: argparse.Namespace,
+) -> tuple[Sequence[Path], EvaluateOptions, Sequence[Condition]]:
+    """Recordings, options, criteria: from the command line or from a scenario. Raises ValueError
+    for both at once."""
+    from mtscene_ros.evaluate.scenario import read_scenario
+
+    options = options_from(arguments)
+    if arguments.scenario is None:
+        if not arguments.bags:
+            raise ValueError('There is nothing to evaluate; name recordings, or give --scenario.')
+        return arguments.bags, options, ()
+    elsewhere = EvaluateOptions(threads=options.threads, progress=options.progress)
+    if arguments.bags or options != elsewhere:
+        raise ValueError(
+            'With --scenario, recordings, model, topics and rules are named in the file only.'
+        )
+    found = read_scenario(arguments.scenario)
+    progress = found.options.progress and options.progress
+    threads = options.threads or found.options.threads
+    return found.bags, replace(found.options, progress=progress, threads=threads), found.criteria
+
+
+def evaluated(jobs: Sequence[Job], arguments: argparse.Namespace) -> dict[str, Outcome]:
+    """By name; a line for each as it comes, where there are several or it failed."""
+    from mtscene_ros.evaluate.fleet import run_on_ray
+    from mtscene_ros.evaluate.many import run_here
+
+    begin_s, outcomes = time.monotonic(), {}
+    if arguments.ray:
+        coming = run_on_ray(jobs, arguments.ray)
+    else:
+        coming = run_here(jobs, int(arguments.jobs))
+    for outcome in coming:
+        outcomes[outcome.name] = outcome
+        print(told(outcome, outcomes, len(jobs), time.monotonic() - begin_s), file=sys.stderr)
+    return outcomes
+
+
+def told(outcome: Outcome, so_far: Mapping[str, Outcome], count: int, elapsed_s: float) -> str:
+    """`[3/12] night: 35 s, 4 min left`; the time left from those that were really evaluated."""
+    place = f'[{len(so_far)}/{count}] ' if count > 1 else ''
+    if outcome.error:
+        return f'mtscene evaluate: {place}{outcome.name} failed: {outcome.error}'
+    if outcome.resumed:
+        return f'{place}{outcome.name}: was evaluated before (--fresh evaluates again)'
+    ran = sum(not of.resumed for of in so_far.values())
+    left_s = elapsed_s / ran * (count - len(so_far))
+    left = f', {left_s / 60:.0f} min left' if left_s >= 60 else ''
+    return f'{place}{outcome.name}: {outcome.seconds:.0f} s{left}'
 
 
 def options_from(arguments: argparse.Namespace) -> EvaluateOptions:

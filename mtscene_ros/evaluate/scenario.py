@@ -1,0 +1,112 @@
+"""scenario.yaml: what to evaluate, how, and when it passes.
+
+bags: [drives/*.mcap, night]     # files, folders, patterns; relative to this file
+model: model.onnx                # this and all other fields of EvaluateOptions may be here
+truth: topics                    # or a manifest of files, relative to this file
+pass:                            # every one must hold
+  - semantic.miou >= 60
+  - depth.abs_rel < 0.12
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mtscene_ros.evaluate.conditions import Condition, hint, parsed
+from mtscene_ros.evaluate.options import EvaluateOptions
+
+OPTIONS: dict[str, Any] = {field.name: field.default for field in fields(EvaluateOptions)}
+KEYS = ('bags', 'pass', *OPTIONS)
+PATHS = ('model', 'truth')
+TRUTH_IN_TOPICS = 'topics'
+
+
+class ScenarioError(ValueError):
+    """The file cannot be used; the message is one sentence that names the value and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """bags: absolute or relative to the working directory; criteria must all hold."""
+
+    bags: tuple[Path, ...]
+    options: EvaluateOptions
+    criteria: tuple[Condition, ...] = ()
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Raises ScenarioError, with the nearest known key for a misspelt one, and ConditionError."""
+    found = _mapping(path)
+    for key in found:
+        if key not in KEYS:
+            raise ScenarioError(f'{path}: {key!r} is no key of a scenario; {hint(str(key), KEYS)}')
+    patterns = _texts(path, found, 'bags')
+    if not patterns:
+        raise ScenarioError(f'{path} names no bags; list at least one under the key bags.')
+    return Scenario(
+        bags=tuple(bag for pattern in patterns for bag in _bags(path, pattern)),
+        options=EvaluateOptions(**{k: _option(path, k, found[k]) for k in OPTIONS if k in found}),
+        criteria=tuple(parsed(text) for text in _texts(path, found, 'pass')),
+    )
+
+
+def _mapping(path: Path) -> dict[Any, Any]:
+    try:
+        import yaml
+    except ImportError:
+        raise ScenarioError(
+            'Reading a scenario needs PyYAML; run `pip install mtscene_ros[evaluate]`.'
+        ) from None
+    try:
+        found = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise ScenarioError(f'Scenario {str(path)!r} does not exist; check the path.') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ScenarioError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
+    if not isinstance(found, dict):
+        raise ScenarioError(
+            f'{path} holds a {type(found).__name__}; a scenario begins with the key bags.'
+        )
+    return found
+
+
+def _option(path: Path, key: str, value: Any) -> Any:
+    """The value as EvaluateOptions has it. Raises ScenarioError for one of another type."""
+    default = OPTIONS[key]
+    if isinstance(default, tuple):
+        if isinstance(value, Mapping):
+            return tuple((str(name), str(topic)) for name, topic in value.items())
+        return tuple(_texts(path, {key: value}, key))
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        raise ScenarioError(
+            f'{path}: {key} is {value!r}; write a {type(default).__name__} such as {default!r}.'
+        )
+    if key in PATHS and value not in ('', TRUTH_IN_TOPICS):
+        return str(path.parent / value)
+    return value
+
+
+def _texts(path: Path, found: Mapping[Any, Any], key: str) -> list[str]:
+    value = found.get(key) or []
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ScenarioError(f'{path}: {key} is {value!r}; write a list of texts.')
+    return texts
+
+
+def _bags(path: Path, pattern: str) -> list[Path]:
+    """What a pattern stands for, sorted; without wildcards the path itself, which may be absent:
+    that bag's own failure is reported."""
+    if not any(sign in pattern for sign in '*?['):
+        return [path.parent / pattern]
+    whole = Path(pattern)
+    base = Path(whole.anchor) if whole.is_absolute() else path.parent
+    bags = sorted(base.glob(str(whole.relative_to(whole.anchor))))
+    if not bags:
+        raise ScenarioError(f'{path}: no file matches {pattern!r}; it is relative to {base}.')
+    return bags
