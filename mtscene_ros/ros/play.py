@@ -199,7 +199,7 @@ class Pace:
 
 def run_play(path: Path, options: PlayOptions) -> PlayReport:
     """`play` with a ROS context and node of its own. Raises BagError."""
-    rclpy.init()
+    rclpy.init(args=[])  # the command line's --remap is ours, not ROS's
     node = rclpy.create_node('mtscene_play')
     try:
         return play(node, path, options)

@@ -85,7 +85,7 @@ class Recorder:
 def run_record(path: Path, topics: Collection[str] = ()) -> tuple[Counter[str], dict[str, str]]:
     """Records until SIGINT or SIGTERM with a ROS context and node of its own; messages by
     topic."""
-    rclpy.init()
+    rclpy.init(args=[])  # the command line is ours, not ROS's
     node = rclpy.create_node('mtscene_record')
     with BagWriter(path) as writer:
         recorder = Recorder(node, writer, topics)
