@@ -11,6 +11,8 @@ from mtscene_ros.engine_build import EngineError
 
 # Each verb is the file of its name in verbs/, imported when it is asked for.
 VERBS = {
+    'run': 'the node, with the options that are needed first',
+    'check': 'a machine and a configuration: what to mend before the node is started',
     'demo': 'the node on a generated drive or on a recording of yours',
     'play': 'a recording onto real topics',
     'record': 'real topics into a recording',
