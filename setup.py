@@ -188,7 +188,7 @@ setup(
     license=PACKAGE['license'],
     python_requires='>=3.10',
     packages=find_packages(include=['mtscene_ros', 'mtscene_ros.*']),
-    package_data={'mtscene_ros': ['models/*.onnx']},
+    package_data={'mtscene_ros': ['models/*']},
     data_files=[
         (MARKERS, ['resource/mtscene_ros']),
         ('share/mtscene_ros', ['package.xml']),
@@ -199,7 +199,11 @@ setup(
         ),
     ],
     install_requires=[line for line in REQUIREMENTS if line and not line.startswith('#')],
-    extras_require={'openvino': ['openvino>=2025.0,<2027'], 'edge': ['pyEdgeEval==0.2.8']},
+    extras_require={
+        'openvino': ['openvino>=2025.0,<2027'],
+        'edge': ['pyEdgeEval==0.2.8'],
+        'completion': ['shtab>=1.7,<2'],
+    },
     zip_safe=False,
     distclass=WithInterfaces,
     cmdclass={'build_interfaces': BuildInterfaces, 'install_data': InstallData},

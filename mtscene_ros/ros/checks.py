@@ -9,8 +9,9 @@ from typing import Any
 
 import rclpy
 import yaml
+from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.utilities import get_rmw_implementation_identifier, try_shutdown
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from mtscene_ros.checks import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
@@ -24,22 +25,16 @@ def findings(image: str, params_file: Path | None) -> Iterator[Finding]:
     """image: topic of the images, '' = whatever is there."""
     if params_file is not None:
         yield parameters(params_file)
-    rclpy.init(args=[])
-    node = rclpy.create_node('mtscene_check')
+    context = Context()
+    rclpy.init(args=[], context=context)
+    node = rclpy.create_node('mtscene_check', context=context)
     try:
         yield Finding('rmw in use', OK, get_rmw_implementation_identifier())
-        discover(node)
+        time.sleep(DISCOVERY_S)  # threads of the middleware fill the graph
         yield from topics(node, image)
     finally:
         node.destroy_node()
-        try_shutdown()
-
-
-def discover(node: Node) -> None:
-    """Gives the graph time to fill."""
-    end_s = time.monotonic() + DISCOVERY_S
-    while time.monotonic() < end_s:
-        rclpy.spin_once(node, timeout_sec=0.1)
+        context.try_shutdown()
 
 
 def parameters(path: Path) -> Finding:
