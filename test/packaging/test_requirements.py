@@ -14,15 +14,6 @@ ON_PYPI = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
 WITH_ROS = {'yaml'}
 # Of extras and other runtimes: files that are imported late, with a sentence where missing.
 LATE_ONLY = {'openvino', 'tensorrt', 'rerun', 'moderngl'}
-    'openvino',
-    'tensorrt',
-    'tensorrt_rtx',
-    'cuda',
-    'rerun',
-    'shtab',
-    'moderngl',
-    'OpenGL',
-}
 
 
 def top_level_imports(path: Path) -> set[str]:
