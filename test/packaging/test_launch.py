@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 # CONVENTIONS.md, section 5.
 ARGUMENTS = {
-    'perception': """namespace params_file use_sim_time autostart use_respawn log_level model backend
+    'perception': """namespace params_file use_sim_time autostart use_respawn log_level model
+        backend
         precision image_topic camera_info_topic image_transport rviz""",
     'multi_camera': """namespace cameras image_name sync_policy sync_max_skew_ms params_file
         use_sim_time use_respawn log_level""",
