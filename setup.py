@@ -18,9 +18,13 @@ from typing import ClassVar
 from xml.etree import ElementTree
 
 from setuptools import Command, Distribution, find_packages, setup
-from setuptools.command.build import build
 
 from distutils.command.install_data import install_data  # isort: skip  # setuptools brings it
+
+try:
+    from setuptools.command.build import build
+except ImportError:  # setuptools 59 of Ubuntu 22.04 (Humble)
+    from distutils.command.build import build  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent
 INTERFACES = ('vision_msgs', 'mtscene_msgs')  # in the order in which they are built
