@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -43,10 +45,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the node is to be started with. model '' = the bundled one."""
+    """What the node is to be started with. model '' = the bundled one; image: topic of the images,
+    '' = any; params_file '' = none."""
 
     model: str = ''
     backend: str = 'auto'
+    image: str = ''
+    params_file: str = ''
 
 
 def python(_: Configuration) -> Finding:
@@ -227,3 +232,19 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     """One after another, as they are made."""
     for check in CHECKS:
         yield check(configuration)
+    if ros(configuration).level == OK:
+        yield from live(configuration)
+
+
+def live(configuration: Configuration) -> Iterator[Finding]:
+    """What needs ROS, in a process of its own: middleware that does not fit ends its process."""
+    words = [sys.executable, '-m', 'mtscene_ros.ros.checks']
+    words += [configuration.image, configuration.params_file]
+    done = subprocess.run(words, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
+    for line in lines:
+        yield Finding(**json.loads(line))
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if line.strip()] or ['without a word']
+        mend = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
+        yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {told[-1]}', mend)

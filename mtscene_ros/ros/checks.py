@@ -1,9 +1,17 @@
-"""What `mtscene check` looks at with ROS: the middleware in use, parameter file, live topics."""
+"""What `mtscene check` looks at with ROS: the middleware in use, parameter file, live topics.
+
+    python -m mtscene_ros.ros.checks IMAGE_TOPIC PARAMS_FILE
+
+Each may be ''. It prints one finding a line, as JSON: see mtscene_ros/checks.py.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +118,9 @@ def described(node: Node, topic: str, kind: str) -> str:
     }
     listeners = node.count_subscribers(topic)
     return f'{kind}; {len(offers)} publishers ({"; ".join(sorted(told))}), {listeners} subscribers'
+
+
+if __name__ == '__main__':
+    topic, file = sys.argv[1:]
+    for finding in findings(topic, Path(file) if file else None):
+        print(json.dumps(asdict(finding)), flush=True)

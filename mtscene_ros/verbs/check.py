@@ -6,15 +6,9 @@ One line each: ok, warn (it works, but worse or less) or fail.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mtscene_ros.checks import Finding
 
 EXAMPLE = """mtscene check
 mtscene check --image /camera/image_raw --model mine.onnx --params-file robot1.yaml"""
@@ -30,24 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from mtscene_ros.checks import FAIL, Configuration, findings
+
+    model, params_file = str(arguments.model or ''), str(arguments.params_file or '')
     found = []
-    for finding in findings(arguments):
+    for finding in findings(Configuration(model, arguments.backend, arguments.image, params_file)):
         found.append(finding)
         if not arguments.json:
             mend = f'\n      → {finding.mend}' if finding.mend else ''
             print(f'{finding.level:4s}  {finding.name}: {finding.found}{mend}', flush=True)
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in found]))
-    return int(any(finding.level == 'fail' for finding in found))
-
-
-def findings(arguments: argparse.Namespace) -> Iterator[Finding]:
-    from mtscene_ros import checks
-
-    model = str(arguments.model or '')
-    yield from checks.findings(checks.Configuration(model, arguments.backend))
-    needed = ('rclpy', 'vision_msgs', 'mtscene_msgs')
-    if all(importlib.util.find_spec(name) for name in needed):  # `ros` has told otherwise
-        from mtscene_ros.ros import checks as live
-
-        yield from live.findings(arguments.image, arguments.params_file)
+    return int(any(finding.level == FAIL for finding in found))

@@ -71,3 +71,21 @@ def test_a_bad_model_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     failed = [f for f in json.loads(capsys.readouterr().out) if f['level'] == FAIL]
     assert [f['name'] for f in failed] == ['model']
     assert failed[0]['mend']
+
+
+def test_middleware_that_ends_its_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_nobody_cpp')
+    found = list(checks.live(Configuration()))
+    assert [f.name for f in found if f.level == FAIL] == ['ros starts']
+    assert 'RMW_IMPLEMENTATION' in found[-1].mend
+
+
+def test_live_findings_cross_the_process(tmp_path: Path) -> None:
+    pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+    (tmp_path / 'p.yaml').write_text('/**: {ros__parameters: {min_score: 7.0}}')
+    found = {
+        f.name: f for f in checks.live(Configuration('', '', '/no', str(tmp_path / 'p.yaml')))
+    }
+    assert found['parameter file'].level == found['topic /no'].level == FAIL
+    assert found['rmw in use'].level == OK
