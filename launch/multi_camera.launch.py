@@ -7,7 +7,7 @@ publishes ~/NAME/semantic/image and so on.
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node, SetParameter, SetParametersFromFile
+from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -41,9 +41,8 @@ def parameter(name: str, argument: str, value_type: type) -> SetParameter:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # Of two values the node takes the later one: the file comes first.
+    # They follow the arguments of the node, and of two values it takes the later one.
     parameters = [
-        SetParametersFromFile(LaunchConfiguration('params_file')),
         parameter('use_sim_time', 'use_sim_time', bool),
         parameter('cameras', 'cameras', list[str]),
         parameter('sync.policy', 'sync_policy', str),
@@ -57,7 +56,11 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
         respawn=LaunchConfiguration('use_respawn'),
         respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        arguments=[
+            *('--ros-args', '--log-level', LaunchConfiguration('log_level')),
+            # Not by SetParametersFromFile, which says nothing of a file that is not there.
+            *('--params-file', LaunchConfiguration('params_file')),
+        ],
         remappings=[
             (f'{name}/image', [f'{name}/', LaunchConfiguration('image_name')])
             for name in (*POSITIONS, *CORNERS, *NUMBERS)

@@ -6,7 +6,7 @@ from launch.actions import DeclareLaunchArgument, GroupAction
 from launch.condition import Condition
 from launch.conditions import IfCondition, LaunchConfigurationNotEquals
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node, SetParameter, SetParametersFromFile
+from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -53,9 +53,8 @@ def override(parameter: str, value_type: type | None = str) -> Action:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # Of two values the node takes the later one: the file comes first.
+    # They follow the arguments of the node, and of two values it takes the later one.
     parameters = [
-        SetParametersFromFile(LaunchConfiguration('params_file')),
         SetParameter(
             'use_sim_time', ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
         ),
@@ -73,7 +72,11 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
         respawn=LaunchConfiguration('use_respawn'),
         respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        arguments=[
+            *('--ros-args', '--log-level', LaunchConfiguration('log_level')),
+            # Not by SetParametersFromFile, which says nothing of a file that is not there.
+            *('--params-file', LaunchConfiguration('params_file')),
+        ],
         remappings=[
             ('image', LaunchConfiguration('image_topic')),
             ('camera_info', LaunchConfiguration('camera_info_topic')),
