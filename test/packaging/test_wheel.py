@@ -35,7 +35,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheels = folder / 'wheels'
     run(*pip, 'wheel', *quiet, '-w', wheels, folder, MTSCENE_INTERFACES='skip')
     (wheel,) = wheels.iterdir()
-    run(*pip, 'install', '-q', '--no-deps', '--prefix', folder / 'prefix', wheel)
+    run(*pip, 'install', '-q', '-I', '--no-deps', '--prefix', folder / 'prefix', wheel)
     return folder / 'prefix'
 
 
