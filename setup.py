@@ -18,11 +18,26 @@ from typing import ClassVar
 from xml.etree import ElementTree
 
 from setuptools import Command, Distribution, find_packages, setup
-from setuptools.command.build import build
+
+from distutils.command.install_data import install_data  # isort: skip  # setuptools brings it
+
+try:
+    from setuptools.command.build import build
+except ImportError:  # setuptools 59 of Ubuntu 22.04 (Humble)
+    from distutils.command.build import build  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent
 INTERFACES = ('vision_msgs', 'mtscene_msgs')  # in the order in which they are built
 MARKERS = 'share/ament_index/resource_index/packages'
+PROGRAMS = {
+    'mtscene': 'mtscene_ros.cli:main',
+    'perception_node': 'mtscene_ros.ros.node:main',
+}
+PROGRAM_FOLDER = 'lib/mtscene_ros'  # where `ros2 run` and `ros2 launch` look
+LAUNCHER = """#!/bin/sh
+# pip puts programs into bin/; `ros2 run` and `ros2 launch` look here.
+exec "$(dirname "$(realpath "$0")")/../../bin/{name}" "$@"
+"""
 SHARED = ('launch/*.py', 'config/*', 'rviz/*', 'foxglove/*')
 
 
@@ -135,6 +150,22 @@ class BuildInterfaces(Command):
         ]
 
 
+class InstallData(install_data):
+    """Also brings launchers to where ROS looks for programs, unless those go there themselves."""
+
+    def run(self) -> None:
+        super().run()
+        if str(self.get_finalized_command('install').install_scripts).endswith(PROGRAM_FOLDER):
+            return  # colcon, by setup.cfg
+        folder = Path(self.install_dir) / PROGRAM_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in PROGRAMS:
+            launcher = folder / name
+            launcher.write_text(LAUNCHER.format(name=name))
+            launcher.chmod(0o755)
+            self.outfiles.append(str(launcher))
+
+
 class WithInterfaces(Distribution):
     """A distribution that is bound to the platform where it carries interface packages."""
 
@@ -161,7 +192,7 @@ setup(
     license=PACKAGE['license'],
     python_requires='>=3.10',
     packages=find_packages(include=['mtscene_ros', 'mtscene_ros.*']),
-    package_data={'mtscene_ros': ['models/*.onnx']},
+    package_data={'mtscene_ros': ['models/*']},
     data_files=[
         (MARKERS, ['resource/mtscene_ros']),
         ('share/mtscene_ros', ['package.xml']),
@@ -177,14 +208,10 @@ setup(
         'edge': ['pyEdgeEval==0.2.8'],
         'fleet': ['ray>=2.30,<3'],
         'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7', 'rich>=13,<16'],
+        'completion': ['shtab>=1.7,<2'],
     },
     zip_safe=False,
     distclass=WithInterfaces,
-    cmdclass={'build_interfaces': BuildInterfaces},
-    entry_points={
-        'console_scripts': [
-            'mtscene = mtscene_ros.cli:main',
-            'perception_node = mtscene_ros.ros.node:main',
-        ]
-    },
+    cmdclass={'build_interfaces': BuildInterfaces, 'install_data': InstallData},
+    entry_points={'console_scripts': [f'{name} = {at}' for name, at in PROGRAMS.items()]},
 )

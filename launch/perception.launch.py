@@ -1,17 +1,19 @@
 """Starts the perception node, and RViz on request."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
-from launch.substitutions import (
-    EnvironmentVariable,
-    LaunchConfiguration,
-    PathJoinSubstitution,
-    PythonExpression,
-)
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, GroupAction
+from launch.condition import Condition
+from launch.conditions import IfCondition, LaunchConfigurationNotEquals
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node, SetParameter
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+try:
+    from launch.substitutions import NotEqualsSubstitution
+except ImportError:  # Humble
+    NotEqualsSubstitution = None
 
 SHARE = FindPackageShare('mtscene_ros')
 FASTDDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
@@ -37,19 +39,31 @@ ARGUMENTS = (
 )
 
 
-def override(parameter: str, value_type: type | None = str) -> dict:
-    """Parameter of the node, from the launch argument of that name where one is given.
+def is_given(argument: str) -> Condition:
+    """Whether a launch argument is not empty."""
+    if NotEqualsSubstitution is None:
+        return LaunchConfigurationNotEquals(argument, '')  # later distributions warn of it
+    return IfCondition(NotEqualsSubstitution(LaunchConfiguration(argument), ''))
 
-    An empty argument goes to a name that the node does not declare and so ignores: otherwise it
-    would hide the value in params_file.
-    """
-    argument = LaunchConfiguration(parameter)
-    name = PythonExpression(["'", parameter, "' if '", argument, "' else 'not_given'"])
-    value = ParameterValue(argument, value_type=value_type)
-    return {name: value}
+
+def override(parameter: str, value_type: type | None = str) -> Action:
+    """Parameter of the node from the launch argument of that name where one is given."""
+    value = ParameterValue(LaunchConfiguration(parameter), value_type=value_type)
+    return SetParameter(parameter, value, condition=is_given(parameter))
 
 
 def generate_launch_description() -> LaunchDescription:
+    # They follow the arguments of the node, and of two values it takes the later one.
+    parameters = [
+        SetParameter(
+            'use_sim_time', ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
+        ),
+        override('autostart', value_type=None),
+        override('model'),
+        override('backend'),
+        override('precision'),
+        override('image_transport'),
+    ]
     perception = Node(
         package='mtscene_ros',
         executable='perception_node',
@@ -58,19 +72,14 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
         respawn=LaunchConfiguration('use_respawn'),
         respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        arguments=[
+            *('--ros-args', '--log-level', LaunchConfiguration('log_level')),
+            # Not by SetParametersFromFile, which says nothing of a file that is not there.
+            *('--params-file', LaunchConfiguration('params_file')),
+        ],
         remappings=[
             ('image', LaunchConfiguration('image_topic')),
             ('camera_info', LaunchConfiguration('camera_info_topic')),
-        ],
-        parameters=[
-            ParameterFile(LaunchConfiguration('params_file')),
-            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)},
-            override('autostart', value_type=None),
-            override('model'),
-            override('backend'),
-            override('precision'),
-            override('image_transport'),
         ],
         # Unless one is chosen already, the profile that loses no large image.
         additional_env={
@@ -80,14 +89,19 @@ def generate_launch_description() -> LaunchDescription:
             )
         },
     )
+    # Topics in the configuration are relative, so that the namespace holds for RViz as well.
     rviz = Node(
         package='rviz2',
         executable='rviz2',
+        namespace=LaunchConfiguration('namespace'),
         arguments=['-d', PathJoinSubstitution([SHARE, 'rviz', 'perception.rviz'])],
+        parameters=[
+            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
+        ],
         condition=IfCondition(LaunchConfiguration('rviz')),
     )
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, default, description in ARGUMENTS
     ]
-    return LaunchDescription([*arguments, perception, rviz])
+    return LaunchDescription([*arguments, GroupAction([*parameters, perception]), rviz])

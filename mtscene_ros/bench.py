@@ -25,6 +25,7 @@ import numpy as np
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.operations import count_macs
+from mtscene_ros.progress import counted
 from mtscene_ros.types import CameraFrame, Intrinsics
 from mtscene_ros.worlds.drive import drive_frame
 
@@ -78,7 +79,7 @@ def bench(
         c: open_estimator(c.model, c.backend, BackendOptions(c.threads)) for c in candidates
     }
     stages_ms: dict[Candidate, dict[str, list[float]]] = {c: defaultdict(list) for c in candidates}
-    for number, image in enumerate(images):
+    for number, image in enumerate(counted(images, 'images', frames + WARM_UP)):
         for candidate, estimator in estimators.items():
             for name, value_ms in once(estimator, [image] * batch):
                 if number >= WARM_UP:

@@ -11,6 +11,8 @@ from mtscene_ros.engine_build import EngineError
 
 # Each verb is the file of its name in verbs/, imported when it is asked for.
 VERBS = {
+    'run': 'the node, with the options that are needed first',
+    'check': 'a machine and a configuration: what to mend before the node is started',
     'demo': 'the node on a generated drive or on a recording of yours',
     'play': 'a recording onto real topics',
     'record': 'real topics into a recording',
@@ -20,18 +22,37 @@ VERBS = {
     'compare': 'two evaluations: what changed, and how sure that is',
     'bench': 'latency, memory and operations of models, backends and thread counts',
     'build': 'an engine for TensorRT ahead of time',
+    'models': 'models on this machine: tasks, classes, size, scores, licence, model card',
     'inspect': 'what a model file or an engine says about itself',
+    'completion': 'a script with which bash, zsh or tcsh completes verbs and options',
 }
 
 
+EXIT = '0 done, 1 done in part, 2 refused with one sentence'
+
+
 def verb_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one verb. No side effects: the verb's own imports come when it runs."""
+    parser = argparse.ArgumentParser(prog=f'mtscene {name}')
+    return filled(parser, name)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """One parser with all verbs, for what wants to know them all: completion, documentation."""
+    parser = argparse.ArgumentParser(prog='mtscene')
+    verbs = parser.add_subparsers(metavar='VERB')
+    for name, what in VERBS.items():
+        filled(verbs.add_parser(name, help=what), name)
+    return parser
+
+
+def filled(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """With the description, example, exit status and arguments of a verb."""
     verb = importlib.import_module(f'mtscene_ros.verbs.{name}')
-    parser = argparse.ArgumentParser(
-        prog=f'mtscene {name}',
-        description=verb.__doc__,
-        epilog=f'example:\n  {verb.EXAMPLE}'.replace('\nmtscene', '\n  mtscene'),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    examples = f'example:\n  {verb.EXAMPLE}'.replace('\nmtscene', '\n  mtscene')
+    parser.description = verb.__doc__
+    parser.epilog = f'{examples}\n\nexit status: {getattr(verb, "EXIT", EXIT)}'
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     verb.add_arguments(parser)
     parser.set_defaults(run=verb.run)
     return parser

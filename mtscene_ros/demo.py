@@ -14,6 +14,7 @@ import numpy as np
 from rosbags.convert import convert
 
 from mtscene_ros.bags import BagError, open_bag, typestore
+from mtscene_ros.middleware import with_profile
 from mtscene_ros.recordings import moment_from_world, write_recording
 from mtscene_ros.report import write_report
 from mtscene_ros.report_data import COMPRESSED, camera_info_topic, color_images
@@ -21,7 +22,6 @@ from mtscene_ros.worlds.drive import drive_sequence
 
 SEED, RATE_HZ = 6, 10.0
 RATE_WINDOW_S = 2.0
-PROFILES = (Path(__file__).parents[1], Path(sys.prefix) / 'share' / 'mtscene_ros')
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,4 @@ def _settle_environment() -> None:
     """A domain of our own, so that no other node hears the drive; room for large images."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    profiles = [folder / 'config' / 'fastdds.xml' for folder in PROFILES]
-    for profile in profiles:
-        if profile.exists():
-            os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))
+    os.environ.update(with_profile(os.environ))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from timm.utils.model import reparameterize_model
 from torch import nn
 
+from mtscene_ros.about import ABOUT_KEY, About
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
@@ -54,7 +55,13 @@ def merge_branches(encoder: nn.Module) -> None:
     reparameterize_model(encoder, inplace=True)
 
 
-def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path, opset: int = OPSET) -> None:
+def write_onnx(
+    graph: nn.Module,
+    spec: ModelSpec,
+    path: Path,
+    opset: int = OPSET,
+    about: About | None = None,
+) -> None:
     """One .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data. opset: 17 to
     20."""
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
@@ -74,13 +81,24 @@ def write_onnx(graph: nn.Module, spec: ModelSpec, path: Path, opset: int = OPSET
         del node.metadata_props[:]  # stack traces of this machine
     if opset == opset17.TO:
         opset17.lowered(model)
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    about_entry = {ABOUT_KEY: about.to_json()} if about and about != About() else {}
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **about_entry})
     path.parent.mkdir(parents=True, exist_ok=True)
     if sum(p.numel() * p.element_size() for p in graph.parameters()) < PROTOBUF_LIMIT:
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=path.name + '.data')
+
+
+def add_about(parser: argparse.ArgumentParser) -> None:
+    """Options of what the file says about itself beside its spec."""
+    parser.add_argument('--licence', default='', help='of the weights, SPDX: Apache-2.0, ...')
+    parser.add_argument('--trained-on', default='', help='data, for the model card')
+
+
+def about_from(options: argparse.Namespace) -> About:
+    return About(licence=options.licence, trained_on=options.trained_on)
 
 
 def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[str, float]:
@@ -168,6 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    add_about(parser)
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     options = parser.parse_args(arguments)
     plain = graph_from_checkpoint(options.checkpoint, options.size_px)
@@ -178,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.precision == 'fp16':
         graph = DeployGraph(halved(plain.network), plain.config).eval()
     spec = spec_of(graph, options.version, options.commit or current_commit())
-    write_onnx(graph, spec, options.out, options.opset)
+    write_onnx(graph, spec, options.out, options.opset, about_from(options))
     check(plain, options.out, config.max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 

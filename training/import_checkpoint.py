@@ -20,6 +20,8 @@ from training.export import (
     OPSET,
     OPSET_HELP,
     OPSETS,
+    about_from,
+    add_about,
     check,
     check_images,
     current_commit,
@@ -54,6 +56,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    add_about(parser)
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
     parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
     options = parser.parse_args(arguments)
@@ -83,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         exported = halved_published(exported)
     graph = PublishedGraph(exported, config).eval()
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
-    write_onnx(graph, spec, options.out, options.opset)
+    write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
         max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         plain = PublishedGraph(network, config).eval()

@@ -18,6 +18,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from mtscene_ros.about import ABOUT_KEY, About, about_of
 from mtscene_ros.backends import BackendError
 from mtscene_ros.bags import BagError
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.agreement import agreement, table
+from mtscene_ros.model_file import metadata_of
 from mtscene_ros.preprocess import prepare
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.types import CameraFrame
@@ -113,7 +116,9 @@ def quantise(
             extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True},
         )
     result = onnx.load(out)
-    onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json()})
+    about = replace(about_of(source, metadata_of(source)), scores={}, scored_on='')  # not its own
+    said = {ABOUT_KEY: about.to_json()} if about != About() else {}
+    onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **said})
     onnx.save(result, out)
     return len(convolutions) - len(kept)
 

@@ -98,3 +98,8 @@ def open_session(
 def tensor_of(node: ort.NodeArg) -> TensorSpec:
     shape = tuple(n if isinstance(n, int) else -1 for n in node.shape)
     return TensorSpec(node.name, shape, _DTYPES.get(node.type, node.type))
+
+
+def providers() -> list[str]:
+    """What this build of ONNX Runtime can run on, best first."""
+    return list(ort.get_available_providers())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rclpy.utilities import try_shutdown
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from mtscene_ros.bags import BagError, open_bag
+from mtscene_ros.progress import counted
 from mtscene_ros.ros.kinds import message_class
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -30,7 +31,7 @@ class PlayOptions:
 
     step_topic: wait there for each image's answer; topics: those to play, empty = all; remap:
     recorded name → published name; clock: publish /clock; match_timeout_s: how long to wait for
-    somebody who listens to the images.
+    somebody who listens to the images; has_bar: shows how far it is.
     """
 
     rate: float = 1.0
@@ -40,6 +41,7 @@ class PlayOptions:
     remap: Mapping[str, str] = field(default_factory=dict)
     clock: bool = False
     match_timeout_s: float = 10.0
+    has_bar: bool = False
 
 
 @dataclass(slots=True)
@@ -156,7 +158,10 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
             player.listen()
         player.wait_for_listener(cameras)
         pace = Pace(options.rate)
-        for connection, stamp_ns, data in reader.messages(wanted):
+        messages: Iterator[Any] = reader.messages(wanted)
+        if options.has_bar:
+            messages = counted(messages, 'messages', sum(c.msgcount for c in wanted))
+        for connection, stamp_ns, data in messages:
             player.wait_until(pace.due(stamp_ns), pace.delay_s(stamp_ns))
             player.send(connection.topic, bytes(data), stamp_ns)
             if options.step_topic and connection.topic in cameras:
@@ -189,7 +194,7 @@ class Pace:
 
 def run_play(path: Path, options: PlayOptions) -> PlayReport:
     """`play` with a ROS context and node of its own. Raises BagError."""
-    rclpy.init()
+    rclpy.init(args=[])  # the command line's --remap is ours, not ROS's
     node = rclpy.create_node('mtscene_play')
     try:
         return play(node, path, options)

@@ -16,9 +16,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
 from mtscene_ros.bags import BagWriter
+from mtscene_ros.progress import Bar
 from mtscene_ros.ros.kinds import message_class
 
 LOOK_PERIOD_S = 0.2
+BAR_PERIOD_S = 0.5
 
 
 class Recorder:
@@ -85,12 +87,15 @@ class Recorder:
 def run_record(path: Path, topics: Collection[str] = ()) -> tuple[Counter[str], dict[str, str]]:
     """Records until SIGINT or SIGTERM with a ROS context and node of its own; messages by
     topic."""
-    rclpy.init()
+    rclpy.init(args=[])  # the command line is ours, not ROS's
     node = rclpy.create_node('mtscene_record')
+    bar = Bar('messages')
     with BagWriter(path) as writer:
         recorder = Recorder(node, writer, topics)
+        node.create_timer(BAR_PERIOD_S, lambda: bar.show(sum(recorder.counts.values())))
         with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
             rclpy.spin(node)
+    bar.end()
     node.destroy_node()
     try_shutdown()
     return recorder.counts, recorder.skipped

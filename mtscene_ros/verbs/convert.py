@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from mtscene_ros.verbs.values import positive, size
@@ -26,10 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for source in (worlds, kitti):
         source.add_argument('-o', '--output', type=Path, required=True, help='.mcap or folder')
         source.add_argument('--compressed', action='store_true', help='JPEG images')
+        source.add_argument('--json', action='store_true', help='output and number of frames')
 
 
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.kitti import kitti_moments
+    from mtscene_ros.progress import counted
     from mtscene_ros.recordings import moment_from_world, write_recording
     from mtscene_ros.worlds import SEQUENCES
 
@@ -41,6 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed, arguments.frames, arguments.rate_hz, width_px, height_px
         )
         moments = map(moment_from_world, frames)
+    total = getattr(arguments, 'frames', None)
+    moments = counted(moments, 'frames', total)
     count = write_recording(arguments.output, moments, arguments.compressed)
-    print(f'{arguments.output}: {count} frames')
+    if arguments.json:
+        print(json.dumps({'output': str(arguments.output), 'frames': count}))
+    else:
+        print(f'{arguments.output}: {count} frames')
     return 0

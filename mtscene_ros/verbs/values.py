@@ -21,7 +21,7 @@ def size(text: str) -> tuple[int, int]:
 
 def remapping(text: str) -> tuple[str, str]:
     """'/a:=/b' → ('/a', '/b')."""
-    recorded, published = text.split(':=')
+    recorded, published = text.split(':=', 1)
     return recorded, published
 
 

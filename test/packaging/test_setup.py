@@ -73,3 +73,14 @@ def test_interfaces_of_an_older_version_are_built_again(empty_python: Path) -> N
 def test_skipped_on_request(empty_python: Path) -> None:
     result = build_interfaces(empty_python, AMENT_PREFIX_PATH='', MTSCENE_INTERFACES='skip')
     assert result.returncode == 0
+
+
+def test_setuptools_of_humble_will_do() -> None:
+    """Ubuntu 22.04 has setuptools 59, without setuptools.command.build."""
+    code = (
+        'import runpy, sys; sys.modules["setuptools.command.build"] = None; '
+        'sys.argv = ["setup.py", "--name"]; runpy.run_path("setup.py")'
+    )
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, 'mtscene_ros')

@@ -9,7 +9,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from mtscene_ros.about import About, about_of  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
+from mtscene_ros.model_file import metadata_of  # noqa: E402
 from mtscene_ros.types import (  # noqa: E402
     Boxes3D,
     CameraFrame,
@@ -54,7 +56,8 @@ def test_train_and_resume(frames: Path, tmp_path: Path) -> None:
 def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     run(frames, tmp_path, 2)
     checkpoint, model = tmp_path / 'last.pt', tmp_path / 'tiny.onnx'
-    export.main([str(checkpoint), str(model), '--commit', 'abc'])
+    export.main([str(checkpoint), str(model), '--commit', 'abc', '--licence', 'MIT'])
+    assert about_of(model, metadata_of(model)) == About(licence='MIT')
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
     assert '| generated | semantic_labels | 100' in (tmp_path / 'tiny.agreement.md').read_text()
     apart = export.differences(export.graph_from_checkpoint(checkpoint), model, rgb)
