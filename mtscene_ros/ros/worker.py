@@ -31,7 +31,7 @@ from mtscene_ros.ros.outputs import Found, Output, confident
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.statistics import Hysteresis, Latencies, Rate
+from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
 from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
@@ -98,12 +98,25 @@ class Worker:
         self._transforms = transforms
         self.current: Line | None = None
         self.is_enabled = True
+        self._busy_since_s: float | None = None
+        self._is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
         self._thread.start()
 
-    def join(self) -> None:
-        """After the mailbox was closed."""
-        self._thread.join()
+    def join(self, wait_s: float | None) -> bool:
+        """After the mailbox was closed: whether it has ended. None = as long as it takes."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Of a worker whose runtime does not come back: should it do so one day, the worker
+        frees the model, which is its own from now on, and ends without a word."""
+        self._is_abandoned = True
+
+    def busy_s(self) -> float:
+        """How long the batch in work has been there; 0 between two."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def why_idle(self, camera: str, line: Line) -> str:
         """Why nothing is computed for a camera; '' where something is."""
@@ -120,6 +133,8 @@ class Worker:
             except Exception as error:  # a running node never dies of a frame
                 if self._node.context.ok():  # otherwise it is being shut down
                     self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
+        if self._is_abandoned and self.current is not None:
+            self.current.estimator.backend.close()
 
     def _turn(self) -> None:
         if self._line() is None:
@@ -192,11 +207,17 @@ class Worker:
             return
         assert self.current is not None
         tasks = [{task for output in job.outputs for task in output.tasks} for job in jobs]
+        scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([job.frame for job in jobs], tasks)
         except Exception as error:  # of the whole batch
+            failure = error
+        self._busy_since_s = None
+        if self._is_abandoned:  # the publishers are gone
+            return
+        if failure is not None:
             for job in jobs:
-                self._fail(job.frame.camera, error, job.frame.stamp_ns)
+                self._fail(job.frame.camera, failure, job.frame.stamp_ns)
             return
         for job, scene in zip(jobs, scenes, strict=True):
             try:
@@ -212,6 +233,8 @@ class Worker:
         assert line is not None
         start_s, publish_s = time.perf_counter(), 0.0
         header = messages.header_of(job.frame)
+        remarks = [Remark(Level.WARN, sentence) for sentence in scene.warnings]
+        self._remark(camera, [*self.cameras[camera].remarks, *remarks])
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, job.frame) if params.target_frame else None
         found = Found(scene, header, params, target)
@@ -256,9 +279,11 @@ class Worker:
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
-        self.current.publishers[camera][STATS].publish(
-            messages.frame_stats(header, camera, age_s, stage_s, counts)
-        )
+        message = messages.frame_stats(header, camera, age_s, stage_s, counts)
+        try:
+            self.current.publishers[camera][STATS].publish(message)
+        except Exception as error:  # this image is accounted for, and others are still to come
+            self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
 
     def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:
         """One image's trouble: counted, told, and the node goes on."""
