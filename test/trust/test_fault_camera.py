@@ -28,6 +28,7 @@ from trust.tools import (
     stored_model,
 )
 
+Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
 OK, WARN = b'\0', b'\1'
 
@@ -112,13 +113,16 @@ STAMPS = {
         pytest.param({'max_rate_hz': 10.0}, marks=pytest.mark.trust),
     ],
 )
-def test_strange_stamps(start_node: Start, fleet: Fleet, limits: dict[str, Any]) -> None:
+def test_strange_stamps(
+    start_node: Start, fleet: Fleet, limits: dict[str, Any], tried: Tried
+) -> None:
     """Every image is published with its own stamp, whatever came before."""
     start_node(backend='onnxruntime', **limits)
     before = meet(fleet)
     given = [stamp_ns for stamps in STAMPS.values() for stamp_ns in stamps]
     for stamp_ns in given:
         last = send(fleet, image(GREY, stamp_ns))
+    tried(len(given))
     stamps = [m.header.stamp for m in fleet.got['', 'debug/frame_stats']]
     assert [s.sec * SEC + s.nanosec for s in stamps] == given
     assert counts(last, before) == (len(given), len(given), 0, 0)
@@ -175,7 +179,7 @@ ACCOUNT = ('received', 'published', 'dropped', 'failed')
 
 
 @pytest.mark.trust
-def test_a_camera_that_floods_with_garbage(start_node: Start, fleet: Fleet) -> None:
+def test_a_camera_that_floods_with_garbage(start_node: Start, fleet: Fleet, tried: Tried) -> None:
     """5000 images, each wrong in another way: all failed or dropped, the log stays short."""
     process = start_node(backend='onnxruntime')
     before, sent = meet(fleet, INFO), 5000
@@ -188,6 +192,7 @@ def test_a_camera_that_floods_with_garbage(start_node: Start, fleet: Fleet) -> N
     last = send(fleet, image(GREY, 10 * SEC))
     fleet.pause(1.0)
     received, published, dropped, failed = counts(last, before)
+    tried(sent)
     assert published == 1
     assert received == published + dropped + failed
     assert failed > 100

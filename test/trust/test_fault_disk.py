@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from trust.conftest import times
 from mtscene_ros.bags import BagError, BagWriter, open_bag
 from mtscene_ros.engine_cache import engine_for, stored
 
+Tried = Callable[[int], None]
 KIND = 'std_msgs/msg/String'
 HERE = str(Path(__file__).parents[1])
 
@@ -175,7 +176,7 @@ FIRST = {
     'what',
     [pytest.param(w, marks=() if w == 'engine' else pytest.mark.trust) for w in WRITERS],
 )
-def test_killed_while_writing(what: str, tmp_path: Path) -> None:
+def test_killed_while_writing(what: str, tmp_path: Path, tried: Tried) -> None:
     """SIGKILL at a random moment, again and again: what is there afterwards is whole."""
     if what == 'checkpoint':
         pytest.importorskip('torch')
@@ -192,6 +193,7 @@ def test_killed_while_writing(what: str, tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         assert IS_WHOLE[what](tmp_path)
+    tried(kills)
     if what == 'engine':
         keep_engine(tmp_path, 0)
         assert not list(tmp_path.glob('*.partial'))  # what the killed ones left

@@ -26,6 +26,7 @@ from std_srvs.srv import SetBool
 from trust.conftest import times
 from trust.tools import GREY, SEC, TOPICS, counts, image, meet, send, stored_model
 
+Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
 VGA = np.full((480, 640, 3), 80, np.uint8)
 
@@ -44,7 +45,9 @@ rclpy.spin(node)
 """
 
 
-def test_a_listener_that_stands_still_or_dies(start_node: Start, tmp_path: Path) -> None:
+def test_a_listener_that_stands_still_or_dies(
+    start_node: Start, tmp_path: Path, tried: Tried
+) -> None:
     """SIGSTOP, then SIGKILL, of a process that listens: no frame is lost, none waits for it."""
     start_node(model=stored_model(tmp_path / 'm.npz'), backend='constant')
     fleet = Fleet(('',), TOPICS)
@@ -62,6 +65,7 @@ def test_a_listener_that_stands_still_or_dies(start_node: Start, tmp_path: Path)
         others.append([publish_s(s) for s in stats])
     other.communicate()
     fleet.node.destroy_node()
+    tried(2 * frames)
     assert counts(last, before) == (2 * frames, 2 * frames, 0, 0)
     # 60 x (0.3 + 1.2) MB is more than the 64 MB of shared memory that both sides have.
     assert max(np.median(others, 1)) < 0.05, np.percentile(others, (50, 99, 100), 1)
@@ -94,7 +98,7 @@ def flood(fleet: Fleet, seconds: float) -> tuple[int, int, list[float]]:
     return sent_a, sent_b, waited_s
 
 
-def test_a_flooded_executor(start_node: Start, tmp_path: Path) -> None:
+def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> None:
     """One camera as fast as Python publishes: the other is served, services and diagnostics
     answer, every frame is accounted for."""
     model = stored_model(tmp_path / 'm.npz')
@@ -108,6 +112,7 @@ def test_a_flooded_executor(start_node: Start, tmp_path: Path) -> None:
     fleet.pause(0.5)
     a, b = (counts(fleet_stats(fleet, c), before[c]) for c in fleet.cameras)
     fleet.node.destroy_node()
+    tried(sent_a + sent_b)
     assert max(waited_s) < 1.0
     for received, published, dropped, failed in (a, b):
         assert received == published + dropped + failed
@@ -143,7 +148,7 @@ def crowd(tmp_path: Path) -> Iterator[Callable[[int], list[subprocess.Popen[byte
 
 
 @pytest.mark.trust
-def test_fifty_nodes_in_one_domain(crowd: Any) -> None:
+def test_fifty_nodes_in_one_domain(crowd: Any, tried: Tried) -> None:
     """All see the camera, all publish, all account for every image, all end at SIGINT."""
     count, node = times(50, 5), rclpy.create_node('watcher')
     newest: dict[int, FrameStats] = {}
@@ -166,6 +171,7 @@ def test_fifty_nodes_in_one_domain(crowd: Any) -> None:
     assert enough(newest, count), {
         n: newest[n].published if n in newest else 0 for n in range(count)
     }
+    tried(count)
     for stats in newest.values():
         assert 0 <= stats.received - stats.published - stats.dropped - stats.failed <= 1
 

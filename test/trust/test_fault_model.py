@@ -24,18 +24,23 @@ from mtscene_ros.engine_cache import engine_for, stored
 from mtscene_ros.estimator import BUNDLED_MODEL, open_estimator, spec_of_file
 from mtscene_ros.spec import SpecError
 
+Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
 BACKENDS = ('onnxruntime', 'openvino')
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
-def test_a_model_cut_off_anywhere(tiny_path: str, tmp_path: Path, backend: str) -> None:
+def test_a_model_cut_off_anywhere(
+    tiny_path: str, tmp_path: Path, backend: str, tried: Tried
+) -> None:
     """No prefix of a model file opens, in any runtime; each is refused with one sentence."""
     reason = auto.why_not_openvino(BackendOptions()) if backend == 'openvino' else ''
     if reason:
         pytest.skip(reason)
     whole, path = Path(tiny_path).read_bytes(), tmp_path / 'cut.onnx'
-    for size in {*range(0, len(whole), times(7, 401)), len(whole) - 1}:
+    sizes = {*range(0, len(whole), times(7, 401)), len(whole) - 1}
+    tried(len(sizes))
+    for size in sizes:
         path.write_bytes(whole[:size])
         with pytest.raises((SpecError, BackendError)) as told:
             open_estimator(str(path), backend, BackendOptions(1))
@@ -45,17 +50,19 @@ def test_a_model_cut_off_anywhere(tiny_path: str, tmp_path: Path, backend: str) 
             spec_of_file(str(path))
 
 
-def test_the_bundled_model_cut_off(tmp_path: Path) -> None:
+def test_the_bundled_model_cut_off(tmp_path: Path, tried: Tried) -> None:
     """The same for megabytes, at random lengths and just before the end."""
     whole, path, rng = Path(BUNDLED_MODEL).read_bytes(), tmp_path / 'cut.onnx', random.Random(0)
     sizes = [rng.randrange(len(whole)) for _ in range(times(40, 3))]
-    for size in (*sizes, len(whole) - 1, len(whole) - 100):
+    sizes += [len(whole) - 1, len(whole) - 100]
+    tried(len(sizes))
+    for size in sizes:
         path.write_bytes(whole[:size])
         with pytest.raises((SpecError, BackendError)):
             open_estimator(str(path), 'onnxruntime', BackendOptions(1))
 
 
-def test_an_engine_cut_off_anywhere(tmp_path: Path) -> None:
+def test_an_engine_cut_off_anywhere(tmp_path: Path, tried: Tried) -> None:
     """Every length but the whole is built again; so is a sidecar cut off anywhere."""
     engine = engine_for(Path('model.onnx'), KEY, tmp_path, lambda: PLAN)
     sidecar = engine.path.with_suffix('.json')
@@ -67,6 +74,7 @@ def test_an_engine_cut_off_anywhere(tmp_path: Path) -> None:
             assert plan is None, size
             assert reason
         path.write_bytes(content)
+    tried(sum(len(range(0, len(content), times(1, 37))) for content in whole.values()))
     assert stored(engine.path, KEY, lambda _: True) == (PLAN, '')
 
 
@@ -123,7 +131,7 @@ def test_a_model_replaced_while_it_is_loaded(start_node: Start, tmp_path: Path) 
 
 
 @pytest.mark.trust
-def test_a_signal_at_any_moment(tmp_path: Path) -> None:
+def test_a_signal_at_any_moment(tmp_path: Path, tried: Tried) -> None:
     """SIGINT or SIGTERM while a node starts, loads or runs: exit code 0, or the signal's own
     while Python still imports; never a traceback of another kind."""
     pytest.importorskip('rclpy', reason='ROS 2 is not installed')
@@ -132,6 +140,7 @@ def test_a_signal_at_any_moment(tmp_path: Path) -> None:
     command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', '-p']
     command += [f'model:={stored_model(tmp_path / "m.npz")}', '-p', 'backend:=constant']
     rng = random.Random(5)
+    tried(times(40, 5))
     for _ in range(times(40, 5)):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         time.sleep(rng.uniform(0.2, 4))
