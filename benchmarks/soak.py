@@ -50,6 +50,7 @@ LISTENED = {
 }
 SAMPLES, TENTHS = 100, 10
 WARM_UP_SHARE, WARM_UP_FRAMES = 0.1, 1000  # the node's own windows hold 300 frames
+START_S = 120.0
 LOST_S = 2.0  # after which an image counts as lost on its way and is sent again
 MOST_GROWTH_MB, MOST_SLOWER = 1.0, 1.10  # per 10,000 frames; p99 of the last tenth over the first
 
@@ -165,7 +166,10 @@ def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camer
     """Sends the frames; the samples were taken in equal distances."""
     executor = SingleThreadedExecutor()
     executor.add_node(camera.node)
+    begin_s = time.monotonic()
     while camera.last is None or not camera.last.published:  # until the model is loaded
+        if process.poll() is not None or time.monotonic() - begin_s > START_S:
+            raise SystemExit('The node did not begin to publish; see its log above.')
         camera.infos.publish(camera.info)
         camera.send()
         executor.spin_once(timeout_sec=0.2)
