@@ -166,16 +166,7 @@ def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camer
     """Sends the frames; the samples were taken in equal distances."""
     executor = SingleThreadedExecutor()
     executor.add_node(camera.node)
-    begin_s = time.monotonic()
-    while camera.last is None or not camera.last.published:  # until the model is loaded
-        if process.poll() is not None or time.monotonic() - begin_s > START_S:
-            raise SystemExit('The node did not begin to publish; see its log above.')
-        camera.infos.publish(camera.info)
-        camera.send()
-        executor.spin_once(timeout_sec=0.2)
-    for _ in range(20):
-        camera.infos.publish(camera.info)
-        executor.spin_once(timeout_sec=0.1)
+    wait_for_node(process, camera, executor)
     samples, every = [], max(1, frames // SAMPLES)
     camera.is_running, camera.got_s = True, 0.0
     while len(camera.latencies_s) < frames and process.poll() is None:
@@ -191,6 +182,22 @@ def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camer
     camera.is_running = False
     samples.append(sample(process.pid, len(camera.latencies_s)))
     return samples
+
+
+def wait_for_node(
+    process: subprocess.Popen[bytes], camera: Camera, executor: SingleThreadedExecutor
+) -> None:
+    """Until its model is loaded and camera_info has come."""
+    begin_s = time.monotonic()
+    while camera.last is None or not camera.last.published:  # until the model is loaded
+        if process.poll() is not None or time.monotonic() - begin_s > START_S:
+            raise SystemExit('The node did not begin to publish; see its log above.')
+        camera.infos.publish(camera.info)
+        camera.send()
+        executor.spin_once(timeout_sec=0.2)
+    for _ in range(20):
+        camera.infos.publish(camera.info)
+        executor.spin_once(timeout_sec=0.1)
 
 
 def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,14 +152,7 @@ def crowd(tmp_path: Path) -> Iterator[Callable[[int], list[subprocess.Popen[byte
 def test_fifty_nodes_in_one_domain(crowd: Any, tried: Tried) -> None:
     """All see the camera, all publish, all account for every image, all end at SIGINT."""
     count, node = times(50, 5), rclpy.create_node('watcher')
-    newest: dict[int, FrameStats] = {}
-    for number in range(count):
-        node.create_subscription(
-            FrameStats,
-            f'/n{number}/perception/debug/frame_stats',
-            lambda message, number=number: newest.__setitem__(number, message),
-            10,
-        )
+    newest = newest_accounts(node, count)
     camera = node.create_publisher(Image, '/camera/image_raw', 1)
     processes, end_s = crowd(count), time.monotonic() + 240
     while time.monotonic() < end_s and not enough(newest, count):
@@ -167,13 +161,21 @@ def test_fifty_nodes_in_one_domain(crowd: Any, tried: Tried) -> None:
         while time.monotonic() < pause_s:
             rclpy.spin_once(node, timeout_sec=0.05)
     node.destroy_node()
-    assert [p.poll() for p in processes] == [None] * count
-    assert enough(newest, count), {
-        n: newest[n].published if n in newest else 0 for n in range(count)
-    }
     tried(count)
+    assert [p.poll() for p in processes] == [None] * count
+    assert enough(newest, count), {n: stats.published for n, stats in newest.items()}
     for stats in newest.values():
         assert 0 <= stats.received - stats.published - stats.dropped - stats.failed <= 1
+
+
+def newest_accounts(node: Any, count: int) -> dict[int, FrameStats]:
+    """Number of the node → its newest account."""
+    newest: dict[int, FrameStats] = {}
+    for number in range(count):
+        topic = f'/n{number}/perception/debug/frame_stats'
+        keep = partial(newest.__setitem__, number)
+        node.create_subscription(FrameStats, topic, keep, 10)
+    return newest
 
 
 def enough(newest: dict[int, FrameStats], count: int) -> bool:
