@@ -8,7 +8,7 @@ from std_msgs.msg import Header
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.ros import box_messages, messages
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, ProbabilityMap
 
 
 def info(**fields: object) -> CameraInfo:
@@ -89,3 +89,8 @@ def test_frame_is_a_view_of_the_message() -> None:
     frame = messages.frame_from_image(image, None, 'front')
     assert isinstance(frame, CameraFrame)
     assert np.shares_memory(frame.rgb, np.frombuffer(image.data, np.uint8))
+
+
+def test_a_probability_that_is_no_number_is_zero_in_mono8() -> None:
+    found = ProbabilityMap(np.array([[np.nan, 0.2, 2.0]], np.float32))
+    assert list(messages.probability_image(found, 'mono8', Header()).data) == [0, 51, 255]
