@@ -188,7 +188,7 @@ class PerceptionNode(LifecycleNode):
                 camera.input.close(self)
             current = self._worker.current
             if not has_ended:
-                self._worker.abandon()
+                self._worker.is_abandoned = True
                 self._models.leave_behind(current)
                 told = 'The runtime hangs: its model is left behind, with its memory.'
                 self.get_logger().error(told)

@@ -99,7 +99,8 @@ class Worker:
         self.current: Line | None = None
         self.is_enabled = True
         self._busy_since_s: float | None = None
-        self._is_abandoned = False
+        # Of one that hangs: should it come back one day, it frees the model, and says nothing.
+        self.is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
         self._thread.start()
 
@@ -107,11 +108,6 @@ class Worker:
         """After the mailbox was closed: whether it has ended. None = as long as it takes."""
         self._thread.join(wait_s)
         return not self._thread.is_alive()
-
-    def abandon(self) -> None:
-        """Of a worker whose runtime does not come back: should it do so one day, the worker
-        frees the model, which is its own from now on, and ends without a word."""
-        self._is_abandoned = True
 
     def busy_s(self) -> float:
         """How long the batch in work has been there; 0 between two."""
@@ -133,7 +129,7 @@ class Worker:
             except Exception as error:  # a running node never dies of a frame
                 if self._node.context.ok():  # otherwise it is being shut down
                     self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
-        if self._is_abandoned and self.current is not None:
+        if self.is_abandoned and self.current is not None:
             self.current.estimator.backend.close()
 
     def _turn(self) -> None:
@@ -213,7 +209,7 @@ class Worker:
         except Exception as error:  # of the whole batch
             failure = error
         self._busy_since_s = None
-        if self._is_abandoned:  # the publishers are gone
+        if self.is_abandoned:  # the publishers are gone
             return
         if failure is not None:
             for job in jobs:

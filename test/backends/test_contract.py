@@ -135,9 +135,7 @@ def test_a_fault_lasts_as_long_as_told(tiny_path: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_fault(tiny_path: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match="fault 'x' is unknown; use one of raises"
-    ):
+    with pytest.raises(ValueError, match="fault 'x' is unknown; use one of raises"):
         stored(tiny_path, tmp_path / 'stored.npz', fault=Fault('x'))
 
 
