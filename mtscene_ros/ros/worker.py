@@ -97,8 +97,7 @@ class Worker:
         self._line, self._params, self._troubles = line, params, troubles
         self._transforms = transforms
         self.current: Line | None = None
-        self.is_enabled = True
-        self._busy_since_s: float | None = None
+        self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
         # Of one that hangs: should it come back one day, it frees the model, and says nothing.
         self.is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
@@ -112,7 +111,7 @@ class Worker:
     def busy_s(self) -> float:
         """How long the batch in work has been there; 0 between two."""
         since_s = self._busy_since_s
-        return 0.0 if since_s is None else time.monotonic() - since_s
+        return time.monotonic() - since_s if since_s else 0.0
 
     def why_idle(self, camera: str, line: Line) -> str:
         """Why nothing is computed for a camera; '' where something is."""
@@ -208,7 +207,7 @@ class Worker:
             scenes = self.current.estimator.estimate([job.frame for job in jobs], tasks)
         except Exception as error:  # of the whole batch
             failure = error
-        self._busy_since_s = None
+        self._busy_since_s = 0.0
         if self.is_abandoned:  # the publishers are gone
             return
         if failure is not None:

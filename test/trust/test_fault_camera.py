@@ -152,7 +152,9 @@ def limited(fleet: Fleet, before: Any) -> tuple[int, int, int, int]:
     return counts(send(fleet, image(GREY, time.time_ns())), before)
 
 
-@pytest.mark.parametrize('policy', ['latest', pytest.param('synchronised', marks=[])])
+@pytest.mark.parametrize(
+    'policy', ['synchronised', pytest.param('latest', marks=pytest.mark.trust)]
+)
 def test_cameras_whose_clocks_are_far_apart(start_node: Start, tmp_path: Any, policy: str) -> None:
     """An hour: both are served as they come; where images of one moment are asked for, the late
     one is dropped, and diagnostics say why. Every frame of both is accounted for."""
