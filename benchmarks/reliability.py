@@ -73,6 +73,7 @@ GROUPS = {
     'backend': 'Runtimes that fail',
     'camera': 'Cameras that misbehave',
     'listeners': 'Listeners, load, many nodes',
+    'churn': 'What comes and goes',
     'model': 'Model and engine files, signals',
     'disk': 'Full disks and SIGKILL',
     'canary': 'Numbers that must not change',
