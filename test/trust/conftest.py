@@ -17,6 +17,12 @@ import pytest
 
 if importlib.util.find_spec('rclpy'):
     from ros.conftest import _context, robot, start_node  # noqa: F401
+else:
+
+    @pytest.fixture
+    def start_node() -> None:
+        pytest.skip('ROS 2 is not installed')
+
 
 GROUPS = ('test_fault_', 'test_canary')
 RESULTS: list[dict[str, Any]] = []

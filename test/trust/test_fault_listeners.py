@@ -114,7 +114,7 @@ def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> 
     a, b = (counts(fleet_stats(fleet, c), before[c]) for c in fleet.cameras)
     fleet.node.destroy_node()
     tried(sent_a + sent_b)
-    assert max(waited_s) < 1.0
+    assert max(waited_s) < 2.0
     for received, published, dropped, failed in (a, b):
         assert received == published + dropped + failed
         assert failed == 0
