@@ -47,7 +47,8 @@ class Made:
 
 
 def bundled(_: Path) -> Made:
-    """The file as it is, and the network with the weights that it was made of."""
+    """The file as it is, and the network with the weights that training starts from; those are
+    kept in float16, so that torch's answers are not quite the file's."""
     config = CONFIGS['drive_lite']
     network = compact_network(config)
     load_weights(network, load_file(ROOT / 'training' / 'weights' / 'drive_lite.safetensors'))

@@ -44,6 +44,15 @@ def test_every_model_and_backend_has_a_digest() -> None:
     assert {b for name in MODELS for b in digests.kept(name)['backends']} == set(digests.BACKENDS)
 
 
+@pytest.mark.parametrize('name', MODELS)
+def test_runtimes_agree(name: str) -> None:
+    """By the limits that hold over time; so another processor's rounding stays within them."""
+    backends = digests.kept(name)['backends']
+    others = ('openvino',) if name == 'drive_lite' else ('openvino', 'torch')
+    for other in others:
+        assert digests.differences(other, backends['onnxruntime'], backends[other]) == []
+
+
 @pytest.fixture(scope='module')
 def made(folder: Path) -> Made:
     return MODELS['drive_lite'](folder)
