@@ -35,8 +35,8 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
   and in the log, images are still counted, services answer. Should the call come back, all is as
   before. `deactivate` and `cleanup` work within the timeout and leave the model behind with its
   memory; `configure` loads it anew. SIGINT and SIGTERM end the process within 5 s, exit code 0.
-  (A runtime that hangs while it holds Python's interpreter lock stops all of this; none of ours
-  does. Then only SIGKILL helps, which `ros2 launch` sends by itself.)
+  (A runtime that hangs while it holds the interpreter lock of Python stops all of this; ours let
+  go of it. Then only SIGKILL helps, which `ros2 launch` sends by itself.)
 * With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
   file starts it again: the only way to a healthy runtime without a person. Off by default, since
   whoever supervises the robot may know better.
