@@ -19,16 +19,26 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint states trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint states trust reliability trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | states | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | states | trust | reliability | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
 
 test: lint
 	$(VENV)/bin/python -m pytest
+
+# Hostile input, faults and long runs at full size: up to 30 minutes.
+trust: $(VENV)/test.stamp
+	TRUST_SCALE=1 $(VENV)/bin/python -m pytest -m trust test/trust
+
+# The same and the short ones, with their outcome in benchmarks/results and docs/reliability.md.
+reliability: $(VENV)/test.stamp
+	TRUST_SCALE=1 TRUST_RESULTS=benchmarks/results/faults.json \
+	  $(VENV)/bin/python -m pytest -m 'trust or not trust' test/trust
+	$(VENV)/bin/python -m benchmarks.reliability
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@ recordings."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -94,10 +95,28 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        self._writer.close()
-        if kind is None:
-            self._move_into_place()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        try:
+            if kind is None:
+                self._close()
+                self._move_into_place()
+            else:
+                with contextlib.suppress(BagError):
+                    self._close()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _close(self) -> None:
+        """Raises BagError where the disk does not take what is left to write."""
+        storage: Any = self._writer.storage
+        try:
+            self._writer.close()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                storage.bio.close()  # rosbags leaves it open where it fails
+            raise BagError(
+                f'Recording {str(self.path)!r} cannot be completed ({error}); what was there '
+                'before stays. Free space on its disk.'
+            ) from error
 
     def write(
         self, topic: str, kind: str, stamp_ns: int, message: Any, *, latched: bool = False
@@ -122,12 +141,16 @@ class BagWriter:
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self.types, offered_qos_profiles=profiles
             )
-        self._writer.write(self._connections[topic], stamp_ns, cdr)
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, cdr)
+        except OSError as error:
+            raise BagError(f'Recording {str(self.path)!r} cannot go on ({error}).') from error
 
     def _move_into_place(self) -> None:
         folder = self._scratch / self.path.stem
         if self.path.suffix != '.mcap':
-            shutil.rmtree(self.path, ignore_errors=True)
+            if self.path.exists():
+                os.replace(self.path, self._scratch / 'old')
             os.replace(folder, self.path)
             return
         [file] = folder.glob('*.mcap')

@@ -100,6 +100,8 @@ def engine_for(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(path.with_suffix('.lock')):
+            for left in folder.glob(f'{path.stem}.*.partial'):  # of a process that was killed
+                left.unlink(missing_ok=True)
             plan, reason = stored(path, key, is_valid)
             if plan is not None:
                 return Engine(plan, path, '')
@@ -208,9 +210,11 @@ def built_apart(
     settings: BuildSettings,
     progress: Progress | None = None,
     gpu_id: int = 0,
+    onnx_sha256: str = '',
 ) -> bytes:
-    """Built in a process of its own, which may crash. Raises EngineError, also when `progress`
-    returns False, which ends the build within a step."""
+    """Built in a process of its own, which may crash. onnx_sha256: what the file must still be
+    afterwards, '' = anything. Raises EngineError, also when `progress` returns False, which ends
+    the build within a step."""
     command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path)]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / 'plan'
@@ -237,6 +241,8 @@ def built_apart(
         if process.returncode:
             last = said[-1] if said else f'it ended with {process.returncode}'
             raise EngineError(f'{onnx_path} became no engine: {last}')
+        if onnx_sha256 and sha256_of(onnx_path) != onnx_sha256:
+            raise EngineError(f'{onnx_path} was replaced while its engine was built; start again.')
         return out.read_bytes()
 
 

@@ -93,6 +93,9 @@ class SceneEstimator:
         names = [output for name in wanted for output in self.tasks[name].OUTPUTS]
         batch = inputs[0].rgb[None] if len(inputs) == 1 else np.stack([i.rgb for i in inputs])
         tensors = self.backend.infer(batch, names)
+        lost = sorted(set(names) - set(tensors))
+        if lost:
+            raise BackendError(f'The runtime did not return {", ".join(lost)}.')
         for promised in self.spec.outputs:
             if promised.name in tensors:
                 _check(tensors[promised.name], (len(inputs), *promised.shape[1:]), promised.dtype)
@@ -115,7 +118,7 @@ class SceneEstimator:
         view, camera = network_input.view, frame.intrinsics
         fitting = camera and camera.resized(view.output_width_px, view.output_height_px)
         stage_s = {**shared_s, 'decode': time.perf_counter() - start}
-        return Scene(frame, results, stage_s, fitting)
+        return Scene(frame, results, stage_s, fitting, warnings_about(outputs))
 
 
 def open_estimator(
@@ -187,6 +190,16 @@ def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
         except (ValueError, TypeError, KeyError) as error:
             raise SpecError(f'{path}: options of task {name!r} are unusable ({error}).') from error
     return decoders
+
+
+def warnings_about(outputs: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
+    """A sentence where an output is not a number somewhere: those pixels become unknown, those
+    boxes are left out, and somebody should look at the model."""
+    wrong = [n for n, t in outputs.items() if t.dtype.kind == 'f' and np.isnan(t.min())]
+    if not wrong:
+        return ()
+    names = ', '.join(sorted(wrong))
+    return (f'The model returned NaN in {names}: it is damaged, or its precision is too low.',)
 
 
 def _check(tensor: NDArray[Any], shape: tuple[int, ...], dtype: str) -> None:

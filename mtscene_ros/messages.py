@@ -164,10 +164,10 @@ def normal_image(new: New, normals: NormalMap, header: Message) -> Message:
 
 
 def probability_image(new: New, found: ProbabilityMap, encoding: str, header: Message) -> Message:
-    """encoding 32FC1 (0 to 1) or mono8 (0 to 255)."""
+    """encoding 32FC1 (0 to 1) or mono8 (0 to 255; what is not a number becomes 0)."""
     if encoding == '32FC1':
         return image_message(new, found.probability, '32FC1', header)
-    levels = np.rint(found.probability.clip(0, 1) * 255).astype(np.uint8)
+    levels = np.rint(np.nan_to_num(found.probability).clip(0, 1) * 255).astype(np.uint8)
     return image_message(new, levels, 'mono8', header)
 
 

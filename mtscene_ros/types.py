@@ -152,9 +152,11 @@ class Scene:
     """Everything known about one image: results by task name, seconds spent by stage name.
 
     output_intrinsics: fit the maps among the results, which may be smaller than the image.
+    warnings: sentences about what the model returned.
     """
 
     frame: CameraFrame
     results: Mapping[str, Result]
     stage_s: Mapping[str, float] = field(default_factory=dict)
     output_intrinsics: Intrinsics | None = None
+    warnings: tuple[str, ...] = ()

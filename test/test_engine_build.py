@@ -15,7 +15,7 @@ from mtscene_ros.engine_build import (  # noqa: E402
     build_engine,
     logger_of,
 )
-from mtscene_ros.engine_cache import built_apart  # noqa: E402
+from mtscene_ros.engine_cache import built_apart, sha256_of  # noqa: E402
 
 ADA = BuildSettings(2, target='8.9')
 
@@ -64,6 +64,19 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / 'broken.onnx').write_bytes(b'no model')
     with pytest.raises(EngineError, match=r'broken\.onnx became no engine: .* refuses'):
         built_apart(tmp_path / 'broken.onnx', 'tensorrt_rtx', ADA)
+
+
+def test_a_model_replaced_while_its_engine_is_built(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+    checksum = sha256_of(path)
+    other = path.read_bytes() + b'\x12\x01x'  # another producer name
+
+    def replace(phase: str, share: float) -> bool:
+        path.write_bytes(other)
+        return True
+
+    with pytest.raises(EngineError, match='was replaced while its engine was built'):
+        built_apart(path, 'tensorrt_rtx', ADA, replace, 0, checksum)
 
 
 @pytest.mark.parametrize(

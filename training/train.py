@@ -20,9 +20,8 @@ from typing import Any
 
 import torch
 import torch.distributed
-from safetensors.torch import save_file
 
-from training.checkpoint_store import restore, save
+from training.checkpoint_store import restore, save, save_weights
 from training.data import DATASETS
 from training.export import current_commit
 from training.learning import (
@@ -199,8 +198,7 @@ def keep(learning: Learning, counts: dict[str, Any], options: argparse.Namespace
     save(options.out / 'last.pt', state)
     if is_best:
         save(options.out / 'best.pt', state)
-        weights = {k: v.contiguous() for k, v in learning.average.state_dict().items()}
-        save_file(weights, options.out / 'best.safetensors')
+        save_weights(options.out / 'best.safetensors', learning.average.state_dict())
     if options.keep_every and counts['step'] % options.keep_every == 0:
         save(options.out / f'step_{counts["step"]:07d}.pt', state)
 

@@ -1,13 +1,16 @@
 """Stored outputs instead of a network, for tests and demos: same contract, no arithmetic.
 
-The model is an .npz file (`write`): one array (1, ...) per output, the spec, and how it behaves.
+The model is an .npz file (`write`): one array (1, ...) per output, the spec, and how it behaves,
+which includes what goes wrong with real runtimes.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,74 @@ from numpy.typing import NDArray
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.spec import METADATA_KEY, ModelSpec, TensorSpec, spec_from_json
 
-DELAY, FAIL_EVERY = 'delay_s', 'fail_every'
+DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
+FAULT, FAULT_FIRST, FAULT_COUNT = 'fault', 'fault_first', 'fault_count'
+Outputs = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """kind: one of FAULTS; first: the inference that it begins with, 1 = the first, which is the
+    one that warms up; count: how many inferences it lasts, 0 = for ever."""
+
+    kind: str
+    first: int = 2
+    count: int = 0
+
+    def is_due(self, inference: int) -> bool:
+        return inference >= self.first and not 0 < self.count <= inference - self.first
+
+
+def _raises(outputs: Outputs) -> Outputs:
+    raise BackendError('This inference fails, as the stored outputs ask for.')
+
+
+def _raises_another(outputs: Outputs) -> Outputs:
+    raise ArithmeticError('an error of no known kind')
+
+
+def _hangs(outputs: Outputs) -> Outputs:
+    threading.Event().wait()
+    return outputs
+
+
+def _out_of_memory(outputs: Outputs) -> Outputs:
+    raise BackendError(
+        'cuMemAlloc_v2 failed on GPU 0 with error 2 (out of memory); free GPU memory or lower '
+        'max_batch.'
+    )
+
+
+def _nan(outputs: Outputs) -> Outputs:
+    return {
+        name: np.full_like(array, np.nan) if array.dtype.kind == 'f' else array
+        for name, array in outputs.items()
+    }
+
+
+def _misshapen(outputs: Outputs) -> Outputs:
+    return {name: array[..., :-1] for name, array in outputs.items()}
+
+
+def _of_another_kind(outputs: Outputs) -> Outputs:
+    return {name: array.astype(np.float64) for name, array in outputs.items()}
+
+
+def _lost(outputs: Outputs) -> Outputs:
+    return dict(list(outputs.items())[1:])
+
+
+# What a runtime may do to an inference: kind → the outputs that come of it, or an error.
+FAULTS: dict[str, Callable[[Outputs], Outputs]] = {
+    'raises': _raises,
+    'raises_another': _raises_another,
+    'hangs': _hangs,
+    'out_of_memory': _out_of_memory,
+    'nan': _nan,
+    'misshapen': _misshapen,
+    'of_another_kind': _of_another_kind,
+    'lost': _lost,
+}
 
 
 def write(
@@ -26,9 +96,12 @@ def write(
     outputs: Mapping[str, NDArray[Any]],
     delay_s: float = 0.0,
     fail_every: int = 0,
+    load_delay_s: float = 0.0,
+    fault: Fault | None = None,
 ) -> None:
     """outputs: (1, ...) as the spec promises them; delay_s: time of an inference; fail_every: each
-    so many inferences one fails, 0 = none does. Raises ValueError for outputs of another shape."""
+    so many inferences one fails, 0 = none does; load_delay_s: before the file is read, as while an
+    engine is built. Raises ValueError for outputs of another shape and unknown faults."""
     for promised in spec.outputs:
         array = outputs.get(promised.name)
         if array is None or array.shape != (1, *promised.shape[1:]):
@@ -36,7 +109,12 @@ def write(
             raise ValueError(
                 f'output {promised.name} is {shape}, the spec promises {(1, *promised.shape[1:])}'
             )
+    if fault is not None and fault.kind not in FAULTS:
+        raise ValueError(f'fault {fault.kind!r} is unknown; use one of {", ".join(FAULTS)}.')
     stored: dict[str, Any] = {**outputs, DELAY: delay_s, FAIL_EVERY: fail_every}
+    stored |= {LOAD_DELAY: load_delay_s} if load_delay_s else {}
+    if fault is not None:
+        stored |= {FAULT: fault.kind, FAULT_FIRST: fault.first, FAULT_COUNT: fault.count}
     stored[METADATA_KEY] = np.array(spec.to_json())
     partial_file = path.with_suffix('.partial')
     with partial_file.open('wb') as file:
@@ -47,8 +125,8 @@ def write(
 class Constant:
     """Answers every image with the same arrays."""
 
-    def __init__(self, stored: dict[str, NDArray[Any]], spec: ModelSpec) -> None:
-        self.spec_json = spec.to_json()
+    def __init__(self, stored: Outputs, spec: ModelSpec) -> None:
+        self.spec_json, self._fault = spec.to_json(), fault_in(stored)
         self.delay_s, self.fail_every = float(stored.pop(DELAY)), int(stored.pop(FAIL_EVERY))
         self._outputs, self._count, self._input = stored, 0, spec.input
         self.tensors = {spec.input.name: spec.input} | {
@@ -72,18 +150,35 @@ class Constant:
         time.sleep(self.delay_s)
         if self.fail_every and self._count % self.fail_every == 0:
             raise BackendError(f'Inference {self._count} fails, as the stored outputs ask for.')
-        return {name: self._outputs[name].repeat(len(batch), 0) for name in names}
+        outputs = {name: self._outputs[name].repeat(len(batch), 0) for name in names}
+        if self._fault is not None and self._fault.is_due(self._count):
+            return FAULTS[self._fault.kind](outputs)
+        return outputs
 
     def close(self) -> None:
         """See `Backend.close`."""
         self._outputs = {}
 
 
+def fault_in(stored: Outputs) -> Fault | None:
+    """Taken out of what a file holds. Raises ValueError for an unknown one."""
+    if FAULT not in stored:
+        return None
+    kind, first, count = (stored.pop(key).item() for key in (FAULT, FAULT_FIRST, FAULT_COUNT))
+    if kind not in FAULTS:
+        raise ValueError(f'the fault {kind!r} is unknown')
+    return Fault(str(kind), int(first), int(count))
+
+
 def load(model_path: str, options: BackendOptions) -> Constant:
     """Opens an .npz file that `write` made. Raises BackendError and SpecError."""
     try:
         with np.load(model_path, allow_pickle=False) as raw:
+            load_delay_s = float(raw[LOAD_DELAY]) if LOAD_DELAY in raw else 0.0
+        time.sleep(load_delay_s)
+        with np.load(model_path, allow_pickle=False) as raw:
             stored = dict(raw.items())
+        stored.pop(LOAD_DELAY, None)
         spec_json = str(stored.pop(METADATA_KEY))
         return Constant(stored, spec_from_json(spec_json, model_path))
     except (OSError, ValueError, KeyError, EOFError) as error:

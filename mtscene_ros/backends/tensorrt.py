@@ -250,7 +250,7 @@ def engine_of(
         key,
         folder or engine_cache.default_folder(),
         lambda: engine_cache.built_apart(
-            path, trt.__name__, key.settings, options.progress, options.gpu_id
+            path, trt.__name__, key.settings, options.progress, options.gpu_id, key.onnx_sha256
         ),
         fits,
     )

@@ -32,7 +32,8 @@ def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> 
 def model_status(
     name: str, line: Line | None, loading: Loading | None, error: str = ''
 ) -> DiagnosticStatus:
-    """The model that runs, how far its loading is, or why there is none."""
+    """The model that runs, how far its loading is, or why there is none. error: why there is none,
+    or what is wrong with the one that runs."""
     if line is None:
         if loading is None:
             level = Level.ERROR if error else Level.OK
@@ -50,7 +51,8 @@ def model_status(
     }
     if loading is not None and not loading.error:
         values['next model'] = f'{loading.model}: {loading.phase} {100 * loading.share:.0f} %'
-    return status(f'{name}: model', Level.OK, backend.description, values)
+    level, told = (Level.ERROR, error) if error else (Level.OK, backend.description)
+    return status(f'{name}: model', level, told, values)
 
 
 def memory() -> dict[str, str]:

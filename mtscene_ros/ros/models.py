@@ -95,6 +95,11 @@ class Models:
             self._swap[1].text = 'The node was cleaned up.'
         self._loading = self._swap = None
 
+    def leave_behind(self, line: Line | None) -> None:
+        """To the worker that hangs in it: forgotten here without being freed."""
+        if self.line is line:
+            self.line = self._loading = None
+
     def release(self, wait_s: float = 0.0) -> None:
         """Frees everything. The worker has ended before."""
         self.cancel(wait_s)

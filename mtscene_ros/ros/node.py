@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -21,9 +20,7 @@ from rclpy.clock import (  # type: ignore[attr-defined]  # Humble has ClockType 
     TimeJump,
 )
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.utilities import try_shutdown
 from std_srvs.srv import SetBool
 
 from mtscene_ros.estimator import SceneEstimator, decoders_of, spec_of_file
@@ -32,14 +29,15 @@ from mtscene_ros.outputs import outputs_of
 from mtscene_ros.ros import diagnostics
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.lifecycle import guard_transitions
-from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.models import Models
 from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.ros.params import ParameterError, declare, read, unknown, unknown_overrides
+from mtscene_ros.ros.params import declare, read, unknown, unknown_overrides
+from mtscene_ros.ros.process import run
 from mtscene_ros.ros.publishers import Publishers
 from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
+from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
 from mtscene_ros.ros.worker import CameraState, Line, Worker, policy_of
 from mtscene_ros.spec import SpecError
 from mtscene_ros.tracking import TrackingError, check_installed
@@ -63,7 +61,8 @@ class PerceptionNode(LifecycleNode):
         self._transforms: Transforms | None = None
         self._mailbox: Mailbox[bytes] = Mailbox(tuple(self.params.cameras))
         self._worker: Worker | None = None
-        self.has_failed = False
+        self._watchdog = Watchdog(self.get_logger())
+        self.has_failed = self._has_given_up = False
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not the node's clock: under use_sim_time it stands still until a bag plays.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -76,6 +75,11 @@ class PerceptionNode(LifecycleNode):
         guard_transitions(self)
         back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
         self._jump = self.get_clock().create_jump_callback(back, post_callback=self._on_jump)
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the process has to."""
+        return self._has_given_up or (self.params.autostart and self.has_failed)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
@@ -112,6 +116,9 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes and starts the worker; frames wait until the model is loaded."""
+        if self._models.line is None and self._models.loading is None:
+            self.get_logger().error('No model is loaded: cleanup and configure first.')
+            return FAILURE
         super().on_activate(state)
         params = self.params
         self._mailbox = Mailbox(tuple(params.cameras), policy_of(params))
@@ -147,8 +154,8 @@ class PerceptionNode(LifecycleNode):
         return CameraInput(self, name, rectified, put, self._incompatible)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops the worker after the frame in work; the model stays loaded."""
-        self._stop()
+        """Stops the worker after the frame in work; the model stays loaded, unless it hangs."""
+        self._stop(self._patience_s())
         super().on_deactivate(state)
         return OK
 
@@ -160,23 +167,32 @@ class PerceptionNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As deactivate and cleanup."""
-        self._stop()
+        self._stop(self._patience_s())
         return self.on_cleanup(state)
 
     def destroy_node(self) -> None:
         """Ends worker and loading before the handles that they use go away."""
-        self._stop()
-        self._models.release(wait_s=1.0)  # an engine's builder is a process of its own
+        self._stop(LAST_WAIT_S)
+        self._models.release(wait_s=2.0)  # an engine's builder is a process of its own
         super().destroy_node()
 
-    def _stop(self) -> None:
+    def _patience_s(self) -> float | None:
+        busy_s = self._worker.busy_s() if self._worker else 0.0
+        return patience_s(busy_s, read(self).watchdog_timeout_s)
+
+    def _stop(self, wait_s: float | None) -> None:
         self._mailbox.close()
         if self._worker is not None:
-            self._worker.join()
+            has_ended = self._worker.join(wait_s)
             for camera in self._worker.cameras.values():
                 camera.input.close(self)
             current = self._worker.current
-            if current is not None and current is not self._models.line:  # swapped as it ended
+            if not has_ended:
+                self._worker.is_abandoned = True
+                self._models.leave_behind(current)
+                told = 'The runtime hangs: its model is left behind, with its memory.'
+                self.get_logger().error(told)
+            elif current is not None and current is not self._models.line:  # swapped as it ended
                 current.estimator.backend.close()
         self._worker = None
 
@@ -227,8 +243,9 @@ class PerceptionNode(LifecycleNode):
     def _each_second(self) -> None:
         self._repeat_classes()
         name, models = self.get_fully_qualified_name(), self._models
+        error = self._look_for_hanging() if models.line else models.error
         entries = [
-            diagnostics.model_status(name, models.line, models.loading, models.error),
+            diagnostics.model_status(name, models.line, models.loading, error),
             diagnostics.qos_status(name, self._incompatible.sentences()),
         ]
         if self._worker is not None:
@@ -246,6 +263,13 @@ class PerceptionNode(LifecycleNode):
                 )
         self._diagnostics.publish(diagnostics.array(self, entries))
 
+    def _look_for_hanging(self) -> str:
+        """The watchdog's sentence, or ''."""
+        params, busy_s = read(self), self._worker.busy_s() if self._worker else 0.0
+        hanging = self._watchdog.look(busy_s, params.watchdog_timeout_s)
+        self._has_given_up |= bool(hanging) and params.watchdog_exit
+        return hanging
+
     def _on_jump(self, jump: TimeJump) -> None:
         """A bag that starts again: what was remembered belongs to another time."""
         self.get_logger().info('Time jumped back: waiting images, tracks and poses are forgotten.')
@@ -256,32 +280,7 @@ class PerceptionNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; 1 if it cannot start."""
-    keep_freed_memory()
-    sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
-    rclpy.init(args=args)
-    try:
-        node = PerceptionNode()
-    except ParameterError as error:
-        rclpy.logging.get_logger('perception').fatal(str(error))
-        try_shutdown()
-        return 1
-    try:
-        started = node.params.autostart and node.trigger_configure() == OK
-        if node.params.autostart and not (started and node.trigger_activate() == OK):
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while node.context.ok() and not (node.params.autostart and node.has_failed):
-            executor.spin_once(timeout_sec=0.5)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:  # of a call that the end of the context overtook
-        if node.context.ok():
-            raise
-    finally:
-        node.destroy_node()
-        try_shutdown()
-    return int(node.params.autostart and node.has_failed)
+    return run(PerceptionNode, args)
 
 
 if __name__ == '__main__':

@@ -38,6 +38,8 @@ class NodeParams:
     tracking_max_age_s: float
     diagnostics_max_latency_ms: float
     diagnostics_late_frames: int
+    watchdog_timeout_s: float
+    watchdog_exit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,21 @@ PARAMETERS: tuple[Parameter, ...] = (
         'frames',
         'late frames in a row for WARN, ten times as many for ERROR, good ones in a row for OK',
         limits=(1, 1000),
+        dynamic=True,
+    ),
+    Parameter(
+        'watchdog.timeout_s',
+        10.0,
+        's',
+        'an inference that takes longer hangs: ERROR in diagnostics; 0 = never',
+        limits=(0, 3600),
+        dynamic=True,
+    ),
+    Parameter(
+        'watchdog.exit',
+        False,
+        '-',
+        'end with exit code 1 when an inference hangs, for `use_respawn`',
         dynamic=True,
     ),
 )

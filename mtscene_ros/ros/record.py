@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -15,12 +16,13 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.bags import BagWriter
+from mtscene_ros.bags import BagError, BagWriter
 from mtscene_ros.progress import Bar
 from mtscene_ros.ros.kinds import message_class
 
 LOOK_PERIOD_S = 0.2
 BAR_PERIOD_S = 0.5
+RESERVE_BYTES = 64 << 20  # what 0.3 GB/s fill between two looks; completing takes a part of it
 
 
 class Recorder:
@@ -33,13 +35,22 @@ class Recorder:
     def __init__(self, node: Node, writer: BagWriter, topics: Collection[str] = ()) -> None:
         self.counts: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self.why_ended = ''
         self._node, self._writer, self._topics = node, writer, set(topics)
         self._subscriptions: dict[str, Any] = {}
         self.look()
         self._timer = node.create_timer(LOOK_PERIOD_S, self.look)
 
     def look(self) -> None:
-        """Subscribes to what has appeared since the last look."""
+        """Subscribes to what has appeared since the last look; ends where the disk fills up, as
+        long as the recording can still be completed."""
+        free_bytes = shutil.disk_usage(self._writer.path.parent).free
+        if free_bytes < RESERVE_BYTES:
+            free_mb, reserve_mb = free_bytes / 1e6, RESERVE_BYTES / 1e6
+            self.why_ended = (
+                f'the disk has {free_mb:.0f} MB left (less than {reserve_mb:.0f}), so the '
+                'recording ended there'
+            )
         for topic, types in self._node.get_topic_names_and_types():
             is_known = topic in self._subscriptions or topic in self.skipped
             if not is_known and self._is_wanted(topic):
@@ -72,6 +83,8 @@ class Recorder:
 
     def _writer_of(self, topic: str, type_name: str, latched: bool) -> Callable[[bytes], None]:
         def write(cdr: bytes) -> None:
+            if self.why_ended:
+                return
             self._writer.write_raw(topic, type_name, time.time_ns(), cdr, latched=latched)
             self.counts[topic] += 1
 
@@ -84,18 +97,23 @@ class Recorder:
             self._node.destroy_subscription(subscription)
 
 
-def run_record(path: Path, topics: Collection[str] = ()) -> tuple[Counter[str], dict[str, str]]:
-    """Records until SIGINT or SIGTERM with a ROS context and node of its own; messages by
-    topic."""
+def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
+    """Records until SIGINT or SIGTERM, or until the disk is full, with a ROS context and node of
+    its own. Raises BagError where nothing could be completed."""
     rclpy.init(args=[])  # the command line is ours, not ROS's
     node = rclpy.create_node('mtscene_record')
     bar = Bar('messages')
-    with BagWriter(path) as writer:
-        recorder = Recorder(node, writer, topics)
-        node.create_timer(BAR_PERIOD_S, lambda: bar.show(sum(recorder.counts.values())))
-        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-            rclpy.spin(node)
-    bar.end()
-    node.destroy_node()
-    try_shutdown()
-    return recorder.counts, recorder.skipped
+    try:
+        with BagWriter(path) as writer:
+            recorder = Recorder(node, writer, topics)
+            node.create_timer(BAR_PERIOD_S, lambda: bar.show(sum(recorder.counts.values())))
+            with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+                while not recorder.why_ended:
+                    rclpy.spin_once(node)
+    except OSError as error:
+        raise BagError(f'Recording {str(path)!r} cannot be written ({error}).') from error
+    finally:
+        bar.end()
+        node.destroy_node()
+        try_shutdown()
+    return recorder

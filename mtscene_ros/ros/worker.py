@@ -32,7 +32,7 @@ from mtscene_ros.ros.kinds import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.statistics import Hysteresis, Latencies, Rate
+from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
 from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
@@ -98,13 +98,21 @@ class Worker:
         self._line, self._params, self._troubles = line, params, troubles
         self._transforms = transforms
         self.current: Line | None = None
-        self.is_enabled = True
+        self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
+        # Of one that hangs: should it come back one day, it frees the model, and says nothing.
+        self.is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
         self._thread.start()
 
-    def join(self) -> None:
-        """After the mailbox was closed."""
-        self._thread.join()
+    def join(self, wait_s: float | None) -> bool:
+        """After the mailbox was closed: whether it has ended. None = as long as it takes."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def busy_s(self) -> float:
+        """How long the batch in work has been there; 0 between two."""
+        since_s = self._busy_since_s
+        return time.monotonic() - since_s if since_s else 0.0
 
     def why_idle(self, camera: str, line: Line) -> str:
         """Why nothing is computed for a camera; '' where something is."""
@@ -121,6 +129,8 @@ class Worker:
             except Exception as error:  # a running node never dies of a frame
                 if self._node.context.ok():  # otherwise it is being shut down
                     self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
+        if self.is_abandoned and self.current is not None:
+            self.current.estimator.backend.close()
 
     def _turn(self) -> None:
         if self._line() is None:
@@ -193,11 +203,17 @@ class Worker:
             return
         assert self.current is not None
         tasks = [{task for output in job.outputs for task in output.tasks} for job in jobs]
+        scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([job.frame for job in jobs], tasks)
         except Exception as error:  # of the whole batch
+            failure = error
+        self._busy_since_s = 0.0
+        if self.is_abandoned:  # the publishers are gone
+            return
+        if failure is not None:
             for job in jobs:
-                self._fail(job.frame.camera, error, job.frame.stamp_ns)
+                self._fail(job.frame.camera, failure, job.frame.stamp_ns)
             return
         for job, scene in zip(jobs, scenes, strict=True):
             try:
@@ -213,6 +229,8 @@ class Worker:
         assert line is not None
         start_s, publish_s = time.perf_counter(), 0.0
         header = messages.header_of(new, job.frame)
+        remarks = [Remark(Level.WARN, sentence) for sentence in scene.warnings]
+        self._remark(camera, [*self.cameras[camera].remarks, *remarks])
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, job.frame) if params.target_frame else None
         found = Found(scene, header, output_params(params), new, target)
@@ -257,9 +275,11 @@ class Worker:
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
-        self.current.publishers[camera][STATS].publish(
-            messages.frame_stats(new, header, camera, age_s, stage_s, counts)
-        )
+        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
+        try:
+            self.current.publishers[camera][STATS].publish(message)
+        except Exception as error:  # this image is accounted for, and others are still to come
+            self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
 
     def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:
         """One image's trouble: counted, told, and the node goes on."""

@@ -78,8 +78,8 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             arguments.model,
             key,
             folder,
-            lambda settings=key.settings: engine_cache.built_apart(  # type: ignore[misc]
-                arguments.model, trt.__name__, settings, told
+            lambda settings=key.settings, sha256=key.onnx_sha256: engine_cache.built_apart(  # type: ignore[misc]
+                arguments.model, trt.__name__, settings, told, 0, sha256
             ),
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'

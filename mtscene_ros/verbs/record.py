@@ -19,13 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.ros.record import run_record
 
-    counts, skipped = run_record(arguments.output, arguments.topics)
-    for topic, type_name in skipped.items():
-        print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
-    if arguments.json:
+    for left in sorted(arguments.output.parent.glob('.recording-*')):
         print(
-            json.dumps({'output': str(arguments.output), 'messages': counts, 'skipped': skipped})
+            f'{left} is being recorded, or was cut off: `mcap recover` reads it', file=sys.stderr
         )
+    recorder = run_record(arguments.output, arguments.topics)
+    for topic, type_name in recorder.skipped.items():
+        print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
+    counts = recorder.counts
+    if arguments.json:
+        about = {'messages': counts, 'skipped': recorder.skipped, 'ended': recorder.why_ended}
+        print(json.dumps({'output': str(arguments.output), **about}))
     else:
         print(f'{arguments.output}: {sum(counts.values())} messages on {len(counts)} topics')
-    return 0
+    if recorder.why_ended:
+        print(f'mtscene record: {recorder.why_ended}.', file=sys.stderr)
+    return int(bool(recorder.why_ended))

@@ -16,7 +16,7 @@ from mtscene_ros.backends import (
     auto,
     open_backend,
 )
-from mtscene_ros.backends.constant import write
+from mtscene_ros.backends.constant import Fault, write
 from mtscene_ros.estimator import open_estimator
 from mtscene_ros.spec import mismatches, spec_from_json
 from mtscene_ros.types import CameraFrame
@@ -30,7 +30,7 @@ MAY_BE_ABSENT = {
 IMAGE = np.full((1, 16, 32, 3), 80, np.uint8)  # of the tiny model: label 10, 40 m
 
 
-def stored(tiny_path: str, path: Path, **behaviour: float) -> str:
+def stored(tiny_path: str, path: Path, **behaviour: object) -> str:
     """The tiny model's answers to IMAGE as a file of the backend `constant`."""
     source = open_backend('onnxruntime', tiny_path, BackendOptions(1))
     names = [t.name for t in tiny_spec().outputs]
@@ -122,6 +122,21 @@ def test_stored_outputs_fail_when_told(tiny_path: str, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match='Inference 2 fails'):
         backend.infer(IMAGE, ['depth'])
     assert set(backend.infer(IMAGE, ['depth'])) == {'depth'}
+
+
+def test_a_fault_lasts_as_long_as_told(tiny_path: str, tmp_path: Path) -> None:
+    fault = Fault('nan', first=2, count=2)
+    assert [k for k in range(1, 6) if fault.is_due(k)] == [2, 3]
+    assert [k for k in range(1, 6) if Fault('nan', first=4).is_due(k)] == [4, 5]
+    path = stored(tiny_path, tmp_path / 'stored.npz', fault=fault)
+    backend = open_backend('constant', path, BackendOptions())
+    found = [backend.infer(IMAGE, ['depth'])['depth'][0, 0, 0] for _ in range(4)]
+    np.testing.assert_array_equal(found, [40, np.nan, np.nan, 40])
+
+
+def test_an_unknown_fault(tiny_path: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fault 'x' is unknown; use one of raises"):
+        stored(tiny_path, tmp_path / 'stored.npz', fault=Fault('x'))
 
 
 def test_stored_outputs_of_another_shape(tmp_path: Path) -> None:

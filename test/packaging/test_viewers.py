@@ -10,14 +10,14 @@ import yaml
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.msg import FrameStats, StageTime
-from mtscene_ros.ros.outputs import OUTPUTS
+from mtscene_ros.outputs import OUTPUTS
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from mtscene_ros.ros.publishers import QOS_OUT
 from mtscene_ros.ros.worker import STATS
 
 ROOT = Path(__file__).parents[2]
-TYPES = {output.topic: output.message.__name__ for output in OUTPUTS}
+TYPES = {output.topic: output.kind.rpartition('/')[2] for output in OUTPUTS}
 # RViz 14 (Jazzy): rviz_default_plugins/plugins_description.xml, vision_msgs_rviz_plugins.
 DISPLAYS = {
     'Image': 'rviz_default_plugins/Image',

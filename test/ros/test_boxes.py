@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
+from mtscene_ros import box_messages
 from mtscene_ros.geometry import (
     box_corners,
     matrix_from_quaternion,
@@ -23,7 +24,7 @@ from mtscene_ros.geometry import (
     quaternion_from_matrix,
     yaw_of_box,
 )
-from mtscene_ros.ros import box_messages
+from mtscene_ros.ros.kinds import new
 from mtscene_ros.tasks.boxes3d import CenterOptions, decode_centers
 from mtscene_ros.types import Boxes3D, CameraFrame
 from mtscene_ros.view import View
@@ -103,7 +104,7 @@ def test_known_boxes_come_out_of_the_message_as_they_went_in(seed: int) -> None:
     truth, frame, view = known_scene(seed)
     options = CenterOptions(truth.classes, STRIDE, FOCAL_PX, 0.3, 50, 500.0)
     found = decode_centers(*network_says(truth, frame, view), options, view, frame)
-    message = box_messages.detections_3d(found, Header(frame_id='optical'))
+    message = box_messages.detections_3d(new, found, Header(frame_id='optical'))
     assert len(message.detections) == len(truth) > 2
     for i, (detection, expected) in enumerate(
         zip(message.detections, corners_of(truth), strict=True)
@@ -118,7 +119,7 @@ def test_known_boxes_come_out_of_the_message_as_they_went_in(seed: int) -> None:
 @pytest.mark.parametrize('seed', [3, 5])
 def test_the_same_boxes_in_the_target_frame(seed: int) -> None:
     truth, _, _ = known_scene(seed)
-    message = box_messages.detections_3d(moved(truth, BASE_FROM_OPTICAL), Header())
+    message = box_messages.detections_3d(new, moved(truth, BASE_FROM_OPTICAL), Header())
     for detection, expected in zip(message.detections, corners_of(truth), strict=True):
         in_base = expected @ BASE_FROM_OPTICAL[:3, :3].T + BASE_FROM_OPTICAL[:3, 3]
         np.testing.assert_allclose(corners_read(detection), in_base, atol=1e-5)

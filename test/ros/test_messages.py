@@ -11,7 +11,7 @@ from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.messages import New
 from mtscene_ros.ros import kinds
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, ProbabilityMap
 
 BAG = typestore()
 
@@ -103,3 +103,10 @@ def test_frame_is_a_view_of_the_message() -> None:
     frame = messages.frame_from_image(image, None, 'front')
     assert isinstance(frame, CameraFrame)
     assert np.shares_memory(frame.rgb, np.frombuffer(image.data, np.uint8))
+
+
+def test_a_probability_that_is_no_number_is_zero_in_mono8(new: New) -> None:
+    found = ProbabilityMap(np.array([[np.nan, 0.2, 2.0]], np.float32))
+    assert list(
+        messages.probability_image(new, found, 'mono8', messages.header(new, 0, '')).data
+    ) == [0, 51, 255]

@@ -1,0 +1,203 @@
+"""docs/reliability.md from the files of measurements, so that its figures are theirs.
+
+python -m benchmarks.reliability            write it
+python -m benchmarks.reliability --check    exit code 1 where it is not what the files say
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / 'results'
+PAGE = Path(__file__).parents[1] / 'docs' / 'reliability.md'
+
+HEAD = """# Reliability
+
+What was done to the package, how often, and what came of it. Every figure below is made from
+`benchmarks/results/{soak,faults,fuzzing}.json` by `python -m benchmarks.reliability`; a test
+compares. `make reliability` tries the faults again, `python -m benchmarks.soak` the long runs.
+
+## What the node promises
+
+* Every image that the node received is published, dropped or failed, and counted as such in
+  `~/debug/frame_stats` and `/diagnostics`: `received = published + dropped + failed`, once the
+  image in work and the one that waits are through.
+* An image that cannot be used, and an inference that fails, cost that image. After three in a row
+  the camera's entry in `/diagnostics` is ERROR.
+* Not a number in what the model returns becomes unknown depth and left-out boxes, with a WARN.
+* An inference that takes longer than `watchdog.timeout_s` (10 s) is taken for one that hangs. No
+  process can end such a call in itself, so the node goes on without it: ERROR in `/diagnostics`
+  and in the log, images are still counted, services answer. Should the call come back, all is as
+  before. `deactivate` and `cleanup` work within the timeout and leave the model behind with its
+  memory; `configure` loads it anew. SIGINT and SIGTERM end the process within 5 s, exit code 0.
+  (A runtime that hangs while it holds the interpreter lock of Python stops all of this; ours let
+  go of it. Then only SIGKILL helps, which `ros2 launch` sends by itself.)
+* With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
+  file starts it again: the only way to a healthy runtime without a person. Off by default, since
+  whoever supervises the robot may know better.
+* Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
+  ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
+  leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
+"""
+
+COLUMNS = {'stored': 'stored outputs', 'bundled': 'bundled model, ONNX Runtime, one thread'}
+
+SOAK_ROWS = {
+    'images': lambda r: f'{r["frames"]:,} at {r["camera"]}',
+    'date, machine': lambda r: f'{r["date"]}, {r["machine"].split(", ", 1)[1]}',
+    'rate': lambda r: f'{r["rate_hz"]:g} Hz, {r["seconds"]:g} s',
+    'received = published + dropped + failed': lambda r: (
+        f'{r["received"]:,} = {r["published"]:,} + {r["dropped"]} + {r["failed"]}'
+    ),
+    'resident memory after the warm-up, half-way, at the end': lambda r: (
+        ' / '.join(f'{mb:.1f}' for mb in r['resident_mb']) + ' MB'
+    ),
+    'growth per 10,000 images (limit 1 MB)': lambda r: met(
+        r, 'memory', f'{r["growth_mb_per_10000_frames"]:.3f} MB'
+    ),
+    'file descriptors': lambda r: met(r, 'descriptors', ', '.join(map(str, r['descriptors']))),
+    'threads': lambda r: met(r, 'threads', ', '.join(map(str, r['threads']))),
+    'latency p50, first and last tenth': lambda r: first_and_last(r['p50_ms_of_each_tenth']),
+    'latency p99, first and last tenth (limit +10 %)': lambda r: met(
+        r, 'p99', first_and_last(r['p99_ms_of_each_tenth'])
+    ),
+    'CPU time per image, first and second half': lambda r: first_and_last(
+        r['cpu_ms_per_frame_of_each_half']
+    ),
+}
+
+GROUPS = {
+    'backend': 'Runtimes that fail',
+    'camera': 'Cameras that misbehave',
+    'listeners': 'Listeners, load, many nodes',
+    'churn': 'What comes and goes',
+    'model': 'Model and engine files, signals',
+    'disk': 'Full disks and SIGKILL',
+    'canary': 'Numbers that must not change',
+}
+
+
+def met(result: dict[str, Any], criterion: str, figure: str) -> str:
+    return figure if result['met'][criterion] else f'**{figure}: not met**'
+
+
+def first_and_last(values: list[float]) -> str:
+    return f'{values[0]:.2f} / {values[-1]:.2f} ms'
+
+
+def read(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f'{name}.json'
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return found
+
+
+def soak_section(soak: dict[str, Any] | None) -> list[str]:
+    if not soak:
+        return ['## Long runs', '', 'Not measured yet.']
+    kinds = [kind for kind in COLUMNS if kind in soak]
+    lines = ['## Long runs', '', '| | ' + ' | '.join(COLUMNS[k] for k in kinds) + ' |']
+    lines.append('|---' * (len(kinds) + 1) + '|')
+    for title, cell in SOAK_ROWS.items():
+        lines.append(f'| {title} | ' + ' | '.join(cell(soak[k]) for k in kinds) + ' |')
+    lines += [
+        '',
+        'The next image follows the account of the last one, so that each is processed. Latencies '
+        "are the node's own; on a machine shared with other programs they rise and fall with "
+        'those, and CPU time per image is the better witness.',
+    ]
+    return lines
+
+
+def fault_section(faults: dict[str, Any] | None) -> list[str]:
+    if not faults:
+        return ['## Faults while running', '', 'Not measured yet.']
+    outcomes = Counter(test['outcome'] for test in faults['tests'])
+    told = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
+    size = 'full size' if faults['full_size'] else 'samples only'
+    lines = ['## Faults while running', '']
+    lines += [f'{faults["machine"]}, Python {faults["python"]}; {size}; {told}.']
+    for group, title in GROUPS.items():
+        tests = [test for test in faults['tests'] if test['group'] == group]
+        if not tests:
+            continue
+        lines += ['', f'### {title}', '', '| done | what must come of it | times | outcome |']
+        lines += ['|---|---|---|---|', *fault_rows(tests)]
+    return lines
+
+
+def fault_rows(tests: list[dict[str, Any]]) -> list[str]:
+    """One for each test; its cases together."""
+    named: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for test in tests:
+        named[test['name']].append(test)
+    rows = []
+    for name, cases in named.items():
+        outcomes = Counter(case['outcome'] for case in cases)
+        told = ', '.join(
+            outcome if len(cases) == 1 else f'{count} {outcome}'
+            for outcome, count in outcomes.items()
+        )
+        count = sum(case['times'] for case in cases)
+        rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {told} |')
+    return rows
+
+
+def fuzzing_section(fuzzing: dict[str, Any] | None) -> list[str]:
+    if not fuzzing:
+        return ['## Hostile input', '', 'Not measured yet.']
+    lines = ['## Hostile input', '']
+    lines += [
+        f'{fuzzing["date"]}, {fuzzing["machine"]}, Python {fuzzing["python"]}: '
+        f'{fuzzing["inputs"]:,} inputs in {fuzzing["hours"]:g} hours, {fuzzing["refused"]:,} '
+        f'refused with one sentence, {fuzzing["deaths"]} deaths of the process, '
+        f'{fuzzing["findings"]} findings left; the slowest input took '
+        f'{fuzzing["slowest_ms"]:.0f} ms of processor time.',
+        '',
+        '| target | inputs | refused | deaths | slowest, ms | findings left |',
+        '|---|---|---|---|---|---|',
+    ]
+    targets: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in fuzzing['runs']:
+        targets[run['target']].append(run)
+    for target, runs in sorted(targets.items()):
+        inputs, refused, deaths = (
+            sum(r[k] for r in runs) for k in ('inputs', 'refused', 'deaths')
+        )
+        slowest_ms, left = (
+            max(r['slowest_ms'] for r in runs),
+            sum(len(r['findings']) for r in runs),
+        )
+        lines.append(
+            f'| {target} | {inputs:,} | {refused:,} | {deaths} | {slowest_ms:.0f} | {left} |'
+        )
+    return lines
+
+
+def page() -> str:
+    sections = [
+        HEAD.strip().splitlines(),
+        soak_section(read('soak')),
+        fault_section(read('faults')),
+        fuzzing_section(read('fuzzing')),
+    ]
+    return '\n\n'.join('\n'.join(section) for section in sections) + '\n'
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--check', action='store_true')
+    options = parser.parse_args()
+    text = page()
+    if options.check:
+        return int(not PAGE.exists() or PAGE.read_text() != text)
+    PAGE.write_text(text)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""Many frames through the real node: does memory grow, do handles leak, does it become slower?
+
+    python -m benchmarks.soak stored --frames 100000     a 64x32 px camera and stored outputs
+    python -m benchmarks.soak bundled --frames 2000      the bundled model, 320x160 px
+
+The node runs in a process of its own; this one is the camera and listens to everything that the
+model has. The next image follows the account of the last one, so that each is processed and the
+rate is the highest possible. Latencies are the node's own (~/debug/frame_stats, the sum of its
+stages); memory, descriptors, threads and CPU time are the kernel's (/proc). CPU time per frame
+tells the node's work apart from other programs of a shared machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from mtscene_msgs.msg import FrameStats
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection3DArray
+
+from mtscene_ros.backends.constant import write
+from mtscene_ros.bench import machine
+from mtscene_ros.estimator import spec_of_file
+from mtscene_ros.spec import spec_from_json
+from mtscene_ros.worlds import FRAMES
+
+RESULTS = Path(__file__).parent / 'results' / 'soak.json'
+LISTENED = {
+    'semantic/image': Image,
+    'semantic/confidence': Image,
+    'depth/image': Image,
+    'detections_3d': Detection3DArray,
+}
+SAMPLES, TENTHS = 100, 10
+WARM_UP_SHARE, WARM_UP_FRAMES = 0.1, 1000  # the node's own windows hold 300 frames
+START_S = 120.0
+LOST_S = 2.0  # after which an image counts as lost on its way and is sent again
+MOST_GROWTH_MB, MOST_SLOWER = 1.0, 1.10  # per 10,000 frames; p99 of the last tenth over the first
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The node's process after so many frames."""
+
+    frames: int
+    resident_mb: float
+    descriptors: int
+    threads: int
+    cpu_s: float
+
+
+def sample(pid: int, frames: int) -> Sample:
+    """Of a process, from /proc."""
+    process = Path('/proc') / str(pid)
+    status = dict(
+        line.split(':', 1) for line in (process / 'status').read_text().splitlines() if ':' in line
+    )
+    ticks = (process / 'stat').read_text().rsplit(')', 1)[1].split()[11:13]
+    return Sample(
+        frames,
+        int(status['VmRSS'].split()[0]) / 1024,
+        len(os.listdir(process / 'fd')),
+        int(status['Threads']),
+        sum(map(int, ticks)) / os.sysconf('SC_CLK_TCK'),
+    )
+
+
+class Camera:
+    """Sends an image whenever the last one is accounted for."""
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        self.node = rclpy.create_node('soak')
+        self.latencies_s: list[float] = []
+        self.first: FrameStats | None = None
+        self.last: FrameStats | None = None
+        self.resent, self.is_running, self.got_s = 0, False, time.monotonic()
+        self.node.create_subscription(
+            FrameStats, '/perception/debug/frame_stats', self._on_stats, 10
+        )
+        for topic, kind in LISTENED.items():
+            self.node.create_subscription(
+                kind, f'/perception/{topic}', lambda _: None, 1, raw=True
+            )
+        self.images = self.node.create_publisher(Image, '/camera/image_raw', 1)
+        self.infos = self.node.create_publisher(CameraInfo, '/camera/camera_info', 1)
+        self._image, self.info = messages(width_px, height_px)
+
+    def send(self) -> None:
+        stamp_ns = time.time_ns()
+        stamp = self._image.header.stamp
+        stamp.sec, stamp.nanosec = divmod(stamp_ns, 10**9)
+        self.images.publish(self._image)
+
+    def _on_stats(self, stats: FrameStats) -> None:
+        self.got_s, self.last = time.monotonic(), stats
+        if self.is_running:
+            self.first = self.first or stats
+            self.latencies_s.append(sum(stage.duration_s for stage in stats.stages))
+            self.send()
+
+
+def messages(width_px: int, height_px: int) -> tuple[Image, CameraInfo]:
+    """A generated street and its camera."""
+    frame = FRAMES['drive'](3, 0, width_px, height_px)
+    image = Image(encoding='rgb8', width=width_px, height=height_px, step=3 * width_px)
+    image.data = frame.rgb.tobytes()
+    camera = frame.intrinsics
+    info = CameraInfo(width=width_px, height=height_px)
+    info.k = [camera.fx_px, 0.0, camera.cx_px, 0.0, camera.fy_px, camera.cy_px, 0.0, 0.0, 1.0]
+    info.p = [*info.k[:3], 0.0, *info.k[3:6], 0.0, *info.k[6:], 0.0]
+    image.header.frame_id = info.header.frame_id = 'camera'
+    return image, info
+
+
+@contextmanager
+def running_node(model: Path | str, backend: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args']
+    command += ['-r', 'image:=/camera/image_raw', '-p', f'backend:={backend}', '-p', 'threads:=1']
+    process = subprocess.Popen([*command, *(('-p', f'model:={model}') if model else ())])
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+
+def stored_outputs(path: Path) -> None:
+    """Random outputs of the bundled model's spec at a sixteenth of its size: 64x32 maps decode
+    fast, and boxes and labels are there."""
+    spec = spec_of_file()
+    raw = json.loads(spec.to_json())
+    height_px, width_px = spec.height_px, spec.width_px
+    for tensor in (raw['input'], *raw['outputs']):
+        tensor['shape'] = [n // 8 if n in (height_px, width_px) or n >= 32 else n
+                           for n in tensor['shape']]  # fmt: skip
+    small = spec_from_json(json.dumps(raw), str(path))
+    rng = np.random.default_rng(0)
+    outputs = {t.name: np.zeros((1, *t.shape[1:]), t.dtype) for t in small.outputs}
+    for tensor in small.outputs:
+        if tensor.dtype == 'uint8':
+            outputs[tensor.name][:] = rng.integers(0, 19, (1, *tensor.shape[1:]))
+    outputs['depth'][:] = rng.uniform(2, 60, outputs['depth'].shape)
+    outputs['boxes3d_scores'][0, 0, 2, ::4] = 0.8
+    outputs['boxes3d_code'][0, 2:7] = np.array([20, 4, 2, 1.5, 1])[:, None, None]
+    write(path, small, outputs)
+
+
+def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camera) -> list[Sample]:
+    """Sends the frames; the samples were taken in equal distances."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(camera.node)
+    wait_for_node(process, camera, executor)
+    samples, every = [], max(1, frames // SAMPLES)
+    camera.is_running, camera.got_s = True, 0.0
+    while len(camera.latencies_s) < frames and process.poll() is None:
+        if time.monotonic() - camera.got_s > LOST_S:
+            camera.resent += bool(camera.latencies_s)
+            camera.got_s = time.monotonic()
+            camera.send()
+        executor.spin_once(timeout_sec=0.1)
+        if len(camera.latencies_s) >= len(samples) * every:
+            samples.append(sample(process.pid, len(camera.latencies_s)))
+            if len(samples) % 10 == 1:
+                print(samples[-1], file=sys.stderr, flush=True)
+    camera.is_running = False
+    samples.append(sample(process.pid, len(camera.latencies_s)))
+    return samples
+
+
+def wait_for_node(
+    process: subprocess.Popen[bytes], camera: Camera, executor: SingleThreadedExecutor
+) -> None:
+    """Until its model is loaded and camera_info has come."""
+    begin_s = time.monotonic()
+    while camera.last is None or not camera.last.published:  # until the model is loaded
+        if process.poll() is not None or time.monotonic() - begin_s > START_S:
+            raise SystemExit('The node did not begin to publish; see its log above.')
+        camera.infos.publish(camera.info)
+        camera.send()
+        executor.spin_once(timeout_sec=0.2)
+    for _ in range(20):
+        camera.infos.publish(camera.info)
+        executor.spin_once(timeout_sec=0.1)
+
+
+def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
+    """The figures that the criteria are about, and whether each is met."""
+    total = samples[-1].frames
+    warm_up = max(WARM_UP_SHARE * total, min(WARM_UP_FRAMES, total / 2))
+    warm = [s for s in samples if s.frames >= warm_up]
+    slope = np.polyfit([s.frames for s in warm], [s.resident_mb for s in warm], 1)[0]
+    first, last = camera.first, camera.last
+    assert first is not None
+    assert last is not None
+    tenths = np.array_split(np.array(camera.latencies_s), TENTHS)
+    p50_ms, p99_ms = (
+        [round(1e3 * float(np.percentile(t, p)), 3) for t in tenths] for p in (50, 99)
+    )
+    marks = [warm[0], warm[len(warm) // 2], warm[-1]]
+    cpu_ms = [
+        round(1e3 * (b.cpu_s - a.cpu_s) / (b.frames - a.frames), 3) for a, b in pairwise(marks)
+    ]
+    growth_mb = float(slope) * 1e4
+    counts = {n: getattr(last, n) for n in ('received', 'published', 'dropped', 'failed')}
+    return {
+        **counts,
+        'lost_on_the_way_and_sent_again': camera.resent,
+        'resident_mb': [round(s.resident_mb, 2) for s in marks],
+        'growth_mb_per_10000_frames': round(growth_mb, 3),
+        'frames_of_warm_up': round(warm_up),
+        'descriptors': sorted({s.descriptors for s in warm}),
+        'threads': sorted({s.threads for s in warm}),
+        'p50_ms_of_each_tenth': p50_ms,
+        'p99_ms_of_each_tenth': p99_ms,
+        'cpu_ms_per_frame_of_each_half': cpu_ms,
+        'met': {
+            'memory': growth_mb < MOST_GROWTH_MB,
+            'descriptors': len({s.descriptors for s in warm}) == 1,
+            'threads': len({s.threads for s in warm}) == 1,
+            'p99': p99_ms[-1] <= MOST_SLOWER * p99_ms[0],
+            'account': last.received == last.published + last.dropped + last.failed,
+        },
+    }
+
+
+def run(kind: str, frames: int) -> dict[str, Any]:
+    """Everything about one soak, ready for JSON; rclpy is initialised."""
+    load, begin_s = os.getloadavg()[0], time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        model, backend, size_px = Path(folder) / 'stored.npz', 'constant', (64, 32)
+        if kind == 'stored':
+            stored_outputs(model)
+        else:
+            backend, size_px = 'onnxruntime', (320, 160)
+        camera = Camera(*size_px)
+        with running_node(model if kind == 'stored' else '', backend) as process:
+            samples = soak(kind, frames, process, camera)
+        camera.node.destroy_node()
+    spent_s = time.monotonic() - begin_s
+    return {
+        'date': datetime.now(timezone.utc).isoformat(timespec='minutes'),
+        'machine': machine(),
+        'load_average_at_start_and_end': [round(load, 1), round(os.getloadavg()[0], 1)],
+        'camera': f'{size_px[0]}x{size_px[1]} rgb8',
+        'frames': samples[-1].frames,
+        'seconds': round(spent_s, 1),
+        'rate_hz': round(samples[-1].frames / spent_s, 1),
+        **verdict(camera, samples),
+        'samples': [list(asdict(s).values()) for s in samples[:: max(1, len(samples) // 20)]],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('kind', choices=('stored', 'bundled'))
+    parser.add_argument('--frames', type=int, default=100_000)
+    parser.add_argument('-o', '--out', type=Path, default=RESULTS)
+    options = parser.parse_args()
+    profile = Path(__file__).parents[1] / 'config' / 'fastdds.xml'
+    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))
+    rclpy.init()
+    result = run(options.kind, options.frames)
+    rclpy.try_shutdown()
+    known = json.loads(options.out.read_text()) if options.out.exists() else {}
+    options.out.write_text(json.dumps(known | {options.kind: result}, indent=1) + '\n')
+    print(json.dumps({k: v for k, v in result.items() if k != 'samples'}, indent=1))
+    return int(not all(result['met'].values()))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

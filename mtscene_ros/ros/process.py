@@ -1,0 +1,75 @@
+"""The node's process, from its start to its end, which a hanging runtime must not prevent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.utilities import ok, try_shutdown
+
+from mtscene_ros.ros.memory import keep_freed_memory
+from mtscene_ros.ros.params import ParameterError
+
+if TYPE_CHECKING:
+    from mtscene_ros.ros.node import PerceptionNode
+
+THREADS = ('perception-worker', 'model-loading')  # those that call runtimes
+
+
+def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
+    """Until SIGINT or SIGTERM, which may come at any moment; 1 if the node cannot start or ends
+    itself."""
+    keep_freed_memory()
+    sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
+    rclpy.init(args=args)
+    node, code = None, 0
+    try:
+        node = make_node()
+        code = spin(node)
+    except ParameterError as error:
+        rclpy.logging.get_logger('perception').fatal(str(error))
+        code = 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:  # of a call that the end of the context overtook
+        if ok():
+            raise
+    finally:
+        if node is not None:
+            node.destroy_node()
+        try_shutdown()
+    leave_what_hangs(code)
+    return code
+
+
+def spin(node: PerceptionNode) -> int:
+    """1 where it cannot start, and where it gives up."""
+    if node.params.autostart and not started(node):
+        return 1
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while node.context.ok() and not node.must_end:
+        executor.spin_once(timeout_sec=0.5)
+    return int(node.must_end)
+
+
+def started(node: PerceptionNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
+
+
+def leave_what_hangs(code: int) -> None:
+    """Ends the process at once where a thread still hangs in a runtime, whose native code would
+    hold up Python's own way out. Returns where none does."""
+    if any(thread.name in THREADS for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
