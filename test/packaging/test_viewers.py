@@ -10,9 +10,9 @@ import yaml
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.msg import FrameStats, StageTime
-from mtscene_ros.outputs import OUTPUTS
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
+from mtscene_ros.outputs import OUTPUTS
 from mtscene_ros.ros.publishers import QOS_OUT
 from mtscene_ros.ros.worker import STATS
 
