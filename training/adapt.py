@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import track
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mtscene_ros.label_files import DataError
@@ -29,10 +28,10 @@ from training.adapting import (
     adapted_config,
     carried_over,
     class_mixture,
-    config_of,
     described,
     distillation_loss,
     held_norms,
+    read_weights,
 )
 from training.checkpoint_store import save
 from training.config import CompactConfig
@@ -70,15 +69,6 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(arguments)
-
-
-def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
-    """Configuration and averaged weights of a checkpoint or of the demo model's file."""
-    if path.suffix == '.safetensors':
-        weights = {name: value.float() for name, value in load_file(path).items()}
-        return config_of({'config': path.stem}), weights
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    return config_of(state), state['average']
 
 
 def taught_tasks(config: CompactConfig, listed: Manifest) -> tuple[str, ...]:

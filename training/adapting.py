@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mtscene_ros.manifest import Manifest
@@ -149,6 +151,15 @@ def config_of(state: dict[str, Any]) -> CompactConfig:
         class_weights=tuple(found['class_weights']),
         own_tasks=own,
     )
+
+
+def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
+    """Configuration and averaged weights of a checkpoint, or of NAME.safetensors."""
+    if path.suffix == '.safetensors':
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        return config_of({'config': path.stem}), weights
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    return config_of(state), state['average']
 
 
 def table(rows: Iterable[dict[str, Any]]) -> tuple[SemanticClass, ...]:

@@ -22,7 +22,7 @@ from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
 from training import opset17
-from training.adapting import config_of
+from training.adapting import read_weights
 from training.config import resized
 from training.deploy import DeployGraph, spec_of
 from training.networks.decoders import compact_network, load_weights
@@ -37,13 +37,13 @@ PROTOBUF_LIMIT = 2_000_000_000  # bytes; larger weights go into a file beside th
 
 
 def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) -> DeployGraph:
-    """The averaged weights, in evaluation mode; size_px: another height and width than trained."""
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    config = config_of(state)
+    """Averaged weights of a checkpoint or of CONFIG.safetensors, in evaluation mode; size_px:
+    another height and width than trained."""
+    config, weights = read_weights(path)
     if size_px is not None:
         config = resized(config, *size_px)
     network = compact_network(config)
-    load_weights(network, state['average'])
+    load_weights(network, weights)
     merge_branches(network.encoder)
     return DeployGraph(network, config).eval()
 
