@@ -62,7 +62,7 @@ def _connect(address: str) -> None:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FleetError(
             f'No Ray cluster answers at {address!r} ({first}); start one with `ray start --head`, '
-            'or use --jobs.'
+            'set RAY_AUTH_MODE=token here where it asks for a token, or use --jobs.'
         ) from None
 
 
