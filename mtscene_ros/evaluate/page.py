@@ -56,7 +56,7 @@ def write_page(folder: Path) -> Path:
             else:
                 slides.append(player.slider_frame(shown, row, title, said, far_m))
     ordered = [worst[c] for c in chosen if c in worst]
-    slides.sort(key=lambda slide: slide['row'])
+    slides = player.thinned(sorted(slides, key=lambda slide: slide['row']))
     path = folder / PAGE
     path.write_text(_page(report, frames, starts, ordered, slides), encoding='utf-8')
     return path

@@ -11,6 +11,7 @@ from mtscene_ros.evaluate.pictures import Look, camera_view, encoded, views_of
 from mtscene_ros.report_data import ShownFrame
 
 WIDTH_PX = 448
+MOST_BYTES = 10_000_000  # of all frames together
 STYLE = """
 .four { display: grid; grid-template-columns: repeat(4, 1fr); gap: 10px } .two { display: grid; grid-template-columns: 1fr 1fr; gap: 10px }
 @media (max-width: 1000px) { .four { grid-template-columns: 1fr 1fr } }
@@ -88,6 +89,14 @@ def slider_frame(
             views[task] = [[encoded(picture), name] for picture, name in of.named()]
     image = encoded(camera_view(shown.scene.frame, look))
     return {'row': row, 'title': title, 'scores': scores, 'image': image, 'views': views}
+
+
+def thinned(frames: Sequence[dict[str, Any]], most: int = MOST_BYTES) -> list[dict[str, Any]]:
+    """Every second, fourth and so on frame, until the page is not too large."""
+    kept = list(frames)
+    while len(kept) > 1 and sum(len(json.dumps(frame)) for frame in kept) > most:
+        kept = kept[::2]
+    return kept
 
 
 def player(frames: Sequence[Mapping[str, Any]], legend: str) -> str:
