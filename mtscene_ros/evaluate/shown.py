@@ -15,12 +15,14 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.bags import open_bag
 from mtscene_ros.camera_frames import CameraFrames
+from mtscene_ros.draw import resized
 from mtscene_ros.evaluate.alignment import HOLD_NS, Alignment, Answer
 from mtscene_ros.evaluate.frames import Row
 from mtscene_ros.evaluate.job import asked_for
 from mtscene_ros.evaluate.judge import Judge
 from mtscene_ros.evaluate.meters import Scores
 from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.pictures import SPARSE
 from mtscene_ros.evaluate.report_folder import PREDICTIONS, SequenceReport
 from mtscene_ros.evaluate.salvage import readable_bag
 from mtscene_ros.evaluate.topics import Topics, topics_of
@@ -41,7 +43,7 @@ from mtscene_ros.types import (
     ValueMap,
 )
 
-KEPT_WIDTH_PX = 640  # of predictions: no picture of a page is wider
+KEPT_WIDTH_PX = 640  # of what is held: no picture of a page is wider
 TOPICS = {
     'semantic': 'semantic/image', 'depth': 'depth/image', 'boxes3d': 'detections_3d',
     'normals': 'normals/image', 'boundary': 'boundary/image', 'saliency': 'saliency/image',
@@ -125,6 +127,16 @@ def narrowed(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
+def narrow_frame(frame: CameraFrame) -> CameraFrame:
+    height, width = frame.rgb.shape[:2]
+    if width <= KEPT_WIDTH_PX:
+        return frame
+    size = KEPT_WIDTH_PX, max(1, round(height * KEPT_WIDTH_PX / width))
+    camera = frame.intrinsics
+    rgb = resized(frame.rgb, size[::-1])
+    return replace(frame, rgb=rgb, intrinsics=camera and camera.resized(*size))
+
+
 def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:
     """A map as predictions.mcap has it, or as truth.values_of gives it."""
     if 'classes' in spec.tasks[task]:
@@ -164,7 +176,9 @@ class Collector(Judge):
         if isinstance(truth, Boxes3D):
             found: Result = replace(truth, classes=classes_of_task(self._of, task))
         else:
-            found = map_of(task, self._of, truth, is_truth=True)
+            is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
+            kept = truth if is_sparse else narrowed(truth)  # points would be lost
+            found = map_of(task, self._of, kept, is_truth=True)
         self._seen[result].truth[task] = found
         return {}
 
@@ -188,7 +202,8 @@ def read_again(
         elif c.topic == topics.image:
             stamp_ns = stamp_ns_of(bag, raw)
             if stamp_ns in seen:
-                seen[stamp_ns].frame = frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
+                frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
+                seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
                 asked: Any = dict.fromkeys(spec.tasks, stamp_ns)
                 alignment.answer(Answer(row, at_ns, frame.frame_id, frame.intrinsics, asked))
