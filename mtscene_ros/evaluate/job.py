@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import mtscene_ros
 from mtscene_ros.backends import BackendError
 from mtscene_ros.estimator import BUNDLED_MODEL, spec_of_file
 from mtscene_ros.evaluate.bag import evaluate_bag
@@ -73,7 +75,7 @@ def names_of(bags: Sequence[Path]) -> list[str]:
 
 
 def key_of(bag: Path, options: EvaluateOptions, model_sha256: str) -> str:
-    """Of the bag's files by size and time of change, the model's content, options, our version."""
+    """Of the bag's files by size and time of change, the model's content, options, our code."""
     files = sorted(bag.rglob('*')) if bag.is_dir() else [bag]
     stats = [
         (str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()
@@ -81,8 +83,14 @@ def key_of(bag: Path, options: EvaluateOptions, model_sha256: str) -> str:
     asked = {k: v for k, v in asdict(options).items() if k not in WITHOUT_EFFECT}
     manifest = Path(options.truth)
     truth = _digest([manifest]) if manifest.is_file() else ''
-    told = json.dumps([stats, asked, model_sha256, truth], sort_keys=True)
+    told = json.dumps([stats, asked, model_sha256, truth, own_code()], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+@functools.cache
+def own_code() -> str:
+    """Of this package: what was scored by other code is not resumed."""
+    return _digest(sorted(Path(mtscene_ros.__file__).parent.rglob('*.py')))
 
 
 def is_done(job: Job) -> bool:
