@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from mtscene_ros.backends import BackendError
@@ -26,7 +27,6 @@ VERBS = {
     'inspect': 'what a model file or an engine says about itself',
     'completion': 'a script with which bash, zsh or tcsh completes verbs and options',
 }
-
 
 EXIT = '0 done, 1 done in part, 2 refused with one sentence'
 
@@ -80,7 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     parsed = verb_parser(name).parse_args(words[1:])
     try:
-        return int(parsed.run(parsed))
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
         print(f'mtscene {name}: {error}', file=sys.stderr)
         return 2

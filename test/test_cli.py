@@ -88,3 +88,9 @@ def test_convert_tells_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     words = ['convert', 'worlds', '--frames', '2', '--size', '64x32', '-o', out, '--json']
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out) == {'output': out, 'frames': 2}
+
+
+def test_a_reader_that_goes_away_is_no_trouble() -> None:
+    command = f'{sys.executable} -m mtscene_ros.cli models --json | true'
+    done = subprocess.run(['bash', '-c', command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')

@@ -13,7 +13,7 @@ from mtscene_msgs.msg import FrameStats, StageTime
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 from mtscene_ros.outputs import OUTPUTS
-from mtscene_ros.ros.publishers import QOS_OUT
+from mtscene_ros.ros import qos
 from mtscene_ros.ros.worker import STATS
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +44,11 @@ def test_rviz_shows_every_output_once() -> None:
 def test_rviz_display_fits_type_and_qos(display: dict) -> None:
     topic = display['Topic']
     assert display['Class'] == DISPLAYS[TYPES[topic['Value'].removeprefix('perception/')]]
-    assert (QOS_OUT.reliability, topic['Reliability Policy']) == (
+    assert (qos.outputs().reliability, topic['Reliability Policy']) == (
         ReliabilityPolicy.RELIABLE,
         'Reliable',
     )
-    assert (QOS_OUT.durability, topic['Durability Policy']) == (
+    assert (qos.outputs().durability, topic['Durability Policy']) == (
         DurabilityPolicy.VOLATILE,
         'Volatile',
     )

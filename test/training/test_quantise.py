@@ -7,7 +7,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from mtscene_ros.about import About, about_of  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
+from mtscene_ros.model_file import metadata_of  # noqa: E402
 from mtscene_ros.worlds.drive import drive_frame  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.deploy import DeployGraph, spec_of  # noqa: E402
@@ -26,7 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp('int8')
     torch.manual_seed(0)
     graph = DeployGraph(compact_network(CONFIGS['test']), CONFIGS['test']).eval()
-    write_onnx(graph, spec_of(graph, '1', 'abc'), made / 'model.onnx')
+    about = About(licence='MIT', scores={'depth.abs_rel': 0.5})
+    write_onnx(graph, spec_of(graph, '1', 'abc'), made / 'model.onnx', about=about)
     (made / 'images').mkdir()
     for index in range(10):
         bgr = drive_frame(3, index, 128, 64).rgb[:, :, ::-1]
@@ -41,6 +44,7 @@ def test_int8_file_says_nearly_the_same(folder: Path, capsys: pytest.CaptureFixt
     kinds = [node.op_type for node in onnx.load(out).graph.node]
     assert kinds.count('QuantizeLinear') > 5
     assert open_estimator(str(out), 'onnxruntime').spec.name == 'test'
+    assert about_of(out, metadata_of(out)) == About(licence='MIT')  # scores are not its own
     printed = capsys.readouterr().out
     assert (folder / 'int8.agreement.md').read_text() in printed
     assert 'on 2 images' in printed
