@@ -40,6 +40,10 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
 * With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
   file starts it again: the only way to a healthy runtime without a person. Off by default, since
   whoever supervises the robot may know better.
+* The middleware can hang too. Fast DDS 2.14, which Jazzy has, locks a mutex of its shared memory
+  twice after it took a slow process for a dead one, on a machine that is overloaded for seconds
+  (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Some of fifty nodes on two busy cores
+  hung so here. Nothing but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended.
 * Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
   ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
   leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
