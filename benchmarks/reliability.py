@@ -49,11 +49,19 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
   leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
 """
 
-COLUMNS = {'stored': 'stored outputs', 'bundled': 'bundled model, ONNX Runtime, one thread'}
+COLUMNS = {
+    'stored': 'stored outputs',
+    'stored_quieter': 'the same, quieter machine, earlier code',
+    'bundled': 'bundled model, ONNX Runtime, one thread',
+    'bundled_quieter': 'the same, quieter machine, earlier code',
+}
 
 SOAK_ROWS = {
     'images': lambda r: f'{r["frames"]:,} at {r["camera"]}',
     'date, machine': lambda r: f'{r["date"]}, {r["machine"].split(", ", 1)[1]}',
+    'load average at start and end': lambda r: ' / '.join(
+        f'{load:g}' for load in r['load_average_at_start_and_end']
+    ),
     'rate': lambda r: f'{r["rate_hz"]:g} Hz, {r["seconds"]:g} s',
     'received = published + dropped + failed': lambda r: (
         f'{r["received"]:,} = {r["published"]:,} + {r["dropped"]} + {r["failed"]}'
@@ -122,7 +130,7 @@ def fault_section(faults: dict[str, Any] | None) -> list[str]:
         return ['## Faults while running', '', 'Not measured yet.']
     outcomes = Counter(test['outcome'] for test in faults['tests'])
     told = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
-    size = 'full size' if faults['full_size'] else 'samples only'
+    size = 'full size' if faults['full_size'] else 'some as samples, see `times`'
     lines = ['## Faults while running', '']
     lines += [f'{faults["machine"]}, Python {faults["python"]}; {size}; {told}.']
     for group, title in GROUPS.items():
