@@ -26,7 +26,7 @@ from mtscene_ros.spec import METADATA_KEY, ModelSpec, spec_from_json
 from training import parity
 from training.checkpoints import load_network, without_prefix
 from training.config import CONFIGS, CompactConfig, resized
-from training.deploy import DeployGraph, spec_of
+from training.deploy import DeployGraph, normalised, spec_of
 from training.deploy_published import PublishedGraph, default_camera, published_spec
 from training.export import merge_branches, write_onnx
 from training.networks.decoders import compact_network, load_weights
@@ -70,10 +70,25 @@ def compact(config: CompactConfig, folder: Path) -> Made:
     network = compact_network(config)
     state = {k: parity.weight(k, tuple(v.shape)) for k, v in network.state_dict().items()}
     network.load_state_dict({k: torch.from_numpy(np.asarray(v)) for k, v in state.items()})
+    if config.encoder.startswith('repvit'):
+        settle(network, config)
     merge_branches(network.encoder)
     graph = DeployGraph(network, config).eval()
     spec = spec_of(graph, '0', 'canary')
     return Made(graph, spec, exported(graph, spec, folder / f'{config.name}.onnx'))
+
+
+def settle(network: nn.Module, config: CompactConfig) -> None:
+    """Statistics of seeded images for the drawn ones: where branches add up, activations would
+    grow from layer to layer until rounding decides."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the mean over what is seen
+    rgb = images(config.height_px, config.width_px)
+    network.train()
+    with torch.no_grad():
+        network(normalised(torch.from_numpy(rgb)))
 
 
 def exported(graph: nn.Module, spec: ModelSpec, path: Path) -> Path:
@@ -90,11 +105,10 @@ MODELS: dict[str, Callable[[Path], Made]] = {
 }
 
 
-def images(spec: ModelSpec, seed: int = 0) -> NDArray[np.uint8]:
+def images(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """(2, H, W, 3): noise, and coloured squares of 16 px; whole numbers from PCG64, the same for
     every NumPy."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    height, width = spec.height_px, spec.width_px
     noise = rng.integers(0, 256, (height, width, 3), np.uint8)
     squares = rng.integers(0, 256, (-(-height // 16), -(-width // 16), 3), np.uint8)
     large = squares.repeat(16, 0).repeat(16, 1)[:height, :width]
@@ -130,7 +144,7 @@ def open_spec(path: Path) -> str | None:
 
 def outputs_of(backend: str, made: Made, folder: Path, seed: int = 0) -> Outputs:
     """backend: torch, constant, or another of BACKENDS."""
-    rgb = images(made.spec, seed)
+    rgb = images(made.spec.height_px, made.spec.width_px, seed)
     if backend == 'torch':
         return torch_outputs(made, rgb)
     if backend == 'constant':

@@ -40,16 +40,28 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
 * With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
   file starts it again: the only way to a healthy runtime without a person. Off by default, since
   whoever supervises the robot may know better.
+* The middleware can hang too. Fast DDS 2.14, which Jazzy has, locks a mutex of its shared memory
+  twice after it took a slow process for a dead one, on a machine that is overloaded for seconds
+  (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Some of fifty nodes on two busy cores
+  hung so here. Nothing but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended.
 * Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
   ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
   leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
 """
 
-COLUMNS = {'stored': 'stored outputs', 'bundled': 'bundled model, ONNX Runtime, one thread'}
+COLUMNS = {
+    'stored': 'stored outputs',
+    'stored_quieter': 'the same, quieter machine, earlier code',
+    'bundled': 'bundled model, ONNX Runtime, one thread',
+    'bundled_quieter': 'the same, quieter machine, earlier code',
+}
 
 SOAK_ROWS = {
     'images': lambda r: f'{r["frames"]:,} at {r["camera"]}',
     'date, machine': lambda r: f'{r["date"]}, {r["machine"].split(", ", 1)[1]}',
+    'load average at start and end': lambda r: ' / '.join(
+        f'{load:g}' for load in r['load_average_at_start_and_end']
+    ),
     'rate': lambda r: f'{r["rate_hz"]:g} Hz, {r["seconds"]:g} s',
     'received = published + dropped + failed': lambda r: (
         f'{r["received"]:,} = {r["published"]:,} + {r["dropped"]} + {r["failed"]}'
@@ -118,7 +130,7 @@ def fault_section(faults: dict[str, Any] | None) -> list[str]:
         return ['## Faults while running', '', 'Not measured yet.']
     outcomes = Counter(test['outcome'] for test in faults['tests'])
     told = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
-    size = 'full size' if faults['full_size'] else 'samples only'
+    size = 'full size' if faults['full_size'] else 'some as samples, see `times`'
     lines = ['## Faults while running', '']
     lines += [f'{faults["machine"]}, Python {faults["python"]}; {size}; {told}.']
     for group, title in GROUPS.items():

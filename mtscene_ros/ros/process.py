@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from mtscene_ros.ros.params import ParameterError
 if TYPE_CHECKING:
     from mtscene_ros.ros.node import PerceptionNode
 
+END_S = 8.0  # from the signal; worker and loading together are waited for 5 s
 THREADS = ('perception-worker', 'model-loading')  # those that call runtimes
 
 
@@ -29,6 +31,7 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     rclpy.init(args=args)
+    threading.Thread(target=end_at_last, name='last-resort', daemon=True).start()
     node, code = None, 0
     try:
         node = make_node()
@@ -63,6 +66,16 @@ def spin(node: PerceptionNode) -> int:
 def started(node: PerceptionNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
+
+
+def end_at_last() -> None:
+    """Ends the process with 1 where it still is END_S after its context ended: the middleware can
+    hang as well (docs/reliability.md), in the thread that would have to end it."""
+    while ok():
+        time.sleep(0.2)
+    time.sleep(END_S)
+    print('The node did not end by itself: it is ended.', file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def leave_what_hangs(code: int) -> None:

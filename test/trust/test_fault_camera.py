@@ -141,11 +141,10 @@ def test_images_without_a_stamp_and_a_limit_of_age(start_node: Start, fleet: Fle
 def limited(fleet: Fleet, before: Any) -> tuple[int, int, int, int]:
     from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
     from rcl_interfaces.srv import SetParameters
-    from ros.test_services import call
 
     double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=5000.0)
     request = SetParameters.Request(parameters=[Parameter(name='max_age_ms', value=double)])
-    assert call(fleet, SetParameters, 'set_parameters', request).results[0].successful
+    assert fleet.call(SetParameters, 'set_parameters', request).results[0].successful
     for _ in range(3):
         fleet.images[''].publish(image(GREY, 0))
         fleet.pause(0.3)

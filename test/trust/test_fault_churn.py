@@ -12,7 +12,6 @@ pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
 from mtscene_msgs.srv import SwapModel
 from ros.fleet import Fleet
-from ros.test_services import call
 from sensor_msgs.msg import Image
 from trust.conftest import times
 from trust.tools import GREY, SEC, TOPICS, image, meet, send, stored_model
@@ -50,7 +49,7 @@ def test_models_that_are_swapped(
     copy.write_bytes(Path(tiny_path).read_bytes())
     for k in range(swaps):
         request = SwapModel.Request(model=str(copy) if k % 2 else tiny_path)
-        assert call(fleet, SwapModel, 'swap_model', request).success
+        assert fleet.call(SwapModel, 'swap_model', request).success
         assert send(fleet, image(GREY, (10 + k) * SEC)).failed == 0
         samples.append(sample(pid, k))
     tried(swaps)

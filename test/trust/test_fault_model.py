@@ -130,6 +130,31 @@ def test_a_model_replaced_while_it_is_loaded(start_node: Start, tmp_path: Path) 
     fleet.node.destroy_node()
 
 
+STUCK = """
+import threading
+import rclpy
+from mtscene_ros.ros import process
+rclpy.init()
+process.END_S = 1.0
+threading.Thread(target=process.end_at_last, daemon=True).start()
+print('ready', flush=True)
+threading.Event().wait()
+"""
+
+
+def test_a_process_that_does_not_end_is_ended() -> None:
+    """As where the middleware hangs in the main thread: exit code 1, END_S after the signal."""
+    pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+    pipes: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
+    process = subprocess.Popen([sys.executable, '-c', STUCK], **pipes)
+    assert process.stdout is not None
+    assert process.stdout.readline() == 'ready\n'
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert 'The node did not end by itself' in said
+
+
 @pytest.mark.trust
 def test_a_signal_at_any_moment(tmp_path: Path, tried: Tried) -> None:
     """SIGINT or SIGTERM while a node starts, loads or runs: exit code 0, or the signal's own
