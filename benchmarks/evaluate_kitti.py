@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def write(found: dict[str, Any], folder: Path) -> None:
-    date = datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')
+    date = datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC')
     kept = ('model', 'backend', 'counts', 'notes', 'metrics', 'tables')
     about = {'date': date, 'machine': machine(), **{key: found[key] for key in kept}}
     (folder / f'{NAME}.json').write_text(json.dumps(about, indent=1) + '\n')

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,10 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             rows.append(measured(gigabytes, Path(folder)))
             print(json.dumps(rows[-1]), flush=True)
-    result = {'date': datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC'), 'machine': machine()}
+    result = {
+        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+        'machine': machine(),
+    }
     text = json.dumps({**result, 'model': 'bundled', 'runs': rows}, indent=1)
     if options.output:
         options.output.write_text(text + '\n')

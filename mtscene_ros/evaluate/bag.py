@@ -5,7 +5,7 @@
       → camera_frames.py, estimator.py, outputs.py       as in the node
       → predictions.py   what it would publish
       → alignment.py     results wait for truth of the same stamp
-      → judge.py         scores of the image, sums of the recording
+      → scoring.py, judge.py    scores of the image, sums of the recording
 
 A recording is read once, from front to back, and never held.
 """
@@ -129,8 +129,8 @@ class Session:
         self._reader, self._topics, self._estimator = reader, topics, estimator
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
-        self._judge = Judge(estimator.spec, options, self._mds)
-        self._alignment = Alignment(reader, topics, self._judge, options, notes.tell)
+        self._judge = Judge(estimator.spec, options)
+        self._alignment = Alignment(reader, topics, self._judge, options, notes.tell, self._mds)
         self._frames = CameraFrames('', topics.info, options.input_is_rectified)
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()

@@ -9,7 +9,6 @@ import numpy as np
 from mtscene_ros.evaluate.boundary import EdgeError
 from mtscene_ros.evaluate.boxes_meter import EDGES_M
 from mtscene_ros.evaluate.calibration import Calibration
-from mtscene_ros.evaluate.mds import MdsFiles
 from mtscene_ros.evaluate.meters import Scores
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.scorecard import METERS, Scorecard
@@ -18,7 +17,6 @@ from mtscene_ros.spec import ModelSpec, classes_from_options
 from mtscene_ros.types import (
     Boxes3D,
     DepthMap,
-    Intrinsics,
     LabelMap,
     NormalMap,
     ProbabilityMap,
@@ -31,16 +29,12 @@ from mtscene_ros.types import (
 class Judge:
     """Counts into a Scorecard, whose meters it makes when a task is first scored."""
 
-    def __init__(
-        self, spec: ModelSpec, options: EvaluateOptions, mds: MdsFiles | None = None
-    ) -> None:
-        self.card, self._spec, self._options, self._mds = Scorecard(), spec, options, mds
+    def __init__(self, spec: ModelSpec, options: EvaluateOptions) -> None:
+        self.card, self._spec, self._options = Scorecard(), spec, options
 
-    def score(self, task: str, result: Result, truth: Any, camera: Intrinsics | None) -> Scores:
+    def score(self, task: str, result: Result, truth: Any) -> Scores:
         """truth: as truth.values_of or truth.boxes_of give it. Raises TruthError."""
         if isinstance(result, Boxes3D):
-            if self._mds is not None and camera is not None:
-                self._mds.add(result, truth, [c.name for c in self.classes(task)], camera)
             return self._counted(task, 'boxes', result, truth)
         if isinstance(result, LabelMap):
             fits(result.labels.shape, truth.shape, task)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,46 @@ from mtscene_ros.geometry import project
 from mtscene_ros.types import Intrinsics
 
 NEAR_M = 0.5
+GAP_NS = 50_000_000  # between an image and the points
+HELD_NS = 2 * 10**9  # longer than images wait for their truth
 TYPES = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 
 
 class CloudError(ValueError):
     """A PointCloud2 cannot be used; one sentence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cloud:
+    """points: (N, 3) in the frame, metres; at_ns: when it was recorded."""
+
+    at_ns: int
+    stamp_ns: int
+    frame_id: str
+    points: NDArray[np.float32]
+
+
+class Clouds:
+    """The last ones of a recording."""
+
+    def __init__(self) -> None:
+        self._held: deque[Cloud] = deque()
+
+    def add(self, message: Any, stamp_ns: int, at_ns: int, tell: Callable[[str], None]) -> None:
+        """One that cannot be used is told of."""
+        try:
+            points = points_of(message)
+        except (CloudError, KeyError, ValueError) as error:
+            tell(str(error))
+            return
+        self._held.append(Cloud(at_ns, stamp_ns, message.header.frame_id, points))
+        while at_ns - self._held[0].at_ns > HELD_NS:
+            self._held.popleft()
+
+    def nearest(self, stamp_ns: int) -> Cloud | None:
+        """In time; None where all are farther than GAP_NS."""
+        best = min(self._held, key=lambda c: abs(c.stamp_ns - stamp_ns), default=None)
+        return best if best and abs(best.stamp_ns - stamp_ns) <= GAP_NS else None
 
 
 def points_of(cloud: Any) -> NDArray[np.float32]:

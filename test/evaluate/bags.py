@@ -55,13 +55,13 @@ def truth(writer: BagWriter, make: Messages, index: int, stamp_ns: int) -> None:
 
 
 def recorded(
-    path: Path, *parts: Write, frames: int = 4, period_ns: int = PERIOD_NS, shift_ns: int = 0
+    path: Path, *parts: Write, frames: int = 4, start: int = 0, shift_ns: int = 0
 ) -> Path:
     """What each part writes of each frame; shift_ns: added to the stamps of what is no camera."""
     with BagWriter(path) as writer:
         make = Messages(writer.types)
-        for index in range(frames):
+        for index in range(start, start + frames):
             for part in parts or (camera, truth):
                 moved_ns = 0 if part is camera else shift_ns
-                part(writer, make, index, FIRST_NS + index * period_ns + moved_ns)
+                part(writer, make, index, FIRST_NS + index * PERIOD_NS + moved_ns)
     return path

@@ -14,7 +14,7 @@ from mtscene_ros.bag_messages import Messages
 from mtscene_ros.bags import BagError, BagWriter, open_bag, typestore
 from mtscene_ros.evaluate.bag import evaluate_bag
 
-from .bags import CAMERA, IMAGE, camera, image, options, recorded, truth
+from .bags import CAMERA, IMAGE, INFO, camera, image, options, recorded, truth
 
 Found = dict
 Evaluate = Callable[..., Found]
@@ -47,19 +47,19 @@ def cut(path: Path, share: float = 0.7) -> Path:
 
 
 def as_ros1(source: Path, out: Path) -> Path:
-    """Image, labels and depth with ROS 1's types; LabelInfo is left out."""
+    """With ROS 1's types (a header has seq; camera_info D, K, R, P); LabelInfo is left out."""
     types, connections = get_typestore(Stores.ROS1_NOETIC), {}
     with Ros1Writer(out) as writer, open_bag(source) as bag:
         for c, stamp_ns, raw in bag.messages():
-            if c.msgtype != IMAGE:
+            if c.msgtype not in FIELDS:
                 continue
             if c.topic not in connections:
-                connections[c.topic] = writer.add_connection(c.topic, IMAGE, typestore=types)
-            message = bag.deserialize(raw, IMAGE)
+                connections[c.topic] = writer.add_connection(c.topic, c.msgtype, typestore=types)
+            message = bag.deserialize(raw, c.msgtype)
             header = types.types['std_msgs/msg/Header'](0, message.header.stamp, 'optical')
-            fields = (getattr(message, name) for name in FIELDS)
-            made = types.types[IMAGE](header, *fields)
-            writer.write(connections[c.topic], stamp_ns, types.serialize_ros1(made, IMAGE))
+            fields = (getattr(message, name) for name in FIELDS[c.msgtype])
+            made = types.types[c.msgtype](header, *fields)
+            writer.write(connections[c.topic], stamp_ns, types.serialize_ros1(made, c.msgtype))
     return out
 
 
@@ -71,7 +71,10 @@ def said(found: Found) -> list[str]:
     return [note for note in found['notes'] if note != STILL]
 
 
-FIELDS = ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
+FIELDS = {
+    IMAGE: ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data'),
+    INFO: ('height', 'width', 'distortion_model', *'dkrp', 'binning_x', 'binning_y', 'roi'),
+}
 
 
 @pytest.mark.parametrize('plugin', list(StoragePlugin))
@@ -86,11 +89,26 @@ def test_storages_and_compressions(
     assert (found['metrics']['semantic']['accuracy'], said(found)) == (50, [])
 
 
+def test_split_recording(evaluate: Evaluate, tmp_path: Path) -> None:
+    """Two files of one folder, as rosbag2 splits by size or time."""
+    bag = copied(recorded(tmp_path / 'a.mcap', frames=2), tmp_path / 'b', StoragePlugin.MCAP, None)
+    late = partial(recorded, start=2)
+    late(tmp_path / 'later.mcap', frames=2).rename(bag / 'later.mcap')
+    metadata = (bag / 'metadata.yaml').read_text()
+    assert '  - b.mcap\n' in metadata
+    both = metadata.replace('  - b.mcap\n', '  - b.mcap\n  - later.mcap\n', 1)
+    (bag / 'metadata.yaml').write_text(both)
+    found = evaluate(bag)
+    assert found['counts']['with_truth'] == {'semantic': 4, 'depth': 4}
+
+
 def test_ros1(evaluate: Evaluate, tmp_path: Path) -> None:
     found = evaluate(as_ros1(recorded(tmp_path / 'a.mcap'), tmp_path / 'a.bag'))
     assert found['metrics']['semantic']['accuracy'] == 50
-    assert 'no camera_info' in found['notes'][0]
-    assert 'no LabelInfo' in found['notes'][1]
+    assert found['metrics']['depth']['abs_rel'] == pytest.approx(0.2)
+    assert said(found) == [
+        '/truth/semantic has no LabelInfo beside it; its ids are taken as the model has them.'
+    ]
 
 
 @pytest.mark.parametrize('kind', ['mcap', 'sqlite', 'ros1', 'no metadata'])
@@ -186,7 +204,7 @@ def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:
     def short(writer: BagWriter, make: Messages, index: int, stamp_ns: int) -> None:
         header = make.header(stamp_ns, 'camera_optical_frame')
         info = make.camera_info(CAMERA, header)
-        writer.write('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', stamp_ns, info)
+        writer.write('/camera/camera_info', INFO, stamp_ns, info)
         message = make.image(image(index), 'rgb8', header)
         message.data = message.data[: None if index else 9]
         writer.write('/camera/image_raw', IMAGE, stamp_ns, message)
