@@ -32,7 +32,6 @@ from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
     DepthMap,
-    Intrinsics,
     LabelMap,
     NormalMap,
     ProbabilityMap,
@@ -160,7 +159,7 @@ class Collector(Judge):
         super().__init__(spec, options)
         self._of, self._seen = spec, seen
 
-    def score(self, task: str, result: Any, truth: Any, camera: Intrinsics | None) -> Scores:
+    def score(self, task: str, result: Any, truth: Any) -> Scores:
         """result: the stamp of the frame, as read_again answers."""
         if isinstance(truth, Boxes3D):
             found: Result = replace(truth, classes=classes_of_task(self._of, task))
