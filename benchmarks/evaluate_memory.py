@@ -36,8 +36,9 @@ import re, sys
 from pathlib import Path
 from mtscene_ros.evaluate.bag import evaluate_bag
 from mtscene_ros.evaluate.options import EvaluateOptions
-bag, into = map(Path, sys.argv[1:])
-options = EvaluateOptions(backend='onnxruntime', threads=2, progress=False)
+bag, into = map(Path, sys.argv[1:3])
+outputs = tuple(sys.argv[3:])
+options = EvaluateOptions(backend='onnxruntime', threads=2, progress=False, outputs=outputs)
 counts = evaluate_bag(bag, options, into)['counts']
 peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]
 print(counts['published'], int(peak) * 1024)
@@ -67,17 +68,18 @@ def enlarged(moment: Moment) -> Moment:
     )
 
 
-def measured(gigabytes: float, folder: Path) -> dict[str, Any]:
+def measured(gigabytes: float, folder: Path, outputs: list[str]) -> dict[str, Any]:
     bag, report = folder / 'large.mcap', folder / 'report'
     frames = max(2, round(gigabytes * 1e9 / BYTES_PER_FRAME))
     write_recording(bag, moments(frames))
     start_s = time.perf_counter()
-    command = [sys.executable, '-c', SCRIPT, str(bag), str(report)]
+    command = [sys.executable, '-c', SCRIPT, str(bag), str(report), *outputs]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - start_s
     published, peak = map(int, done.stdout.split())
     found = {
         'bag_bytes': bag.stat().st_size,
+        'outputs': outputs,
         'frames': frames,
         'published': published,
         'peak_resident_bytes': peak,
@@ -93,12 +95,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--gb', type=float, default=2.0)
     parser.add_argument('--small-gb', type=float, default=0.2)
     parser.add_argument('--folder', type=Path, help='with room for twice the recording')
+    parser.add_argument('--outputs', nargs='*', default=['*'], help='in predictions.mcap')
     parser.add_argument('-o', '--output', type=Path)
     options = parser.parse_args(arguments)
     rows = []
     for gigabytes in (options.small_gb, options.gb):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            rows.append(measured(gigabytes, Path(folder)))
+            rows.append(measured(gigabytes, Path(folder), options.outputs))
             print(json.dumps(rows[-1]), flush=True)
     result = {
         'date': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),

@@ -203,6 +203,8 @@ class Session:
             return
         for remark in remarks if self._topics.info or not frame.frame_id else ():
             self._notes.tell(remark.text)
+        for sentence in scene.warnings:
+            self._notes.tell(sentence)
         stage_s = {
             'receive': self._arrivals.waited_s,
             'image': image_s,
