@@ -131,7 +131,7 @@ def test_size_and_intrinsics_may_change_in_mid_stream(
     # Twice the pixels with twice the focal length is the same view; then a longer lens.
     for k, (rgb, fx) in enumerate(((frame.rgb, 64.0), (twice, 128.0), (twice, 256.0))):
         fleet.infos[''].publish(info_of('', rgb.shape[1], rgb.shape[0], fx))
-        fleet.wait(lambda fx=fx: inside.worker.cameras[''].input._info.k[0] == fx)
+        fleet.wait(lambda fx=fx: inside.worker.cameras[''].input._frames.info.k[0] == fx)
         inside.show(fleet, '', rgb, (k + 1) * SEC)
         fleet.wait(lambda k=k: all(len(fleet.got['', t]) == k + 1 for _, t in fleet.listened))
         depth = fleet.got['', 'depth/image'][-1]
