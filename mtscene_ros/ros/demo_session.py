@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from mtscene_msgs.msg import FrameStats
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -102,14 +103,27 @@ def _spin(node: Node, done: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until its model is loaded: before, images wait for it and newer ones replace them."""
+    loaded: list[bool] = []
+
+    def on_diagnostics(message: DiagnosticArray) -> None:
+        loaded.extend(
+            True
+            for status in message.status
+            if status.name == '/perception: model' and status.level == DiagnosticStatus.OK
+        )
+
+    subscription = node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 10)
+
     def is_up() -> bool:
         if process.poll() is not None:
             lines = log.read_text().strip().splitlines() or ['it logged nothing']
             raise NodeError(f'The node ended with exit code {process.returncode}: {lines[-1]}')
-        return bool(node.count_publishers('/perception/debug/frame_stats'))
+        return bool(loaded and node.count_publishers('/perception/debug/frame_stats'))
 
     if not _spin(node, is_up, START_TIMEOUT_S):
         raise NodeError(f'The node did not start within {START_TIMEOUT_S:g} s; see {log}.')
+    node.destroy_subscription(subscription)
 
 
 def _play_and_record(node: Node, session: Session) -> None:

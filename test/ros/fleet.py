@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
 from mtscene_msgs.msg import FrameStats, Scene
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -83,13 +84,22 @@ class Fleet:
         return future.result()
 
     def client(self, kind: type, name: str) -> Any:
-        """One for each service: an answer to one that is not yet known on the other side is
-        lost, hence the pause."""
+        """One for each service. An answer to a client that the other side does not know yet is
+        lost, so the state is asked for, which does no harm, until that is answered."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, f'/perception/{name}')
+            asking = self.node.create_client(GetState, '/perception/get_state')
             self.wait(self._clients[name].service_is_ready)
-            self.pause(0.3)
+            self.wait(asking.service_is_ready)
+            self.wait(lambda: self._is_answered(asking))
+            self.node.destroy_client(asking)
         return self._clients[name]
+
+    def _is_answered(self, asking: Any) -> bool:
+        future, end_s = asking.call_async(GetState.Request()), time.monotonic() + 1
+        while not future.done() and time.monotonic() < end_s:
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+        return bool(future.done())
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Spins until the condition holds; fails the test when it does not."""

@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
 from mtscene_ros.ros.node import PerceptionNode
-from mtscene_ros.ros.worker import Line
+from mtscene_ros.ros.worker import Line, Worker
 
 from .fleet import Fleet
 
@@ -49,6 +49,12 @@ class Inside:
         assert self.node._models.line is not None
         return self.node._models.line
 
+    @property
+    def worker(self) -> Worker:
+        """Of the active node."""
+        assert self.node._worker is not None
+        return self.node._worker
+
     def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
         """Fails the test where the condition does not come true."""
         end_s = time.monotonic() + timeout_s
@@ -58,11 +64,9 @@ class Inside:
 
     def connect(self, fleet: Fleet, infos: Mapping[str, CameraInfo]) -> None:
         """Until every camera is heard and its camera_info is there."""
-        worker = self.node._worker
-        assert worker is not None
         fleet.wait(lambda: all(p.get_subscription_count() for p in fleet.images.values()))
         for camera, info in infos.items():
-            while not worker.cameras[camera].input.has_camera_info:
+            while not self.worker.cameras[camera].input.has_camera_info:
                 fleet.infos[camera].publish(info)
                 fleet.pause(0.02)
         publishers = self.line.publishers

@@ -170,13 +170,12 @@ def test_target_frame_at_the_images_stamp(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, 'tf2_ros', FakeTf(at_the_stamp))
-    inside = inside_of(target_frame='map')
-    fleet = fleet_of(('',), topics=('detections_3d', 'detections_2d', 'debug/markers'))
+    topics = ('detections_3d', 'detections_2d', 'debug/markers')
+    inside, fleet = inside_of(target_frame='map'), fleet_of(('',), topics=topics)
     inside.connect(fleet, {'': INFO})
     for seconds in (5, 20):  # for the first TF has no pose
         inside.show(fleet, '', frame.rgb, seconds * SEC)
-    fleet.wait(lambda: len(fleet.got['', 'detections_2d']) == 2)
-    fleet.wait(lambda: all(fleet.got['', t] for _, t in fleet.listened))
+    fleet.wait(lambda: [len(fleet.got['', t]) for t in topics] == [1, 2, 1])
     [message] = fleet.got['', 'detections_3d']
     assert (message.header.frame_id, message.header.stamp.sec) == ('map', 20)
     assert message.detections[0].header == message.header
@@ -220,7 +219,5 @@ def test_tracking_in_the_odometry_frame_where_tf_has_it(
     for topic in ('detections_3d', 'detections_2d'):
         ids = [[d.id for d in message.detections] for message in fleet.got['', topic]]
         assert ids == [[''], *[['1']] * 5, [], *[['1']] * 3], topic
-    worker = inside.node._worker
-    assert worker is not None
-    [track] = worker.cameras[''].tracker.tracks
+    [track] = inside.worker.cameras[''].tracker.tracks
     np.testing.assert_allclose(track.mean[3:], [1, 0, 0], atol=0.2)

@@ -26,6 +26,13 @@ LENSES = {
 }
 
 
+def undistorted(rgb: np.ndarray, matrix: np.ndarray, d: np.ndarray, model: str) -> np.ndarray:
+    """By OpenCV's own functions."""
+    if model == 'equidistant':
+        return cv2.fisheye.undistortImage(rgb, matrix, d, Knew=matrix)
+    return cv2.undistort(rgb, matrix, d)
+
+
 @pytest.mark.parametrize('model', LENSES)
 def test_the_network_sees_a_distorted_camera_undistorted(
     inside_of: InsideOf, fleet_of: FleetOf, model: str
@@ -39,12 +46,7 @@ def test_the_network_sees_a_distorted_camera_undistorted(
     rgb = cv2.resize(rng.integers(0, 250, (8, 16, 3), np.uint8), (64, 32))
     inside.show(fleet, '', rgb, SEC)
     matrix, d = np.array(info.k).reshape(3, 3), np.array(info.d)
-    straight = (
-        cv2.fisheye.undistortImage(rgb, matrix, d, Knew=matrix)
-        if model == 'equidistant'
-        else cv2.undistort(rgb, matrix, d)
-    )
-    expected = cv2.resize(straight, (32, 16))  # the network's size
+    expected = cv2.resize(undistorted(rgb, matrix, d, model), (32, 16))  # the network's size
     assert inside.seen is not None
     assert np.abs(inside.seen[0].astype(int) - expected).max() <= 2
     assert np.abs(inside.seen[0].astype(int) - cv2.resize(rgb, (32, 16))).max() > 20

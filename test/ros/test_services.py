@@ -234,6 +234,19 @@ def test_an_override_is_of_its_topic_alone(start_node: Start, fleet: Fleet) -> N
     assert reliability == dict.fromkeys(TOPICS, 'RELIABLE') | {'detections_3d': 'BEST_EFFORT'}
 
 
+def test_unknown_keys_of_the_parameter_file_are_told(start_node: Start, tmp_path: Path) -> None:
+    lines = ('min_scor: 0.5', 'qos_overrides./camera/imag.subscription.depth: 5')
+    text = ''.join(f'    {line}\n' for line in lines)
+    (tmp_path / 'p.yaml').write_text(f'/**:\n  ros__parameters:\n{text}')
+    process = start_node(params_file=tmp_path / 'p.yaml')
+    assert process.stderr is not None
+    log = ''
+    while 'Listening to' not in log:
+        log += process.stderr.readline()
+    assert 'Parameter min_scor is unknown and has no effect; did you mean min_score?' in log
+    assert 'did you mean qos_overrides./camera/image_raw.subscription.depth?' in log
+
+
 def test_a_nonsensical_override_is_one_sentence(start_node: Start) -> None:
     name = 'qos_overrides./camera/image_raw.subscription.reliability'
     process = start_node(**{name: 'mostly'})

@@ -166,7 +166,7 @@ def test_fifty_loops_through_all_states_leave_memory_files_and_threads_constant(
     assert last['published'] == 1  # each loop saw an image through
     assert last['files'] <= early['files'] + 2  # one a loop would be 35
     assert last['threads'] <= early['threads'] + 2
-    assert last['resident_mb'] - early['resident_mb'] < 4, [t['resident_mb'] for t in told[4::5]]
+    assert last['resident_mb'] - early['resident_mb'] < 8, [t['resident_mb'] for t in told[4::5]]
 
 
 def test_memory_is_fixed_once_the_first_images_came(slow_path: Path) -> None:

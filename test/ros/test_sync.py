@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from rclpy.parameter import Parameter
@@ -93,6 +94,14 @@ def test_a_rate_that_is_set_while_running(
     assert inside.node._mailbox.counts('').dropped == 2
 
 
+def set_clock(inside: Inside, fleet: Fleet, clock: Any, now_ns: int) -> None:
+    tick = Clock()
+    tick.clock.sec, tick.clock.nanosec = divmod(now_ns, SEC)
+    while inside.node.get_clock().now().nanoseconds != now_ns:
+        clock.publish(tick)
+        fleet.pause(0.05)
+
+
 def test_old_images_are_dropped_by_the_nodes_clock_and_time_may_jump_back(
     inside_of: InsideOf, fleet_of: FleetOf, frame: CameraFrame
 ) -> None:
@@ -103,17 +112,8 @@ def test_old_images_are_dropped_by_the_nodes_clock_and_time_may_jump_back(
     inside.connect(fleet, {'': INFO})
     clock = fleet.node.create_publisher(Clock, '/clock', 10)
     found = fleet.got['', 'detections_3d']
-
-    def at(seconds: float) -> None:
-        stamp_ns = round(seconds * SEC)
-        tick = Clock()
-        tick.clock.sec, tick.clock.nanosec = divmod(stamp_ns, SEC)
-        while inside.node.get_clock().now().nanoseconds != stamp_ns:
-            clock.publish(tick)
-            fleet.pause(0.05)
-
     for now, stamp in ((100.0, 99.95), (100.1, 100.05), (100.2, 99.0), (50.0, 50.0), (50.1, 50.1)):
-        at(now)
+        set_clock(inside, fleet, clock, round(now * SEC))
         inside.show(fleet, '', frame.rgb, round(stamp * SEC))
     fleet.wait(lambda: len(found) == 4)  # that of 99.0 is a second old
     assert [m.detections[0].id for m in found] == ['', '1', '', '2']
@@ -127,13 +127,11 @@ def test_size_and_intrinsics_may_change_in_mid_stream(
     fleet = fleet_of(('',), topics=('depth/image', 'depth/camera_info', 'points'))
     inside.connect(fleet, {'': INFO})
     twice = frame.rgb.repeat(2, 0).repeat(2, 1)
-    worker = inside.node._worker
-    assert worker is not None
     seen = []
     # Twice the pixels with twice the focal length is the same view; then a longer lens.
     for k, (rgb, fx) in enumerate(((frame.rgb, 64.0), (twice, 128.0), (twice, 256.0))):
         fleet.infos[''].publish(info_of('', rgb.shape[1], rgb.shape[0], fx))
-        fleet.wait(lambda fx=fx: worker.cameras[''].input._info.k[0] == fx)
+        fleet.wait(lambda fx=fx: inside.worker.cameras[''].input._frames.info.k[0] == fx)
         inside.show(fleet, '', rgb, (k + 1) * SEC)
         fleet.wait(lambda k=k: all(len(fleet.got['', t]) == k + 1 for _, t in fleet.listened))
         depth = fleet.got['', 'depth/image'][-1]
