@@ -69,7 +69,9 @@ def parameters(model: onnx.ModelProto, wanted: dict[str, Tensor], path: Path) ->
 
 def linear_weights(model: onnx.ModelProto, constants: Arrays) -> Arrays:
     """x @ constant + NAME.bias: the constant is the transpose of NAME.weight."""
-    sums = {name: node for node in model.graph.node for name in node.input if node.op_type == 'Add'}
+    sums = {
+        name: node for node in model.graph.node for name in node.input if node.op_type == 'Add'
+    }
     found = {}
     for node in model.graph.node:
         if node.op_type != 'MatMul' or node.input[1] not in constants:

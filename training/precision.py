@@ -1,12 +1,12 @@
 """Half precision for export, strongly typed: what must not be rounded is marked here.
 
-Islands of float32 in a compact network: the encoder down to stride 8, where a map holds what the
-pixels say (a tenth of the operations, most of the rounding: benchmarks/results/drive_lite_fp16.md),
-layer norms (their sums of squares leave float16's range first) and of every task the sums at
-stride 4 and the last layer (depth is the exponential of it, boxes are metres). In a published one:
-the first convolution, layer norms and last layers; in TaskPrompter also what the raw prompt
-attention touches, up to the next normalisation, and the detection head, whose sampling positions go
-to a thousand pixels.
+Islands of float32 in a compact network: the encoder down to stride 8, where a map still holds what
+the pixels say (a tenth of the operations, most of what rounding does, as measured in
+benchmarks/results/drive_lite_fp16.md), layer norms (their sums of squares leave float16's range
+first) and, of every task, the sums at stride 4 and the last layer (depth is the exponential of it,
+boxes are metres). In a published network: the first convolution, layer norms and last layers; in
+TaskPrompter also what the raw prompt attention touches, up to the next normalisation, and the
+detection head, whose sampling positions go to a thousand pixels.
 """
 
 from __future__ import annotations
