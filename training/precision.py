@@ -45,7 +45,7 @@ def halved(network: nn.Module) -> nn.Module:
     fold_norms(half)
     front, after = encoder_front(half.get_submodule('encoder'))
     inside = tuple(f'{name}.' for name in front)
-    for name, module in list(half.named_modules()):
+    for name, module in reversed(list(half.named_modules())):  # inner ones before outer ones
         if name in front or (name.count('.') == 1 and name.startswith(FULL)):
             replace(half, name, Island(module, is_last=True))
         elif name == after or (name.count('.') <= 1 and name.startswith(ROUNDING)):
@@ -132,7 +132,7 @@ def halved_published(network: nn.Module) -> nn.Module:
     for name, module in list(half.named_modules()):
         stays = isinstance(module, nn.LayerNorm) and '.inner' not in name
         if stays or name.endswith(raw) or is_reweighting(name) or sees_image(module):
-            is_last = not stays and not sees_image(module)
+            is_last = name.endswith(raw) or is_reweighting(name)
             replace(half, name, Island(module, is_last))
     round_rest(half)
     return half
