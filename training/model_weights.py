@@ -60,9 +60,12 @@ def parameters(model: onnx.ModelProto, wanted: dict[str, Tensor], path: Path) ->
         value = linear.get(key, constants.get(key, constants.get(folded)))
         if value is None:  # a constant that export reshaped and named itself
             same = [v for k, v in constants.items() if PREFIX not in k and v.size == like.numel()]
-            if len(same) != 1:
-                raise ValueError(f'{path} has no {key}; give a float32 file of training.export.')
-            value = same[0]
+            value = same[0] if len(same) == 1 else None
+        if value is None or value.size != like.numel():
+            raise ValueError(
+                f'{path} has no {key} of shape {tuple(like.shape)}; give a float32 file that '
+                '`training.export` made of this configuration.'
+            )
         found[name] = torch.from_numpy(value.copy()).reshape(like.shape)
     return found
 
