@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 MODULES = ('tensorrt', 'tensorrt_rtx')
-GIB = 1 << 30
 Progress = Callable[[str, float], bool]  # phase, share done → whether to go on
 
 
@@ -40,14 +39,12 @@ class EngineCancelledError(EngineError):
 class BuildSettings:
     """max_batch: images per inference; half: float16 where the graph leaves it open (8.6 alone);
     target: compute capabilities of the GPUs to build for, such as '8.6,8.9', '' for the one that
-    is there (RTX alone can build for others); dla_core: -1 for none; workspace_gib: memory that
-    tactics may use."""
+    is there (RTX alone can build for others); dla_core: -1 for none."""
 
     max_batch: int = 1
     half: bool = True
     target: str = ''
     dla_core: int = -1
-    workspace_gib: float = 2.0
 
 
 def find_module(name: str = '') -> Any:
@@ -137,9 +134,10 @@ def network_flags(trt: Any) -> int:
 
 def configured(trt: Any, builder: Any, network: Any, settings: BuildSettings) -> Any:
     """Raises EngineError where the settings ask for what this TensorRT cannot do."""
+    # Its memory is left to TensorRT: with 2 GiB it refused a batch of four 2048x1024 images.
     config = builder.create_builder_config()
-    memory = int(settings.workspace_gib * GIB)
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, memory)
+    # TF32 has float16's ten bits: where the file says float32 (islands above all), it is meant.
+    config.clear_flag(trt.BuilderFlag.TF32)
     profile = builder.create_optimization_profile()
     image = network.get_input(0)
     shape = tuple(image.shape)[1:]

@@ -15,15 +15,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError, Progress
 
 CHUNK = 1 << 20
+POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +93,18 @@ def engine_for(
     folder: Path,
     build: Callable[[], bytes],
     is_valid: Callable[[bytes], bool] = lambda plan: True,
+    progress: Progress | None = None,
 ) -> Engine:
-    """The cached engine, or a new one, which is cached. is_valid: TensorRT's own look at it.
+    """The cached engine, or a new one, which is cached. is_valid: TensorRT's own look at it;
+    progress: asked while another process builds.
 
-    Raises EngineError where the build fails. A disk that is full costs the cache, not the engine.
+    Raises EngineError where the build fails or `progress` ends the waiting. A disk that is full
+    costs the cache, not the engine.
     """
     path = folder / f'{onnx_path.stem}-{key.digest[:16]}.engine'
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_suffix('.lock')):
+        with locked(path.with_suffix('.lock'), progress):
             for left in folder.glob(f'{path.stem}.*.partial'):  # of a process that was killed
                 left.unlink(missing_ok=True)
             plan, reason = stored(path, key, is_valid)
@@ -113,11 +118,22 @@ def engine_for(
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, progress: Progress | None) -> Iterator[None]:
     """The kernel lets go of the lock when the process ends, however it ends."""
     with path.open('w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not taken(file):
+            if progress and not progress('waiting for the process that builds this engine', 0.0):
+                raise EngineCancelledError('Waiting for an engine was cancelled.')
+            time.sleep(POLL_S)
         yield
+
+
+def taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def stored(
@@ -215,35 +231,53 @@ def built_apart(
     """Built in a process of its own, which may crash. onnx_sha256: what the file must still be
     afterwards, '' = anything. Raises EngineError, also when `progress` returns False, which ends
     the build within a step."""
-    command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path)]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / 'plan'
-        command += [str(out), '--module', module, '--progress']
-        command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
-        command += ['--dla-core', str(settings.dla_core)]
-        command += [] if settings.half else ['--no-half']
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, 'CUDA_VISIBLE_DEVICES': visible_gpu(gpu_id)},
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                # TensorRT's own log shares the stream.
-                step = json.loads(line) if line.startswith('{') else {}
-                if 'phase' in step and progress and not progress(step['phase'], step['share']):
-                    process.kill()
-                    raise EngineCancelledError('The build was cancelled.')
-            assert process.stderr is not None
-            said = process.stderr.read().strip().splitlines()
-        if process.returncode:
-            last = said[-1] if said else f'it ended with {process.returncode}'
-            raise EngineError(f'{onnx_path} became no engine: {last}')
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / 'plan'
+            run_builder(onnx_path, out, module, settings, progress, gpu_id)
+            plan = out.read_bytes()
         if onnx_sha256 and sha256_of(onnx_path) != onnx_sha256:
             raise EngineError(f'{onnx_path} was replaced while its engine was built; start again.')
-        return out.read_bytes()
+        return plan
+    except OSError as error:
+        raise EngineError(
+            f'{onnx_path} became no engine ({error}); it is built in {tempfile.gettempdir()}, '
+            'which needs room for it: set TMPDIR.'
+        ) from error
+
+
+def run_builder(
+    onnx_path: Path,
+    out: Path,
+    module: str,
+    settings: BuildSettings,
+    progress: Progress | None,
+    gpu_id: int,
+) -> None:
+    command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path), str(out)]
+    command += ['--module', module, '--progress']
+    command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
+    command += ['--dla-core', str(settings.dla_core)]
+    command += [] if settings.half else ['--no-half']
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'CUDA_VISIBLE_DEVICES': visible_gpu(gpu_id)},
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            # TensorRT's own log shares the stream.
+            step = json.loads(line) if line.startswith('{') else {}
+            if 'phase' in step and progress and not progress(step['phase'], step['share']):
+                process.kill()
+                raise EngineCancelledError('The build was cancelled.')
+        assert process.stderr is not None
+        said = process.stderr.read().strip().splitlines()
+    if process.returncode:
+        last = said[-1] if said else f'it ended with {process.returncode}'
+        raise EngineError(f'{onnx_path} became no engine: {last}')
 
 
 def visible_gpu(gpu_id: int) -> str:

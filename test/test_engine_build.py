@@ -1,5 +1,8 @@
 """TensorRT for RTX builds here without a GPU: what it takes and refuses, how it is stopped."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +59,19 @@ def test_cancelled(tmp_path: Path) -> None:
         build_engine(trt, path, ADA, lambda phase, share: False)
     with pytest.raises(EngineError, match='cancelled'):
         built_apart(path, 'tensorrt_rtx', ADA, lambda phase, share: False)
+
+
+def test_a_builder_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
+    path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
+
+    def kills(phase: str, share: float) -> bool:
+        me = os.getpid()
+        [child] = Path(f'/proc/{me}/task/{threading.get_native_id()}/children').read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        return True
+
+    with pytest.raises(EngineError, match=r'm\.onnx became no engine: .*-9'):
+        built_apart(path, 'tensorrt_rtx', ADA, kills)
 
 
 def test_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -4,23 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mtscene_ros.engine_build import BuildSettings, EngineError
+from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError
 from mtscene_ros.engine_cache import (
     Device,
     Engine,
     EngineKey,
+    built_apart,
     engine_for,
     sha256_of,
 )
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
 PLAN = b'plan' * 1000
+ADA = BuildSettings(target='8.9')
 
 
 def found(folder: Path, key: EngineKey = KEY, plan: bytes = PLAN) -> Engine:
@@ -120,6 +123,33 @@ def test_one_builds_and_the_others_wait(tmp_path: Path) -> None:
     said = [p.communicate(timeout=60)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
     assert sum('building' in text for text in said) == 1
     assert sum('found' in text for text in said) == 3
+
+
+def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
+    builder = user(tmp_path, 60)
+    assert builder.stdout is not None
+    assert builder.stdout.readline() == 'building\n'
+    asked: list[str] = []
+
+    def twice(phase: str, share: float) -> bool:
+        asked.append(phase)
+        return len(asked) < 2
+
+    with pytest.raises(EngineCancelledError, match='cancelled'):
+        engine_for(Path('model.onnx'), KEY, tmp_path, lambda: PLAN, progress=twice)
+    assert asked == ['waiting for the process that builds this engine'] * 2
+    builder.kill()
+    builder.communicate()
+
+
+def test_no_room_to_build_in_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, 'tempdir', '/proc/nowhere')
+    with pytest.raises(EngineError, match=r'became no engine .*/proc/nowhere.* set TMPDIR'):
+        engine_for(
+            Path('m.onnx'), KEY, tmp_path, lambda: built_apart(Path('m.onnx'), 'tensorrt', ADA)
+        )
 
 
 def test_killed_while_building(tmp_path: Path) -> None:

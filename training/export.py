@@ -83,12 +83,21 @@ def write_onnx(
         opset17.lowered(model)
     about_entry = {ABOUT_KEY: about.to_json()} if about and about != About() else {}
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **about_entry})
+    write_model(model, path)
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Checked by ONNX. Constants of the rewrites count as well: a graph may be larger than its
+    network's parameters."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if sum(p.numel() * p.element_size() for p in graph.parameters()) < PROTOBUF_LIMIT:
+    beside = path.with_name(path.name + '.data')
+    beside.unlink(missing_ok=True)  # onnx would append to it
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < PROTOBUF_LIMIT:
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, path)
     else:
-        onnx.save(model, path, save_as_external_data=True, location=path.name + '.data')
+        onnx.save(model, path, save_as_external_data=True, location=beside.name)
+        onnx.checker.check_model(str(path), full_check=True)
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:

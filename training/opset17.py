@@ -38,7 +38,6 @@ def lowered(model: ModelProto) -> ModelProto:
         elif node.op_type == 'Pad':
             refuse(node, len(node.input) > 3)
     model.opset_import[0].version, model.ir_version = TO, IR_VERSION
-    onnx.checker.check_model(model, full_check=model.ByteSize() < (1 << 31))
     return model
 
 

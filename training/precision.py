@@ -1,16 +1,19 @@
 """Half precision for export, strongly typed: what must not be rounded is marked here.
 
-Islands of float32: the first convolution (it sees the pixels), layer norms (their sums of squares
-leave float16's range first) and the last layers of every task (depth is the exponential of them,
-boxes are metres). In TaskPrompter also what
-the raw prompt attention touches, up to the next normalisation, and the detection head, whose
-sampling positions go to a thousand pixels.
+Islands of float32 in a compact network: the encoder down to stride 8, where a map still holds what
+the pixels say (a tenth of the operations, most of what rounding does, as measured in
+benchmarks/results/drive_lite_fp16.md), layer norms (their sums of squares leave float16's range
+first) and, of every task, the sums at stride 4 and the last layer (depth is the exponential of it,
+boxes are metres). In a published network: the first convolution, layer norms and last layers; in
+TaskPrompter also what the raw prompt attention touches, up to the next normalisation, and the
+detection head, whose sampling positions go to a thousand pixels.
 """
 
 from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +21,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.networks.detection3d import DetectionHead, DetectionMaps
 
-# Of every task of a compact network: nothing is rounded between its last convolutions.
-FULL = ('sum_16.', 'sum_8.', 'skip_4.', 'refine_4.', 'heads.')
+# Of every task of a compact network: float32, and what takes a map from float32 in float16.
+FULL = ('sum_16.', 'sum_8.', 'skip_4.', 'heads.')
+ROUNDING = ('skip_8', 'refine_4.')
+FRONT_STRIDE = 8  # of the finest encoder map that float16 layers work on
 
 
 class Island(nn.Module):
@@ -35,15 +40,33 @@ class Island(nn.Module):
 
 
 def halved(network: nn.Module) -> nn.Module:
-    """A copy in float16; images come and predictions go in float32."""
+    """A compact network's copy in float16; images come and predictions go in float32."""
     half = copy.deepcopy(network)
     fold_norms(half)
-    for name, module in list(half.named_modules()):
-        is_last = name.startswith(FULL) and name.count('.') == 1
-        if isinstance(module, nn.LayerNorm) or is_last or sees_image(module):
-            replace(half, name, Island(module, is_last))
+    front, after = encoder_front(half.get_submodule('encoder'))
+    inside = tuple(f'{name}.' for name in front)
+    for name, module in reversed(list(half.named_modules())):  # inner ones before outer ones
+        if name in front or (name.count('.') == 1 and name.startswith(FULL)):
+            replace(half, name, Island(module, is_last=True))
+        elif name == after or (name.count('.') <= 1 and name.startswith(ROUNDING)):
+            replace(half, name, Rounded(module))
+        elif isinstance(module, nn.LayerNorm) and not name.startswith(inside):
+            replace(half, name, Island(module, is_last=False))
     round_rest(half)
     return half
+
+
+def encoder_front(encoder: nn.Module) -> tuple[list[str], str]:
+    """Layers of a timm encoder down to FRONT_STRIDE, and the one after them, as the network names
+    them."""
+    names: list[str] = []
+    for name, child in encoder.named_children():
+        parts = [f'{name}.{part}' for part, _ in child.named_children()]
+        names += parts if name == 'blocks' else [name]
+    described: Any = encoder.feature_info
+    last = described.module_name()[described.reduction().index(FRONT_STRIDE)]
+    count = names.index(last if last in names else last.replace('.', '_')) + 1
+    return [f'encoder.{name}' for name in names[:count]], f'encoder.{names[count]}'
 
 
 def sees_image(module: nn.Module) -> bool:
@@ -109,7 +132,7 @@ def halved_published(network: nn.Module) -> nn.Module:
     for name, module in list(half.named_modules()):
         stays = isinstance(module, nn.LayerNorm) and '.inner' not in name
         if stays or name.endswith(raw) or is_reweighting(name) or sees_image(module):
-            is_last = not stays and not sees_image(module)
+            is_last = name.endswith(raw) or is_reweighting(name)
             replace(half, name, Island(module, is_last))
     round_rest(half)
     return half

@@ -113,7 +113,12 @@ def quantise(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[method],
-            extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True},
+            # Biases stay in float32: TensorRT has no 32-bit integers to dequantise.
+            extra_options={
+                'ActivationSymmetric': True,
+                'WeightSymmetric': True,
+                'QuantizeBias': False,
+            },
         )
     result = onnx.load(out)
     about = replace(about_of(source, metadata_of(source)), scores={}, scored_on='')  # not its own

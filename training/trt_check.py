@@ -3,8 +3,8 @@
     python -m training.trt_check                              # everything; `make trt-check`
     python -m training.trt_check test test_prompts --targets 8.6
 
-Exports every network in float32 and float16 with random weights (acceptance does not depend on
-them), builds one engine for all targets in a process of its own, and writes
+Exports every network in float32 and float16, and one in INT8 too, with random weights (acceptance
+does not depend on them), builds one engine for all targets in a process of its own, and writes
 benchmarks/results/trt_check.md. Exit status 1 where one is refused; the table says at which
 operator.
 """
@@ -24,13 +24,16 @@ from typing import Any
 import torch
 
 from mtscene_ros.bench import machine
-from training.config import CONFIGS
+from mtscene_ros.types import CameraFrame
+from mtscene_ros.worlds import FRAMES
+from training.config import CONFIGS, CompactConfig
 from training.deploy import DeployGraph, spec_of
 from training.deploy_published import PublishedGraph, default_camera, published_spec
 from training.export import OPSET, OPSETS, current_commit, write_onnx
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT, NETWORKS, build
 from training.precision import halved, halved_published
+from training.quantise import quantise
 from training.simplify import simplified
 
 PUBLISHED = (
@@ -38,6 +41,9 @@ PUBLISHED = (
     'taskprompter_vitb_pascal',
     'taskprompter_swinb_cityscapes3d',
 )
+PRECISIONS = ('fp32', 'fp16', 'int8')
+INT8 = ('drive_lite',)
+CALIBRATION = 2  # frames: their ranges do not matter here
 TARGETS = '8.6,8.9,12.0'
 RESULTS = Path(__file__).parents[1] / 'benchmarks/results/trt_check.md'
 LIMIT_S = 900
@@ -58,7 +64,16 @@ def export(name: str, precision: str, path: Path, opset: int = OPSET) -> None:
     compact = CONFIGS[name]
     plain = compact_network(compact).eval().requires_grad_(False)
     deployed = DeployGraph(halved(plain) if precision == 'fp16' else plain, compact).eval()
-    write_onnx(deployed, spec_of(deployed, '0', current_commit()), path, opset)
+    spec = spec_of(deployed, '0', current_commit())
+    write_onnx(deployed, spec, path, opset)
+    if precision == 'int8':
+        quantise(path, path, generated_frames(compact), spec)
+
+
+def generated_frames(config: CompactConfig) -> list[CameraFrame]:
+    size = (config.width_px, config.height_px)
+    frames = (FRAMES['drive'](0, index, *size) for index in range(CALIBRATION))
+    return [CameraFrame(frame.rgb, frame.intrinsics, 0, 'camera') for frame in frames]
 
 
 def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict[str, Any]:
@@ -84,6 +99,10 @@ def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict
     return row | found
 
 
+def precisions_of(name: str) -> tuple[str, ...]:
+    return PRECISIONS if name in INT8 else PRECISIONS[:2]
+
+
 def table(rows: list[dict[str, Any]], targets: str, opset: int) -> str:
     builder = next((row['builder'] for row in rows if 'builder' in row), 'no builder')
     lines = [
@@ -106,14 +125,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('networks', nargs='*', help='default: all')
     parser.add_argument('--targets', default=TARGETS)
-    parser.add_argument('--precisions', nargs='+', default=['fp32', 'fp16'])
+    parser.add_argument('--precisions', nargs='+', default=[], choices=PRECISIONS)
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET)
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
     rows = []
     for name in options.networks or (*COMPACT, *PUBLISHED):
-        for precision in options.precisions:
+        for precision in options.precisions or precisions_of(name):
             rows.append(checked(name, precision, options.targets, options.opset))
             print(json.dumps(rows[-1]), flush=True)
             options.out.write_text(table(rows, options.targets, options.opset))

@@ -253,6 +253,7 @@ def engine_of(
             path, trt.__name__, key.settings, options.progress, options.gpu_id, key.onnx_sha256
         ),
         fits,
+        options.progress,
     )
     if found.reason and not fits(found.plan):
         raise BackendError(

@@ -81,6 +81,7 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             lambda settings=key.settings, sha256=key.onnx_sha256: engine_cache.built_apart(  # type: ignore[misc]
                 arguments.model, trt.__name__, settings, told, 0, sha256
             ),
+            progress=told,
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
         why = f'{size}; {found.reason or "it was there"}'

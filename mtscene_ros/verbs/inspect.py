@@ -28,8 +28,17 @@ def model(path: Path, as_json: bool) -> int:
     from mtscene_ros.model_file import metadata_of, precision_of
     from mtscene_ros.spec import METADATA_KEY, spec_from_json
 
-    spec = spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
-    precision, size_bytes = precision_of(path), path.stat().st_size
+    try:
+        metadata, precision, size_bytes = (
+            metadata_of(path),
+            precision_of(path),
+            path.stat().st_size,
+        )
+    except FileNotFoundError:
+        raise ValueError(f'{path} does not exist; give the path of a model file.') from None
+    except ValueError as error:
+        raise ValueError(f'{path} is no ONNX file ({error}).') from error
+    spec = spec_from_json(metadata.get(METADATA_KEY), str(path))
     if as_json:
         print(json.dumps({'precision': precision, 'size_bytes': size_bytes, **asdict(spec)}))
         return 0

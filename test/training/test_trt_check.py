@@ -29,6 +29,14 @@ def test_a_float16_graph_is_a_row_of_the_table() -> None:
     assert table([row], TARGETS, 20).rstrip().endswith('| accepted |')
 
 
+def test_int8_by_quantise_is_accepted() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        row = checked('test', 'int8', TARGETS)
+    assert 'refused' not in row
+    assert row['onnx_mb'] > 0.1
+
+
 def test_a_gpu_that_rtx_does_not_serve_is_refused() -> None:
     with pytest.raises(EngineError, match=r'cannot build for compute capability 8.7'):
         built_apart(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(target='8.7'))

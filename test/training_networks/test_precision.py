@@ -10,12 +10,17 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from benchmarks.half_precision import Rounding  # noqa: E402
+from mtscene_ros.estimator import BUNDLED_MODEL  # noqa: E402
 from training.checkpoints import load_network  # noqa: E402
+from training.config import CONFIGS  # noqa: E402
 from training.deploy_published import PublishedGraph  # noqa: E402
 from training.import_checkpoint import main  # noqa: E402
+from training.model_weights import graph_from_model  # noqa: E402
+from training.networks.decoders import compact_network  # noqa: E402
 from training.networks.zoo import TINY  # noqa: E402
 from training.parity import made_up_checkpoint  # noqa: E402
-from training.precision import fold_norms, halved_published  # noqa: E402
+from training.precision import fold_norms, halved, halved_published  # noqa: E402
 from training.simplify import simplified  # noqa: E402
 
 
@@ -64,6 +69,38 @@ def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
         found = halved_published(fast)(image.half())
     assert max(seen) > 65504  # float16's largest number
     assert all(torch.isfinite(value).all() for value in found.values())
+
+
+@pytest.mark.parametrize('name', ['test', 'test_prompts'])
+def test_a_compact_encoder_is_float32_down_to_stride_8(name: str) -> None:
+    torch.manual_seed(0)
+    half = halved(compact_network(CONFIGS[name]).eval())
+    kinds = {p.split('.inner')[0]: q.dtype for p, q in half.named_parameters()}
+    fine = {f'encoder.{part}' for part in ('conv_stem', 'blocks.0', 'blocks.1')}
+    assert all(kinds[part] == torch.float32 for part in (*fine, 'heads.depth', 'skip_4.depth'))
+    assert all(kinds[part] == torch.float16 for part in ('encoder.blocks.2', 'refine_4.depth'))
+    late, _ = half(torch.randn(1, 3, 64, 128))
+    assert all(v.dtype == torch.float32 and v.isfinite().all() for v in late.values())
+
+
+def test_the_bundled_model_is_read_back() -> None:
+    path = Path(BUNDLED_MODEL)
+    graph = graph_from_model(path)  # refuses where network and file disagree
+    assert graph.config.name == 'drive_lite'
+    with pytest.raises(ValueError, match=r'drive_lite.onnx has no network\.\S+ of shape'):
+        graph_from_model(path, CONFIGS['drive_small'])
+
+
+def test_rounding_computes_in_float32_and_rounds_once() -> None:
+    a = torch.tensor([[1000.0, 1.0]]).half()
+    b = torch.tensor([[60.0], [0.1]]).half()
+    c = torch.randn(1, 2, dtype=torch.float16)
+    with Rounding() as rounding:
+        assert (a @ b).item() == 60000  # of 60000.1
+        assert (c + torch.ones(1, 2)).dtype == torch.float32
+        assert torch.equal(c.clone().relu_(), c.clamp(min=0))
+        torch.ones(2, 3) @ torch.ones(3, 1)
+    assert rounding.macs == {'fp16': 2, 'fp32': 6}
 
 
 def test_norms_are_folded_into_the_convolution_before() -> None:
