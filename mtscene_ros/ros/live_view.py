@@ -12,7 +12,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.ros.play import IMAGE_TYPES, message_class
+from mtscene_ros.ros.kinds import message_class
+from mtscene_ros.ros.play import IMAGE_TYPES
 from mtscene_ros.viewer.shown import Shown
 
 LOOK_PERIOD_S = 0.5
