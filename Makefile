@@ -1,4 +1,4 @@
-# `make demo`, `make test`, `make lint`; each sets up .venv first (x86_64, Python 3.10 to 3.13).
+# `make demo`, `make test` and others; each sets up .venv first (x86_64, Python 3.10 to 3.13).
 # PYTHON chooses the interpreter, e.g. make test PYTHON=/usr/bin/python3; BAG is for `make demo`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,10 +19,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint states trust reliability trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint docs docs-commands pictures states trust reliability trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | states | trust | reliability | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
@@ -44,6 +44,23 @@ lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
+
+# Pages of docs/ and of the reference, dead links refused.
+docs: $(VENV)/test.stamp
+	$(VENV)/bin/python -m docs.assemble build/pages
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -c docs build/pages build/site
+	@echo build/site/index.html
+
+# Every command of README and docs/ but those that say why not; `make test` leaves out the slow ones.
+docs-commands: $(VENV)/test.stamp
+	MTSCENE_DOCS_COMMANDS=1 $(VENV)/bin/python -m pytest test/docs
+
+# README's pictures, from the bundled model; screenshots need chromium.
+pictures: $(VENV)/test.stamp
+	$(VENV)/bin/python -m mtscene_ros.cli demo --out build/pictures
+	$(VENV)/bin/python docs/make_picture.py build/pictures/out.mcap
+	$(VENV)/bin/python docs/make_worlds.py
+	$(VENV)/bin/python -m docs.make_screens build/pictures
 
 trt-check: $(VENV)/test.stamp
 	$(VENV)/bin/python -m training.trt_check
@@ -74,7 +91,7 @@ $(VENV)/package.stamp: $(VENV)/requirements.stamp $(SOURCES)
 	$(PIP) install --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/package.stamp requirements/test.txt requirements/no_deps.txt
+$(VENV)/test.stamp: $(VENV)/package.stamp requirements/test.txt requirements/docs.txt requirements/no_deps.txt
 	$(PIP) install -r requirements/test.txt
 	$(PIP) install --no-deps -r requirements/no_deps.txt
 	@touch $@

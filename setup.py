@@ -209,6 +209,7 @@ setup(
         'fleet': ['ray>=2.30,<3'],
         'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7', 'rich>=13,<16'],
         'completion': ['shtab>=1.7,<2'],
+        'view': ["rerun-sdk>=0.41,<0.42; python_version >= '3.11'"],
     },
     zip_safe=False,
     distclass=WithInterfaces,

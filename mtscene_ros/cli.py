@@ -21,6 +21,7 @@ VERBS = {
     'evaluate': 'a model on recordings with ground truth: scores, what it would have published',
     'report': "a recording of the node's outputs into one HTML page",
     'compare': 'two evaluations: what changed, and how sure that is',
+    'view': 'recordings, evaluations or live topics in a Rerun viewer',
     'bench': 'latency, memory and operations of models, backends and thread counts',
     'build': 'an engine for TensorRT ahead of time',
     'models': 'models on this machine: tasks, classes, size, scores, licence, model card',

@@ -65,7 +65,7 @@ def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
     width = max(1, round(picture.shape[0] / 300))
     far_first = np.argsort(-boxes.centers_m[:, 2])
     for i in far_first:
-        color = _bright(boxes.classes[boxes.class_ids[i]].color_rgb)
+        color = bright(boxes.classes[boxes.class_ids[i]].color_rgb)
         if corners[i, :, 2].min() > NEAR_M:
             _tint(picture, project(corners[i, list(_FRONT)], intrinsics), color)
         for a, b in EDGES:
@@ -113,7 +113,7 @@ def birdseye(
         cv2.fillPoly(picture, [footprint[:4]], _TRUTH_FILL_RGB, cv2.LINE_AA, _SUBPIXEL_BITS)
         _outline(picture, footprint, _TRUTH_RGB, 1)
     for i, footprint in enumerate(_footprints(boxes, size, max_m)):
-        _outline(picture, footprint, _bright(boxes.classes[boxes.class_ids[i]].color_rgb), 2)
+        _outline(picture, footprint, bright(boxes.classes[boxes.class_ids[i]].color_rgb), 2)
     return picture
 
 
@@ -122,7 +122,7 @@ def _corners(boxes: Boxes3D) -> F64:
     return box_corners(boxes.centers_m, boxes.sizes_m, rotations)
 
 
-def _bright(color_rgb: tuple[int, int, int]) -> tuple[int, int, int]:
+def bright(color_rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     """The colour at full brightness, a third of the way to white: dark on dark is not seen."""
     scale = 255 / max(1, *color_rgb)
     red, green, blue = (round(255 / 3 + c * scale * 2 / 3) for c in color_rgb)

@@ -220,9 +220,9 @@ def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
 def pixels(message: Any) -> NDArray[np.uint8]:
     """Image or CompressedImage → (H, W, 3) RGB. Raises ImageError."""
     if hasattr(message, 'format'):
-        return rgb_from_compressed(message.format, message.data)
-    m = message
-    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), m.data)
+        return rgb_from_compressed(message.format, np.frombuffer(message.data, np.uint8))
+    m, data = message, np.frombuffer(message.data, np.uint8)
+    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), data)
 
 
 def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:

@@ -1,5 +1,5 @@
 """The node's parameters: from one table come declaration, checks, config/perception.yaml and
-README."""
+the reference."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def yaml_text() -> str:
 
 
 def markdown_table() -> str:
-    """README's table of parameters."""
+    """The reference's table of parameters."""
     lines = [
         '| parameter | type | default | unit | allowed | while running | meaning |',
         '|---|---|---|---|---|---|---|',

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from docs.reference import parameters
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 from mtscene_ros.ros.params import (
     complaint,
-    markdown_table,
     unknown,
     unknown_overrides,
     yaml_text,
@@ -32,9 +32,11 @@ def test_yaml_file_is_the_table() -> None:
     assert values == {p.name: p.default for p in PARAMETERS}
 
 
-def test_readme_holds_the_table() -> None:
-    """`python -m mtscene_ros.ros.params markdown` prints what belongs there."""
-    assert markdown_table() in (ROOT / 'README.md').read_text()
+def test_the_reference_has_a_row_of_every_parameter() -> None:
+    """`make docs` makes the page, from the table."""
+    rows = [line.split(' | ') for line in parameters().splitlines() if line.startswith('| `')]
+    assert [row[0] for row in rows] == [f'| `{p.name}`' for p in PARAMETERS]
+    assert [row[2] for row in rows] == [f'`{p.default_yaml}`' for p in PARAMETERS]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""Live topics → the viewer: what the node publishes, and the images that it listens to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.utilities import try_shutdown
+
+from mtscene_ros.ros.kinds import message_class
+from mtscene_ros.ros.play import IMAGE_TYPES
+from mtscene_ros.viewer.shown import Shown
+
+LOOK_PERIOD_S = 0.5
+# Best effort: a viewer that is late must not hold the node up.
+QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+QOS_LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class LiveView:
+    """Subscribes to topics as they appear and shows what they bring."""
+
+    def __init__(self, node: Node, shown: Shown) -> None:
+        self._node, self._shown = node, shown
+        self.subscriptions: dict[str, Any] = {}
+        self.look()
+        self._timer = node.create_timer(LOOK_PERIOD_S, self.look)
+
+    def look(self) -> None:
+        """Subscribes to what has appeared since the last look."""
+        images = self._images()
+        for topic, types in self._node.get_topic_names_and_types():
+            is_image = topic in images
+            if topic not in self.subscriptions and (is_image or self._shown.row_of(topic)):
+                kind = message_class(types[0])
+                qos = QOS_LATCHED if topic.endswith('/label_info') else QOS
+                if kind is not None:
+                    self.subscriptions[topic] = self._node.create_subscription(
+                        kind, topic, self._on(topic, is_image), qos
+                    )
+
+    def _images(self) -> set[str]:
+        """The topics of images that the node that is viewed listens to."""
+        namespace, _, name = self._shown.node.rpartition('/')
+        try:
+            found = self._node.get_subscriber_names_and_types_by_node(name, namespace or '/')
+        except RuntimeError:  # NodeNameNonExistentError: it has not been started yet
+            return set()
+        return {topic for topic, types in found if types[0] in IMAGE_TYPES}
+
+    def _on(self, topic: str, is_image: bool) -> Callable[[Any], None]:
+        def on_message(message: Any) -> None:
+            self._shown.show(topic, message, is_image=is_image)
+
+        return on_message
+
+
+def show_live(shown: Shown) -> None:
+    """Shows until SIGINT or SIGTERM, with a ROS context and node of its own."""
+    rclpy.init()
+    node = rclpy.create_node('mtscene_view')
+    view = LiveView(node, shown)
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+        rclpy.spin(node)
+    del view
+    node.destroy_node()
+    try_shutdown()
