@@ -19,7 +19,8 @@ NEVER = {
 # Call → keyword that must be given, with its value.
 ONLY_WITH = {'np.load': ('allow_pickle', False), 'torch.load': ('weights_only', True)}
 MODULES = {'pickle': {'training/checkpoint_store.py'}, 'dill': set(), 'shelve': set()}
-XML = {'setup.py'}  # reads our own package.xml
+# Our own package.xml, and the profile that this user's environment names.
+XML = {'setup.py', 'mtscene_ros/middleware.py'}
 
 
 def name_of(call: ast.Call) -> str:

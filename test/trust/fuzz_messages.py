@@ -224,9 +224,10 @@ def run_stamp(data: bytes) -> None:
         camera = 'ab'[data[at] & 1]
         box.put(camera, b'', stamp_ns_of(data[at : at + 12]))
         if data[at] & 2:
-            box.counts['a'].published += len(box.take(0.0))
+            for taken in box.take(0.0):
+                box.account(taken, 'published')
     box.close()
-    each = box.counts.values()
+    each = [box.counts(camera) for camera in 'ab']
     assert sum(c.received for c in each) == sum(c.published + c.dropped for c in each)
 
 

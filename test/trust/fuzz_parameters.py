@@ -13,6 +13,7 @@ from rclpy.node import Node
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.parameter_table import PARAMETERS
 from mtscene_ros.ros.params import ParameterError, declare
+from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.worker import policy_of
 
 from .fuzz_target import Target, written
@@ -60,8 +61,9 @@ def run(data: bytes) -> None:
     try:
         params = declare(node)
         policy_of(params)
+        incompatible = Incompatible(node, lambda sentence: None)
         for name in params.cameras:
-            camera = CameraInput(node, name, True, lambda *a: None, lambda s: None)
+            camera = CameraInput(node, name, True, lambda *a: None, incompatible)
             camera.close(node)
     finally:
         node.destroy_node()
@@ -69,6 +71,6 @@ def run(data: bytes) -> None:
 
 TARGETS: dict[str, Target] = {
     'parameters': Target(
-        seeds, run, (ParameterError, InvalidParameterTypeException), files, 1500, 0.02
+        seeds, run, (ParameterError, QosError, InvalidParameterTypeException), files, 1500, 0.02
     ),
 }
