@@ -19,10 +19,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint docs docs-commands pictures states trust reliability trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint docs docs-commands pictures states trust reliability audit lock trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
@@ -32,6 +32,7 @@ test: lint
 
 # Hostile input, faults and long runs at full size: up to 30 minutes.
 trust: $(VENV)/test.stamp
+	$(PIP) install -r requirements/trust.txt
 	TRUST_SCALE=1 $(VENV)/bin/python -m pytest -m trust test/trust
 
 # The same and the short ones, with their outcome in benchmarks/results and docs/reliability.md.
@@ -62,6 +63,17 @@ pictures: $(VENV)/test.stamp
 	$(VENV)/bin/python docs/make_worlds.py
 	$(VENV)/bin/python -m docs.make_screens build/pictures
 
+# Known vulnerabilities of the locked versions; fails where their database is not reached.
+audit: $(VENV)-audit/bin/pip-audit
+	$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/lock.txt
+
+lock: $(VENV)-audit/bin/pip-audit
+	$(VENV)-audit/bin/python requirements/lock.py $(VENV)-audit/bin/uv
+
+$(VENV)-audit/bin/pip-audit:
+	'$(PYTHON)' -m venv --clear $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip --quiet install 'pip-audit>=2.9,<3' 'uv>=0.8,<1'
+
 trt-check: $(VENV)/test.stamp
 	$(VENV)/bin/python -m training.trt_check
 
@@ -77,7 +89,7 @@ colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check
 
 clean:
-	rm -rf .venv .venv-colcon build install log *.egg-info .*_cache
+	rm -rf .venv .venv-audit .venv-colcon build install log *.egg-info .*_cache
 
 $(VENV)/requirements.stamp: requirements/ros.txt requirements/runtime.txt
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

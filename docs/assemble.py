@@ -32,16 +32,7 @@ CONTENTS = {
         f'reference/{name}' for name in ('topics', 'parameters', 'messages', 'commands')
     ),
 }  # fmt: skip
-# Pages that are written beside these; links to those that are not there yet lead to the first.
-AWAITED = (
-    'docs/installation.md',
-    'docs/node.md',
-    'docs/evaluation.md',
-    'docs/compare.md',
-    'docs/reliability.md',
-    'docs/security.md',
-    'SECURITY.md',
-)
+
 MADE = {
     'performance.md': performance,
     'reference/topics.md': topics,
@@ -101,8 +92,6 @@ def _put(folder: Path, name: Path, path: Path) -> None:
 
     def turned(link: re.Match[str]) -> str:
         target = Path(os.path.normpath(path.parent / link[2]))
-        if str(target) in AWAITED and not (ROOT / target).exists():
-            target = Path('README.md')
         return link[1] + os.path.relpath(site_path(target), name.parent)
 
     in_contents = str(name.with_suffix('')) in sum(CONTENTS.values(), ('index',))

@@ -16,7 +16,8 @@ from mtscene_ros.geometry import (
     quaternion_from_matrix,
     yaw_of_box,
 )
-from mtscene_ros.label_files import DataError, read_ids, read_image, read_npy
+from mtscene_ros.label_files import DataError, read_any_json, read_ids, read_image, read_npy
+from mtscene_ros.spec import MALFORMED, shown
 from mtscene_ros.types import Boxes3D, SemanticClass
 
 MM_PER_M = 1000.0
@@ -61,7 +62,7 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
     """The box fields of a Sample. Raises DataError."""
     ids = {c.name: c.id for c in classes}
     try:
-        rows = json.loads(path.read_text())
+        rows = read_any_json(path)
         unknown = [row['class'] for row in rows if row['class'] not in ids]
         if unknown:
             raise DataError(
@@ -71,10 +72,14 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
         centers_m = np.array([row['center_m'] for row in rows], np.float64).reshape(-1, 3)
         sizes_m = np.array([row['size_m'] for row in rows], np.float64).reshape(-1, 3)
         turns = np.array([turn(row) for row in rows], np.float64).reshape(-1, 4)
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        extra = {
+            key: np.array([row.get(key, default) for row in rows], np.float32).reshape(len(rows))
+            for key, default in (('visible', 1.0), ('truncated', 0.0))
+        }
+    except MALFORMED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{path} is no list of boxes ({error}).') from None
+        raise DataError(f'{path} is no list of boxes ({shown(error)}).') from None
     if not np.isfinite(centers_m).all() or not (sizes_m > 0).all():
         raise DataError(f'{path} holds a box whose centre is not finite or whose size is not > 0.')
     return {
@@ -83,8 +88,7 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
         'sizes_m': sizes_m,
         'quaternions_xyzw': turns,
         'yaw_rad': yaw_of_box(matrix_from_quaternion(turns)),
-        'visible': np.array([row.get('visible', 1.0) for row in rows], np.float32),
-        'truncated': np.array([row.get('truncated', 0.0) for row in rows], np.float32),
+        **extra,
         'has_boxes': True,
     }
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,13 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from mtscene_ros.array_file import first_line
+
+# What using a message of another form than expected ends in.
+OF_OTHER_FORM = (
+    AttributeError, IndexError, KeyError, MemoryError, OverflowError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
 INTERFACES = ('vision_msgs', 'mtscene_msgs')
 SOURCE = Path(__file__).resolve().parents[1] / 'msg'
 
@@ -157,22 +165,63 @@ class BagWriter:
         os.replace(file, self.path)
 
 
+class CheckedReader(AnyReader):
+    """A reader whose errors are BagErrors also while it reads: rosbags lets those of several
+    libraries through for damaged files."""
+
+    def messages(
+        self,
+        connections: Collection[Connection] = (),
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Generator[tuple[Connection, int, bytes], None, None]:
+        """See AnyReader.messages. Raises BagError."""
+        found = super().messages(connections, start, stop)
+        while True:
+            try:
+                item = next(found, None)
+            except Exception as error:
+                raise BagError(f'The recording is damaged ({first_line(error)}).') from error
+            if item is None:
+                return
+            yield item
+
+    def deserialize(self, rawdata: bytes, typ: str) -> Any:
+        """See AnyReader.deserialize. Raises BagError."""
+        try:
+            return super().deserialize(rawdata, typ)
+        except Exception as error:
+            raise BagError(
+                f'A {typ} in the recording is damaged ({first_line(error)}).'
+            ) from error
+
+
 @contextmanager
-def open_bag(path: Path, *further: Path) -> Iterator[AnyReader]:
-    """ROS 1 or ROS 2 recording, file or folder, or the files of one. Raises BagError."""
+def open_bag(path: Path, *further: Path) -> Iterator[CheckedReader]:
+    """ROS 1 or ROS 2 recording, file or folder, or the files of one. Raises BagError, also while
+    it is read."""
     if not path.exists():
         raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
     reader = None
     try:
-        reader = AnyReader([path, *further], default_typestore=typestore())
+        reader = CheckedReader([path, *further], default_typestore=typestore())
         reader.open()
     except (
         Exception
     ) as error:  # rosbags lets errors of several libraries through for damaged files
         raise BagError(
-            f'Recording {str(path)!r} cannot be read ({error}); is it a ROS bag?'
+            f'Recording {str(path)!r} cannot be read ({first_line(error)}); is it a ROS bag?'
         ) from error
     try:
         yield reader
+    except Exception as error:
+        # A recording carries the definitions of its types: fields may be missing or of other
+        # kinds. What has a sentence of its own is a subclass and passes.
+        if type(error) not in OF_OTHER_FORM:
+            raise
+        raise BagError(
+            f'Recording {str(path)!r} holds messages of another form than expected '
+            f'({type(error).__name__}: {first_line(error)}); are they what their types say?'
+        ) from error
     finally:
         reader.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.images import MAX_PIXELS
 from mtscene_ros.messages import Message, either, frame_from_image, intrinsics_from_camera_info
 from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.statistics import Level
@@ -26,7 +27,10 @@ class CameraFrames:
     """name: of the camera; info_topic: for the sentences; info: the newest camera_info, None
     before the first."""
 
-    def __init__(self, name: str, info_topic: str, is_rectified: bool) -> None:
+    def __init__(
+        self, name: str, info_topic: str, is_rectified: bool, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self._max_pixels = max_pixels
         self._name, self._info_topic, self._is_rectified = name, info_topic, is_rectified
         self.info: Message | None = None
         self._rectifier: Rectifier | None = None
@@ -38,7 +42,7 @@ class CameraFrames:
 
         Copies the pixels where the encoding is not rgb8 or the lens distorts. Raises ImageError.
         """
-        frame = frame_from_image(message, None, self._name, data)
+        frame = frame_from_image(message, None, self._name, data, self._max_pixels)
         if not frame.frame_id:
             text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
             return frame, [Remark(Level.ERROR, text)]

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError, Progress
+from mtscene_ros.spec import MALFORMED
 
 CHUNK = 1 << 20
 POLL_S = 0.1
@@ -103,7 +105,8 @@ def engine_for(
     """
     path = folder / f'{onnx_path.stem}-{key.digest[:16]}.engine'
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(folder)
         with locked(path.with_suffix('.lock'), progress):
             for left in folder.glob(f'{path.stem}.*.partial'):  # of a process that was killed
                 left.unlink(missing_ok=True)
@@ -117,10 +120,22 @@ def engine_for(
         return Engine(build(), path, 'There is no cache.', warning)
 
 
+def check_private(folder: Path) -> None:
+    """An engine is code for the GPU and is run as it lies there. Raises PermissionError where
+    others than this user and root may write."""
+    about = folder.stat()
+    if about.st_uid not in (0, os.geteuid()) or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(
+            f'others may write there; run `chmod go-w {folder}`, or take a folder of your own'
+        )
+
+
 @contextmanager
 def locked(path: Path, progress: Progress | None) -> Iterator[None]:
     """The kernel lets go of the lock when the process ends, however it ends."""
-    with path.open('w') as file:
+    # Whatever somebody has put there as a link stays as it is.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, 'w') as file:
         while not taken(file):
             if progress and not progress('waiting for the process that builds this engine', 0.0):
                 raise EngineCancelledError('Waiting for an engine was cancelled.')
@@ -141,12 +156,12 @@ def stored(
 ) -> tuple[bytes | None, str]:
     """The engine, or why there is none that may be used."""
     sidecar = path.with_suffix('.json')
-    if not path.is_file() or not sidecar.is_file():
+    if path.is_symlink() or not path.is_file() or not sidecar.is_file():
         return None, other_engine(path, key)
     try:
         said: dict[str, Any] = json.loads(sidecar.read_text())
         wanted, checksum = said['key'], said['engine_sha256']
-    except (ValueError, KeyError, TypeError):
+    except MALFORMED:
         return None, f'{sidecar} is damaged.'
     if wanted != json.loads(json.dumps(asdict(key))):
         return None, f'{path} belongs to something else: {difference(wanted, asdict(key))}.'
@@ -162,7 +177,7 @@ def sidecar_of(path: Path) -> dict[str, Any]:
     """What is known about an engine. Raises EngineError."""
     try:
         said: dict[str, Any] = json.loads(path.with_suffix('.json').read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, *MALFORMED) as error:
         raise EngineError(f'{path} has no readable sidecar ({error}); build it again.') from error
     return said
 
@@ -173,7 +188,7 @@ def other_engine(path: Path, key: EngineKey) -> str:
     for sidecar in sorted(path.parent.glob(f'{stem}-*.json')):
         try:
             said = json.loads(sidecar.read_text())['key']
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, *MALFORMED):
             continue
         if said != json.loads(json.dumps(asdict(key))):
             return f'The engine in the cache is another: {difference(said, asdict(key))}.'
@@ -211,7 +226,8 @@ def keep(path: Path, key: EngineKey, plan: bytes) -> str:
 def replace_whole(path: Path, content: bytes) -> None:
     partial = path.with_suffix(f'{path.suffix}.{os.getpid()}.partial')
     try:
-        with partial.open('wb') as file:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, 'wb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -12,10 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.array_file import read_npz
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
 from mtscene_ros.model_file import metadata_of
 from mtscene_ros.preprocess import prepare
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, SpecError, mismatches, spec_from_json
+from mtscene_ros.spec import (
+    MALFORMED,
+    METADATA_KEY,
+    ModelSpec,
+    SpecError,
+    mismatches,
+    spec_from_json,
+)
 from mtscene_ros.tasks import OWN_KINDS, TASKS, Decode, task_of
 from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
 
@@ -150,8 +158,7 @@ def spec_of_file(model_path: str = '') -> ModelSpec:
     path = Path(model_path or BUNDLED_MODEL)
     try:
         if path.suffix == '.npz':  # stored outputs
-            with np.load(path, allow_pickle=False) as stored:
-                return spec_from_json(str(stored[METADATA_KEY]), str(path))
+            return spec_from_json(str(read_npz(path)[METADATA_KEY]), str(path))
         return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
     except FileNotFoundError:
         raise SpecError(
@@ -164,7 +171,8 @@ def spec_of_file(model_path: str = '') -> ModelSpec:
     except SpecError:
         raise
     except ValueError as error:
-        raise SpecError(f'{path} is not an ONNX model ({error}); export it again.') from error
+        kind = 'a file of stored outputs' if path.suffix == '.npz' else 'an ONNX model'
+        raise SpecError(f'{path} is not {kind} ({error}); export it again.') from error
 
 
 def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
@@ -187,7 +195,7 @@ def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
             )
         try:
             decoders[name] = task.decoder(options)
-        except (ValueError, TypeError, KeyError) as error:
+        except MALFORMED as error:
             raise SpecError(f'{path}: options of task {name!r} are unusable ({error}).') from error
     return decoders
 

@@ -10,9 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.image_headers import (
+    claimed_size,
+    is_cut_off,
+    is_slow,
+    kind_of,
+    most_pixels,
+    scans,
+)
+
 U8 = NDArray[np.uint8]
 
-MAX_PIXELS = 64_000_000  # far above any camera; a damaged size field must not make us ask for it
+MAX_PIXELS = 64_000_000  # far above most cameras; a damaged size field must not make us ask for it
 
 
 class ImageError(ValueError):
@@ -79,7 +88,13 @@ ENCODINGS: dict[str, Encoding] = {
 
 
 def rgb_from_image(
-    encoding: str, width_px: int, height_px: int, step: int, is_bigendian: bool, data: U8
+    encoding: str,
+    width_px: int,
+    height_px: int,
+    step: int,
+    is_bigendian: bool,
+    data: U8,
+    max_pixels: int = MAX_PIXELS,
 ) -> U8:
     """Fields of a sensor_msgs/Image, data as (n,) uint8 → (H, W, 3) uint8 RGB.
 
@@ -88,8 +103,10 @@ def rgb_from_image(
     format_ = ENCODINGS.get(encoding)
     if format_ is None:
         known = ', '.join(sorted(ENCODINGS))
-        raise ImageError(f'Image encoding {encoding!r} is not supported; send one of {known}.')
-    check_size(width_px, height_px)
+        raise ImageError(
+            f'Image encoding {shortened(encoding)} is not supported; send one of {known}.'
+        )
+    check_size(width_px, height_px, max_pixels)
     if width_px % format_.multiple[0] or height_px % format_.multiple[1]:
         raise ImageError(f'Encoding {encoding!r} needs even sizes, not {width_px}x{height_px}.')
     rows = height_px * format_.rows[0] // format_.rows[1]
@@ -108,34 +125,67 @@ def rgb_from_image(
     return np.asarray(format_.to_rgb(_samples(plane, format_, is_bigendian, width_px)), np.uint8)
 
 
-def rgb_from_compressed(format_: str, data: U8) -> U8:
-    """Bytes of a JPEG or PNG → (H, W, 3) uint8 RGB. Raises ImageError."""
-    known = {b'\xff\xd8\xff': 'jpeg', b'\x89PN': 'png'}
-    kind = known.get(data[:3].tobytes())
-    if kind is None:
+def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) -> U8:
+    """Bytes of a JPEG or PNG → (H, W, 3) uint8 RGB. Raises ImageError.
+
+    Its size is taken from the header and checked before anything is decoded.
+    """
+    raw = data.tobytes()
+    kind = kind_of(raw)
+    if not kind:
         raise ImageError(
-            f'Compressed image (format {format_!r}, {data.size} bytes) is neither JPEG nor PNG; '
-            'publish one of these.'
+            f'Compressed image (format {shortened(format_)}, {data.size} bytes) is neither JPEG '
+            'nor PNG; publish one of these.'
         )
-    # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        bgr = cv2.imdecode(data, flags)
-    except cv2.error:
-        bgr = None
+    check_claims(raw, max_pixels)
+    bgr = _decoded(data)
     if bgr is None:
         raise ImageError(
             f'Compressed image ({kind}, {data.size} bytes) does not decode; it is damaged.'
         )
-    check_size(bgr.shape[1], bgr.shape[0])
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def check_size(width_px: int, height_px: int) -> None:
-    """Raises ImageError for empty and for absurd images."""
-    if width_px < 1 or height_px < 1 or width_px * height_px > MAX_PIXELS:
+def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageError for a JPEG or PNG that is too large to decode, or says so of itself."""
+    kind, claimed = kind_of(raw), claimed_size(raw)
+    if claimed is None or is_cut_off(raw):
         raise ImageError(
-            f'Image size {width_px}x{height_px} is not between 1 and {MAX_PIXELS} pixels; '
+            f'Compressed image ({kind}, {len(raw)} bytes) does not decode; it is damaged: cut off.'
+        )
+    check_size(*claimed, max_pixels)
+    if claimed[0] * claimed[1] > most_pixels(raw):
+        raise ImageError(
+            f'Compressed image ({kind}) claims {claimed[0]}x{claimed[1]} pixels, but its '
+            f'{len(raw)} bytes cannot hold them; it is damaged.'
+        )
+    if is_slow(raw, claimed[0] * claimed[1]):
+        raise ImageError(
+            f'Compressed image (jpeg, {claimed[0]}x{claimed[1]} pixels) has {scans(raw)} scans: '
+            'decoding would take too long; publish baseline JPEG.'
+        )
+
+
+def _decoded(data: U8) -> NDArray[Any] | None:
+    # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        found: NDArray[Any] | None = cv2.imdecode(data, flags)
+    except cv2.error:
+        return None
+    return found
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Text from outside as it may stand in a sentence: quoted, and not longer than that."""
+    return repr(text if len(text) <= most else text[:most] + '...')
+
+
+def check_size(width_px: int, height_px: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageError for empty and for absurd images."""
+    if width_px < 1 or height_px < 1 or width_px * height_px > max_pixels:
+        raise ImageError(
+            f'Image size {width_px}x{height_px} is not between 1 and {max_pixels} pixels; '
             'check the camera driver.'
         )
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from mtscene_ros.geometry import (
     optical_from_level_box,
     quaternion_from_matrix,
 )
+from mtscene_ros.images import ImageError, rgb_from_compressed
 from mtscene_ros.recordings import BASE_FROM_OPTICAL_AXES, Moment
 from mtscene_ros.types import Boxes3D
 
@@ -59,6 +59,8 @@ def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
     if not images:
         raise KittiError(f'{folder / "image_2" / sequence} holds no PNG images.')
     for path in images:
+        if not path.stem.isdecimal():
+            raise KittiError(f'{path} is named after no frame number.')
         number = int(path.stem)
         boxes = labels.get(number, NOTHING)
         points = folder / 'velodyne' / sequence / f'{path.stem}.bin'
@@ -83,7 +85,7 @@ def object_moment(folder: Path, name: str) -> Moment:
     labels = folder / 'label_2' / f'{name}.txt'
     if not labels.is_file():
         raise KittiError(f'{labels} is missing; it holds the labels.')
-    rows = [f'0 {k} {line}' for k, line in enumerate(labels.read_text().splitlines())]
+    rows = [f'0 {k} {line}' for k, line in enumerate(_lines(labels))]
     boxes = _parsed(rows, labels, calibration).get(0, NOTHING)
     image, points = folder / 'image_2' / f'{name}.png', folder / 'velodyne' / f'{name}.bin'
     return _moment(image, calibration, boxes, points, EPOCH_NS)
@@ -96,16 +98,19 @@ def _moment(
     points: Path,
     stamp_ns: int,
 ) -> Moment:
-    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR) if image.is_file() else None
-    if bgr is None:
-        raise KittiError(f'{image} is not a readable image.')
+    if not image.is_file():
+        raise KittiError(f'{image} is missing.')
+    try:
+        rgb = rgb_from_compressed('png', np.fromfile(image, np.uint8))
+    except ImageError as error:
+        raise KittiError(f'{image}: {error}') from None
     base_from_optical = np.eye(4)
     base_from_optical[:3, :3] = BASE_FROM_OPTICAL_AXES
     base_from_optical[2, 3] = CAMERA_HEIGHT_M
     return Moment(
         stamp_ns=stamp_ns,
-        rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8),
-        intrinsics=intrinsics_from_matrix(calibration.k, bgr.shape[1], bgr.shape[0]),
+        rgb=rgb,
+        intrinsics=intrinsics_from_matrix(calibration.k, rgb.shape[1], rgb.shape[0]),
         boxes=found[0],
         ids=found[1],
         base_from_optical=base_from_optical,
@@ -119,7 +124,7 @@ def read_calibration(path: Path) -> Calibration:
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the calibration.')
     rows = {}
-    for line in path.read_text().splitlines():
+    for line in _lines(path):
         name, *numbers = line.replace(':', ' ').split() or ['']
         try:
             rows[name] = np.array([float(n) for n in numbers])
@@ -137,7 +142,14 @@ def read_calibration(path: Path) -> Calibration:
         raise KittiError(
             f'{path} lacks P2, R_rect (R0_rect) or Tr_velo_cam (Tr_velo_to_cam) ({error}).'
         ) from error
-    shift_m = np.linalg.solve(p2[:, :3], p2[:, 3])
+    try:
+        shift_m = np.linalg.solve(p2[:, :3], p2[:, 3])
+    except np.linalg.LinAlgError:
+        shift_m = np.full(3, np.nan)
+    if not (
+        np.isfinite(shift_m).all() and np.isfinite(rectified_from_camera @ camera_from_lidar).all()
+    ):
+        raise KittiError(f'{path}: P2, R_rect or Tr_velo_cam hold no camera.')
     optical_from_lidar = rectified_from_camera @ camera_from_lidar
     optical_from_lidar[:3, 3] += shift_m
     return Calibration(p2[:, :3], shift_m, optical_from_lidar)
@@ -147,7 +159,7 @@ def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D
     """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
-    return _parsed(path.read_text().splitlines(), path, calibration)
+    return _parsed(_lines(path), path, calibration)
 
 
 def _parsed(
@@ -161,8 +173,10 @@ def _parsed(
             number, values = int(frame), np.array([float(n) for n in numbers[:14]])
         except ValueError as error:
             raise KittiError(f'{path}, line {row}: {error}.') from error
-        if len(values) < 14:
-            raise KittiError(f'{path}, line {row}: {len(values)} numbers instead of 14.')
+        if len(values) < 14 or not np.isfinite(values).all():
+            raise KittiError(
+                f'{path}, line {row}: {len(values)} numbers instead of 14 finite ones.'
+            )
         if kind in CLASS_OF_TYPE:
             values[10:13] += calibration.optical_from_rectified_m
             rows.setdefault(number, []).append((CLASS_IDS[CLASS_OF_TYPE[kind]], track, values))
@@ -187,4 +201,16 @@ NOTHING: tuple[Boxes3D, list[str]] = (_boxes([]), [])
 
 
 def _points(path: Path) -> NDArray[np.float32] | None:
-    return np.fromfile(path, np.float32).reshape(-1, 4) if path.is_file() else None
+    if not path.is_file():
+        return None
+    values = np.fromfile(path, np.float32)
+    if len(values) % 4:
+        raise KittiError(f'{path} holds {len(values)} numbers, which are no points of four.')
+    return values.reshape(-1, 4)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text('utf-8').splitlines()
+    except UnicodeDecodeError:
+        raise KittiError(f'{path} is not a text file.') from None

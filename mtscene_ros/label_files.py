@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros import array_file
+from mtscene_ros.image_headers import kind_of
+from mtscene_ros.images import ImageError, check_claims
+from mtscene_ros.spec import shown
 from mtscene_ros.types import UNLABELED, Intrinsics
 
 
@@ -29,10 +33,39 @@ def lines_of(path: Path) -> list[str]:
     """Lines that are not empty, of a list of frames. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing; it should list the frames of the split.')
-    found = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    found = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not found:
         raise DataError(f'{path} lists no frames.')
+    for line in found:
+        if not stays_inside(line):
+            raise DataError(
+                f'{path} lists {line[:80]!r}, which leaves the folder of the data set.'
+            )
     return found
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name that comes from a file can only lead further down from a folder."""
+    path = PurePosixPath(name.replace('\\', '/'))
+    return '\0' not in name and not path.is_absolute() and '..' not in path.parts
+
+
+def read_text(path: Path) -> str:
+    """Raises DataError."""
+    try:
+        return path.read_text('utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'{path} is not a text file ({shown(error)}).') from None
+
+
+def read_any_json(path: Path) -> Any:
+    """Whatever JSON holds. Raises DataError."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} is not JSON ({shown(error)}).') from None
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -45,8 +78,16 @@ def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
     """As OpenCV decodes it. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing.')
-    # imdecode and not imread: the latter warns on stderr and cannot read every path.
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+    raw = path.read_bytes()
+    try:
+        if kind_of(raw):
+            check_claims(raw)
+        # imdecode and not imread: the latter warns on stderr and cannot read every path.
+        image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags) if raw else None
+    except ImageError as error:
+        raise DataError(f'{path}: {error}') from None
+    except cv2.error:
+        image = None
     if image is None:
         raise DataError(f'{path} is not an image that OpenCV can read; remove it or repair it.')
     return np.asarray(image)
@@ -100,8 +141,8 @@ def read_npy(path: Path) -> NDArray[Any]:
     if not path.is_file():
         raise DataError(f'{path} is missing.')
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, OSError, EOFError) as error:
+        return array_file.read_npy(path)
+    except (ValueError, OSError) as error:
         raise DataError(f'{path} is not a NumPy array ({error}).') from None
 
 
@@ -109,10 +150,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing.')
-    try:
-        found = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} is not JSON ({error}).') from None
+    found = read_any_json(path)
     if not isinstance(found, dict):
         raise DataError(f'{path} holds a {type(found).__name__} where an object is needed.')
     return found
@@ -133,9 +171,10 @@ def checked_camera(values: Mapping[str, Any], size: tuple[int, int], path: Path)
     calibration."""
     try:
         pixels = [float(values[name]) for name in ('fx_px', 'fy_px', 'cx_px', 'cy_px')]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
-            f'{path}: the calibration is broken ({error}); it needs fx_px, fy_px, cx_px, cy_px.'
+            f'{path}: the calibration is broken ({shown(error)}); it needs fx_px, fy_px, cx_px, '
+            'cy_px.'
         ) from None
     if not np.isfinite(pixels).all() or min(pixels[:2]) <= 0:
         raise DataError(f'{path}: focal lengths {pixels[:2]} px are no calibration.')

@@ -21,7 +21,9 @@ optical frame. In a CSV file camera and maps are columns of their own: fx_px, ..
 from __future__ import annotations
 
 import csv
+import io
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -40,7 +42,8 @@ from mtscene_ros.classes import (
     NYUD_40,
     PASCAL_21,
 )
-from mtscene_ros.label_files import DataError, read_binary, read_ids, read_normals
+from mtscene_ros.label_files import DataError, read_binary, read_ids, read_normals, read_text
+from mtscene_ros.spec import MALFORMED, shown
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import SemanticClass
 
@@ -49,6 +52,7 @@ TOP = ('semantic', 'boxes3d', 'maps', 'camera', 'frames')
 LABELS = ('semantic', 'depth', 'normals', 'boundary', 'saliency', 'human_parts', 'boxes3d')
 FRAME = ('image', 'split', 'stamp_ns', *LABELS, 'camera', 'maps')
 AS_IS = (1.0, 1.0, 1.0)
+LONGEST_NAME = 1000  # in a manifest
 
 
 def coloured(names: list[str]) -> tuple[SemanticClass, ...]:
@@ -91,45 +95,60 @@ def load(path: Path) -> Manifest:
     if not path.is_file():
         raise DataError(f'{path} is missing; give the manifest, a YAML file.')
     try:
-        found = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
+        found = yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, *MALFORMED) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} is not YAML ({" ".join(shown(error).split())}).') from None
     known(found, TOP, f'{path}')
     frames = found.get('frames')
     if isinstance(frames, str):
         frames = csv_frames(inside(path.parent, frames, path))
     if not isinstance(frames, list) or not frames:
         raise DataError(f'{path} lists no frames.')
+    camera = found.get('camera') or {}
+    mapping(camera, f'{path}, camera')
     maps = found.get('maps') or {}
-    for name in maps:
+    mapping(maps, f'{path}, maps')
+    for name, about in maps.items():
+        mapping(about or {}, f'{path}, maps, {name}')
         if not re.fullmatch('[a-z][a-z0-9_]*', str(name)) or name in TASKS:
             raise DataError(
-                f'{path}: {name!r} cannot name a task; take small letters and _, and '
+                f'{path}: {reprlib.repr(name)} cannot name a task; take small letters and _, and '
                 f'none of {", ".join(TASKS)}.'
             )
-    for number, frame in enumerate(frames):
-        known(frame, FRAME, f'{path}, frame {number}')
-        known(frame.get('maps') or {}, tuple(maps), f'{path}, frame {number}, maps')
-        if 'image' not in frame:
-            raise DataError(f'{path}, frame {number} names no image.')
+    check_frames(frames, tuple(maps), path)
     return Manifest(
         path.parent,
         table(found.get('semantic'), path),
         table(found.get('boxes3d'), path),
         {name: table((about or {}).get('classes'), path) for name, about in maps.items()},
-        found.get('camera') or {},
+        camera,
         tuple(frames),
     )
 
 
-def known(found: Any, keys: tuple[str, ...], where: str) -> None:
+def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
+    for number, frame in enumerate(frames):
+        known(frame, FRAME, f'{path}, frame {number}')
+        known(frame.get('maps') or {}, maps, f'{path}, frame {number}, maps')
+        mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
+        if 'image' not in frame:
+            raise DataError(f'{path}, frame {number} names no image.')
+
+
+def mapping(found: Any, where: str) -> None:
     if not isinstance(found, dict):
         raise DataError(f'{where} holds a {type(found).__name__} where a mapping is needed.')
+
+
+def known(found: Any, keys: tuple[str, ...], where: str) -> None:
+    mapping(found, where)
     for key in found:
         if key not in keys:
-            near = get_close_matches(str(key), keys, 1)
+            near = get_close_matches(str(key)[:80], keys, 1)
             hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(keys)}.'
-            raise DataError(f'{where}: {key!r} is no key of a manifest; {hint}')
+            raise DataError(f'{where}: {reprlib.repr(key)} is no key of a manifest; {hint}')
 
 
 def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
@@ -138,9 +157,16 @@ def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
         return ()
     if isinstance(found, str) and found in TABLES:
         return TABLES[found]
-    if isinstance(found, list) and 0 < len(found) < 255:
+    # Only words and numbers: what YAML's aliases nest can be longer than any memory as text.
+    if (
+        isinstance(found, list)
+        and 0 < len(found) < 255
+        and all(isinstance(name, str | int | float) for name in found)
+    ):
         return coloured([str(name) for name in found])
-    raise DataError(f'{path}: {found!r} are no classes; give names or one of {", ".join(TABLES)}.')
+    raise DataError(
+        f'{path}: {reprlib.repr(found)} are no classes; give names or one of {", ".join(TABLES)}.'
+    )
 
 
 def csv_frames(path: Path) -> list[dict[str, Any]]:
@@ -148,21 +174,26 @@ def csv_frames(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataError(f'{path} is missing; the manifest names it.')
     frames = []
-    with path.open(newline='') as file:
-        for row in csv.DictReader(file):
-            filled = {key: value for key, value in row.items() if key and value}
-            frame = {k: v for k, v in filled.items() if k not in CAMERA and k[:5] != 'maps.'}
-            if camera := {k: v for k, v in filled.items() if k in CAMERA}:
-                frame['camera'] = camera
-            if maps := {k[5:]: v for k, v in filled.items() if k[:5] == 'maps.'}:
-                frame['maps'] = maps
-            frames.append(frame)
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+    except csv.Error as error:
+        raise DataError(f'{path} is not a table ({error}).') from None
+    for row in rows:
+        filled = {key: value for key, value in row.items() if key and value}
+        frame = {k: v for k, v in filled.items() if k not in CAMERA and k[:5] != 'maps.'}
+        if camera := {k: v for k, v in filled.items() if k in CAMERA}:
+            frame['camera'] = camera
+        if maps := {k[5:]: v for k, v in filled.items() if k[:5] == 'maps.'}:
+            frame['maps'] = maps
+        frames.append(frame)
     return frames
 
 
 def inside(folder: Path, name: Any, source: Path) -> Path:
     """Raises DataError for paths that leave the manifest's folder."""
-    path = (folder / str(name)).resolve()
+    if not isinstance(name, str) or '\0' in name or len(name) > LONGEST_NAME:
+        raise DataError(f'{source}: {reprlib.repr(name)} is no name of a file.')
+    path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f'{source}: {name} lies outside the folder of the manifest.')
     return path

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.images import rgb_from_compressed, rgb_from_image
+from mtscene_ros.images import MAX_PIXELS, rgb_from_compressed, rgb_from_image
 from mtscene_ros.mailbox import Counts
 from mtscene_ros.types import (
     CameraFrame,
@@ -30,6 +30,8 @@ from mtscene_ros.types import (
 
 Message = Any  # an object with the fields of its kind, of whichever class
 
+# Of a calibration: beyond these coordinates overflow before they mean anything.
+LEAST_FOCAL_PX, MOST_PX = 1e-2, 1e7
 # sensor_msgs/PointField
 UINT8, FLOAT32 = 2, 7
 
@@ -48,6 +50,7 @@ def frame_from_image(
     intrinsics: Intrinsics | None,
     camera: str,
     data: NDArray[np.uint8] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> CameraFrame:
     """Image or CompressedImage → frame; data: (n,) instead of the message's own.
 
@@ -56,7 +59,7 @@ def frame_from_image(
     if data is None:
         data = np.frombuffer(message.data, np.uint8)
     if hasattr(message, 'format'):
-        rgb = rgb_from_compressed(message.format, data)
+        rgb = rgb_from_compressed(message.format, data, max_pixels)
     else:
         rgb = rgb_from_image(
             message.encoding,
@@ -65,6 +68,7 @@ def frame_from_image(
             message.step,
             bool(message.is_bigendian),
             data,
+            max_pixels,
         )
     stamp = message.header.stamp
     return CameraFrame(
@@ -84,7 +88,8 @@ def intrinsics_from_camera_info(
     k = np.array(either(info, 'k')).reshape(3, 3)
     matrix = p[:, :3] if is_rectified and p[0, 0] != 0 else k
     fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    if not all(map(math.isfinite, (fx, fy, cx, cy))) or fx <= 0 or fy <= 0:
+    is_camera = min(fx, fy) >= LEAST_FOCAL_PX and max(fx, fy, abs(cx), abs(cy)) <= MOST_PX
+    if not all(map(math.isfinite, (fx, fy, cx, cy))) or not is_camera:
         return None, (
             f'camera_info has fx {fx}, fy {fy}, cx {cx}, cy {cy}: the camera is not calibrated, '
             'so no depth and no boxes are computed; calibrate it.'

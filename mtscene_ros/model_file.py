@@ -21,6 +21,7 @@ INITIALIZER = 5  # of GraphProto
 DIMS, DATA_TYPE = 1, 2  # of TensorProto
 PRECISIONS = {1: 'fp32', 3: 'int8', 10: 'fp16', 16: 'bf16'}  # TensorProto.DataType
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+MOST_AXES = 64  # of a tensor
 MOST_BYTES = 16 << 20  # of one entry; a longer one is not ours
 
 
@@ -72,10 +73,12 @@ def weights(file: BinaryIO, tensor: Field) -> Counter[str]:
             shape.append(field.value)
         elif field.number == DIMS and field.wire == BYTES:  # packed
             packed = io.BytesIO(content(file, field))
-            while packed.tell() < field.end - field.start:
+            while packed.tell() < field.end - field.start and len(shape) <= MOST_AXES:
                 shape.append(varint(packed))
         elif field.number == DATA_TYPE:
             kind = field.value
+        if len(shape) > MOST_AXES:
+            raise ValueError(f'a tensor of more than {MOST_AXES} axes')
     return Counter({PRECISIONS[kind]: math.prod(shape)} if kind in PRECISIONS else {})
 
 

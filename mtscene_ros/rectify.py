@@ -43,6 +43,11 @@ class Rectifier:
                 f'coefficients; known are {", ".join(f"{k} {v}" for k, v in MODELS.items())}: '
                 'rectify the image before, and set input_is_rectified.'
             )
+        if not np.isfinite(distortion.coefficients).all():
+            raise DistortionError(
+                f'camera_info has the distortion coefficients {distortion.coefficients}, not all '
+                'of them numbers; calibrate the camera.'
+            )
         i = intrinsics
         matrix = np.array([[i.fx_px, 0, i.cx_px], [0, i.fy_px, i.cy_px], [0, 0, 1]])
         coefficients = np.array(distortion.coefficients)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from mtscene_ros.types import SemanticClass
 
 METADATA_KEY = 'mtscene_spec'
 FORMAT_VERSION = 1
+
+MOST_VALUES = 1 << 28  # of one tensor of one image; a damaged shape must not make us ask for it
+# What JSON of another structure than expected ends in.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 # JSON object of one task; `tasks/*.py` turn it into what they need.
 Options = Mapping[str, Any]
@@ -70,9 +75,9 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
     try:
         raw = json.loads(text)
         version = int(raw['format_version'])
-    except (ValueError, TypeError, KeyError) as error:
+    except MALFORMED as error:
         raise SpecError(
-            f'{path} has unreadable metadata {METADATA_KEY!r} ({error!r}); export it again.'
+            f'{path} has unreadable metadata {METADATA_KEY!r} ({shown(error)}); export it again.'
         ) from error
     if version > FORMAT_VERSION:
         raise SpecError(
@@ -81,8 +86,15 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
         )
     try:
         return _spec(raw)
-    except (ValueError, TypeError, KeyError) as error:
-        raise SpecError(f'{path} has an incomplete spec ({error!r}); export it again.') from error
+    except MALFORMED as error:
+        raise SpecError(
+            f'{path} has an incomplete spec ({shown(error)}); export it again.'
+        ) from error
+
+
+def shown(error: Exception) -> str:
+    """An error as it fits into a sentence, whatever it quotes."""
+    return f'{type(error).__name__}: {str(error)[:200]}'
 
 
 def _spec(raw: Mapping[str, Any]) -> ModelSpec:
@@ -102,7 +114,10 @@ def _spec(raw: Mapping[str, Any]) -> ModelSpec:
 
 
 def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(str(raw['name']), tuple(int(n) for n in raw['shape']), str(raw['dtype']))
+    found = TensorSpec(str(raw['name']), tuple(int(n) for n in raw['shape']), str(raw['dtype']))
+    if min(found.shape[1:], default=1) < 1 or math.prod(found.shape[1:]) > MOST_VALUES:
+        raise ValueError(f'tensor {found.name!r} has the shape {found.shape}')
+    return found
 
 
 def classes_from_options(options: Options) -> tuple[SemanticClass, ...]:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mtscene_ros.manifest import Manifest
 from mtscene_ros.types import UNLABELED, SemanticClass
+from training.checkpoint_store import read_file, read_safetensors
 from training.config import CONFIGS, CompactConfig, OwnTask
 from training.data.sample import Sample
 from training.deploy import DeployGraph
@@ -156,9 +156,9 @@ def config_of(state: dict[str, Any]) -> CompactConfig:
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
     """Configuration and averaged weights of a checkpoint, or of NAME.safetensors."""
     if path.suffix == '.safetensors':
-        weights = {name: value.float() for name, value in load_file(path).items()}
+        weights = {name: value.float() for name, value in read_safetensors(path).items()}
         return config_of({'config': path.stem}), weights
-    state = torch.load(path, map_location='cpu', weights_only=True)
+    state = read_file(path)
     return config_of(state), state['average']
 
 

@@ -6,9 +6,7 @@ for distributed training, so that every key begins with `module.` (SPEC 0.2).
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.checkpoint_store import CheckpointError, read_file
 from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NetworkConfig, build_on_meta
@@ -30,30 +29,12 @@ NOTHING = re.compile('(?!)')
 LISTED = 12  # complaints of one kind that are printed in full
 
 
-class CheckpointError(ValueError):
-    """The file cannot be used; the message says why, one line per kind of trouble."""
-
-
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """State dictionary of a checkpoint without the `module.` prefix. Runs no code of the file.
 
     Raises CheckpointError for a file that is no checkpoint or holds more than tensors.
     """
-    if not path.is_file():
-        raise CheckpointError(f'{path} does not exist; give the path of a released checkpoint.')
-    try:
-        # A mapped file costs no memory for the optimizer's state, which nobody reads.
-        with torch.serialization.safe_globals(numpy_scalars()):
-            loaded = torch.load(
-                path, map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(unsafe_sentence(path, error)) from None
-    except (EOFError, RuntimeError, ValueError, KeyError, OSError) as error:
-        raise CheckpointError(
-            f'{path} is no checkpoint that torch.load can read ({first_line(error)}); '
-            'download it again.'
-        ) from None
+    loaded = read_file(path, numpy_scalars())
     state = loaded
     if isinstance(loaded, dict):  # the authors', or one of training.train
         state = loaded.get('model', loaded.get('average', loaded))
@@ -83,20 +64,6 @@ def is_state(state: object) -> bool:
 
 def without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix('module.'): value for key, value in state.items()}
-
-
-def unsafe_sentence(path: Path, error: Exception) -> str:
-    found = re.search(r'(?:GLOBAL|global|class) `?([\w.]+)', str(error))
-    if found is None or 'invalid load key' in str(error).lower():
-        return f'{path} is no checkpoint that torch.load can read; download it again.'
-    return (
-        f'{path} holds code or objects besides tensors ({found[1]}) and was not loaded; '
-        'save its state_dict alone and import that.'
-    )
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip('.')
 
 
 def dead_entries(config: NetworkConfig) -> re.Pattern[str]:

@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.checkpoints import CheckpointError, load_network, read_checkpoint
+from training.checkpoint_store import CheckpointError
+from training.checkpoints import load_network, read_checkpoint
 from training.deploy_published import (
     Camera,
     PublishedGraph,

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mtscene_ros.types import SemanticClass
 from training import learning_compact, learning_published
+from training.checkpoint_store import read_file
 from training.config import CONFIGS, CompactConfig
 from training.data.sample import Sample
 from training.networks.decoders import load_weights
@@ -138,7 +139,7 @@ def load_average(learning: Learning, path: Path) -> None:
 
     Raises ValueError for a checkpoint of another configuration.
     """
-    state = torch.load(path, map_location='cpu', weights_only=True)
+    state = read_file(path)
     if state['config'] != learning.config.name:
         raise ValueError(
             f'{path} holds {state["config"]}; give --weights a checkpoint of '

@@ -144,7 +144,7 @@ def errors(folder: Path, config: NetworkConfig, rewritten: bool = False) -> dict
     size = meta['input']
     with torch.inference_mode():
         found = named_outputs(network(input_image(size['h'], size['w'], size['batch'])))
-    expected = np.load(folder / 'expected.npz')
+    expected = np.load(folder / 'expected.npz', allow_pickle=False)
     worst = {}
     for name, about in meta['outputs'].items():
         want = expected[f'out:{name}'].astype(np.float64)

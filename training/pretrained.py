@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from training.checkpoint_store import CheckpointError, read_file, read_safetensors
 
 
 def load_encoder(encoder: nn.Module, path: Path) -> None:
@@ -32,8 +32,10 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Runs no code of the file."""
     if path.suffix == '.safetensors':
-        return load_file(path)
-    found: dict[str, Tensor] = torch.load(path, map_location='cpu', weights_only=True)
+        return read_safetensors(path)
+    found = read_file(path)
+    if not isinstance(found, dict):
+        raise CheckpointError(f'{path} holds a {type(found).__name__}, no state dictionary.')
     return found
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.external_data import external_files
 from mtscene_ros.spec import TensorSpec
 
 
@@ -65,6 +67,20 @@ BACKENDS: dict[str, str] = {
 }
 
 
+def check_weights(model_path: str) -> None:
+    """Raises BackendError for an ONNX file that takes weights from outside its folder."""
+    path = Path(model_path)
+    if path.suffix == '.npz' or not path.is_file():
+        return  # no ONNX file; a missing one is the runtime's to tell
+    try:
+        external_files(path)
+    except (OSError, ValueError) as error:
+        raise BackendError(
+            f'Model file {model_path!r} is not an ONNX model that may be loaded ({error}); export '
+            'it again, or put its weights beside it.'
+        ) from None
+
+
 def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend:
     """Loads the model. Raises BackendError for unknown backends, missing runtimes and bad
     files."""
@@ -74,6 +90,7 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
         module = importlib.import_module(BACKENDS[name])
     except ImportError as error:
         raise BackendError(f'Backend {name!r} is not installed ({error}).') from error
+    check_weights(model_path)
     backend: Backend = module.load(model_path, options)
     if options.precision not in ('auto', backend.precision):
         backend.close()

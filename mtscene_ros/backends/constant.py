@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.array_file import read_npz
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, TensorSpec, spec_from_json
+from mtscene_ros.spec import METADATA_KEY, ModelSpec, SpecError, TensorSpec, spec_from_json
 
 DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
 FAULT, FAULT_FIRST, FAULT_COUNT = 'fault', 'fault_first', 'fault_count'
@@ -173,15 +174,15 @@ def fault_in(stored: Outputs) -> Fault | None:
 def load(model_path: str, options: BackendOptions) -> Constant:
     """Opens an .npz file that `write` made. Raises BackendError and SpecError."""
     try:
-        with np.load(model_path, allow_pickle=False) as raw:
-            load_delay_s = float(raw[LOAD_DELAY]) if LOAD_DELAY in raw else 0.0
-        time.sleep(load_delay_s)
-        with np.load(model_path, allow_pickle=False) as raw:
-            stored = dict(raw.items())
+        first = read_npz(Path(model_path))
+        time.sleep(float(first[LOAD_DELAY]) if LOAD_DELAY in first else 0.0)
+        stored = read_npz(Path(model_path))
         stored.pop(LOAD_DELAY, None)
         spec_json = str(stored.pop(METADATA_KEY))
         return Constant(stored, spec_from_json(spec_json, model_path))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except SpecError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(
             f'{model_path!r} holds no stored outputs ({error}); write it with '
             '`mtscene_ros.backends.constant.write`.'

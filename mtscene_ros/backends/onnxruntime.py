@@ -45,7 +45,7 @@ class OnnxRuntime:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self._input_name = inputs[0].name
         self.tensors = {node.name: tensor_of(node) for node in (*inputs, *outputs)}
-        self.spec_json = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.spec_json = metadata_of_session(session)
         self.description = f'ONNX Runtime {ort.__version__}, CPU, {precision}'
         self.details: dict[str, str] = {}
 
@@ -93,7 +93,21 @@ def open_session(
             f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
             f'can run ({first_line}); export it again.'
         ) from error
+    if len(session.get_inputs()) != 1:
+        raise BackendError(
+            f'Model file {model_path!r} has {len(session.get_inputs())} inputs, where one image '
+            'is expected; export it again.'
+        )
     return session, precision
+
+
+def metadata_of_session(session: ort.InferenceSession) -> str | None:
+    """The spec as the file has it. Raises BackendError."""
+    try:
+        found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    except UnicodeDecodeError as error:
+        raise BackendError(f'The metadata of the model are no text ({error}).') from None
+    return found
 
 
 def tensor_of(node: ort.NodeArg) -> TensorSpec:

@@ -14,8 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.backends.onnxruntime import ERRORS, open_session, tensor_of
-from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.backends.onnxruntime import ERRORS, metadata_of_session, open_session, tensor_of
 
 PROVIDER = 'CUDAExecutionProvider'
 
@@ -31,7 +30,7 @@ class BoundOnnxRuntime:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self._input_name = inputs[0].name
         self.tensors = {node.name: tensor_of(node) for node in (*inputs, *outputs)}
-        self.spec_json = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.spec_json = metadata_of_session(session)
         self._inputs: dict[int, ort.OrtValue] = {}  # by batch size
         provider = session.get_providers()[0].removesuffix('ExecutionProvider')
         self.description = f'ONNX Runtime {ort.__version__}, {provider}, {precision}'

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.camera_frames import CameraFrames, Remark
+from mtscene_ros.images import MAX_PIXELS, ImageError
 from mtscene_ros.ros import qos
 from mtscene_ros.ros.cdr import image_view
 from mtscene_ros.types import CameraFrame
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """What is refused before memory is spent on it: longer messages, larger images."""
+
+    max_message_bytes: int = 256_000_000
+    max_pixels: int = MAX_PIXELS
+
+
+def limits_of(node: Node) -> InputLimits:
+    """As the node's parameters say."""
+    names = ('max_message_mb', 'max_image_mpx')
+    return InputLimits(*(round(1e6 * node.get_parameter(name).value) for name in names))
 
 
 class CameraInput:
@@ -34,7 +53,8 @@ class CameraInput:
         transport = node.get_parameter('image_transport').value
         self.image_topic, self.info_topic = input_topics(node, name, transport)
         self._name, self._put = name, put
-        self._frames = CameraFrames(name, self.info_topic, is_rectified)
+        self._limits = limits_of(node)
+        self._frames = CameraFrames(name, self.info_topic, is_rectified, self._limits.max_pixels)
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._subscriptions = []
         # camera_info first: of two messages that wait, the executor serves the older subscription.
@@ -76,16 +96,35 @@ class CameraInput:
         one where the encoding is another or the image is compressed, one where the lens distorts.
         Raises ImageError.
         """
-        found = image_view(serialized) if self._image_type is Image else None
-        if found is not None:
-            return self._frames.frame(*found)
-        return self._frames.frame(deserialize_message(serialized, self._image_type))
+        return self._frames.frame(*message_of(serialized, self._image_type, self._limits))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._frames.info = message
 
     def _on_image(self, serialized: bytes) -> None:
         self._put(self._name, serialized, stamp_ns_of(serialized))
+
+
+def message_of(
+    serialized: bytes, kind: type[Image] | type[CompressedImage], limits: InputLimits
+) -> tuple[Any, NDArray[np.uint8] | None]:
+    """A serialized message of this kind → the message, and its data where they need no copy.
+    Raises ImageError."""
+    if len(serialized) > limits.max_message_bytes:
+        raise ImageError(
+            f'An image message has {len(serialized)} bytes, more than max_message_mb allows '
+            f'({limits.max_message_bytes}); raise the parameter or send smaller images.'
+        )
+    found = image_view(serialized) if kind is Image else None
+    if found is not None:
+        return found
+    try:
+        return deserialize_message(serialized, kind), None
+    except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
+        raise ImageError(
+            f'A message of {len(serialized)} bytes is no sensor_msgs/msg/{kind.__name__} '
+            f'({error}); check what publishes on this topic.'
+        ) from None
 
 
 def stamp_ns_of(serialized: bytes) -> int:

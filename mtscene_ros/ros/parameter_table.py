@@ -26,6 +26,8 @@ class NodeParams:
     output_scale: float
     sync_policy: str
     sync_max_skew_ms: float
+    max_image_mpx: float
+    max_message_mb: float
     max_age_ms: float
     max_rate_hz: float
     depth_encoding: str
@@ -151,6 +153,20 @@ PARAMETERS: tuple[Parameter, ...] = (
         'how far stamps of one moment lie apart',
         limits=(0.1, 1000),
         dynamic=True,
+    ),
+    Parameter(
+        'max_image_mpx',
+        64.0,
+        'Mpx',
+        'larger images are refused, compressed ones before they are decoded',
+        limits=(0.001, 1000.0),
+    ),
+    Parameter(
+        'max_message_mb',
+        256.0,
+        'MB',
+        'longer image messages are refused before they are deserialised',
+        limits=(0.001, 4000.0),
     ),
     Parameter(
         'max_age_ms',

@@ -4,6 +4,7 @@ the reference."""
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 # empty.
 NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
 EVENTS = './parameter_events.'  # a topic of rclpy's own
+# Part of a topic's name, which takes no other letters and 255 of them at most.
+CAMERA_NAME = re.compile('[A-Za-z_][A-Za-z0-9_]{0,99}')
+MOST_CAMERAS = 64
 _TABLE = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -79,23 +83,31 @@ def complaint(name: str, value: object) -> str:
     row = _TABLE[name]
     want = (int, float) if isinstance(row.default, float) else (type(row.default),)
     if type(value) not in want:
-        return f'Parameter {name} is {value!r}; it must be of type {row.type_name}.'
+        return f'Parameter {name} is {shown(value)}; it must be of type {row.type_name}.'
     if isinstance(value, list):
         return _complaint_about_names(name, value)
     if row.values and value not in row.values:
-        return f'Parameter {name} is {value!r}; it must be one of {row.allowed}.'
+        return f'Parameter {name} is {shown(value)}; it must be one of {row.allowed}.'
     if row.limits and not row.limits[0] <= float(str(value)) <= row.limits[1]:
         return f'Parameter {name} is {value!r}; it must lie in {row.allowed}.'
     return ''
 
 
+def shown(value: object) -> str:
+    """A value as it fits into a sentence."""
+    text = repr(value)
+    return text if len(text) <= 200 else f'{text[:200]}...'
+
+
 def _complaint_about_names(name: str, values: list[object]) -> str:
-    fine = all(isinstance(v, str) and (not v or v.isidentifier()) for v in values)
+    fine = all(isinstance(v, str) and (not v or CAMERA_NAME.fullmatch(v)) for v in values)
     if not fine or len(set(map(str, values))) != len(values) or not values:
         return (
-            f'Parameter {name} is {values!r}; it must be a list of different names of letters, '
-            'digits and _.'
+            f'Parameter {name} is {shown(values)}; it must be a list of different names of '
+            'letters, digits and _.'
         )
+    if len(values) > MOST_CAMERAS:
+        return f'Parameter {name} has {len(values)} names; take at most {MOST_CAMERAS}.'
     if '' in values and len(values) > 1:
         return f'Parameter {name} is {values!r}; among several cameras each needs a name.'
     return ''

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -75,7 +76,12 @@ class Player:
             durability = DurabilityPolicy.TRANSIENT_LOCAL
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
         name = self._options.remap.get(topic, topic)
-        self._publishers[topic] = self._node.create_publisher(kind, name, qos)
+        try:
+            self._publishers[topic] = self._node.create_publisher(kind, name, qos)
+        except InvalidTopicNameException:
+            raise BagError(
+                f'{name[:80]!r} is no name of a topic; give another with --remap, or --topics.'
+            ) from None
 
     def listen(self) -> None:
         """Subscribes to the answers of stepwise playing. Raises BagError."""

@@ -297,7 +297,8 @@ class Worker:
 def policy_of(params: NodeParams) -> Policy:
     """How the mailbox gives out images."""
     skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
-    period_ns = 0.98e9 / params.max_rate_hz if params.max_rate_hz else 0.0  # stamps jitter
+    # Stamps jitter; a rate of next to nothing is one image in a year.
+    period_ns = 0.98e9 / max(params.max_rate_hz, 1e-8) if params.max_rate_hz else 0.0
     return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
 
 

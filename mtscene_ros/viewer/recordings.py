@@ -50,7 +50,7 @@ def show_recordings(paths: list[Path], shown: Shown) -> Iterator[tuple[int, int]
                     yield done, total
 
 
-def _images(bags: list[AnyReader], shown: Shown) -> set[str]:
+def _images(bags: Sequence[AnyReader], shown: Shown) -> set[str]:
     """One topic per camera that the node answered for; of all cameras without any answer."""
     answered = {
         _frame_id(bag, topic)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.label_files import DataError, read_image
+from mtscene_ros.images import MAX_PIXELS, check_size
+from mtscene_ros.label_files import DataError, read_any_json, read_image, stays_inside
+from mtscene_ros.spec import MALFORMED, shown
 from mtscene_ros.types import UNLABELED
 
 Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image, (H, W) ids
+MOST_PERCENT = 1e4  # a region that begins outside its image is fine, one at infinity is not
+LONGEST_NAME = 255  # of a file
 SHAPES = ('polygonlabels', 'rectanglelabels', 'brushlabels')
 
 
@@ -27,24 +30,63 @@ def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[
     """Classes and masks of a COCO file (polygons or RLE); needs pycocotools. Raises DataError."""
     from pycocotools.coco import COCO
 
+    coco = COCO()
+    coco.dataset = read_any_json(source)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            coco = COCO(str(source))
+            coco.createIndex()
         known = sorted(coco.dataset['categories'], key=lambda c: int(c['id']))
         names = classes or [str(c['name']) for c in known]
         ids = {int(c['id']): names.index(c['name']) for c in known if c['name'] in names}
-    except (OSError, KeyError, TypeError, AssertionError, json.JSONDecodeError) as error:
-        raise DataError(f'{source} is no COCO annotation ({error!r}).') from None
+        found = [
+            (str(i['file_name']), size_of(i), coco.imgToAnns[i['id']])
+            for i in coco.dataset['images']
+        ]
+        for _, size, rows in found:
+            for row in rows:
+                check_shape(row.get('segmentation'), size)
+    except (AssertionError, *MALFORMED) as error:
+        raise DataError(f'{source} is no COCO annotation ({shown(error)}).') from None
 
     def masks() -> Masks:
-        for image in coco.dataset['images']:
-            labels = np.full((int(image['height']), int(image['width'])), UNLABELED, np.uint8)
-            for row in coco.imgToAnns[image['id']]:
+        for name, size, rows in found:
+            labels = np.full(size, UNLABELED, np.uint8)
+            for row in rows:
                 if row['category_id'] in ids:
-                    labels[coco.annToMask(row) > 0] = ids[row['category_id']]
-            yield existing(images, str(image['file_name']), source), labels
+                    try:
+                        mask = coco.annToMask(row)
+                    except Exception as error:  # pycocotools raises that very class
+                        raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                    labels[mask > 0] = ids[row['category_id']]
+            yield existing(images, name, source), labels
 
     return names, masks()
+
+
+def size_of(image: dict[str, Any]) -> tuple[int, int]:
+    """Height and width. Raises ImageError for absurd ones."""
+    size = int(image['height']), int(image['width'])
+    check_size(size[1], size[0])
+    return size
+
+
+def check_shape(shape: Any, size: tuple[int, int]) -> None:
+    """Raises ValueError for what pycocotools' C code would take for more memory than there is:
+    corners far outside the image, run lengths of another image."""
+    if isinstance(shape, list):
+        corners = np.array([value for part in shape for value in part], np.float64)
+        if not np.isfinite(corners).all() or np.abs(corners).max(initial=0) > 4 * max(size):
+            raise ValueError('a polygon leaves its image')
+    elif isinstance(shape, dict):
+        if [int(n) for n in shape['size']] != list(size):
+            raise ValueError(f'a mask of {shape["size"]} pixels in an image of {list(size)}')
+        counts = shape['counts']
+        if isinstance(counts, list) and (sum(counts) != size[0] * size[1] or min(counts) < 0):
+            raise ValueError('run lengths of another number of pixels')
+        if not isinstance(counts, list | str):
+            raise TypeError(f'counts are {type(counts).__name__}')
+    else:
+        raise TypeError(f'a segmentation is {type(shape).__name__}')
 
 
 def label_studio_frames(
@@ -52,11 +94,13 @@ def label_studio_frames(
 ) -> tuple[list[str], Masks]:
     """Classes and masks of a JSON export: polygons, rectangles and brushes. Raises DataError."""
     try:
-        tasks = json.loads(source.read_text())
+        tasks = read_any_json(source)
         drawn = [(image_of(task), results_of(task)) for task in tasks]
-    except (OSError, KeyError, TypeError, IndexError, ValueError) as error:
-        raise DataError(f'{source} is no JSON export of Label Studio ({error!r}).') from None
-    found = {label for _, results in drawn for r in results for label in labels_of(r)}
+        found = {label for _, results in drawn for r in results for label in labels_of(r)}
+    except MALFORMED as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{source} is no JSON export of Label Studio ({shown(error)}).') from None
     names = classes or sorted(found)
 
     def masks() -> Masks:
@@ -66,7 +110,11 @@ def label_studio_frames(
             for result in results:
                 for label in labels_of(result):
                     if label in names:
-                        labels[drawn_mask(result, labels.shape)] = names.index(label)
+                        try:
+                            mask = drawn_mask(result, labels.shape)
+                        except (cv2.error, *MALFORMED) as error:
+                            raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                        labels[mask] = names.index(label)
             yield path, labels
 
     return names, masks()
@@ -94,17 +142,26 @@ def drawn_mask(result: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool
     mask = np.zeros((size[0], size[1]), np.uint8)
     if 'rle' in value:
         shape = int(result['original_height']), int(result['original_width'])
+        check_size(shape[1], shape[0])
         drawn = decoded_brush(value['rle']).reshape(*shape, 4)[..., 3]
         mask = np.asarray(cv2.resize(drawn, (size[1], size[0]), interpolation=cv2.INTER_NEAREST))
     elif 'points' in value:
-        corners = np.array(value['points'], np.float64) * percent
+        corners = finite(value['points']) * percent
         cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], (1,))
     else:
-        x, y, width, height = (float(value[k]) for k in ('x', 'y', 'width', 'height'))
+        x, y, width, height = finite([value[k] for k in ('x', 'y', 'width', 'height')])
         low, high = np.array([x, y]) * percent, np.array([x + width, y + height]) * percent
-        left, top, right, bottom = np.round([*low, *high]).astype(int)
+        left, top, right, bottom = np.round([*low, *high]).clip(0).astype(int)
         mask[top:bottom, left:right] = 1
     return np.asarray(mask > 0)
+
+
+def finite(percents: Any) -> NDArray[np.float64]:
+    """Coordinates in percents. Raises ValueError for those that are far outside."""
+    values = np.array(percents, np.float64)
+    if not (np.abs(values) < MOST_PERCENT).all():
+        raise ValueError('a region leaves its image')
+    return values
 
 
 def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
@@ -122,7 +179,10 @@ def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
         at += width
         return int(bits[at - width : at], 2)
 
-    values = np.zeros(number(32), np.uint8)
+    count = number(32)
+    if count > 4 * MAX_PIXELS:
+        raise ValueError(f'a brush of {count} values')
+    values = np.zeros(count, np.uint8)
     word = number(5) + 1
     widths = [number(4) + 1 for _ in range(4)]
     done = 0
@@ -138,8 +198,10 @@ def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
 
 
 def existing(folder: Path, name: str, source: Path) -> Path:
-    """The image itself, or the one that an upload's prefix hides. Raises DataError."""
-    for candidate in (name, Path(name).name, Path(name).name.partition('-')[2]):
-        if candidate and (folder / candidate).is_file():
+    """The image itself, or the one that an upload's prefix hides. Raises DataError. Of a name that
+    leaves the folder only the last part counts."""
+    last = Path(name).name
+    for candidate in (name if stays_inside(name) else '', last, last.partition('-')[2]):
+        if candidate and len(candidate) < LONGEST_NAME and (folder / candidate).is_file():
             return folder / candidate
-    raise DataError(f'{source} names {name}, which {folder} does not hold.')
+    raise DataError(f'{source} names {name[:80]!r}, which {folder} does not hold.')

@@ -1,0 +1,90 @@
+"""What a JPEG or PNG says of itself before it is decoded: a file of some bytes can claim gigabytes
+of pixels."""
+
+from __future__ import annotations
+
+import struct
+
+# Kind → how its files begin.
+BEGINNINGS = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG'}
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+# Start of frame: every kind of coding; 0xC4, 0xC8 and 0xCC of that range are something else.
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+# A progressive file has about ten scans; each one costs a pass over all pixels, even when it holds
+# nothing. Scans times pixels: 12 scans of 10 megapixels take about a second.
+MOST_PASSES = 128_000_000
+SCANS_OF_BASELINE = 4  # one for each channel at most
+
+
+def kind_of(data: bytes) -> str:
+    """'jpeg', 'png', or '' for anything else."""
+    return next((kind for kind, begin in BEGINNINGS.items() if data.startswith(begin)), '')
+
+
+def claimed_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in the header of a JPEG or PNG, None where there is no whole header."""
+    if kind_of(data) == 'png':
+        # The signature, then the first chunk: length, b'IHDR', width, height.
+        if data[12:16] != b'IHDR' or len(data) < 24:
+            return None
+        width_px, height_px = struct.unpack_from('>II', data, 16)
+        return width_px, height_px
+    return _jpeg_size(data)
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a chunk of a PNG announces more bytes than follow: OpenCV takes memory for them
+    before it looks, up to 2 GB."""
+    at = 8
+    while kind_of(data) == 'png' and at + 8 <= len(data):
+        [length] = struct.unpack_from('>I', data, at)
+        if length > len(data) - at - 12:
+            return True
+        if data[at + 4 : at + 8] == b'IEND':
+            return False
+        at += 12 + length
+    return False
+
+
+def most_pixels(data: bytes) -> float:
+    """How many pixels so many bytes of a JPEG or PNG can hold at best.
+
+    Deflate shortens by 1032 at most (a PNG's row begins with a byte of its own); JPEG spends a bit
+    on each 8 x 8 block, of at most 4 x 4 as many pixels in channels of lower resolution.
+    """
+    if kind_of(data) == 'jpeg':
+        return 8.0 * len(data) * 64 * 16
+    bits = max(1, data[24]) if len(data) > 25 else 1
+    channels = {2: 3, 4: 2, 6: 4}.get(data[25], 1) if len(data) > 25 else 1
+    return 8.0 * len(data) * 1032 / (bits * channels)
+
+
+def scans(data: bytes) -> int:
+    """Scans of a JPEG; within pixels 0xFF is followed by 0, so that none is counted twice."""
+    return data.count(bytes([0xFF, START_OF_SCAN]))
+
+
+def is_slow(data: bytes, pixels: int) -> bool:
+    """Whether a JPEG of so many pixels has more scans than anybody needs."""
+    count = scans(data) if kind_of(data) == 'jpeg' else 0
+    return count > SCANS_OF_BASELINE and count * pixels > MOST_PASSES
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            at += 1  # decoders skip what lies between segments
+            continue
+        marker = data[at + 1]
+        if marker == 0xFF or marker in ALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker in FRAMES and at + 9 <= len(data):
+            height_px, width_px = struct.unpack_from('>HH', data, at + 5)
+            return width_px, height_px
+        if marker in (START_OF_SCAN, END_OF_IMAGE):
+            return None
+        at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])
+    return None
