@@ -29,13 +29,13 @@ STUCK_S = 60.0  # of no further input, on a clock that other programs slow down
 START_S = 300.0
 # Shares of a target's inputs. The last keeps nothing, so that its memory must not grow.
 ENGINES = {'coverage': 0.45, 'structure': 0.05, 'mutation': 0.5}
-GROWTH_MB = 8.0  # of resident memory over the last three quarters of the mutations
+GROWTH_MB = 8.0  # of resident memory over the second half of the mutations
 
 
 @dataclass(slots=True)
 class Outcome:
     """Of one target and engine. refused: by a sentence; deaths: of the process; slowest_ms: of
-    processor time; growth_mb: of resident memory after the first quarter."""
+    processor time; growth_mb: of resident memory in the second half."""
 
     target: str
     engine: str
@@ -87,7 +87,7 @@ def one_process(outcome: Outcome, count: int, seed: int, folder: Path) -> None:
         what = f'the process ended with {process.returncode}'
         outcome.findings.append({'key': 'death', 'what': what, 'input': data.hex()})
     outcome.peak_mb = round(max([outcome.peak_mb, *(mb for _, mb in resident)]), 1)
-    late = [mb for done, mb in resident if done > head[0] / 4]
+    late = [mb for done, mb in resident if done > head[0] / 2]
     outcome.growth_mb = round(late[-1] - late[0], 2) if late else 0.0
 
 
