@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def gmac(model: str) -> float | None:
 
 
 def machine() -> str:
-    when = datetime.now(UTC).date().isoformat()
+    when = datetime.now(timezone.utc).date().isoformat()
     load = os.getloadavg()[0]
     return f'{when}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}'
 
