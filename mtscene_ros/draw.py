@@ -42,8 +42,9 @@ def resized(rgb: Picture, shape: tuple[int, ...]) -> Picture:
 
 
 def palette(classes: tuple[SemanticClass, ...]) -> Picture:
-    """(256, 3) colour of every label id; ids without a class are black."""
-    colors = np.zeros((256, 3), np.uint8)
+    """(256, 3), or (65536, 3) of more than 255 classes: colour of every label id; ids without a
+    class are black."""
+    colors = np.zeros((256 if len(classes) <= UNLABELED else 1 << 16, 3), np.uint8)
     for c in classes:
         colors[c.id] = c.color_rgb
     return colors
@@ -51,9 +52,13 @@ def palette(classes: tuple[SemanticClass, ...]) -> Picture:
 
 def blend_labels(rgb: Picture, labels: LabelMap) -> Picture:
     """(H, W, 3) image → copy with label colours mixed in; UNLABELED pixels stay as they are."""
-    colors = cv2.applyColorMap(labels.labels, palette(labels.classes)[:, None])
+    table = palette(labels.classes)
+    if labels.labels.dtype == np.uint8:
+        colors = cv2.applyColorMap(labels.labels, table[:, None])
+    else:  # which OpenCV has no look-up for
+        colors = table[labels.labels]
     mixed = np.asarray(cv2.addWeighted(rgb, 1 - LABEL_SHARE, colors, LABEL_SHARE, 0), np.uint8)
-    unlabeled = (labels.labels == UNLABELED).view(np.uint8)
+    unlabeled = (labels.labels == np.iinfo(labels.labels.dtype).max).view(np.uint8)
     cv2.copyTo(rgb, unlabeled, mixed)  # np.copyto takes 14 ms for 1080p
     return mixed
 

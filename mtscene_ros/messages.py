@@ -33,7 +33,7 @@ Message = Any  # an object with the fields of its kind, of whichever class
 # Of a calibration: beyond these coordinates overflow before they mean anything.
 LEAST_FOCAL_PX, MOST_PX = 1e-2, 1e7
 # sensor_msgs/PointField
-UINT8, FLOAT32 = 2, 7
+UINT8, UINT16, FLOAT32 = 2, 4, 7
 
 
 class New(Protocol):
@@ -204,7 +204,7 @@ def label_info(new: New, classes: tuple[SemanticClass, ...], header: Message) ->
 
 def point_cloud(new: New, points: NDArray[np.void], header: Message) -> Message:
     """Organised (H, W) of points.POINT; rgb is declared as a float, as PCL packs it."""
-    kinds = {'<f4': FLOAT32, '<u4': FLOAT32, '|u1': UINT8}
+    kinds = {'<f4': FLOAT32, '<u4': FLOAT32, '|u1': UINT8, '<u2': UINT16}
     dtype = points.dtype
     fields = [
         new(
@@ -262,5 +262,6 @@ def confidence_image(new: New, labels: LabelMap, header: Message) -> Message:
 
 
 def label_image(new: New, labels: LabelMap, header: Message) -> Message:
-    """mono8 class ids, 255 = UNLABELED."""
-    return image_message(new, labels.labels, 'mono8', header)
+    """Class ids: mono8, 255 = unknown; 16UC1, 65535 = unknown, of more than 255 classes."""
+    encoding = 'mono8' if labels.labels.dtype == np.uint8 else '16UC1'
+    return image_message(new, labels.labels, encoding, header)

@@ -7,18 +7,24 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import Intrinsics
+from mtscene_ros.types import Ids, Intrinsics
 
-# As PCL and RViz expect them: rgb is 0x00RRGGBB in the bits of a float; 20 bytes keep floats
-# aligned.
-POINT = np.dtype(
-    {
-        'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
-        'formats': ['<f4', '<f4', '<f4', '<u4', 'u1', 'u1'],
-        'offsets': [0, 4, 8, 12, 16, 17],
-        'itemsize': 20,
-    }
-)
+
+def point_type(label: str, confidence_at: int) -> np.dtype[np.void]:
+    """As PCL and RViz expect them: rgb is 0x00RRGGBB in the bits of a float; 20 bytes keep floats
+    aligned."""
+    return np.dtype(
+        {
+            'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
+            'formats': ['<f4', '<f4', '<f4', '<u4', label, 'u1'],
+            'offsets': [0, 4, 8, 12, 16, confidence_at],
+            'itemsize': 20,
+        }
+    )
+
+
+POINT = point_type('u1', 17)
+POINT_16 = point_type('<u2', 18)  # with labels of more than 255 classes
 
 
 @lru_cache(maxsize=16)  # one per camera
@@ -34,14 +40,16 @@ def cloud(
     depth_m: NDArray[np.float32],
     intrinsics: Intrinsics,
     rgb: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
+    labels: Ids,
     confidence: NDArray[np.uint8],
 ) -> NDArray[np.void]:
-    """(H, W), its camera, (H, W, 3), (H, W), (H, W) → (H, W) of POINT in the optical frame.
+    """(H, W), its camera, (H, W, 3), (H, W), (H, W) → (H, W) of POINT, or of POINT_16
+    where labels are uint16, in the optical frame.
 
     Points whose depth is unknown or out of range are NaN, so the cloud stays organised.
     """
-    points = np.empty(depth_m.shape, POINT)
+    kind, shift = (POINT, 8) if labels.dtype == np.uint8 else (POINT_16, 16)
+    points = np.empty(depth_m.shape, kind)
     x, y = rays(intrinsics)
     z = np.where(np.isfinite(depth_m), depth_m, np.float32(np.nan))
     points['z'] = z
@@ -51,7 +59,7 @@ def cloud(
     packed |= rgb[..., 1].astype(np.uint32) << 8
     packed |= rgb[..., 2]
     points['rgb'] = packed
-    # The two bytes behind them as well: a message must not carry what was in memory before.
-    words = points.view('<u4').reshape(*depth_m.shape, POINT.itemsize // 4)
-    np.bitwise_or(labels, confidence.astype(np.uint32) << 8, out=words[..., 4])
+    # The bytes behind them as well: a message must not carry what was in memory before.
+    words = points.view('<u4').reshape(*depth_m.shape, kind.itemsize // 4)
+    np.bitwise_or(labels, confidence.astype(np.uint32) << shift, out=words[..., 4])
     return points

@@ -233,7 +233,8 @@ def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Re
     rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
     plane = rows[:, : message.width * kind.itemsize].view(kind)
     if task == 'semantic':
-        return LabelMap(plane.astype(np.uint8), np.full(plane.shape, 255, np.uint8), classes)
+        ids = plane if plane.dtype == np.uint16 else plane.astype(np.uint8)
+        return LabelMap(ids, np.full(plane.shape, 255, np.uint8), classes)
     if kind == np.uint16:
         return DepthMap(np.where(plane == 0, np.float32(np.nan), plane / np.float32(1000)))
     return DepthMap(plane)

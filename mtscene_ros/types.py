@@ -19,6 +19,8 @@ UNLABELED = (
     255  # label id of a pixel that nothing is known about; also the ignore index in training
 )
 
+Ids = NDArray[np.uint8] | NDArray[np.uint16]
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
@@ -73,10 +75,10 @@ class SemanticClass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMap:
-    """labels: (H, W) uint8 class ids, UNLABELED where unknown; confidence: (H, W) uint8, round(255
-    p_max)."""
+    """labels: (H, W) class ids, uint8, or uint16 of more than 255 classes; where unknown the
+    highest number of the type (UNLABELED, 65535); confidence: (H, W) uint8, round(255 p_max)."""
 
-    labels: NDArray[np.uint8]
+    labels: Ids
     confidence: NDArray[np.uint8]
     classes: tuple[SemanticClass, ...]
 

@@ -6,7 +6,15 @@ import pytest
 from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.draw import birdseye, depth_rgb, overlay, palette
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.types import UNLABELED, Boxes3D, CameraFrame, Intrinsics, LabelMap, Scene
+from mtscene_ros.types import (
+    UNLABELED,
+    Boxes3D,
+    CameraFrame,
+    Intrinsics,
+    LabelMap,
+    Scene,
+    SemanticClass,
+)
 
 # u = 100 x / z + 64: a face of 2 m at 10 m spans pixels 54..74.
 CAMERA = Intrinsics(128, 96, 100.0, 100.0, 64.0, 48.0)
@@ -98,3 +106,13 @@ def test_birdseye_shows_truth_in_another_way() -> None:
     rows, columns = np.nonzero((with_truth != without).any(-1))
     assert columns.min() >= 60 - 4
     assert len(rows) > 9  # 2 m x 2 m, filled
+
+
+def test_many_classes_are_coloured_too() -> None:
+    classes = tuple(SemanticClass(k, f'c{k}', (k % 256, k // 256, 200)) for k in range(300))
+    labels = np.full((96, 128), 299, np.uint16)
+    labels[0] = 65535  # unknown: as it is
+    picture = overlay(scene(semantic=LabelMap(labels, np.zeros((96, 128), np.uint8), classes)))
+    assert palette(classes).shape == (65536, 3)
+    assert picture[0].max() == 0
+    assert list(picture[5, 5]) == [22, 0, 100]  # half of (43, 1, 200)

@@ -31,3 +31,13 @@ def test_equal_clouds_have_equal_bytes() -> None:
     maps = np.ones(shape, np.float32), np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
     points = cloud(maps[0], CAMERA, maps[1], maps[2], maps[2])
     assert not points.view(np.uint8).reshape(6, 20)[:, 18:].any()
+
+
+def test_labels_of_many_classes_have_two_bytes() -> None:
+    labels = np.array([[0, 300, 65535]] * 2, np.uint16)
+    rgb, confidence = np.zeros((2, 3, 3), np.uint8), np.full((2, 3), 9, np.uint8)
+    points = cloud(np.ones((2, 3), np.float32), CAMERA, rgb, labels, confidence)
+    np.testing.assert_array_equal(points['label'], labels)
+    np.testing.assert_array_equal(points['confidence'], confidence)
+    assert points.itemsize == 20
+    assert points.view(np.uint8).reshape(2, 3, 20)[..., 19].max() == 0

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.types import Ids
+
 BINS = 15
 
 
@@ -32,7 +34,7 @@ class Calibration:
         return expected_error(sums)
 
     def add_labels(
-        self, labels: NDArray[np.uint8], confidence: NDArray[np.uint8], truth: NDArray[np.uint8]
+        self, labels: Ids, confidence: NDArray[np.uint8], truth: NDArray[np.uint8]
     ) -> float:
         """(H, W) ids, round(255 p), true ids with 255 unknown."""
         known = truth != 255

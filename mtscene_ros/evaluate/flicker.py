@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.geometry import project, unproject
-from mtscene_ros.types import UNLABELED, Intrinsics
+from mtscene_ros.types import UNLABELED, Ids, Intrinsics
 
 F64 = NDArray[np.float64]
 SAME_DEPTH = 0.05  # of a point seen twice: what differs more is hidden, or moves
@@ -20,7 +20,7 @@ NEAR_M = 0.3
 class Look:
     """One image: labels (H, W), depth along z (H, W) in metres, true labels (H, W) or None."""
 
-    labels: NDArray[np.uint8]
+    labels: Ids
     depth_m: NDArray[np.float32]
     camera: Intrinsics
     truth: NDArray[np.uint8] | None = None

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.types import UNLABELED
+from mtscene_ros.types import UNLABELED, Ids
 
 F64 = NDArray[np.float64]
 RECALLS = np.linspace(0, 1, 101)
 MIN_RECALL = MIN_PRECISION = 0.1
 
 
-def confusion(
-    labels: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int
-) -> NDArray[np.int64]:
+def confusion(labels: Ids, truth: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """(H, W) twice → (classes, classes + 1): rows truth, columns prediction, last column none.
 
     Pixels whose truth is UNLABELED or no class are left out.

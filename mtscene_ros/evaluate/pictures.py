@@ -123,7 +123,7 @@ def _labels(rgb: Picture, said: LabelMap, true: LabelMap | None) -> Views:
 
 
 def _labels_to(rgb: Picture, labels: LabelMap) -> LabelMap:
-    sized = np.asarray(_same_size(labels.labels, rgb), np.uint8)
+    sized = np.minimum(_same_size(labels.labels, rgb), UNLABELED).astype(np.uint8)
     return LabelMap(sized, np.full_like(sized, 255), labels.classes)
 
 

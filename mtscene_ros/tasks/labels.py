@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.spec import Options, classes_from_options
-from mtscene_ros.types import CameraFrame, LabelMap
+from mtscene_ros.types import UNLABELED, CameraFrame, Ids, LabelMap
 from mtscene_ros.view import View
+
+MOST_CLASSES = 65535  # the number after the last one stands for unknown
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTask:
-    """A task whose tensors are NAME_labels and NAME_confidence, both uint8."""
+    """A task whose tensors are NAME_labels and NAME_confidence: uint8, labels of more than 255
+    classes int32."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -29,15 +32,15 @@ class LabelTask:
     def decoder(
         self, options: Options
     ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], LabelMap]:
-        """options: {classes: [{id, name, color_rgb}, ...]}, at most 255 of them."""
+        """options: {classes: [{id, name, color_rgb}, ...]}, at most 65535 of them."""
         classes = classes_from_options(options)
-        if len(classes) > 255:
-            raise ValueError(f'{len(classes)} classes do not fit into mono8 labels')
+        if len(classes) > MOST_CLASSES:
+            raise ValueError(f'{len(classes)} classes do not fit into 16UC1 labels')
+        few = len(classes) <= UNLABELED
 
         def decode(outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame) -> LabelMap:
             labels, confidence = (view.to_camera(outputs[n], smooth=False) for n in self.OUTPUTS)
-            return LabelMap(
-                np.asarray(labels, np.uint8), np.asarray(confidence, np.uint8), classes
-            )
+            ids: Ids = np.asarray(labels, np.uint8) if few else np.asarray(labels, np.uint16)
+            return LabelMap(ids, np.asarray(confidence, np.uint8), classes)
 
         return decode

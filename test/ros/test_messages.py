@@ -11,7 +11,7 @@ from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.messages import New
 from mtscene_ros.ros import kinds
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, ProbabilityMap
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, ProbabilityMap
 
 BAG = typestore()
 
@@ -110,3 +110,10 @@ def test_a_probability_that_is_no_number_is_zero_in_mono8(new: New) -> None:
     assert list(
         messages.probability_image(new, found, 'mono8', messages.header(new, 0, '')).data
     ) == [0, 51, 255]
+
+
+def test_many_classes_are_16_bits_wide(new: New) -> None:
+    labels = LabelMap(np.array([[299, 65535]], np.uint16), np.zeros((1, 2), np.uint8), ())
+    image = messages.label_image(new, labels, messages.header(new, 0, ''))
+    assert (image.encoding, image.step) == ('16UC1', 4)
+    assert list(np.frombuffer(image.data, np.uint16)) == [299, 65535]

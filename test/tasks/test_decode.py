@@ -53,6 +53,16 @@ def raw_box(row: int, column: int, depth_m: float, alpha: float) -> dict[str, np
     return {'boxes3d_scores': scores, 'boxes3d_code': code}
 
 
+def test_labels_of_many_classes_keep_their_numbers() -> None:
+    classes = [{'id': k, 'name': str(k), 'color_rgb': [0, 0, 0]} for k in range(300)]
+    labels = np.full((16, 32), 299, np.int32)
+    raw = {'semantic_labels': labels, 'semantic_confidence': np.zeros((16, 32), np.uint8)}
+    result = TASKS['semantic'].decoder({'classes': classes})(raw, VIEW, camera())
+    assert result.labels.dtype == np.uint16
+    assert result.labels.shape == (32, 64)
+    assert (result.labels == 299).all()
+
+
 def test_box_is_unprojected_with_the_cameras_own_intrinsics() -> None:
     boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0.3), VIEW, camera())
     # Cell (2, 5): centre at network pixel (21.5, 9.5), moved to (22, 9), camera (44.5, 18.5).

@@ -32,7 +32,7 @@ from mtscene_ros.report_data import (
     result_of,
     stamp_ns_of,
 )
-from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap
+from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap
 from training.data import DATASETS
 from training.data.masks import coco_frames, label_studio_frames
 from training.data.sample import Sample
@@ -158,7 +158,7 @@ def bag_frame(
         if topic in there:
             result = result_of(task, there[topic], ())
             if isinstance(result, LabelMap):
-                found.labels = result.labels
+                found.labels = np.minimum(result.labels, UNLABELED).astype(np.uint8)
             elif isinstance(result, DepthMap):
                 found.depth_m = result.depth_m
             elif isinstance(result, Boxes3D):

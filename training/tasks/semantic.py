@@ -89,13 +89,14 @@ def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]
 
 
 def decided(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, C, h, w) → best class and round(255 p) of it, uint8.
+    """(B, C, h, w) → best class and round(255 p) of it, uint8; int32 of more than 255 classes.
 
     The softmax's largest entry is 1 / sum exp(x - max x): nothing else of it is computed.
     """
     best, labels = logits.max(1, keepdim=True)
     confidence = 255 / (logits - best).exp().sum(1)
-    return labels[:, 0].to(torch.uint8), confidence.round().to(torch.uint8)
+    kind = torch.uint8 if logits.shape[1] <= 255 else torch.int32  # TensorRT has no uint16
+    return labels[:, 0].to(kind), confidence.round().to(torch.uint8)
 
 
 def options(config: CompactConfig) -> dict[str, Any]:
