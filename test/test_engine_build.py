@@ -18,7 +18,8 @@ from mtscene_ros.engine_build import (  # noqa: E402
     build_engine,
     logger_of,
 )
-from mtscene_ros.engine_cache import built_apart, sha256_of  # noqa: E402
+from mtscene_ros.engine_cache import sha256_of  # noqa: E402
+from mtscene_ros.engine_process import built_apart  # noqa: E402
 
 ADA = BuildSettings(2, target='8.9')
 

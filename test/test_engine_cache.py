@@ -16,10 +16,10 @@ from mtscene_ros.engine_cache import (
     Device,
     Engine,
     EngineKey,
-    built_apart,
     engine_for,
     sha256_of,
 )
+from mtscene_ros.engine_process import built_apart
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
 PLAN = b'plan' * 1000

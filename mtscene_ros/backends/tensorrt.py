@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros import engine_build, engine_cache
+from mtscene_ros import engine_build, engine_cache, engine_process
 from mtscene_ros.backends import BackendCancelledError, BackendError, BackendOptions
 from mtscene_ros.backends.cuda import Cuda, CudaError, Gpu, open_driver
 from mtscene_ros.backends.engine_precision import precision_of_engine
@@ -249,7 +249,7 @@ def engine_of(
         path,
         key,
         folder or engine_cache.default_folder(),
-        lambda: engine_cache.built_apart(
+        lambda: engine_process.built_apart(
             path, trt.__name__, key.settings, options.progress, options.gpu_id, key.onnx_sha256
         ),
         fits,

@@ -31,14 +31,14 @@ from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.models import Models
 from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.ros.params import declare, read, unknown, unknown_overrides
+from mtscene_ros.ros.params import declare, policy_of, read, unknown, unknown_overrides
 from mtscene_ros.ros.process import run
 from mtscene_ros.ros.publishers import Publishers
 from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import CameraState, Line, Worker, policy_of
+from mtscene_ros.ros.worker import CameraState, Line, Worker
 from mtscene_ros.spec import SpecError
 from mtscene_ros.tracking import TrackingError, check_installed
 

@@ -1,5 +1,5 @@
 """The node's parameters: from one table come declaration, checks, config/perception.yaml and
-the reference."""
+the reference; and what they mean to the parts of the line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from mtscene_ros.mailbox import Policy
+from mtscene_ros.outputs import OutputParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
 # What rclpy itself declares, and what launch/perception.launch.py calls an argument that was left
@@ -150,3 +152,21 @@ if __name__ == '__main__':
     import sys
 
     sys.stdout.write(yaml_text() if sys.argv[1:] == ['yaml'] else markdown_table())
+
+
+def policy_of(params: NodeParams) -> Policy:
+    """How the mailbox gives out images."""
+    skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
+    # Stamps jitter; a rate of next to nothing is one image in a year.
+    period_ns = 0.98e9 / max(params.max_rate_hz, 1e-8) if params.max_rate_hz else 0.0
+    return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
+
+
+def output_params(params: NodeParams) -> OutputParams:
+    """Those that shape the messages."""
+    return OutputParams(
+        params.depth_encoding,
+        params.probability_encoding,
+        params.class_id_format,
+        params.target_frame,
+    )

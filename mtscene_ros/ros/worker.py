@@ -25,11 +25,12 @@ from mtscene_ros.backends import BackendError
 from mtscene_ros.camera_frames import Remark
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.images import ImageError
-from mtscene_ros.mailbox import Mailbox, Policy, Waiting
-from mtscene_ros.outputs import Found, Output, OutputParams, confident
+from mtscene_ros.mailbox import Mailbox, Waiting
+from mtscene_ros.outputs import Found, Output, confident
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.kinds import new
 from mtscene_ros.ros.parameter_table import NodeParams
+from mtscene_ros.ros.params import output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
@@ -292,21 +293,3 @@ class Worker:
         state.failed_in_a_row, state.last_error = state.failed_in_a_row + 1, sentence
         self._troubles.tell(sentence)
         self._publish_stats(camera, messages.header(new, stamp_ns, ''), 0.0, {})
-
-
-def policy_of(params: NodeParams) -> Policy:
-    """How the mailbox gives out images."""
-    skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
-    # Stamps jitter; a rate of next to nothing is one image in a year.
-    period_ns = 0.98e9 / max(params.max_rate_hz, 1e-8) if params.max_rate_hz else 0.0
-    return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
-
-
-def output_params(params: NodeParams) -> OutputParams:
-    """Those that shape the messages."""
-    return OutputParams(
-        params.depth_encoding,
-        params.probability_encoding,
-        params.class_id_format,
-        params.target_frame,
-    )

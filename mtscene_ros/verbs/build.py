@@ -63,7 +63,7 @@ def here(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One engine per compute capability, under the key that the node will look for."""
-    from mtscene_ros import engine_build, engine_cache
+    from mtscene_ros import engine_build, engine_cache, engine_process
     from mtscene_ros.backends import BackendOptions
     from mtscene_ros.backends.cuda import Gpu
     from mtscene_ros.backends.tensorrt import key_of
@@ -78,7 +78,7 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             arguments.model,
             key,
             folder,
-            lambda settings=key.settings, sha256=key.onnx_sha256: engine_cache.built_apart(  # type: ignore[misc]
+            lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
                 arguments.model, trt.__name__, settings, told, 0, sha256
             ),
             progress=told,

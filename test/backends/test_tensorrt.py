@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from backends.fake_gpu import GAIN, SIZE, FakeDriver, fake_tensorrt
 
-from mtscene_ros import engine_build, engine_cache
+from mtscene_ros import engine_build, engine_process
 from mtscene_ros.backends import BackendError, BackendOptions, open_backend, tensorrt
 from mtscene_ros.backends.cuda import Cuda, CudaError
 
@@ -27,7 +27,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 def use(monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, trt: Any) -> None:
     monkeypatch.setattr(tensorrt, 'open_driver', lambda: driver)
     monkeypatch.setattr(engine_build, 'find_module', lambda: trt)
-    monkeypatch.setattr(engine_cache, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
     monkeypatch.setattr(engine_build, '_LOGGERS', {})
 
 
@@ -173,10 +173,10 @@ def test_the_precision_is_the_engine_s(driver: FakeDriver, tiny_path: str, tmp_p
 def test_an_engine_that_is_refused_is_built_again(
     driver: FakeDriver, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_cache, 'built_apart', lambda *_: b'other')
+    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'other')
     with pytest.raises(BackendError, match='does not take it back'):
         opened(tiny_path, tmp_path)
-    monkeypatch.setattr(engine_cache, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
     backend = opened(tiny_path, tmp_path)
     assert 'does not accept' in backend.details['engine built because']
     backend.close()

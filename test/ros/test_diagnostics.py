@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.backends.constant import write
 from mtscene_ros.engine_build import BuildSettings
-from mtscene_ros.engine_cache import built_apart
+from mtscene_ros.engine_process import built_apart
 from mtscene_ros.estimator import BUNDLED_MODEL
 from mtscene_ros.ros.diagnostics import missing_topic, model_status, verdict
 from mtscene_ros.ros.loading import Loading

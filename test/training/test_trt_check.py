@@ -9,7 +9,7 @@ pytest.importorskip('torch')
 pytest.importorskip('tensorrt_rtx')
 
 from mtscene_ros.engine_build import BuildSettings, EngineError
-from mtscene_ros.engine_cache import built_apart
+from mtscene_ros.engine_process import built_apart
 from mtscene_ros.estimator import BUNDLED_MODEL
 from training.trt_check import TARGETS, checked, table
 

@@ -12,9 +12,8 @@ from rclpy.node import Node
 
 from mtscene_ros.ros.camera import CameraInput
 from mtscene_ros.ros.parameter_table import PARAMETERS
-from mtscene_ros.ros.params import ParameterError, declare
+from mtscene_ros.ros.params import ParameterError, declare, policy_of
 from mtscene_ros.ros.qos import Incompatible, QosError
-from mtscene_ros.ros.worker import policy_of
 
 from .fuzz_target import Target, written
 

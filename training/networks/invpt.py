@@ -283,15 +283,13 @@ class InvPTNetwork(nn.Module):
         self.heads = by_task(config, lambda n: Head(config.widths[0], n))
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The second dictionary is what training supervises beside the first (section 3.5).
-
-        Raises ValueError for an image of another size than the configuration's."""
-        size = (image.shape[2], image.shape[3])
-        expected = (self.config.height_px, self.config.width_px)
-        if size != expected:
+        """The second dictionary is what training supervises beside the first (section 3.5). Raises
+        ValueError for an image of another size than the configuration's."""
+        size, built = tuple(image.shape[2:]), (self.config.height_px, self.config.width_px)
+        if size != built:
             raise ValueError(
                 f'The image is {size[1]}x{size[0]} px, but this InvPT was built for '
-                f'{expected[1]}x{expected[0]}; import its checkpoint with --size-px.'
+                f'{built[1]}x{built[0]}; import its checkpoint with --size-px.'
             )
         features, early = self.multi_task_decoder(self.backbone(image))
         late = {n: resized(self.heads[n](f), size) for n, f in features.items()}
