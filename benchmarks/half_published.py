@@ -28,10 +28,8 @@ from training.export import check_images
 from training.import_checkpoint import world_of
 from training.networks.zoo import NETWORKS, NetworkConfig, build
 from training.parity import weight
-from training.precision import halved_published
+from training.precision import LARGEST, halved_published
 from training.simplify import simplified
-
-LARGEST = 65504.0  # of float16
 
 
 class Watched(Rounding):

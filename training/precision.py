@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.networks.detection3d import DetectionHead, DetectionMaps
 
+LARGEST = 65504.0  # of float16
 # Of every task of a compact network: float32, and what takes a map from float32 in float16.
 FULL = ('sum_16.', 'sum_8.', 'skip_4.', 'heads.')
 ROUNDING = ('skip_8', 'refine_4.')
@@ -100,7 +101,9 @@ class Rounded(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.inner(x.half())
+        # What float16 cannot hold becomes its largest number and not infinity, of which the next
+        # sum makes no number at all: raw attention products are unbounded factors.
+        y: Tensor = self.inner(x.clamp(-LARGEST, LARGEST).half())
         return y
 
 

@@ -20,7 +20,7 @@ from training.model_weights import graph_from_model  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.networks.zoo import TINY  # noqa: E402
 from training.parity import made_up_checkpoint  # noqa: E402
-from training.precision import fold_norms, halved, halved_published  # noqa: E402
+from training.precision import Rounded, fold_norms, halved, halved_published  # noqa: E402
 from training.simplify import simplified  # noqa: E402
 
 
@@ -69,6 +69,13 @@ def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
         found = halved_published(fast)(image.half())
     assert max(seen) > 65504  # float16's largest number
     assert all(torch.isfinite(value).all() for value in found.values())
+
+
+def test_what_float16_cannot_hold_saturates() -> None:
+    body = torch.nn.Conv2d(1, 1, 1, bias=False)
+    body.weight.data.fill_(1.0)
+    found = Rounded(body.half())(torch.tensor([[[[1e6, -1e6, 3.0]]]]))
+    assert found.flatten().tolist() == [65504.0, -65504.0, 3.0]
 
 
 @pytest.mark.parametrize('name', ['test', 'test_prompts'])
