@@ -128,8 +128,7 @@ class Worker:
             try:
                 self._turn()
             except Exception as error:  # a running node never dies of a frame
-                if self._node.context.ok():  # otherwise it is being shut down
-                    self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
+                self._tell_unexpected(error)
         if self.is_abandoned and self.current is not None:
             self.current.estimator.backend.close()
 
@@ -280,6 +279,10 @@ class Worker:
         try:
             self.current.publishers[camera][STATS].publish(message)
         except Exception as error:  # this image is accounted for, and others are still to come
+            self._tell_unexpected(error)
+
+    def _tell_unexpected(self, error: Exception) -> None:
+        if self._node.context.ok():  # otherwise the node is being shut down
             self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
 
     def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:

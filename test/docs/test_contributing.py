@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ PARTS = re.split(r'^## ', (ROOT / 'CONTRIBUTING.md').read_text(), flags=re.M)[1:
 STEP = re.compile(
     r'(?:^`(?P<file>[\w/.]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```', re.M | re.S
 )
+RUFF = str(Path(sys.executable).with_name('ruff'))  # of this environment, active or not
 COPIED = ('mtscene_ros', 'training', 'test', 'docs', 'msg', 'config', 'pyproject.toml')
 
 
@@ -63,7 +65,7 @@ def test_the_example_keeps_the_rules_of_the_house(part: str, copy: Path) -> None
         if step['file'] or step['language'] == 'diff':
             follow(step, copy)
     changed = re.findall(r'^\+\+\+ b/(\S+)', part, re.M)
-    for command in (['ruff', 'check'], ['ruff', 'format', '--check']):
+    for command in ([RUFF, 'check'], [RUFF, 'format', '--check']):
         done = subprocess.run(
             [*command, *files, *changed], cwd=copy, text=True, capture_output=True
         )

@@ -15,7 +15,7 @@ def wanted() -> list[Requirement]:
     """Of the other files of the folder."""
     files = [p for p in FOLDER.glob('*.txt') if p.name != 'lock.txt']
     lines = [line for p in files for line in p.read_text().splitlines()]
-    return [Requirement(line) for line in lines if line and not line.startswith('#')]
+    return [Requirement(line) for line in lines if line and line[0] not in '#-']
 
 
 def test_every_requirement_is_locked_within_its_range() -> None:

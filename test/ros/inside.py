@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -86,11 +87,14 @@ class Inside:
         return counts.published + counts.dropped + counts.failed
 
     def close(self) -> None:
-        """Ends everything."""
+        """Ends everything. rclpy takes a lifecycle node's services down when nobody refers to it
+        any more; until then later tests would meet them."""
         self._is_over = True
         self._thread.join()
         self._executor.shutdown()
         self.node.destroy_node()
+        del self.node, self._executor, self._thread
+        gc.collect()
 
     def _spin(self) -> None:
         while not self._is_over:

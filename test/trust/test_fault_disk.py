@@ -29,7 +29,15 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]
     """A file system of as many MB as the test's parameter says."""
     folder = tmp_path / 'disk'
     folder.mkdir()
-    command = ['mount', '-t', 'tmpfs', '-o', f'size={request.param}m', 'tmpfs', str(folder)]
+    command = [
+        'mount',
+        '-t',
+        'tmpfs',
+        '-o',
+        f'size={request.param}m,mode=0700',
+        'tmpfs',
+        str(folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f'no small disk can be mounted here: {done.stderr.strip()}')
