@@ -192,8 +192,10 @@ class Worker:
             )
         return age_ms > params.max_age_ms
 
-    def _remark(self, camera: str, remarks: list[Remark]) -> None:
-        self.cameras[camera].remarks = tuple(remarks)
+    def _remark(self, camera: str, remarks: list[Remark], *, further: bool = False) -> None:
+        """further: beside those of the same image that were told before."""
+        state = self.cameras[camera]
+        state.remarks = (*(state.remarks if further else ()), *remarks)
         for remark in remarks:
             tell = self._troubles.tell if remark.level else self._troubles.tell_once
             tell(remark.text)
@@ -229,8 +231,7 @@ class Worker:
         assert line is not None
         start_s, publish_s = time.perf_counter(), 0.0
         header = messages.header_of(new, job.frame)
-        remarks = [Remark(Level.WARN, sentence) for sentence in scene.warnings]
-        self._remark(camera, [*self.cameras[camera].remarks, *remarks])
+        self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, job.frame) if params.target_frame else None
         found = Found(scene, header, output_params(params), new, target)
