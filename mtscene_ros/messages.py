@@ -130,9 +130,7 @@ def header_of(new: New, frame: CameraFrame) -> Message:
 
 
 def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message) -> Message:
-    """(H, W) or (H, W, C) array → Image; copies the pixels once, twice where they are not
-    contiguous."""
-    pixels = np.ascontiguousarray(pixels)
+    """(H, W) or (H, W, C) array → Image; copies the pixels once."""
     height, width = pixels.shape[:2]
     return new(
         'sensor_msgs/msg/Image',
@@ -147,10 +145,14 @@ def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message
 
 
 def octets(values: NDArray[Any]) -> array.array[int]:
-    """The bytes of a contiguous array, copied into the one type that rclpy takes over without
-    looking at each."""
-    data = array.array('B')
-    data.frombytes(values.data.cast('B'))
+    """The bytes of an array, copied once into the one type that rclpy takes over without looking
+    at each."""
+    if values.flags.c_contiguous:
+        data = array.array('B')
+        data.frombytes(values.data.cast('B'))
+        return data
+    data = array.array('B', [0]) * values.nbytes  # a part of a larger array, row by row
+    np.copyto(np.frombuffer(data, values.dtype).reshape(values.shape), values)
     return data
 
 

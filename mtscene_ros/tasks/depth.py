@@ -43,16 +43,19 @@ def decoder(
         raise ValueError(f'focal_px {focal_px}, range {min_m} to {max_m} m')
 
     def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> DepthMap:
-        canonical_m = view.to_camera(outputs['depth'], smooth=True).astype(np.float32, copy=False)
-        if is_disparity:  # no disparity is sky: infinitely far
-            metres = baseline_m * focal_px / canonical_m.clip(1e-6)
+        scale = np.float32(camera_scale(frame, view, focal_px))
+        raw = outputs['depth'].astype(np.float32, copy=False)
+        if is_disparity:  # linear in the image is the disparity; none is sky: infinitely far
+            metres = baseline_m * focal_px / view.to_camera(raw, smooth=True).clip(1e-6)
             canonical_m = metres.astype(np.float32, copy=False)
-        depth_m = canonical_m * np.float32(camera_scale(frame, view, focal_px))
-        beyond, too_close = canonical_m >= max_m, canonical_m < min_m
-        if beyond.any():  # each costs half a millisecond at 1080p
-            depth_m[beyond] = np.inf
-        if too_close.any():
-            depth_m[too_close] = -np.inf
+            depth_m = canonical_m * scale
+        else:  # enlarging is linear, so the few pixels of the network are scaled and looked at
+            canonical_m = raw
+            depth_m = view.to_camera(raw * scale, smooth=True)
+        if (canonical_m >= max_m).any():
+            depth_m[depth_m >= np.float32(max_m) * scale] = np.inf
+        if (canonical_m < min_m).any():
+            depth_m[depth_m < np.float32(min_m) * scale] = -np.inf
         return DepthMap(depth_m)
 
     return decode
