@@ -77,7 +77,9 @@ def test_swap_between_two_frames_loses_none(
     seen = [message.data[0] for message in labels]
     assert seen == sorted(seen)  # 10 with the old model, then 20 with the new one
     assert set(seen) == {10, 20}
-    first, *_, last = fleet.got['', 'debug/frame_stats']  # earlier ones may have been dropped
+    stats = fleet.got['', 'debug/frame_stats']  # earlier images may have been dropped
+    fleet.wait(lambda: len(stats) == len(labels))  # they are published last
+    first, *_, last = stats
     assert (last.dropped, last.failed) == (first.dropped, first.failed)
 
 
