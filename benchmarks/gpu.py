@@ -70,24 +70,11 @@ def graphs_of(name: str) -> Graphs:
     return Graphs(graph, graph, DeployGraph(halved(bare), compact).eval(), spec)
 
 
-def in_torch(graph: nn.Module, rgb: np.ndarray, device: str) -> Run:
-    """From pinned memory to the GPU and back."""
-    on_device = copy.deepcopy(graph).to(device)
-    host = torch.from_numpy(rgb)
-    pinned = host.pin_memory() if device == 'cuda' else host
-
-    def run() -> dict[str, Tensor]:
-        with torch.inference_mode():
-            found = on_device(pinned.to(device, non_blocking=True))
-            return {name: value.cpu() for name, value in found.items()}
-
-    return run
-
-
-def compiled(graph: nn.Module, rgb: np.ndarray, device: str) -> Run:
-    """torch.compile with CUDA graphs."""
-    mode = 'reduce-overhead' if device == 'cuda' else 'default'
-    fast = torch.compile(copy.deepcopy(graph).to(device), mode=mode)
+def in_torch(graph: nn.Module, rgb: np.ndarray, device: str, *, is_compiled: bool = False) -> Run:
+    """From pinned memory to the GPU and back; is_compiled: by torch.compile with CUDA graphs."""
+    fast: Callable[[Tensor], dict[str, Tensor]] = copy.deepcopy(graph).to(device)
+    if is_compiled:
+        fast = torch.compile(fast, mode='reduce-overhead' if device == 'cuda' else 'default')
     host = torch.from_numpy(rgb)
     pinned = host.pin_memory() if device == 'cuda' else host
 
@@ -116,7 +103,9 @@ def variants(
     found: dict[str, Callable[[], Run]] = {
         'torch eager, plain, fp32': lambda: in_torch(graphs.plain, rgb, device),
         'torch eager, fp16': lambda: in_torch(graphs.half, rgb, device),
-        'torch compile + CUDA graphs, fp16': lambda: compiled(graphs.half, rgb, device),
+        'torch compile + CUDA graphs, fp16': lambda: in_torch(
+            graphs.half, rgb, device, is_compiled=True
+        ),
         f'{backend}, fp32': lambda: on_runtime(files['fp32'], rgb, backend),
         f'{backend}, fp16': lambda: on_runtime(files['fp16'], rgb, backend),
     }
