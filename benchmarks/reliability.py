@@ -40,10 +40,13 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
 * With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
   file starts it again: the only way to a healthy runtime without a person. Off by default, since
   whoever supervises the robot may know better.
-* The middleware can hang too. Fast DDS 2.14, which Jazzy has, locks a mutex of its shared memory
-  twice after it took a slow process for a dead one, on a machine that is overloaded for seconds
-  (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Some of fifty nodes on two busy cores
-  hung so here. Nothing but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended.
+* The middleware can hang too. Fast DDS 2.14, which Jazzy has, can stop in a lock where many
+  processes of a busy machine leave at once (one thread removes a peer and waits for a timer,
+  whose thread waits for the first), and where it takes a slow process for a dead one
+  (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores one or
+  two hang so at their end now and then; rclpy keeps Python's interpreter lock meanwhile. Nothing
+  but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended, exit code 1, and says
+  where its threads were.
 * Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
   ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
   leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
@@ -51,9 +54,7 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
 
 COLUMNS = {
     'stored': 'stored outputs',
-    'stored_quieter': 'the same, quieter machine, earlier code',
     'bundled': 'bundled model, ONNX Runtime, one thread',
-    'bundled_quieter': 'the same, quieter machine, earlier code',
 }
 
 SOAK_ROWS = {
@@ -154,6 +155,7 @@ def fault_rows(tests: list[dict[str, Any]]) -> list[str]:
             outcome if len(cases) == 1 else f'{count} {outcome}'
             for outcome, count in outcomes.items()
         )
+        told += ''.join(f'; {case["note"]}' for case in cases if 'note' in case)
         count = sum(case['times'] for case in cases)
         rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {told} |')
     return rows

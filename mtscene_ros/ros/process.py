@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
@@ -31,7 +32,7 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     rclpy.init(args=args)
-    threading.Thread(target=end_at_last, name='last-resort', daemon=True).start()
+    threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
     node, code = None, 0
     try:
         node = make_node()
@@ -45,6 +46,7 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
         if ok():
             raise
     finally:
+        end_at_last()
         if node is not None:
             node.destroy_node()
         try_shutdown()
@@ -68,14 +70,18 @@ def started(node: PerceptionNode) -> bool:
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 
 
-def end_at_last() -> None:
-    """Ends the process with 1 where it still is END_S after its context ended: the middleware can
-    hang as well (docs/reliability.md), in the thread that would have to end it."""
+def watch_the_end() -> None:
+    """For a signal that finds the main thread in the middleware, from where it never returns."""
     while ok():
         time.sleep(0.2)
-    time.sleep(END_S)
-    print('The node did not end by itself: it is ended.', file=sys.stderr, flush=True)
-    os._exit(1)
+    end_at_last()
+
+
+def end_at_last() -> None:
+    """Ends the process with 1 where it still is END_S from now, and prints where its threads are.
+    The middleware can hang as well (docs/reliability.md), mostly in calls of rclpy that keep
+    Python's interpreter lock: faulthandler's thread needs none."""
+    faulthandler.dump_traceback_later(END_S, exit=True)
 
 
 def leave_what_hangs(code: int) -> None:

@@ -131,28 +131,44 @@ def test_a_model_replaced_while_it_is_loaded(start_node: Start, tmp_path: Path) 
 
 
 STUCK = """
+import ctypes
 import threading
+from types import SimpleNamespace
 import rclpy
+from rclpy.node import Node
 from mtscene_ros.ros import process
-rclpy.init()
+
+class StuckNode(Node):
+    params, must_end = SimpleNamespace(autostart=False), False
+    def destroy_node(self):
+        ctypes.PyDLL(None).sleep(60)  # keeps the interpreter lock, as rclpy does
+
+def spin(node):
+    print('ready', flush=True)
+    threading.Event().wait()
+
 process.END_S = 1.0
-threading.Thread(target=process.end_at_last, daemon=True).start()
-print('ready', flush=True)
-threading.Event().wait()
+if WHERE == 'spinning':
+    process.spin = spin
+else:
+    threading.Timer(1.0, print, ('ready',), {'flush': True}).start()
+process.run(lambda: StuckNode('stuck'), None)
 """
 
 
-def test_a_process_that_does_not_end_is_ended() -> None:
+@pytest.mark.parametrize(('where', 'line'), [('spinning', 'in spin'), ('ending', 'destroy_node')])
+def test_a_process_that_does_not_end_is_ended(where: str, line: str) -> None:
     """As where the middleware hangs in the main thread: exit code 1, END_S after the signal."""
     pytest.importorskip('rclpy', reason='ROS 2 is not installed')
     pipes: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    process = subprocess.Popen([sys.executable, '-c', STUCK], **pipes)
+    code = f'WHERE = {where!r}\n{STUCK}'
+    process = subprocess.Popen([sys.executable, '-c', code], **pipes)
     assert process.stdout is not None
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 1
-    assert 'The node did not end by itself' in said
+    assert line in said
 
 
 @pytest.mark.trust
