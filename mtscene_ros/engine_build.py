@@ -225,7 +225,11 @@ def monitor_of(trt: Any, progress: Progress) -> Any:
 
 
 def told(phase: str, share: float) -> bool:
-    print(json.dumps({'phase': phase, 'share': round(share, 3)}), flush=True)
+    """False, which ends the build, where nobody reads it any more: the node was killed."""
+    try:
+        print(json.dumps({'phase': phase, 'share': round(share, 3)}), flush=True)
+    except BrokenPipeError:
+        return False
     return True
 
 

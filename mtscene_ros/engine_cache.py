@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError, Progress
+from mtscene_ros.external_data import external_files
 from mtscene_ros.spec import MALFORMED
 
 CHUNK = 1 << 20
@@ -71,19 +72,27 @@ def default_folder() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file and of external weights beside it. Raises EngineError."""
+    """Of a file and of the files that hold its weights. Raises EngineError."""
     digest = hashlib.sha256()
-    for part in (path, path.with_name(path.name + '.data')):
-        try:
+    try:
+        for part in (path, *weight_files(path)):
             with part.open('rb') as file:
                 while chunk := file.read(CHUNK):
                     digest.update(chunk)
-        except FileNotFoundError:
-            if part == path:
-                raise EngineError(
-                    f'{path} does not exist; give the path of a model file.'
-                ) from None
+    except FileNotFoundError as error:
+        raise EngineError(
+            f'{error.filename} does not exist; give the path of a model file that is whole.'
+        ) from None
     return digest.hexdigest()
+
+
+def weight_files(path: Path) -> list[Path]:
+    """Files beside a model that its tensors name; none where it is no ONNX file or names others,
+    which its loading refuses."""
+    try:
+        return external_files(path)
+    except ValueError:
+        return []
 
 
 def engine_for(

@@ -25,10 +25,10 @@ def built_apart(
     afterwards, '' = anything. Raises EngineError, also when `progress` returns False, which ends
     the build within a step."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / 'plan'
-            run_builder(onnx_path, out, module, settings, progress, gpu_id)
-            plan = out.read_bytes()
+        with tempfile.TemporaryFile() as plan_file:  # without a name: a SIGKILL leaves nothing
+            run_builder(onnx_path, plan_file.fileno(), module, settings, progress, gpu_id)
+            plan_file.seek(0)
+            plan = plan_file.read()
         if onnx_sha256 and sha256_of(onnx_path) != onnx_sha256:
             raise EngineError(f'{onnx_path} was replaced while its engine was built; start again.')
         return plan
@@ -41,13 +41,14 @@ def built_apart(
 
 def run_builder(
     onnx_path: Path,
-    out: Path,
+    out_fd: int,
     module: str,
     settings: BuildSettings,
     progress: Progress | None,
     gpu_id: int,
 ) -> None:
-    command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path), str(out)]
+    out = f'/dev/fd/{out_fd}'
+    command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(onnx_path), out]
     command += ['--module', module, '--progress']
     command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
     command += ['--dla-core', str(settings.dla_core)]
@@ -57,6 +58,7 @@ def run_builder(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pass_fds=(out_fd,),
         env={**os.environ, 'CUDA_VISIBLE_DEVICES': visible_gpu(gpu_id)},
     ) as process:
         assert process.stdout is not None

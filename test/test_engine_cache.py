@@ -9,7 +9,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from mtscene_ros.engine_build import BuildSettings, EngineCancelledError, EngineError
 from mtscene_ros.engine_cache import (
@@ -177,11 +180,14 @@ def test_no_folder_no_cache() -> None:
 
 
 def test_external_weights_count(tmp_path: Path) -> None:
-    model = tmp_path / 'm.onnx'
-    model.write_bytes(b'graph')
-    (tmp_path / 'm.onnx.data').write_bytes(b'weights')
+    model, weights = tmp_path / 'm.onnx', tmp_path / 'weights.bin'
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), 'weight')
+    whole = helper.make_model(helper.make_graph([], 'g', [], [], [tensor]))
+    onnx.save(whole, model, save_as_external_data=True, location=weights.name, size_threshold=0)
     first = sha256_of(model)
-    (tmp_path / 'm.onnx.data').write_bytes(b'other')
+    weights.write_bytes(bytes(12))
     assert sha256_of(model) != first
-    with pytest.raises(EngineError, match='does not exist'):
-        sha256_of(tmp_path / 'n.onnx')
+    weights.unlink()
+    for missing in (model, tmp_path / 'n.onnx'):
+        with pytest.raises(EngineError, match=r'(weights\.bin|n\.onnx) does not exist'):
+            sha256_of(missing)

@@ -6,7 +6,9 @@ python -m training.export runs/nano/last.pt mtscene_ros/models/drive_lite.onnx -
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mtscene_ros.about import ABOUT_KEY, About
+from mtscene_ros.external_data import external_files
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
@@ -87,17 +90,22 @@ def write_onnx(
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Checked by ONNX. Constants of the rewrites count as well: a graph may be larger than its
-    network's parameters."""
+    """Checked by ONNX; whole, or what was there before stays. Constants of the rewrites count as
+    well: a graph may be larger than its network's parameters."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + '.data')
-    beside.unlink(missing_ok=True)  # onnx would append to it
-    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < PROTOBUF_LIMIT:
-        onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, path)
-    else:
-        onnx.save(model, path, save_as_external_data=True, location=beside.name)
-        onnx.checker.check_model(str(path), full_check=True)
+    with tempfile.TemporaryDirectory(prefix='.partial-', dir=path.parent) as folder:
+        part, part_beside = Path(folder) / path.name, Path(folder) / beside.name
+        if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < PROTOBUF_LIMIT:
+            onnx.checker.check_model(model, full_check=True)
+            onnx.save(model, part)
+        else:
+            onnx.save(model, part, save_as_external_data=True, location=beside.name)
+            onnx.checker.check_model(str(part), full_check=True)
+            os.replace(part_beside, beside)
+        os.replace(part, path)
+    if beside not in external_files(path):
+        beside.unlink(missing_ok=True)  # of the file that was there before
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:

@@ -42,6 +42,7 @@ from mtscene_ros.model_file import metadata_of
 from mtscene_ros.preprocess import prepare
 from mtscene_ros.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.types import CameraFrame
+from training.export import write_model
 from training.own_images import frames_of
 
 HELD_BACK = 5  # every fifth image
@@ -93,7 +94,7 @@ def quantise(
     keep: regular expression; convolutions whose weight's name it finds stay in float32.
     """
     with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / 'ready.onnx'
+        ready, quantised = Path(folder) / 'ready.onnx', Path(folder) / 'int8.onnx'
         # Batch norms are folded and shapes known before ranges are measured.
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         model = onnx.load(ready)
@@ -104,7 +105,7 @@ def quantise(
             kept |= {n.name for n in convolutions if re.search(keep, n.input[1])}
         quantize_static(
             str(ready),
-            str(out),
+            str(quantised),
             Feed(frames, spec),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=['Conv'],
@@ -120,11 +121,11 @@ def quantise(
                 'QuantizeBias': False,
             },
         )
-    result = onnx.load(out)
+        result = onnx.load(quantised)
     about = replace(about_of(source, metadata_of(source)), scores={}, scored_on='')  # not its own
     said = {ABOUT_KEY: about.to_json()} if about != About() else {}
     onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **said})
-    onnx.save(result, out)
+    write_model(result, out)
     return len(convolutions) - len(kept)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -46,6 +47,7 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
         if ok():
             raise
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not interrupt the end
         end_at_last()
         if node is not None:
             node.destroy_node()

@@ -76,3 +76,20 @@ def test_weights_beside_a_large_graph(
     monkeypatch.undo()
     exporting.write_model(onnx.load(compact), split)
     assert not beside.exists()
+
+
+def test_a_file_that_cannot_be_written_leaves_the_earlier_one(
+    compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, model = tmp_path / 'm.onnx', onnx.load(compact)
+    exporting.write_model(model, path)
+
+    def fails(model: onnx.ModelProto, part: Path) -> None:
+        part.write_bytes(b'half of it')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(onnx, 'save', fails)
+    with pytest.raises(OSError, match='No space'):
+        exporting.write_model(model, path)
+    assert path.read_bytes() == compact.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]

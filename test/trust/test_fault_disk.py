@@ -116,6 +116,11 @@ from training.checkpoint_store import save
 for k in range(10**6):
     save(folder / 'last.pt', {'step': k, 'weights': torch.full((300_000,), k)})
 """,
+    'model': """
+from trust.test_fault_disk import keep_model
+for k in range(10**6):
+    keep_model(folder, k)
+""",
     'stored outputs': """
 from trust.test_fault_disk import keep_outputs
 for k in range(10**6):
@@ -127,6 +132,16 @@ for k in range(10**6):
 def keep_engine(folder: Path, k: int) -> None:
     """Another engine of the same name each time, as where it does not fit any more."""
     engine_for(Path('m.onnx'), KEY, folder, lambda: bytes([k % 256]) * 2_000_000, lambda _: False)
+
+
+def keep_model(folder: Path, k: int) -> None:
+    import onnx
+
+    from training.export import write_model
+
+    weight = onnx.numpy_helper.from_array(np.full(500_000, k, np.float32), 'weight')
+    graph = onnx.helper.make_graph([], 'g', [], [], [weight])
+    write_model(onnx.helper.make_model(graph), folder / 'm.onnx')
 
 
 def keep_outputs(folder: Path, k: int) -> None:
@@ -156,6 +171,13 @@ def whole_checkpoint(folder: Path) -> bool:
     return bool((state['weights'] == state['step']).all())
 
 
+def whole_model(folder: Path) -> bool:
+    import onnx
+
+    [weight] = onnx.load(folder / 'm.onnx').graph.initializer
+    return len(np.unique(onnx.numpy_helper.to_array(weight))) == 1
+
+
 def whole_outputs(folder: Path) -> bool:
     from mtscene_ros.backends import BackendOptions, open_backend
 
@@ -170,12 +192,14 @@ IS_WHOLE = {
     'recording': whole_recording,
     'engine': whole_engine,
     'checkpoint': whole_checkpoint,
+    'model': whole_model,
     'stored outputs': whole_outputs,
 }
 FIRST = {
     'recording': 'a.mcap',
     'engine': '*.json',
     'checkpoint': 'last.pt',
+    'model': 'm.onnx',
     'stored outputs': 'm*',
 }
 
@@ -186,7 +210,7 @@ FIRST = {
 )
 def test_killed_while_writing(what: str, tmp_path: Path, tried: Tried) -> None:
     """SIGKILL at a random moment, again and again: what is there afterwards is whole."""
-    if what == 'checkpoint':
+    if what in ('checkpoint', 'model'):
         pytest.importorskip('torch')
     rng, kills = random.Random(what), times(30, 3)
     for _ in range(kills):

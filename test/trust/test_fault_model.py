@@ -171,6 +171,41 @@ def test_a_process_that_does_not_end_is_ended(where: str, line: str) -> None:
     assert line in said
 
 
+SLOW = """
+import time
+from types import SimpleNamespace
+from rclpy.node import Node
+from mtscene_ros.ros import process
+
+class SlowNode(Node):
+    params, must_end = SimpleNamespace(autostart=False), False
+    def destroy_node(self):
+        print('ending', flush=True)
+        time.sleep(1)
+        super().destroy_node()
+
+def spin(node):
+    print('ready', flush=True)
+    time.sleep(60)
+
+process.spin = spin
+raise SystemExit(process.run(lambda: SlowNode('slow'), None))
+"""
+
+
+def test_a_second_signal_does_not_interrupt_the_end() -> None:
+    """Ctrl-C twice: exit code 0, everything taken down, no traceback."""
+    pytest.importorskip('rclpy', reason='ROS 2 is not installed')
+    pipes: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
+    process = subprocess.Popen([sys.executable, '-c', SLOW], **pipes)
+    assert process.stdout is not None
+    for line in ('ready', 'ending'):
+        assert process.stdout.readline() == f'{line}\n'
+        process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == ''
+    assert process.returncode == 0
+
+
 @pytest.mark.trust
 def test_a_signal_at_any_moment(tmp_path: Path, tried: Tried) -> None:
     """SIGINT or SIGTERM while a node starts, loads or runs: exit code 0, or the signal's own

@@ -20,7 +20,7 @@ USER = 54321  # nobody else's, so that every file that it makes is known by its 
 READ = '-all,+dac_read_search'
 # Logs, shared memory of the middleware and of ROS's tracing; without a GPU there is no engine.
 MAY_WRITE = (
-    r'{home}(/.*)?|/dev/shm/(sem\.)?(fastrtps|fastdds|fast_datasharing)_\S*'
+    r'{home}|{home}/(\.ros|\.ros/log(/.*)?|tiny\.onnx|listing)|/dev/shm/(sem\.)?(fastrtps|fastdds|fast_datasharing)_\S*'
     r'|/dev/shm/lttng-ust-wait-\d+-\d+'
 )
 
