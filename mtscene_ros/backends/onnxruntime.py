@@ -25,6 +25,7 @@ ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     ort_errors.EPFail,
+    UnicodeDecodeError,  # of a message that tells a name as the file has it
 )
 
 _DTYPES = {
@@ -84,21 +85,48 @@ def open_session(
     session_options.log_severity_level = 3
     # Threads that spin between frames burn a core each; a robot has other software to run.
     session_options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    try:
-        precision = precision_of(Path(model_path))
-        session = ort.InferenceSession(model_path, session_options, providers=providers)
-    except (*ERRORS, ValueError) as error:
-        first_line = str(error).splitlines()[0]
-        raise BackendError(
-            f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
-            f'can run ({first_line}); export it again.'
-        ) from error
+    session, precision = session_of(model_path, session_options, providers)
     if len(session.get_inputs()) != 1:
         raise BackendError(
             f'Model file {model_path!r} has {len(session.get_inputs())} inputs, where one image '
             'is expected; export it again.'
         )
     return session, precision
+
+
+def session_of(
+    model_path: str, options: ort.SessionOptions, providers: list[Any]
+) -> tuple[ort.InferenceSession, str]:
+    """The session and the precision of the weights. Raises BackendError."""
+    try:
+        precision = precision_of(Path(model_path))
+        session = ort.InferenceSession(model_path, options, providers=providers)
+    except (*ERRORS, ValueError) as error:
+        first_line = str(error).splitlines()[0]
+        raise BackendError(
+            f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
+            f'can run ({first_line}); export it again.'
+        ) from error
+    check_tensors(session, model_path)
+    return session, precision
+
+
+def check_tensors(session: ort.InferenceSession, model_path: str) -> None:
+    """ONNX Runtime takes names of any bytes, which Python's strings do not, and sizes of 0, by
+    which OpenVINO divides. Raises BackendError."""
+    try:
+        tensors = [tensor_of(node) for node in (*session.get_inputs(), *session.get_outputs())]
+    except UnicodeDecodeError as error:
+        raise BackendError(
+            f'Model file {model_path!r} has an input or output whose name is no text ({error}); '
+            'export it again.'
+        ) from None
+    for tensor in tensors:
+        if 0 in tensor.shape:
+            raise BackendError(
+                f'Model file {model_path!r} has a tensor {tensor.name!r} of shape '
+                f'{list(tensor.shape)}, which holds nothing; export it again.'
+            )
 
 
 def metadata_of_session(session: ort.InferenceSession) -> str | None:

@@ -95,6 +95,7 @@ class FakeDriver:
 
     def do_cuDevicePrimaryCtxRelease_v2(self, device: Any) -> None:
         del self.live[('primary', device.value)]  # type: ignore[arg-type]
+        self.owner = None  # the next backend has a thread of its own
 
     def do_cuCtxSetCurrent(self, context: Any) -> None:
         self.owner = threading.get_ident()

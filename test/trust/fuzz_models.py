@@ -15,7 +15,7 @@ from mtscene_ros.backends import BackendError, constant, open_backend
 from mtscene_ros.backends import BackendOptions as Options
 from mtscene_ros.engine_build import BuildSettings
 from mtscene_ros.engine_cache import Device, EngineKey, stored
-from mtscene_ros.estimator import decoders_of, open_estimator, spec_of_file
+from mtscene_ros.estimator import decoders_of, spec_of_file
 from mtscene_ros.external_data import external_files
 from mtscene_ros.model_file import metadata_of, precision_of
 from mtscene_ros.spec import METADATA_KEY, SpecError, spec_from_json
@@ -87,11 +87,6 @@ def run_metadata(data: bytes) -> None:
         raise
 
 
-def run_runtime(data: bytes) -> None:
-    """The whole way of a model file into ONNX Runtime, and an inference."""
-    open_estimator(str(written(data, '.onnx')), 'onnxruntime', Options(threads=1)).warm_up()
-
-
 def npz_seeds() -> list[bytes]:
     """Stored outputs of the tiny model, in small."""
     spec, path = tiny_spec(), scratch('.npz')
@@ -141,5 +136,4 @@ TARGETS: dict[str, Target] = {
     ),
     'stored_outputs': Target(npz_seeds, run_npz, (BackendError, SpecError), None, 12000, 0.15),
     'engine_sidecar': Target(sidecar_seeds, run_sidecar, (), None, 1000, 0.5, True),
-    'onnxruntime': Target(onnx_seeds, run_runtime, (BackendError, SpecError), None, 6000, 0.05),
 }  # fmt: skip

@@ -11,7 +11,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     'fuzz_messages': (
         'image', 'compressed_image', 'png_or_jpeg', 'camera_info', 'scene', 'header_stamp',
     ),
-    'fuzz_models': ('spec', 'onnx_metadata', 'stored_outputs', 'engine_sidecar', 'onnxruntime'),
+    'fuzz_models': ('spec', 'onnx_metadata', 'stored_outputs', 'engine_sidecar'),
+    'fuzz_graphs': ('onnxruntime', 'openvino'),
     'fuzz_training': (
         'manifest', 'manifest_csv', 'boxes', 'npy', 'label_image', 'json_and_lists', 'coco',
         'label_studio', 'kitti', 'safetensors', 'checkpoint',

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import tiny_model
 
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 from rclpy.serialization import serialize_message
@@ -51,6 +52,12 @@ def changed(full: dict[str, Any], **fields: Any) -> bytes:
 
 def spec(**fields: Any) -> bytes:
     return changed(json.loads(target_of('spec').seeds()[0]), **fields)
+
+
+def with_batch(count: int) -> bytes:
+    model = tiny_model()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = count
+    return bytes(model.SerializeToString())
 
 
 def coco_with(part: str, **fields: Any) -> bytes:
@@ -109,6 +116,13 @@ FINDINGS: dict[str, tuple[str, Any]] = {
     ),
     'onnx: metadata are no text': (
         'onnxruntime', lambda: onnx_seeds()[0].replace(b'"version": "1"', b'"version": "\xff"')
+    ),
+    'onnx: the name of an input is no text': (
+        'onnxruntime', lambda: onnx_seeds()[0].replace(b'image', b'\x80mage')
+    ),
+    'onnx: a batch of 0, by which OpenVINO divided': ('openvino', lambda: with_batch(0)),
+    'onnx: an operator of another kind, of which OpenVINO died': (
+        'openvino', lambda: onnx_seeds()[0].replace(b'Cast', b'Conv')
     ),
     'npy: brackets': ('npy', lambda: npy(np.ones(2)).replace(b"'shape': (2,)", b"'shape': (2, ")),
     'npy: 10^12 values': ('npy', lambda: npy(np.ones(10)).replace(b'(10,), }   ', b'(10**9,), }')),
