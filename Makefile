@@ -37,7 +37,9 @@ trust: $(VENV)/test.stamp
 
 # The same and the short ones, with their outcome in benchmarks/results and docs/reliability.md.
 reliability: $(VENV)/test.stamp
+	$(PIP) install -r requirements/trust.txt
 	TRUST_SCALE=1 TRUST_RESULTS=benchmarks/results/faults.json \
+	  TRUST_FUZZING=benchmarks/results/fuzzing.json \
 	  $(VENV)/bin/python -m pytest -m 'trust or not trust' test/trust
 	$(VENV)/bin/python -m benchmarks.reliability
 
