@@ -81,8 +81,8 @@ def test_a_process_that_dies_or_hangs_is_found(
 
 @pytest.mark.trust
 def test_campaign(tmp_path: Path) -> None:
-    """A million inputs at TRUST_SCALE 1: no finding, no death, no growth. TRUST_FUZZING names a file
-    that keeps what came of it, for docs/reliability.md."""
+    """A million inputs at TRUST_SCALE 1: no finding, no death, no growth. TRUST_FUZZING names a
+    file that keeps what came of it, for docs/reliability.md."""
     pytest.importorskip('atheris', reason='requirements/trust.txt is not installed')
     count = round(1_000_000 * float(os.environ.get('TRUST_SCALE', '1')))
     out = Path(os.environ.get('TRUST_FUZZING', tmp_path / 'fuzzing.json'))

@@ -1,7 +1,6 @@
 """InvPT (Ye and Xu, Inverted Pyramid Multi-task Transformer, ECCV 2022) on a ViT.
 
-Module names are those of the released checkpoints. The dead branches of those (SPEC 0.2) have no
-module here; training/checkpoints.py drops their entries by name.
+Module names are those of the released checkpoints; their dead branches (SPEC 0.2) are left out.
 """
 
 from __future__ import annotations
