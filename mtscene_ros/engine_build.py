@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -229,6 +230,8 @@ def told(phase: str, share: float) -> bool:
     try:
         print(json.dumps({'phase': phase, 'share': round(share, 3)}), flush=True)
     except BrokenPipeError:
+        # What is left in the buffer must not fail once more at the end of Python.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
 
