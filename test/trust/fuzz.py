@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def campaign(
             engines['coverage'] += engines.pop('structure')
         folder = Path(tempfile.mkdtemp(prefix=f'fuzz-{name}-'))
         for engine, part in engines.items():
-            count = max(20, round(inputs * part * shares[name] / sum(shares.values())))
+            count = max(20, ceil(inputs * part * shares[name] / sum(shares.values())))
             outcomes.append(run(name, engine, count, seed, folder))
             done(outcomes[-1])
         shutil.rmtree(folder)

@@ -88,7 +88,7 @@ def test_campaign(tmp_path: Path) -> None:
     out = Path(os.environ.get('TRUST_FUZZING', tmp_path / 'fuzzing.json'))
     outcomes = fuzz.main(['--inputs', str(count), '--out', str(out)])
     assert [f for o in outcomes for f in o.findings] == []
-    assert sum(o.inputs for o in outcomes) >= 0.99 * count
+    assert sum(o.inputs for o in outcomes) >= count
     for outcome in outcomes:
         assert outcome.slowest_ms < 1000, outcome
         if outcome.engine == 'mutation' and outcome.inputs >= 2000:
