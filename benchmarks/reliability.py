@@ -46,7 +46,7 @@ compares. `make reliability` tries the faults again, `python -m benchmarks.soak`
   (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores one or
   two hang so at their end now and then; rclpy keeps Python's interpreter lock meanwhile. Nothing
   but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended, exit code 1, and says
-  where its threads were.
+  where its threads were; two seconds later SIGALRM ends one whose Python is over already.
 * Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
   ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
   leaves is a folder `.recording-*` beside it, which `mcap recover` can read.

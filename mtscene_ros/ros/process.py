@@ -82,8 +82,10 @@ def watch_the_end() -> None:
 def end_at_last() -> None:
     """Ends the process with 1 where it still is END_S from now, and prints where its threads are.
     The middleware can hang as well (docs/reliability.md), mostly in calls of rclpy that keep
-    Python's interpreter lock: faulthandler's thread needs none."""
+    Python's interpreter lock: faulthandler's thread needs none. It ends with Python; the kernel's
+    alarm, 2 s later, also reaches what C++ does after that."""
     faulthandler.dump_traceback_later(END_S, exit=True)
+    signal.alarm(int(END_S) + 2)
 
 
 def leave_what_hangs(code: int) -> None:

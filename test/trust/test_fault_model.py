@@ -141,7 +141,12 @@ from mtscene_ros.ros import process
 class StuckNode(Node):
     params, must_end = SimpleNamespace(autostart=False), False
     def destroy_node(self):
-        ctypes.PyDLL(None).sleep(60)  # keeps the interpreter lock, as rclpy does
+        if WHERE == 'after Python':
+            at_exit = getattr(ctypes.CDLL(None), '__cxa_atexit')
+            at_exit(ctypes.CDLL(None).pause, None, None)
+            super().destroy_node()
+        else:
+            ctypes.PyDLL(None).sleep(60)  # keeps the interpreter lock, as rclpy does
 
 def spin(node):
     print('ready', flush=True)
@@ -156,18 +161,26 @@ process.run(lambda: StuckNode('stuck'), None)
 """
 
 
-@pytest.mark.parametrize(('where', 'line'), [('spinning', 'in spin'), ('ending', 'destroy_node')])
-def test_a_process_that_does_not_end_is_ended(where: str, line: str) -> None:
-    """As where the middleware hangs in the main thread: exit code 1, END_S after the signal."""
+@pytest.mark.parametrize(
+    ('where', 'line', 'code'),
+    [
+        ('spinning', 'in spin', 1),
+        ('ending', 'destroy_node', 1),
+        ('after Python', '', -signal.SIGALRM),
+    ],
+)
+def test_a_process_that_does_not_end_is_ended(where: str, line: str, code: int) -> None:
+    """As where the middleware hangs in the main thread: exit code 1, END_S after the signal; by
+    SIGALRM where Python has ended and C++ has not."""
     pytest.importorskip('rclpy', reason='ROS 2 is not installed')
     pipes: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    code = f'WHERE = {where!r}\n{STUCK}'
-    process = subprocess.Popen([sys.executable, '-c', code], **pipes)
+    script = f'WHERE = {where!r}\n{STUCK}'
+    process = subprocess.Popen([sys.executable, '-c', script], **pipes)
     assert process.stdout is not None
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=20)[1]
-    assert process.returncode == 1
+    assert process.returncode == code
     assert line in said
 
 
