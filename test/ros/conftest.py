@@ -201,7 +201,8 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
         command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
         command += ['-r', 'image:=/camera/image_raw']
         command += ['--params-file', str(params_file)] if params_file else []
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        told = os.environ | {'PYTHONFAULTHANDLER': '1'}  # where a crash happened
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=told)
         processes.append(process)
         return process
 
@@ -209,10 +210,12 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
     for process in processes:
         process.send_signal(signal.SIGINT)
     codes = [process.wait(10) for process in processes]
+    said = ''
     for process in processes:
         assert process.stderr is not None
+        said += '' if process.stderr.closed else process.stderr.read()
         process.stderr.close()
-    assert all(code in (0, 1) for code in codes), codes
+    assert all(code in (0, 1) for code in codes), (codes, said[-3000:])
 
 
 def log_of(process: subprocess.Popen[str]) -> str:
