@@ -67,7 +67,8 @@ def overview() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one verb; 0 = done, 1 = done in part, 2 = refused with one sentence."""
+    """Runs one verb; 0 = done, 1 = done in part, 2 = refused with one sentence,
+    130 = Ctrl-C."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ('-h', '--help'):
         print(overview())
@@ -87,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        return 130  # as shells have it
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
         print(f'mtscene {name}: {error}', file=sys.stderr)
         return 2

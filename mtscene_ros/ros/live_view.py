@@ -10,10 +10,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import try_shutdown
 
 from mtscene_ros.ros.kinds import message_class
 from mtscene_ros.ros.play import IMAGE_TYPES
+from mtscene_ros.ros.process import let_signals_end_the_context
 from mtscene_ros.viewer.shown import Shown
 
 LOOK_PERIOD_S = 0.5
@@ -66,11 +68,13 @@ class LiveView:
 
 def show_live(shown: Shown) -> None:
     """Shows until SIGINT or SIGTERM, with a ROS context and node of its own."""
+    let_signals_end_the_context()
     rclpy.init()
     node = rclpy.create_node('mtscene_view')
     view = LiveView(node, shown)
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    with contextlib.suppress(ExternalShutdownException):
         rclpy.spin(node)
     del view
+    uninstall_signal_handlers()
     node.destroy_node()
     try_shutdown()

@@ -14,6 +14,7 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 from rosgraph_msgs.msg import Clock as ClockMessage
 
@@ -200,7 +201,9 @@ class Pace:
 
 def run_play(path: Path, options: PlayOptions) -> PlayReport:
     """`play` with a ROS context and node of its own. Raises BagError."""
-    rclpy.init(args=[])  # the command line's --remap is ours, not ROS's
+    # The command line's --remap is ours, not ROS's; signals are Python's, as Ctrl-C may come while
+    # nothing of ROS is called.
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('mtscene_play')
     try:
         return play(node, path, options)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import ok, try_shutdown
 
 from mtscene_ros.ros.memory import keep_freed_memory
@@ -32,23 +33,25 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
     itself."""
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
+    let_signals_end_the_context()
     rclpy.init(args=args)
     threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
-    node, code = None, 0
+    node, executor, code = None, None, 0
     try:
+        executor = SingleThreadedExecutor()
         node = make_node()
-        code = spin(node)
+        code = spin(node, executor)
     except ParameterError as error:
         rclpy.logging.get_logger('perception').fatal(str(error))
         code = 1
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     except Exception:  # of a call that the end of the context overtook
         if ok():
             raise
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not interrupt the end
         end_at_last()
+        uninstall_signal_handlers()  # the executor must be there until then, see below
         if node is not None:
             node.destroy_node()
         try_shutdown()
@@ -56,11 +59,19 @@ def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
     return code
 
 
-def spin(node: PerceptionNode) -> int:
+def let_signals_end_the_context() -> None:
+    """Before rclpy.init: its handlers of SIGINT and SIGTERM call those of Python, so that nothing
+    but the context ends, and no KeyboardInterrupt comes. That would take the executor down while
+    rclpy's own thread is about to wake it, without a lock: SIGSEGV (trigger_guard_conditions of
+    signal_handler.cpp, Humble to Jazzy). It could also come in the middle of a file's record."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+
+
+def spin(node: PerceptionNode, executor: Executor) -> int:
     """1 where it cannot start, and where it gives up."""
     if node.params.autostart and not started(node):
-        return 1
-    executor = SingleThreadedExecutor()
+        return int(node.context.ok())  # not where a signal is the reason
     executor.add_node(node)
     while node.context.ok() and not node.must_end:
         executor.spin_once(timeout_sec=0.5)

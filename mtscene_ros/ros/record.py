@@ -14,11 +14,13 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.utilities import try_shutdown
+from rclpy.signals import uninstall_signal_handlers
+from rclpy.utilities import ok, try_shutdown
 
 from mtscene_ros.bags import BagError, BagWriter
 from mtscene_ros.progress import Bar
 from mtscene_ros.ros.kinds import message_class
+from mtscene_ros.ros.process import let_signals_end_the_context
 
 LOOK_PERIOD_S = 0.2
 BAR_PERIOD_S = 0.5
@@ -100,6 +102,7 @@ class Recorder:
 def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     """Records until SIGINT or SIGTERM, or until the disk is full, with a ROS context and node of
     its own. Raises BagError where nothing could be completed."""
+    let_signals_end_the_context()
     rclpy.init(args=[])  # the command line is ours, not ROS's
     node = rclpy.create_node('mtscene_record')
     bar = Bar('messages')
@@ -107,13 +110,14 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
         with BagWriter(path) as writer:
             recorder = Recorder(node, writer, topics)
             node.create_timer(BAR_PERIOD_S, lambda: bar.show(sum(recorder.counts.values())))
-            with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-                while not recorder.why_ended:
+            with contextlib.suppress(ExternalShutdownException):
+                while ok() and not recorder.why_ended:
                     rclpy.spin_once(node)
     except OSError as error:
         raise BagError(f'Recording {str(path)!r} cannot be written ({error}).') from error
     finally:
         bar.end()
+        uninstall_signal_handlers()
         node.destroy_node()
         try_shutdown()
     return recorder
