@@ -8,6 +8,7 @@ Every call comes from one thread: the context is bound to it.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
@@ -63,6 +64,18 @@ def open_driver() -> Any:
         'libcuda.so.1 cannot be loaded: there is no NVIDIA driver here; install it, or set '
         'backend: onnxruntime.'
     )
+
+
+def gpu_name(gpu_id: int = 0) -> str:
+    """With CUDA's version and the kernel driver's; '' where there is none."""
+    with suppress(CudaError):
+        cuda = Cuda(open_driver(), gpu_id)
+        cuda.close()
+        cuda_version, _, kernel = cuda.gpu.driver.partition(', ')
+        number = re.search(r'\d+(\.\d+)+', kernel)
+        driver = f', driver {number[0]}' if number else ''
+        return f'{cuda.gpu.name}, {cuda_version}{driver}'
+    return ''
 
 
 class Cuda:

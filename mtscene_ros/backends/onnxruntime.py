@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.model_file import precision_of
 from mtscene_ros.spec import METADATA_KEY, TensorSpec
 
+ort.set_default_logger_severity(3)  # errors; what it warns of is not for users of a robot
+
 # ONNX Runtime has no common base class for its errors.
 ERRORS = (
     ort_errors.Fail,
@@ -27,6 +30,8 @@ ERRORS = (
     ort_errors.EPFail,
     UnicodeDecodeError,  # of a message that tells a name as the file has it
 )
+
+GPU_FAILURE = re.compile(r'(CU(DA|BLAS|DNN)\w* failure|Failed to allocate memory)[^;\n]*')
 
 _DTYPES = {
     'tensor(uint8)': 'uint8',
@@ -59,7 +64,7 @@ class OnnxRuntime:
             values = self._session.run(names, {self._input_name: batch})
         except ERRORS as error:
             raise BackendError(
-                f'ONNX Runtime failed on a batch of {batch.shape}: {error}'
+                f'ONNX Runtime failed on a batch of {batch.shape}: {cause_of(error)}'
             ) from error
         return dict(zip(names, values, strict=True))
 
@@ -82,7 +87,6 @@ def open_session(
         raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
     session_options = ort.SessionOptions()
     session_options.intra_op_num_threads = options.threads
-    session_options.log_severity_level = 3
     # Threads that spin between frames burn a core each; a robot has other software to run.
     session_options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     session, precision = session_of(model_path, session_options, providers)
@@ -98,17 +102,29 @@ def session_of(
     model_path: str, options: ort.SessionOptions, providers: list[Any]
 ) -> tuple[ort.InferenceSession, str]:
     """The session and the precision of the weights. Raises BackendError."""
+    options.log_severity_level = 3
     try:
         precision = precision_of(Path(model_path))
-        session = ort.InferenceSession(model_path, options, providers=providers)
-    except (*ERRORS, ValueError) as error:
-        first_line = str(error).splitlines()[0]
+        # Its own way out, the CPU, would hide why the GPU fails.
+        session = ort.InferenceSession(model_path, options, providers=providers, enable_fallback=0)
+    except (*ERRORS, RuntimeError, ValueError) as error:
+        if GPU_FAILURE.search(str(error)):
+            raise BackendError(
+                f'Model file {model_path!r} cannot be opened on the GPU ({cause_of(error)}); see '
+                'with nvidia-smi who uses its memory, or set backend: onnxruntime.'
+            ) from error
         raise BackendError(
             f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
-            f'can run ({first_line}); export it again.'
+            f'can run ({cause_of(error)}); export it again.'
         ) from error
     check_tensors(session, model_path)
     return session, precision
+
+
+def cause_of(error: Exception) -> str:
+    """One line; what CUDA says comes after a page of C++ signatures."""
+    found = GPU_FAILURE.search(str(error))
+    return found[0].strip() if found else (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def check_tensors(session: ort.InferenceSession, model_path: str) -> None:

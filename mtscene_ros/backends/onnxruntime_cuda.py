@@ -14,7 +14,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.backends.onnxruntime import ERRORS, metadata_of_session, open_session, tensor_of
+from mtscene_ros.backends.onnxruntime import (
+    ERRORS,
+    cause_of,
+    metadata_of_session,
+    open_session,
+    tensor_of,
+)
 
 PROVIDER = 'CUDAExecutionProvider'
 
@@ -49,7 +55,7 @@ class BoundOnnxRuntime:
             values = binding.copy_outputs_to_cpu()
         except (*ERRORS, RuntimeError, ValueError) as error:  # bindings raise plain ones
             raise BackendError(
-                f'ONNX Runtime failed on a batch of {batch.shape}: {error}'
+                f'ONNX Runtime failed on a batch of {batch.shape}: {cause_of(error)}'
             ) from error
         return dict(zip(names, values, strict=True))
 

@@ -11,7 +11,7 @@ import pytest
 from backends.fake_gpu import GAIN, SIZE, FakeDriver, fake_tensorrt
 
 from mtscene_ros import engine_build, engine_process
-from mtscene_ros.backends import BackendError, BackendOptions, open_backend, tensorrt
+from mtscene_ros.backends import BackendError, BackendOptions, cuda, open_backend, tensorrt
 from mtscene_ros.backends.cuda import Cuda, CudaError
 
 IMAGES = np.stack([np.full(SIZE, value, np.uint8) for value in (10, 20, 30)])
@@ -197,3 +197,14 @@ def test_a_wrong_image_is_refused(driver: FakeDriver, tiny_path: str, tmp_path: 
 def test_a_gpu_that_is_not_there() -> None:
     with pytest.raises(CudaError, match='gpu_id is 3, but there are 2 GPUs'):
         Cuda(FakeDriver(gpus=2), 3)
+
+
+def test_the_name_of_a_gpu_for_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    version = tmp_path / 'version'
+    version.write_text(
+        'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Rel\n'
+    )
+    monkeypatch.setattr(cuda, 'KERNEL_DRIVER', version)
+    monkeypatch.setattr(cuda, 'open_driver', FakeDriver)
+    assert cuda.gpu_name() == 'Fake RTX, CUDA 12.6, driver 580.159.04'
+    assert cuda.gpu_name(7) == ''
