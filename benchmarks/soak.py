@@ -2,12 +2,12 @@
 
     python -m benchmarks.soak stored --frames 100000     a 64x32 px camera and stored outputs
     python -m benchmarks.soak bundled --frames 2000      the bundled model, 320x160 px
+    python -m benchmarks.soak gpu --frames 20000         the same on an NVIDIA GPU, 1280x720 px
 
 The node runs in a process of its own; this one is the camera and listens to everything that the
-model has. The next image follows the account of the last one, so that each is processed and the
-rate is the highest possible. Latencies are the node's own (~/debug/frame_stats, the sum of its
-stages); memory, descriptors, threads and CPU time are the kernel's (/proc). CPU time per frame
-tells the node's work apart from other programs of a shared machine.
+model has. The next image follows the account of the last one, so that each is processed, as fast
+as can be. Latencies are the node's own (~/debug/frame_stats, the sum of its stages); memory and so
+on are the kernel's (/proc). CPU time tells the node's work from that of other programs.
 """
 
 from __future__ import annotations
@@ -36,11 +36,18 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection3DArray
 
 from mtscene_ros.backends.constant import write
+from mtscene_ros.backends.cuda import Cuda, open_driver
 from mtscene_ros.bench import machine
 from mtscene_ros.estimator import spec_of_file
 from mtscene_ros.spec import spec_from_json
 from mtscene_ros.worlds import FRAMES
 
+# Kind → the node's backend, size of the camera.
+KINDS = {
+    'stored': ('constant', (64, 32)),
+    'bundled': ('onnxruntime', (320, 160)),
+    'gpu': ('onnxruntime_cuda', (1280, 720)),
+}
 RESULTS = Path(__file__).parent / 'results' / 'soak.json'
 LISTENED = {
     'semantic/image': Image,
@@ -57,17 +64,18 @@ MOST_GROWTH_MB, MOST_SLOWER = 1.0, 1.10  # per 10,000 frames; p99 of the last te
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The node's process after so many frames."""
+    """The node's process after so many frames. gpu_free_mb: of the whole GPU, 0 without one."""
 
     frames: int
     resident_mb: float
     descriptors: int
     threads: int
     cpu_s: float
+    gpu_free_mb: float = 0.0
 
 
-def sample(pid: int, frames: int) -> Sample:
-    """Of a process, from /proc."""
+def sample(pid: int, frames: int, cuda: Cuda | None = None) -> Sample:
+    """Of a process, from /proc, and of the GPU."""
     process = Path('/proc') / str(pid)
     status = dict(
         line.split(':', 1) for line in (process / 'status').read_text().splitlines() if ':' in line
@@ -79,6 +87,7 @@ def sample(pid: int, frames: int) -> Sample:
         len(os.listdir(process / 'fd')),
         int(status['Threads']),
         sum(map(int, ticks)) / os.sysconf('SC_CLK_TCK'),
+        cuda.free_bytes() / 2**20 if cuda else 0.0,
     )
 
 
@@ -88,7 +97,6 @@ class Camera:
     def __init__(self, width_px: int, height_px: int) -> None:
         self.node = rclpy.create_node('soak')
         self.latencies_s: list[float] = []
-        self.first: FrameStats | None = None
         self.last: FrameStats | None = None
         self.resent, self.is_running, self.got_s = 0, False, time.monotonic()
         self.node.create_subscription(
@@ -111,7 +119,6 @@ class Camera:
     def _on_stats(self, stats: FrameStats) -> None:
         self.got_s, self.last = time.monotonic(), stats
         if self.is_running:
-            self.first = self.first or stats
             self.latencies_s.append(sum(stage.duration_s for stage in stats.stages))
             self.send()
 
@@ -131,8 +138,8 @@ def messages(width_px: int, height_px: int) -> tuple[Image, CameraInfo]:
 
 @contextmanager
 def running_node(model: Path | str, backend: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args']
-    command += ['-r', 'image:=/camera/image_raw', '-p', f'backend:={backend}', '-p', 'threads:=1']
+    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', '-p', 'threads:=1']
+    command += ['-r', 'image:=/camera/image_raw', '-p', f'backend:={backend}']
     process = subprocess.Popen([*command, *(('-p', f'model:={model}') if model else ())])
     try:
         yield process
@@ -162,7 +169,9 @@ def stored_outputs(path: Path) -> None:
     write(path, small, outputs)
 
 
-def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camera) -> list[Sample]:
+def soak(
+    frames: int, process: subprocess.Popen[bytes], camera: Camera, cuda: Cuda | None
+) -> list[Sample]:
     """Sends the frames; the samples were taken in equal distances."""
     executor = SingleThreadedExecutor()
     executor.add_node(camera.node)
@@ -176,11 +185,11 @@ def soak(kind: str, frames: int, process: subprocess.Popen[bytes], camera: Camer
             camera.send()
         executor.spin_once(timeout_sec=0.1)
         if len(camera.latencies_s) >= len(samples) * every:
-            samples.append(sample(process.pid, len(camera.latencies_s)))
+            samples.append(sample(process.pid, len(camera.latencies_s), cuda))
             if len(samples) % 10 == 1:
                 print(samples[-1], file=sys.stderr, flush=True)
     camera.is_running = False
-    samples.append(sample(process.pid, len(camera.latencies_s)))
+    samples.append(sample(process.pid, len(camera.latencies_s), cuda))
     return samples
 
 
@@ -205,9 +214,11 @@ def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
     total = samples[-1].frames
     warm_up = max(WARM_UP_SHARE * total, min(WARM_UP_FRAMES, total / 2))
     warm = [s for s in samples if s.frames >= warm_up]
-    slope = np.polyfit([s.frames for s in warm], [s.resident_mb for s in warm], 1)[0]
-    first, last = camera.first, camera.last
-    assert first is not None
+    growth_mb, gpu_growth_mb = (
+        1e4 * float(np.polyfit([s.frames for s in warm], mb, 1)[0])
+        for mb in ([s.resident_mb for s in warm], [-s.gpu_free_mb for s in warm])
+    )
+    last = camera.last
     assert last is not None
     tenths = np.array_split(np.array(camera.latencies_s), TENTHS)
     p50_ms, p99_ms = (
@@ -217,10 +228,11 @@ def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
     cpu_ms = [
         round(1e3 * (b.cpu_s - a.cpu_s) / (b.frames - a.frames), 3) for a, b in pairwise(marks)
     ]
-    growth_mb = float(slope) * 1e4
     counts = {n: getattr(last, n) for n in ('received', 'published', 'dropped', 'failed')}
+    on_gpu = {'gpu_growth_mb_per_10000_frames': round(gpu_growth_mb, 3)}
     return {
         **counts,
+        **(on_gpu if samples[-1].gpu_free_mb else {}),
         'lost_on_the_way_and_sent_again': camera.resent,
         'resident_mb': [round(s.resident_mb, 2) for s in marks],
         'growth_mb_per_10000_frames': round(growth_mb, 3),
@@ -231,7 +243,7 @@ def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
         'p99_ms_of_each_tenth': p99_ms,
         'cpu_ms_per_frame_of_each_half': cpu_ms,
         'met': {
-            'memory': growth_mb < MOST_GROWTH_MB,
+            'memory': max(growth_mb, gpu_growth_mb) < MOST_GROWTH_MB,
             'descriptors': len({s.descriptors for s in warm}) == 1,
             'threads': len({s.threads for s in warm}) == 1,
             'p99': p99_ms[-1] <= MOST_SLOWER * p99_ms[0],
@@ -243,20 +255,20 @@ def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
 def run(kind: str, frames: int) -> dict[str, Any]:
     """Everything about one soak, ready for JSON; rclpy is initialised."""
     load, begin_s = os.getloadavg()[0], time.monotonic()
+    backend, size_px = KINDS[kind]
+    cuda = Cuda(open_driver(), 0) if kind == 'gpu' else None
     with tempfile.TemporaryDirectory() as folder:
-        model, backend, size_px = Path(folder) / 'stored.npz', 'constant', (64, 32)
+        model = Path(folder) / 'stored.npz'
         if kind == 'stored':
             stored_outputs(model)
-        else:
-            backend, size_px = 'onnxruntime', (320, 160)
         camera = Camera(*size_px)
         with running_node(model if kind == 'stored' else '', backend) as process:
-            samples = soak(kind, frames, process, camera)
+            samples = soak(frames, process, camera, cuda)
         camera.node.destroy_node()
     spent_s = time.monotonic() - begin_s
     return {
         'date': datetime.now(timezone.utc).isoformat(timespec='minutes'),
-        'machine': machine(),
+        'machine': machine() + (f', {cuda.gpu.name}' if cuda else ''),
         'load_average_at_start_and_end': [round(load, 1), round(os.getloadavg()[0], 1)],
         'camera': f'{size_px[0]}x{size_px[1]} rgb8',
         'frames': samples[-1].frames,
@@ -269,7 +281,7 @@ def run(kind: str, frames: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('kind', choices=('stored', 'bundled'))
+    parser.add_argument('kind', choices=KINDS)
     parser.add_argument('--frames', type=int, default=100_000)
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -66,11 +66,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish() -> None:
     if not os.environ.get('TRUST_RESULTS') or not RESULTS:
         return
+    from mtscene_ros.backends.cuda import gpu_name
     from mtscene_ros.bench import machine
 
     about = {
         'date': datetime.now(timezone.utc).date().isoformat(),
-        'machine': machine(),
+        'machine': ', '.join(filter(None, (machine(), gpu_name()))),
         'python': sys.version.split()[0],
         'full_size': os.environ.get('TRUST_SCALE') == '1',
         'tests': sorted(RESULTS, key=lambda r: (r['group'], r['name'], r['case'])),
