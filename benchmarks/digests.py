@@ -3,6 +3,8 @@
     python -m benchmarks.digests                 compare with test/data/digests, say what differs
     python -m benchmarks.digests --write         keep today's answers, on purpose
     python -m benchmarks.digests drive_lite --backends onnxruntime openvino
+    python -m benchmarks.digests --backends onnxruntime_cuda --folder FOLDER --write
+                      where a GPU is; FOLDER keeps exported models, or has those of another machine
 
 A dependency that changes results beyond the limits of benchmarks/digest.py fails the canary
 (test/trust/test_canary.py). Where the change is understood and wanted, --write and commit the
@@ -16,26 +18,40 @@ import json
 import re
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.digest import complaints, digest
 from benchmarks.digest_models import MODELS, Made, outputs_of
+from mtscene_ros.backends import BackendOptions, auto
+from mtscene_ros.backends.cuda import gpu_name
 
 FOLDER = Path(__file__).parents[1] / 'test' / 'data' / 'digests'
-BACKENDS = ('torch', 'onnxruntime', 'openvino', 'constant')
-DEPENDENCIES = ('numpy', 'torch', 'timm', 'onnx', 'onnxscript', 'onnxruntime', 'openvino')
+# Backend → why it cannot be used here, '' if it can.
+BACKENDS: dict[str, Callable[[BackendOptions], str]] = {
+    'torch': lambda options: '',
+    'onnxruntime': lambda options: '',
+    'openvino': auto.why_not_openvino,
+    'onnxruntime_cuda': auto.why_not_onnxruntime_cuda,
+    'constant': lambda options: '',
+}
+DEPENDENCIES = (
+    'numpy', 'torch', 'timm', 'onnx', 'onnxscript', 'onnxruntime', 'onnxruntime-gpu', 'openvino'
+)  # fmt: skip
 
 
-def versions() -> dict[str, str]:
+def versions(backend: str) -> dict[str, str]:
     """Of what may change the numbers."""
     found = {}
     for name in DEPENDENCIES:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = 'absent'
+    if backend == 'onnxruntime_cuda':
+        found.pop('onnxruntime', None)  # the other package may lie beside it, unused
+        found['gpu'] = gpu_name()
     return found
 
 
@@ -51,7 +67,7 @@ def kept(name: str) -> dict[str, Any]:
 
 
 def differences(backend: str, want: dict[str, Any], got: dict[str, Any]) -> list[str]:
-    """One sentence each, with the versions that the numbers were kept with."""
+    """One sentence each."""
     told = [] if set(want) == set(got) else [f'outputs are {sorted(got)}, were {sorted(want)}.']
     for name in want.keys() & got.keys():
         told += complaints(name, want[name], got[name])
@@ -59,16 +75,31 @@ def differences(backend: str, want: dict[str, Any], got: dict[str, Any]) -> list
 
 
 def check(name: str, backends: list[str], folder: Path, *, write: bool) -> list[str]:
+    """folder: of exported models."""
     made = MODELS[name](folder)
     today = {backend: digests_of(backend, made, folder) for backend in backends}
     if write:
-        old = kept(name)['backends'] if (FOLDER / f'{name}.json').exists() else {}
-        about = {'versions': versions(), 'backends': old | today}
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / f'{name}.json').write_text(readable(about))
+        keep(name, today)
         return []
-    stored = kept(name)['backends']
-    return [s for b in backends for s in differences(b, stored[b], today[b])]
+    told, about = [], kept(name)
+    for backend, now in today.items():
+        found = differences(backend, about['backends'][backend], now)
+        was = ', '.join(f'{k} {v}' for k, v in about['versions'][backend].items())
+        told += [*found, f'{backend}: the old numbers are of {was}.'] if found else []
+    return told
+
+
+def keep(name: str, today: dict[str, Any]) -> None:
+    """Beside what is kept of other backends."""
+    path = FOLDER / f'{name}.json'
+    old = kept(name) if path.exists() else {'versions': {}, 'backends': {}}
+    found = {backend: versions(backend) for backend in today}
+    about = {
+        'versions': old['versions'] | found,
+        'backends': old['backends'] | today,
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path.write_text(readable(about))
 
 
 def readable(about: dict[str, Any]) -> str:
@@ -78,15 +109,21 @@ def readable(about: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('models', nargs='*', choices=[[], *MODELS], help='default: all')
-    parser.add_argument('--backends', nargs='+', choices=BACKENDS, default=BACKENDS)
+    usable = [name for name, why_not in BACKENDS.items() if not why_not(BackendOptions())]
+    parser.add_argument('--backends', nargs='+', choices=usable, default=usable)
     parser.add_argument('--write', action='store_true')
+    parser.add_argument('--folder', type=Path, help='of exported models, kept for the next time')
     options = parser.parse_args(arguments)
     failures = 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         for name in options.models or MODELS:
-            found = check(name, list(options.backends), Path(folder), write=options.write)
+            found = check(name, options.backends, folder, write=options.write)
             failures += bool(found)
             print(f'{name}: {"written" if options.write else "differs" if found else "the same"}')
             print(''.join(f'  {sentence}\n' for sentence in found), end='', flush=True)

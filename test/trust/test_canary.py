@@ -16,7 +16,7 @@ pytest.importorskip('torch')
 from benchmarks import digests
 from benchmarks.digest import complaints, digest
 from benchmarks.digest_models import MODELS, Made, outputs_of
-from mtscene_ros.backends import BackendOptions, auto
+from mtscene_ros.backends import BackendOptions
 
 # torch.onnx of torch 2.13 calls what Python and torch deprecate.
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
@@ -33,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize('backend', digests.BACKENDS)
 def test_each_model_answers_as_it_did(name: str, backend: str, folder: Path) -> None:
     """`python -m benchmarks.digests --write` keeps new answers, on purpose."""
-    reason = auto.why_not_openvino(BackendOptions()) if backend == 'openvino' else ''
+    reason = digests.BACKENDS[backend](BackendOptions())
     if reason:
-        pytest.skip(reason)
+        pytest.skip(f'{backend}: {reason}')
     assert digests.check(name, [backend], folder, write=False) == []
 
 
@@ -48,7 +48,7 @@ def test_every_model_and_backend_has_a_digest() -> None:
 def test_runtimes_agree(name: str) -> None:
     """By the limits that hold over time; so another processor's rounding stays within them."""
     backends = digests.kept(name)['backends']
-    others = ('openvino',) if name == 'drive_lite' else ('openvino', 'torch')
+    others = ['openvino', 'onnxruntime_cuda', *(['torch'] if name != 'drive_lite' else [])]
     for other in others:
         assert digests.differences(other, backends['onnxruntime'], backends[other]) == []
 
