@@ -1,19 +1,21 @@
 """A trained network in float16 against itself in float32, on generated and real images.
 
     python -m benchmarks.half_precision [MODEL.onnx] [--real FOLDER_OR_BAG ...] -o TABLE.md
+    python -m benchmarks.half_precision --backend onnxruntime_cuda ... where a GPU computes float16
 
 MODEL: a float32 file of `training.export`, or a checkpoint (.pt); default: the bundled model.
 Every float16 operator is computed in float32 and its result rounded (`Rounding`), as tensor cores
 do, and the operations of each precision are counted. (Torch's own float16 on a CPU comes as close:
 depth p99 0.0037 and 0.0036 on two photographs, 0.0035 and 0.0038 here. ONNX Runtime's CPU provider
-computes a float16 graph in float32, so that it would show the rounded weights alone.) Kernels of
-TensorRT may sum in another order. Boxes that the node would publish, above its default score, are
-compared.
+computes a float16 graph in float32, so that it would show the rounded weights alone.) Kernels of a
+GPU may sum in another order: --backend exports both and runs them there. Boxes that the node would
+publish, above its default score, are compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
+from mtscene_ros.backends import BACKENDS, BackendOptions
+from mtscene_ros.backends.cuda import gpu_name
 from mtscene_ros.bench import machine
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.estimator import BUNDLED_MODEL, SceneEstimator, open_estimator
 from mtscene_ros.evaluate.agreement import agreement, table
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.comparisons import torch_estimator
-from training.deploy import DeployGraph
-from training.export import graph_from_checkpoint
+from training.deploy import DeployGraph, spec_of
+from training.export import current_commit, graph_from_checkpoint, write_onnx
 from training.model_weights import graph_from_model
 from training.own_images import frames_of
 from training.precision import halved
@@ -117,6 +121,14 @@ def generated(count: int) -> list[CameraFrame]:
     return [CameraFrame(f.rgb, f.intrinsics, 0, 'camera') for f in frames]
 
 
+def exported(graph: DeployGraph, backend: str) -> SceneEstimator:
+    """The graph as a file, on one of our backends."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'model.onnx'
+        write_onnx(graph, spec_of(graph, '0', current_commit()), path)
+        return open_estimator(str(path), backend, BackendOptions())
+
+
 def graph_of(path: Path) -> DeployGraph:
     return graph_from_model(path) if path.suffix == '.onnx' else graph_from_checkpoint(path)
 
@@ -126,17 +138,22 @@ def main() -> None:
     parser.add_argument('model', type=Path, nargs='?', default=Path(BUNDLED_MODEL))
     parser.add_argument('--real', type=Path, nargs='*', default=[])
     parser.add_argument('--frames', type=int, default=60, help='of each source')
+    parser.add_argument('--backend', choices=BACKENDS, help='default: rounding in torch')
     parser.add_argument('-o', '--out', type=Path, required=True)
     options = parser.parse_args()
     plain = graph_of(options.model)
     half = DeployGraph(halved(plain.network), plain.config).eval()
-    cpu = torch.device('cpu')
-    reference, other = torch_estimator(plain, cpu), torch_estimator(Rounded(half), cpu)
+    if options.backend:
+        reference, other = (exported(graph, options.backend) for graph in (plain, half))
+        where = ', '.join(filter(None, (gpu_name(), other.backend.description)))
+    else:
+        cpu, where = torch.device('cpu'), 'torch'
+        reference, other = torch_estimator(plain, cpu), torch_estimator(Rounded(half), cpu)
     sources = {'generated, seed 901': generated(options.frames)}
     for path in options.real:
         sources[path.name] = frames_of(path, options.frames)
     lines = [f'# {plain.config.name} in float16 against float32', '']
-    lines += [f'{machine()}; torch. {share_of_half(half):.1%} of the operations in float16.', '']
+    lines += [f'{machine()}; {where}. {share_of_half(half):.1%} of the operations in float16.', '']
     for name, frames in sources.items():
         found = agreement(reference, other, frames, SAME_IOU, MIN_SCORE)
         lines += [f'## {name}: {len(frames)} images', '', table(found)]
