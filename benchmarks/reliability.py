@@ -46,7 +46,8 @@ benchmarks.digests --backends onnxruntime_cuda`.
 * A signal ends the ROS context and interrupts nothing else. Left to rclpy, SIGINT is also a
   KeyboardInterrupt, which takes the executor down while a thread of rclpy's own is about to wake
   it, without a lock: of 223 nodes interrupted while they began to load, three at a time on two
-  cores, one crashed so (SIGSEGV in rcl_trigger_guard_condition).
+  cores, one crashed so (SIGSEGV in rcl_trigger_guard_condition); of 1,142 since, three and six at
+  a time, none.
 * The middleware can hang too. Fast DDS 2.14, which Jazzy has, can stop in a lock where many
   processes of a busy machine leave at once (one thread removes a peer and waits for a timer,
   whose thread waits for the first), and where it takes a slow process for a dead one
