@@ -39,7 +39,9 @@ def tried(record_property: Callable[[str, object], None]) -> Callable[[int], Non
     return lambda count: record_property('times', count)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Function) -> None:
+    """Before a mark that skips."""
     case = item.callspec.id if hasattr(item, 'callspec') else ''
     item.user_properties += [
         ('group', item.path.stem.removeprefix('test_').removeprefix('fault_')),
