@@ -86,7 +86,7 @@ SOAK_ROWS = {
         r, 'memory', f'{r["growth_mb_per_10000_frames"]:.3f} MB'
     ),
     'growth of GPU memory per 10,000 images': lambda r: (
-        f'{r["gpu_growth_mb_per_10000_frames"]:.3f} MB'
+        f'{r["gpu_growth_mb_per_10000_frames"] + 0.0:.3f} MB'
         if 'gpu_growth_mb_per_10000_frames' in r
         else '—'
     ),
