@@ -108,7 +108,7 @@ def session_of(
         # Its own way out, the CPU, would hide why the GPU fails.
         session = ort.InferenceSession(model_path, options, providers=providers, enable_fallback=0)
     except (*ERRORS, RuntimeError, ValueError) as error:
-        if GPU_FAILURE.search(str(error)):
+        if providers[0] != 'CPUExecutionProvider' and GPU_FAILURE.search(str(error)):
             raise BackendError(
                 f'Model file {model_path!r} cannot be opened on the GPU ({cause_of(error)}); see '
                 'with nvidia-smi who uses its memory, or set backend: onnxruntime.'
