@@ -155,7 +155,8 @@ class InstallData(install_data):
 
     def run(self) -> None:
         super().run()
-        if str(self.get_finalized_command('install').install_scripts).endswith(PROGRAM_FOLDER):
+        scripts = vars(self.get_finalized_command('install'))['install_scripts']
+        if str(scripts).endswith(PROGRAM_FOLDER):
             return  # colcon, by setup.cfg
         folder = Path(self.install_dir) / PROGRAM_FOLDER
         folder.mkdir(parents=True, exist_ok=True)

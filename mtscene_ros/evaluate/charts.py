@@ -81,7 +81,7 @@ def histogram(title: str, values: F64, unit: str, bins: int = 40) -> str:
         return ''
     low, high = float(known.min()), float(np.percentile(known, 99.5))
     counts, _ = np.histogram(known, bins, (low, max(high, low + 1e-9)))
-    step, top = WIDTH / bins, max(1, counts.max())
+    step, top = WIDTH / bins, max(1, int(counts.max()))
     bars = ''.join(
         f'<rect class="fill" x="{i * step:.1f}" y="{HEIGHT * (1 - n / top):.1f}" '
         f'width="{step - 1:.1f}" height="{HEIGHT * n / top:.1f}"/>'

@@ -104,8 +104,8 @@ def lamps(length: float, width: float, z: float, size: float, label: int) -> lis
 
 def centred(parts: list[Solid]) -> tuple[list[Solid], F64]:
     """Parts moved so that their tight box stands centred over the origin, and half its size."""
-    low = np.min([p.center_m - extent(p) for p in parts], 0)
-    high = np.max([p.center_m + extent(p) for p in parts], 0)
+    low = np.array([p.center_m - extent(p) for p in parts]).min(axis=0)
+    high = np.array([p.center_m + extent(p) for p in parts]).max(axis=0)
     middle = (low + high) / 2
     shift = np.array([middle[0], middle[1], low[2]])
     return [replace(p, center_m=p.center_m - shift) for p in parts], (high - low) / 2
