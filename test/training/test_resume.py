@@ -13,25 +13,35 @@ from training.data import worlds  # noqa: E402
 
 STEPS, KILLS = 60, 20
 # Forks a process that has imported everything but computed nothing; kills each child at a random
-# moment up to 0.4 s after it saved something new.
+# moment within one and a half steps after it saved something new, so that a fast machine does not
+# come to the end before.
 KILLER = """
 import os, random, signal, sys, time
 from training import train
 out, kills, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 last = os.path.join(out, 'last.pt')
 moment = lambda: os.stat(last).st_mtime_ns if os.path.exists(last) else 0
-rng, killed = random.Random(1), 0
-while killed < kills:
-    before, child = moment(), os.fork()
+
+def next_save(child):
+    before = moment()
+    while moment() == before:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            raise SystemExit('the training ended by itself')
+        time.sleep(0.001)
+    return time.monotonic()
+
+rng, step_s = random.Random(1), 0.0
+for _ in range(kills):
+    child = os.fork()
     if child == 0:
         train.main(arguments)
         os._exit(0)
-    while moment() == before and not os.waitpid(child, os.WNOHANG)[0]:
-        time.sleep(0.002)
-    time.sleep(rng.uniform(0, 0.4))
+    saved_s = next_save(child)
+    step_s = step_s or next_save(child) - saved_s
+    time.sleep(rng.uniform(0, 1.5 * step_s))
     os.kill(child, signal.SIGKILL)
-    killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-print(killed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+print(kills)
 """
 
 
