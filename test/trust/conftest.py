@@ -8,7 +8,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,15 @@ import pytest
 
 if importlib.util.find_spec('rclpy'):
     from ros.conftest import _context, robot, start_node  # noqa: F401
+    from ros.fleet import Fleet
+    from trust.tools import TOPICS
+
+    @pytest.fixture
+    def fleet() -> Iterator[Fleet]:
+        """One camera, and listeners to what most tests look at."""
+        made = Fleet(('',), TOPICS)
+        yield made
+        made.node.destroy_node()
 else:
 
     @pytest.fixture

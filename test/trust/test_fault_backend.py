@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from trust.tools import (
     GREY,
     INFO,
     SEC,
-    TOPICS,
     all_accounted,
     counts,
     image,
@@ -37,13 +36,6 @@ from mtscene_ros.backends.constant import Fault
 Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
 OK, WARN, ERROR = b'\0', b'\1', b'\2'
-
-
-@pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    made = Fleet(('',), TOPICS)
-    yield made
-    made.node.destroy_node()
 
 
 @pytest.fixture

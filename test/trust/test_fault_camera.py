@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,6 @@ from trust.tools import (
 Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
 OK, WARN = b'\0', b'\1'
-
-
-@pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    made = Fleet(('',), TOPICS)
-    yield made
-    made.node.destroy_node()
 
 
 def inform(fleet: Fleet, info: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,20 +14,13 @@ from mtscene_msgs.srv import SwapModel
 from ros.fleet import Fleet
 from sensor_msgs.msg import Image
 from trust.conftest import times
-from trust.tools import GREY, SEC, TOPICS, image, meet, send, stored_model
+from trust.tools import GREY, SEC, image, meet, send, stored_model
 
 from benchmarks.soak import Sample, sample
 
 Start = Callable[..., subprocess.Popen[str]]
 Tried = Callable[[int], None]
 MOST_GROWTH_MB = 4.0  # over the second half; a model of a few MB that stays would exceed it
-
-
-@pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    made = Fleet(('',), TOPICS)
-    yield made
-    made.node.destroy_node()
 
 
 def check(samples: list[Sample]) -> None:

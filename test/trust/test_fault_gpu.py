@@ -15,7 +15,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 from mtscene_msgs.srv import SwapModel
 from ros.fleet import Fleet
 from trust.conftest import times
-from trust.tools import GREY, SEC, TOPICS, counts, image, level_becomes, meet, send
+from trust.tools import GREY, SEC, counts, image, level_becomes, meet, send
 
 from mtscene_ros.backends import BackendOptions, auto
 from mtscene_ros.estimator import BUNDLED_MODEL
@@ -48,13 +48,6 @@ def greedy_program(left_mb: int) -> Iterator[None]:
         assert greedy.stdout.readline() == b'full\n'
         yield
         greedy.kill()
-
-
-@pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    made = Fleet(('',), TOPICS)
-    yield made
-    made.node.destroy_node()
 
 
 @pytest.mark.parametrize('left_mb', [0, 200, 500, 550])
