@@ -37,9 +37,9 @@ from vision_msgs.msg import Detection3DArray
 
 from mtscene_ros.backends.constant import write
 from mtscene_ros.backends.cuda import Cuda, open_driver
-from mtscene_ros.bench import machine
-from mtscene_ros.estimator import spec_of_file
-from mtscene_ros.spec import spec_from_json
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.catalogue import spec_of_file
+from mtscene_ros.models.spec import spec_from_json
 from mtscene_ros.worlds import FRAMES
 
 # Kind → the node's backend, size of the camera.

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, TensorSpec
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 H, W, STRIDE = 16, 32, 4

@@ -15,8 +15,8 @@ WALLED = ('rclpy', 'torch', 'tensorrt', 'onnxruntime', 'onnx', 'rosbags', 'scipy
         ('mtscene_ros.worlds.drive', ()),
         ('mtscene_ros.tracking', ()),
         ('mtscene_ros.backends.onnxruntime', ('onnxruntime',)),
-        ('mtscene_ros.outputs', ()),
-        ('mtscene_ros.evaluate.bag', ('rosbags',)),
+        ('mtscene_ros.camera.outputs', ()),
+        ('mtscene_ros.evaluate.run.bag', ('rosbags',)),
     ],
 )
 def test_what_an_import_brings_along(module: str, allowed: tuple[str, ...]) -> None:

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from mtscene_ros.geometry import (
+from mtscene_ros.camera.geometry import (
     box_corners,
     matrix_from_quaternion,
     optical_from_level_box,
     project,
 )
-from mtscene_ros.label_files import DataError
+from mtscene_ros.datasets.label_files import DataError
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 

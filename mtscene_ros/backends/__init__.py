@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.external_data import external_files
-from mtscene_ros.spec import TensorSpec
+from mtscene_ros.models.external_data import external_files
+from mtscene_ros.models.spec import TensorSpec
 
 
 class BackendError(RuntimeError):

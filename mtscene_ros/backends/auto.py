@@ -18,7 +18,7 @@ from mtscene_ros.backends import (
     open_backend,
 )
 from mtscene_ros.backends.cuda import Cuda, open_driver
-from mtscene_ros.engine_build import MODULES
+from mtscene_ros.backends.engine_build import MODULES
 
 
 def why_not_tensorrt(options: BackendOptions) -> str:

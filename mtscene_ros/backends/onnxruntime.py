@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.model_file import precision_of
-from mtscene_ros.spec import METADATA_KEY, TensorSpec
+from mtscene_ros.models.onnx_file import precision_of
+from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
 ort.set_default_logger_severity(3)  # errors; what it warns of is not for users of a robot
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.backends.onnxruntime import session_of
-from mtscene_ros.model_file import metadata_of
-from mtscene_ros.spec import METADATA_KEY, TensorSpec
+from mtscene_ros.models.onnx_file import metadata_of
+from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
 OPENVINO_NAMES = {'f32': 'fp32', 'f16': 'fp16', 'bf16': 'bf16'}
 

@@ -17,11 +17,12 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.bags import BagError, BagWriter
-from mtscene_ros.demo import Camera, Line, live_text, say
-from mtscene_ros.report_data import camera_info_topic
-from mtscene_ros.ros.play import PlayOptions, play
-from mtscene_ros.ros.record import Recorder
+from mtscene_ros.recordings.bags import BagError, BagWriter
+from mtscene_ros.recordings.camera_choice import RecordedCamera
+from mtscene_ros.recordings.node_results import camera_info_topic
+from mtscene_ros.ros.playback import PlayOptions, play
+from mtscene_ros.ros.recorder import Recorder
+from mtscene_ros.terminal import Line, live_text, say
 
 OUTPUTS = (
     'semantic/image',
@@ -48,7 +49,7 @@ class Session:
     """bag: what is played; recording, log: files to write; model: '' = the bundled one."""
 
     bag: Path
-    camera: Camera
+    camera: RecordedCamera
     recording: Path
     log: Path
     model: str = ''
@@ -76,7 +77,7 @@ def run_session(session: Session) -> None:
         try_shutdown()
 
 
-def image_topic(camera: Camera) -> str:
+def image_topic(camera: RecordedCamera) -> str:
     """The name to remap `image` to: without the transport's suffix."""
     return camera.topic.removesuffix('/compressed')
 

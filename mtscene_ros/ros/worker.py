@@ -20,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from mtscene_ros import messages
 from mtscene_ros.backends import BackendError
-from mtscene_ros.camera_frames import Remark
+from mtscene_ros.camera import messages
+from mtscene_ros.camera.camera_frames import Level, Remark
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.camera.mailbox import Mailbox, Waiting
+from mtscene_ros.camera.outputs import Found, Output, confident
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.images import ImageError
-from mtscene_ros.mailbox import Mailbox, Waiting
-from mtscene_ros.outputs import Found, Output, confident
-from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.kinds import new
+from mtscene_ros.ros.camera_input import CameraInput
+from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
+from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
 from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
