@@ -10,9 +10,9 @@ import pytest
 from mtscene_ros.terminal import counted, text
 
 CODE = """
-from mtscene_ros import progress
-progress.QUIET_S = 0.0
-print(sum(progress.counted(range(4), 'frames', 4)))
+from mtscene_ros import terminal
+terminal.QUIET_S = 0.0
+print(sum(terminal.counted(range(4), 'frames', 4)))
 """
 
 

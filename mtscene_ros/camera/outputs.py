@@ -16,7 +16,6 @@ from mtscene_ros.camera.geometry import moved
 from mtscene_ros.camera.messages import Message, New
 from mtscene_ros.camera.point_cloud import cloud
 from mtscene_ros.models.spec import ModelSpec
-from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import (
     Boxes3D,
     DepthMap,
@@ -30,6 +29,17 @@ from mtscene_ros.types import (
 R = TypeVar('R')
 
 
+# The tasks of the package, each with a field of its own in mtscene_msgs/Scene; any other task of
+# a model is a user's own. A test holds them against tasks.TASKS.
+NAMED_TASKS = (
+    'semantic',
+    'human_parts',
+    'depth',
+    'normals',
+    'boundary',
+    'saliency',
+    'boxes3d',
+)
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 
 
@@ -218,7 +228,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output('parts/image', IMAGE, partial(_labels, 'human_parts'), ('human_parts',)),
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d, ('boxes3d',)),
     Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
-    Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=tuple(TASKS)),
+    Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
     Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
     Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
@@ -229,7 +239,7 @@ def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
     own = [
         Output(f'own/{task}/image', IMAGE, partial(_own, task), (task,))
         for task in spec.tasks
-        if task not in TASKS
+        if task not in NAMED_TASKS
     ]
     return (*(output for output in OUTPUTS if output.is_there(spec.tasks)), *own)
 
@@ -252,6 +262,6 @@ LABEL_INFO: dict[str, str] = {
 
 def label_info_topics(spec: ModelSpec) -> dict[str, str]:
     """Of every class map that the model has."""
-    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in TASKS}
+    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in NAMED_TASKS}
     named = LABEL_INFO | own
     return {t: named[t] for t, o in spec.tasks.items() if t in named and 'classes' in o}

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import H, W, tiny_model, tiny_spec
+from evaluate.bags import IMAGE, camera, options, recorded
 from onnx import TensorProto, helper
 
 from mtscene_ros.cli.main import main
@@ -18,8 +19,6 @@ from mtscene_ros.evaluate.scores.frame_table import ParquetError
 from mtscene_ros.models.spec import METADATA_KEY
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter
-
-from .bags import IMAGE, camera, options, recorded
 
 
 def typed(*words: str) -> int:
@@ -46,7 +45,10 @@ def test_one_of_two_fails(
 
 
 def test_progress_in_a_terminal() -> None:
-    code = 'from mtscene_ros.evaluate.run.progress import bar\nwith bar(3, True) as step: step(); step()'
+    code = (
+        'from mtscene_ros.evaluate.run.progress import bar\n'
+        'with bar(3, True) as step: step(); step()'
+    )
     ours, theirs = os.openpty()
     subprocess.run([sys.executable, '-c', code], stderr=theirs, check=True)
     os.close(theirs)

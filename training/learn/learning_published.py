@@ -20,7 +20,10 @@ from training.data.sample import Sample
 from training.graphs.deploy import normalised
 from training.graphs.deploy_published import SEMANTIC, PublishedGraph
 from training.learn.detection_losses import all_targets, detection_losses
-from training.learn.losses import (
+from training.learn.pretrained import read_weights
+from training.learn.published_targets import Arrays, objects_of
+from training.learn.published_targets import targets as published_targets
+from training.losses import (
     WEIGHTS,
     class_loss,
     depth_loss,
@@ -28,9 +31,6 @@ from training.learn.losses import (
     normals_loss,
     saliency_loss,
 )
-from training.learn.pretrained import read_weights
-from training.learn.published_targets import Arrays, objects_of
-from training.learn.published_targets import targets as published_targets
 from training.networks.detection3d import DetectionMaps
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.vit import set_drop_path

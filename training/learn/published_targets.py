@@ -16,7 +16,7 @@ from training.data.cityscapes3d import disparity_of
 from training.data.nyud import NORMAL_SIGNS
 from training.data.sample import Sample
 from training.learn.detection_losses import Objects
-from training.learn.losses import IGNORED
+from training.losses import IGNORED
 from training.networks.taskprompter_swin import SwinConfig
 from training.recipes import Recipe
 

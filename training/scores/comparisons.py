@@ -30,8 +30,8 @@ from mtscene_ros.types import (
 from training.data.sample import Sample
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, box_options, default_camera
-from training.learn.losses import IGNORED
 from training.learn.published_targets import dense_truth
+from training.losses import IGNORED
 from training.recipes import Recipe
 from training.scores.cityscapes3d_json import vehicle_annotations
 

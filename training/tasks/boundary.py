@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.config import CompactConfig
 from training.data.sample import Sample
-from training.learn.losses import IGNORED, edge_loss
+from training.losses import IGNORED, edge_loss
 
 NAME = 'boundary'
 TYPICAL_PROBABILITY = 0.1

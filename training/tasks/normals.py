@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from training.config import CompactConfig
 from training.data.sample import Sample
-from training.learn.losses import IGNORED, normals_loss
+from training.losses import IGNORED, normals_loss
 
 NAME = 'normals'
 TYPICAL = (0.0, 0.0, -1.0)  # facing the camera

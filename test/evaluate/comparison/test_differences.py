@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from evaluate.reports import FIRST_NS, write_report
 
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.comparison.differences import (
@@ -14,8 +15,6 @@ from mtscene_ros.evaluate.comparison.differences import (
     more_is_better,
 )
 from mtscene_ros.evaluate.run.report_folder import ReportError, read_report
-
-from .reports import FIRST_NS, write_report
 
 NAN = math.nan
 

@@ -11,13 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from evaluate.browser import Browser
+from evaluate.drives import write_drive
 from numpy.typing import NDArray
 
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.pages.page_frames import APART, choose, worst
-
-from .browser import Browser
-from .drives import write_drive
 
 FRAMES = 4
 

@@ -6,6 +6,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
+from evaluate.bags import (
+    CAMERA,
+    FIRST_NS,
+    IMAGE,
+    INFO,
+    PERIOD_NS,
+    camera,
+    options,
+    recorded,
+    truth,
+)
 
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.evaluate.run.bag import evaluate_bag
@@ -13,8 +24,6 @@ from mtscene_ros.evaluate.run.merge import merge, plain
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter, open_bag
 from mtscene_ros.types import Boxes3D
-
-from .bags import CAMERA, FIRST_NS, IMAGE, INFO, PERIOD_NS, camera, options, recorded, truth
 
 
 def test_scores_by_hand(tiny_path: str, tmp_path: Path) -> None:

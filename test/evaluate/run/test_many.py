@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from evaluate.drives import write_drive
 
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.options import EvaluateOptions
@@ -26,8 +27,6 @@ from mtscene_ros.evaluate.run.job import Job, Outcome, asked_for, jobs_of, names
 from mtscene_ros.evaluate.run.many import in_own_process, run_here
 from mtscene_ros.evaluate.run.report_folder import read_report
 from mtscene_ros.recordings.bags import open_bag
-
-from .drives import write_drive
 
 
 @pytest.fixture(scope='module')

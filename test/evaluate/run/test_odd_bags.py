@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from evaluate.bags import CAMERA, IMAGE, INFO, camera, image, options, recorded, truth
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -13,8 +14,6 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagError, BagWriter, open_bag, typestore
-
-from .bags import CAMERA, IMAGE, INFO, camera, image, options, recorded, truth
 
 Found = dict
 Evaluate = Callable[..., Found]

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluate.replay_reference import BAG, REFERENCE, SCORES, answered, moments
 
 from mtscene_ros.recordings.write import write_recording
-
-from .replay_reference import BAG, REFERENCE, SCORES, answered, moments
 
 Fields = dict[str, np.ndarray]
 
