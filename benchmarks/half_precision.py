@@ -96,7 +96,7 @@ def narrowed(value: Any) -> Any:
     return value.half() if is_float else value
 
 
-class Rounded(nn.Module):
+class RoundedGraph(nn.Module):
     """A graph in which float16 is computed so."""
 
     def __init__(self, graph: DeployGraph) -> None:
@@ -149,7 +149,7 @@ def main() -> None:
         where = ', '.join(filter(None, (gpu_name(), other.backend.description)))
     else:
         cpu, where = torch.device('cpu'), 'torch'
-        reference, other = torch_estimator(plain, cpu), torch_estimator(Rounded(half), cpu)
+        reference, other = torch_estimator(plain, cpu), torch_estimator(RoundedGraph(half), cpu)
     sources = {'generated, seed 901': generated(options.frames)}
     for path in options.real:
         sources[path.name] = frames_of(path, options.frames)

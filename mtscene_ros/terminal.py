@@ -69,7 +69,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-class Line:
+class StatusLine:
     """One line that is rewritten on a terminal; elsewhere a line per second."""
 
     def __init__(self) -> None:

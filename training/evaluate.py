@@ -40,7 +40,7 @@ from training.learn.learning import ALL_CONFIGS, Config, kind_of
 from training.learn.learning_published import whole
 from training.learn.loader import Frame, listed
 from training.recipes import Recipe
-from training.scores.boundary_score import MAX_DIST, OTHERWISE, BoundaryMeter
+from training.scores.boundary_score import MAX_DIST, OTHERWISE, BoundaryTensorMeter
 from training.scores.comparisons import (
     Pairs,
     compact_pairs,
@@ -54,7 +54,7 @@ from training.scores.detection_score import DetectionMeter
 from training.scores.task_metrics import (
     METERS,
     UNKNOWN,
-    Meter,
+    TensorMeter,
     label_meter,
     of_every_process,
     value_meter,
@@ -84,21 +84,21 @@ class Meters:
     def __init__(self, config: Config, data_set: str, jobs: int) -> None:
         self.config, self.jobs = config, jobs
         self.max_dist = MAX_DIST.get(data_set, OTHERWISE)
-        self.by_task: dict[str, Meter] = {}
+        self.by_task: dict[str, TensorMeter] = {}
 
     def update(self, pairs: Pairs) -> None:
         for task, (prediction, truth) in pairs.items():
             if says_something(task, truth):
                 self.by_task.setdefault(task, self.made(task)).update(prediction, truth)
 
-    def made(self, task: str) -> Meter:
+    def made(self, task: str) -> TensorMeter:
         if task == 'boundary':
-            return BoundaryMeter(self.max_dist, self.jobs)
+            return BoundaryTensorMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
         return self.made_for_own(task) or label_meter([c.name for c in self.classes(task)])
 
-    def made_for_own(self, task: str) -> Meter | None:
+    def made_for_own(self, task: str) -> TensorMeter | None:
         """A number per pixel has errors as depth does."""
         own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
         is_number = any(o.name == task and not o.classes for o in own)

@@ -20,7 +20,12 @@ from training.export import (
     current_commit,
     write_onnx,
 )
-from training.graphs.deploy_published import Camera, PublishedGraph, default_camera, published_spec
+from training.graphs.deploy_published import (
+    PublishedCamera,
+    PublishedGraph,
+    default_camera,
+    published_spec,
+)
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
 from training.networks.taskprompter_swin import SwinConfig
@@ -78,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     for key in dropped:
         print(f'left out, no output depends on it: {key}')
     usual = default_camera(config)
-    camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
+    camera = PublishedCamera(
+        options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m
+    )
     exported = network if options.plain else simplified(network)
     if options.precision == 'fp16':
         exported = halved_published(exported)

@@ -35,7 +35,7 @@ from training.learn.learning import (
     validation_loss,
 )
 from training.learn.loader import Frames, Positions, batches, listed, once
-from training.learn.run_log import Report
+from training.learn.run_log import RunLog
 from training.learn.schedule import SCHEDULES, learning_rate
 from training.learn.weighting import WEIGHTINGS
 from training.weights.checkpoint_store import restore, save, save_weights
@@ -138,7 +138,7 @@ def train(options: argparse.Namespace) -> None:
     positions = Positions(passes, config.batch, rank, world)
     coming = batches(frames, positions, options.workers)
     set_train_mode(learning.network, options.freeze_batch_norm)
-    report = Report(options.out, rank == 0, options.tensorboard)
+    report = RunLog(options.out, rank == 0, options.tensorboard)
     start_s, earlier_s, waited_s = time.monotonic(), counts['elapsed_s'], 0.0
     first_step = counts['step']
     peak_rate = options.learning_rate or config.learning_rate

@@ -54,7 +54,7 @@ class OutputParams:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class OutputContext:
     """What a row makes its message of. header: the image's own; new: makes messages of a kind;
     target_from_optical: (4, 4) where target_frame is set and TF knows it."""
 
@@ -69,7 +69,7 @@ class Found:
         return result if isinstance(result, kind) else None
 
 
-Make = Callable[[Found], Any]  # None where the image has no such result
+Make = Callable[[OutputContext], Any]  # None where the image has no such result
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,17 @@ class Output:
         return some and all(task in tasks for task in self.needs)
 
 
-def _labels(task: str, found: Found) -> Message | None:
+def _labels(task: str, found: OutputContext) -> Message | None:
     labels = found.result(task, LabelMap)
     return labels and messages.label_image(found.new, labels, found.header)
 
 
-def _confidence(found: Found) -> Message | None:
+def _confidence(found: OutputContext) -> Message | None:
     labels = found.result('semantic', LabelMap)
     return labels and messages.confidence_image(found.new, labels, found.header)
 
 
-def _color(found: Found) -> Message | None:
+def _color(found: OutputContext) -> Message | None:
     labels = found.result('semantic', LabelMap)
     if labels is None:
         return None
@@ -115,30 +115,30 @@ def _color(found: Found) -> Message | None:
     )
 
 
-def _normals(found: Found) -> Message | None:
+def _normals(found: OutputContext) -> Message | None:
     normals = found.result('normals', NormalMap)
     return normals and messages.normal_image(found.new, normals, found.header)
 
 
-def _probability(task: str, found: Found) -> Message | None:
+def _probability(task: str, found: OutputContext) -> Message | None:
     values = found.result(task, ProbabilityMap)
     encoding = found.params.probability_encoding
     return values and messages.probability_image(found.new, values, encoding, found.header)
 
 
-def _depth(found: Found) -> Message | None:
+def _depth(found: OutputContext) -> Message | None:
     depth = found.result('depth', DepthMap)
     return depth and messages.depth_image(
         found.new, depth, found.params.depth_encoding, found.header
     )
 
 
-def _camera_info(found: Found) -> Message | None:
+def _camera_info(found: OutputContext) -> Message | None:
     intrinsics = found.scene.output_intrinsics
     return intrinsics and messages.camera_info_message(found.new, intrinsics, found.header)
 
 
-def _boxes(found: Found) -> tuple[Boxes3D, Message] | None:
+def _boxes(found: OutputContext) -> tuple[Boxes3D, Message] | None:
     """In target_frame, where one is set."""
     boxes = found.result('boxes3d', Boxes3D)
     if boxes is None or not found.params.target_frame:
@@ -150,18 +150,18 @@ def _boxes(found: Found) -> tuple[Boxes3D, Message] | None:
     return moved(boxes, found.target_from_optical), header
 
 
-def _detections_3d(found: Found) -> Message | None:
+def _detections_3d(found: OutputContext) -> Message | None:
     there = _boxes(found)
     form = found.params.class_id_format
     return there and box_messages.detections_3d(found.new, *there, form)
 
 
-def _markers(found: Found) -> Message | None:
+def _markers(found: OutputContext) -> Message | None:
     there = _boxes(found)
     return there and box_messages.markers(found.new, *there)
 
 
-def _detections_2d(found: Found) -> Message | None:
+def _detections_2d(found: OutputContext) -> Message | None:
     boxes, camera = found.result('boxes3d', Boxes3D), found.scene.frame.intrinsics
     if boxes is None or camera is None:
         return None
@@ -169,7 +169,7 @@ def _detections_2d(found: Found) -> Message | None:
     return box_messages.detections_2d(found.new, boxes, camera, found.header, form)
 
 
-def _points(found: Found) -> Message | None:
+def _points(found: OutputContext) -> Message | None:
     depth, camera = found.result('depth', DepthMap), found.scene.output_intrinsics
     if depth is None or camera is None:
         return None
@@ -182,7 +182,7 @@ def _points(found: Found) -> Message | None:
     return messages.point_cloud(found.new, points, found.header)
 
 
-def _scene(found: Found) -> Message:
+def _scene(found: OutputContext) -> Message:
     labels = found.result('semantic', LabelMap)
     parts = {
         'camera_info': _camera_info(found),
@@ -202,11 +202,11 @@ def _scene(found: Found) -> Message:
     return found.new('mtscene_msgs/msg/Scene', header=found.header, camera=camera, **there)
 
 
-def _overlay(found: Found) -> Message | None:
+def _overlay(found: OutputContext) -> Message | None:
     return messages.image_message(found.new, overlay(found.scene), 'rgb8', found.header)
 
 
-def _own(task: str, found: Found) -> Message | None:
+def _own(task: str, found: OutputContext) -> Message | None:
     result = found.scene.results.get(task)
     if isinstance(result, LabelMap):
         return messages.label_image(found.new, result, found.header)

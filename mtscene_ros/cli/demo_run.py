@@ -16,7 +16,7 @@ from mtscene_ros.recordings.camera_choice import choose_camera
 from mtscene_ros.recordings.node_results import camera_info_topic
 from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.report.recording_page import write_report
-from mtscene_ros.terminal import Line, say
+from mtscene_ros.terminal import StatusLine, say
 from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
@@ -39,13 +39,13 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
     if not camera.calibrated:
         say(f'No {camera_info_topic(camera.topic)} in the recording: labels only, no depth, boxes')
     _settle_environment()
-    from mtscene_ros.ros.demo_session import Session, run_session
+    from mtscene_ros.ros.demo_session import DemoSession, run_session
 
     playable = out / 'ros2_bag' if camera.ros1 else bag
     if camera.ros1:
         say('Converting the camera of a ROS 1 bag')
         convert_ros1(bag, playable, (camera.topic, camera_info_topic(camera.topic)))
-    run_session(Session(playable, camera, out / 'out.mcap', out / 'node.log', model))
+    run_session(DemoSession(playable, camera, out / 'out.mcap', out / 'node.log', model))
     write_report(out / 'out.mcap', out / 'report.html')
     say(f'Recorded inputs and outputs: {out / "out.mcap"}\nReport: {out / "report.html"}')
     return 0
@@ -54,7 +54,7 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
 def generate_drive(path: Path, frames: int) -> None:
     """A generated drive with its truth, always the same."""
     start_s = time.monotonic()
-    shown = Line()
+    shown = StatusLine()
     moments = []
     for i, world in enumerate(drive_sequence(SEED, frames, RATE_HZ), start=1):
         moments.append(moment_from_world(world))

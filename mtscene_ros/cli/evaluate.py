@@ -16,7 +16,7 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 
 if TYPE_CHECKING:
     from mtscene_ros.evaluate.conditions import Condition
-    from mtscene_ros.evaluate.run.job import Job, Outcome
+    from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome
 
 EXAMPLE = """mtscene evaluate drive.mcap -o report
 mtscene evaluate kitti.mcap --model model.onnx --realtime -o report
@@ -147,7 +147,7 @@ def asked(
     return found.bags, replace(found.options, progress=progress, threads=threads), found.criteria
 
 
-def evaluated(jobs: Sequence[Job], arguments: argparse.Namespace) -> dict[str, Outcome]:
+def evaluated(jobs: Sequence[EvaluationJob], arguments: argparse.Namespace) -> dict[str, Outcome]:
     """By name; a line for each as it comes, where there are several or it failed."""
     from mtscene_ros.evaluate.run.fleet import run_on_ray
     from mtscene_ros.evaluate.run.many import run_here

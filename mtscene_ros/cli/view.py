@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(shown: Any, paths: list[Path]) -> None:
     from mtscene_ros.report.viewer.replay import show_recordings
-    from mtscene_ros.terminal import Line
+    from mtscene_ros.terminal import StatusLine
 
-    line, done = Line(), 0
+    line, done = StatusLine(), 0
     for done, total in show_recordings(paths, shown):
         if done % 50 == 0:
             line.show(f'{done} of {total} messages')

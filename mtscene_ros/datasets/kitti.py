@@ -41,7 +41,7 @@ class KittiError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class KittiCalibration:
     """k: (3, 3) pixels; optical_from_rectified: (3,) shift in metres; optical_from_lidar: (4,
     4)."""
 
@@ -93,7 +93,7 @@ def object_moment(folder: Path, name: str) -> Moment:
 
 def _moment(
     image: Path,
-    calibration: Calibration,
+    calibration: KittiCalibration,
     found: tuple[Boxes3D, list[str]],
     points: Path,
     stamp_ns: int,
@@ -119,7 +119,7 @@ def _moment(
     )
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: Path) -> KittiCalibration:
     """Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the calibration.')
@@ -152,10 +152,10 @@ def read_calibration(path: Path) -> Calibration:
         raise KittiError(f'{path}: P2, R_rect or Tr_velo_cam hold no camera.')
     optical_from_lidar = rectified_from_camera @ camera_from_lidar
     optical_from_lidar[:3, 3] += shift_m
-    return Calibration(p2[:, :3], shift_m, optical_from_lidar)
+    return KittiCalibration(p2[:, :3], shift_m, optical_from_lidar)
 
 
-def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D, list[str]]]:
+def read_labels(path: Path, calibration: KittiCalibration) -> dict[int, tuple[Boxes3D, list[str]]]:
     """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
@@ -163,7 +163,7 @@ def read_labels(path: Path, calibration: Calibration) -> dict[int, tuple[Boxes3D
 
 
 def _parsed(
-    lines: list[str], path: Path, calibration: Calibration
+    lines: list[str], path: Path, calibration: KittiCalibration
 ) -> dict[int, tuple[Boxes3D, list[str]]]:
     rows: dict[int, list[tuple[int, str, F64]]] = {}
     for row, line in enumerate(lines, start=1):

@@ -22,7 +22,7 @@ from mtscene_ros.recordings.camera_choice import RecordedCamera
 from mtscene_ros.recordings.node_results import camera_info_topic
 from mtscene_ros.ros.playback import PlayOptions, play
 from mtscene_ros.ros.recorder import Recorder
-from mtscene_ros.terminal import Line, live_text, say
+from mtscene_ros.terminal import StatusLine, live_text, say
 
 OUTPUTS = (
     'semantic/image',
@@ -45,7 +45,7 @@ class NodeError(BagError):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class DemoSession:
     """bag: what is played; recording, log: files to write; model: '' = the bundled one."""
 
     bag: Path
@@ -55,7 +55,7 @@ class Session:
     model: str = ''
 
 
-def run_session(session: Session) -> None:
+def run_session(session: DemoSession) -> None:
     """Starts the node, plays, records, stops the node. Ctrl-C ends the playing early.
 
     Raises NodeError, BagError.
@@ -82,7 +82,7 @@ def image_topic(camera: RecordedCamera) -> str:
     return camera.topic.removesuffix('/compressed')
 
 
-def node_command(session: Session) -> list[str]:
+def node_command(session: DemoSession) -> list[str]:
     """How a user would start the node by hand."""
     transport = 'compressed' if session.camera.compressed else 'raw'
     arguments = ['-p', f'image_transport:={transport}']
@@ -127,7 +127,7 @@ def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> N
     node.destroy_subscription(subscription)
 
 
-def _play_and_record(node: Node, session: Session) -> None:
+def _play_and_record(node: Node, session: DemoSession) -> None:
     camera = session.camera
     image = image_topic(camera) + ('/compressed' if camera.compressed else '')
     info = camera_info_topic(camera.topic)
@@ -136,7 +136,7 @@ def _play_and_record(node: Node, session: Session) -> None:
     options = PlayOptions(topics=played, remap={camera.topic: image})
     with BagWriter(session.recording) as writer:
         Recorder(node, writer, [image, info, *BESIDE, *TRUTH, *outputs, '/rosout'])
-        account = Account(node)
+        account = LiveCounts(node)
         say(f'Playing {camera.duration_s:.0f} s; Ctrl-C ends it early')
         try:
             play(node, session.bag, options)
@@ -146,11 +146,11 @@ def _play_and_record(node: Node, session: Session) -> None:
         account.line.end(account.text())
 
 
-class Account:
+class LiveCounts:
     """What frame_stats says, shown live."""
 
     def __init__(self, node: Node) -> None:
-        self.line = Line()
+        self.line = StatusLine()
         self._arrived_s: list[float] = []
         self._total_s: list[float] = []
         self._counts = {'received': 0, 'published': 0, 'dropped': 0, 'failed': 0}

@@ -64,7 +64,7 @@ class Loading:
         self.error = 'Loading was cancelled.'
 
 
-class Answer:
+class PendingReply:
     """What a service waits for in an `async` callback, without holding up the executor for more
     than a moment at a time."""
 

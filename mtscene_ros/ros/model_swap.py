@@ -13,9 +13,9 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from mtscene_ros.estimator import SceneEstimator, decoders_of
 from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.models.spec import SpecError
-from mtscene_ros.ros.loading import Answer, Loading, opener
+from mtscene_ros.ros.loading import Loading, PendingReply, opener
 from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.ros.worker import Line
+from mtscene_ros.ros.worker import Pipeline
 
 BUNDLED = 'the bundled model'
 
@@ -27,13 +27,13 @@ class Models:
     def __init__(
         self,
         logger: RcutilsLogger,
-        make_line: Callable[[SceneEstimator], Line],
+        make_line: Callable[[SceneEstimator], Pipeline],
         in_use: Callable[[], bool],
     ) -> None:
         self._logger, self._make_line, self._in_use = logger, make_line, in_use
-        self.line: Line | None = None
+        self.line: Pipeline | None = None
         self._loading: Loading | None = None
-        self._swap: tuple[Loading, Answer] | None = None
+        self._swap: tuple[Loading, PendingReply] | None = None
         self._told_phase = ''
         self.error = ''  # why the last attempt to configure came to nothing
 
@@ -58,7 +58,7 @@ class Models:
             decoders_of(spec_of_file(path), path)
         except SpecError as error:
             return str(error)
-        answer = Answer()
+        answer = PendingReply()
         loading = Loading(path or BUNDLED, opener(replace(params, model=path)))
         self._swap = (loading, answer)
         return await answer
@@ -96,7 +96,7 @@ class Models:
             self._swap[1].text = 'The node was cleaned up.'
         self._loading = self._swap = None
 
-    def leave_behind(self, line: Line | None) -> None:
+    def leave_behind(self, line: Pipeline | None) -> None:
         """To the worker that hangs in it: forgotten here without being freed."""
         if self.line is line:
             self.line = self._loading = None

@@ -40,7 +40,7 @@ from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import CameraState, Line, Worker
+from mtscene_ros.ros.worker import CameraState, Pipeline, Worker
 from mtscene_ros.tracking import TrackingError, check_installed
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -199,10 +199,10 @@ class PerceptionNode(LifecycleNode):
 
     # -- models ------------------------------------------------------------------------------
 
-    def _line_of(self, estimator: SceneEstimator) -> Line:
+    def _line_of(self, estimator: SceneEstimator) -> Pipeline:
         spec, is_active = estimator.spec, self._worker is not None
         self._topics.announce(spec, self.params.cameras, is_active=is_active)
-        return Line(estimator, outputs_of(spec), self._topics.snapshot())
+        return Pipeline(estimator, outputs_of(spec), self._topics.snapshot())
 
     def _look_after_loading(self) -> None:
         """What the loading threads have to say; a model that cannot be loaded leads back to

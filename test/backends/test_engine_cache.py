@@ -95,7 +95,7 @@ USER = """
 import resource, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[4])
-from test_engine_cache import KEY, PLAN
+from backends.test_engine_cache import KEY, PLAN
 from mtscene_ros.backends.engine_cache import engine_for
 folder, seconds, limit = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 if limit:

@@ -18,8 +18,9 @@ from mtscene_ros.worlds import FRAMES  # noqa: E402
 from training import adapt, export  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.graphs.deploy import DeployGraph  # noqa: E402
-from training.learn.adapting import carried_over, class_mixture, config_of, mixed  # noqa: E402
+from training.learn.adapting import carried_over, class_mixture, mixed  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
+from training.weights.weight_files import config_of  # noqa: E402
 
 CONFIG = CONFIGS['test']
 COARSE = ('ground', 'rest')  # road and pavement, everything else

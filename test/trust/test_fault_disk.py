@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_engine_cache import KEY
+from backends.test_engine_cache import KEY
 from trust.conftest import times
 
 from mtscene_ros.backends.engine_cache import engine_for, stored

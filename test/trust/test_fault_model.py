@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backends.test_engine_cache import KEY, PLAN
 from conftest import tiny_spec
-from test_engine_cache import KEY, PLAN
 from trust.conftest import times
 
 from mtscene_ros.backends import BackendError, BackendOptions, auto

@@ -41,7 +41,7 @@ VAL_EVERY = 5  # every fifth frame goes to `val`
 
 
 @dataclass(slots=True, eq=False)
-class Found:
+class LabelledFrame:
     """One frame with what is known of it."""
 
     name: str
@@ -61,7 +61,7 @@ class Writer:
     boxes: list[str] = field(default_factory=list)
     frames: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: LabelledFrame) -> None:
         split = 'val' if len(self.frames) % VAL_EVERY == VAL_EVERY - 1 else 'train'
         frame: dict[str, Any] = {'image': f'images/{found.name}.png', 'split': split}
         self.image(frame['image'], found.rgb[:, :, ::-1])
@@ -101,7 +101,7 @@ class Writer:
         return path
 
 
-def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Iterator[Found]:
+def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Iterator[LabelledFrame]:
     """Images with the labels, depths and boxes of the same stamp. Raises DataError."""
     with open_bag(path) as bag:
         image = options.image or next(iter(color_images(bag)), '')
@@ -152,8 +152,8 @@ def bag_frame(
     image: str,
     parts: dict[str, str],
     camera: Intrinsics | None,
-) -> Found:
-    found = Found(str(stamp_ns), pixels(there[image]), camera)
+) -> LabelledFrame:
+    found = LabelledFrame(str(stamp_ns), pixels(there[image]), camera)
     for task, topic in parts.items():
         if topic in there:
             result = result_of(task, there[topic], ())
@@ -173,12 +173,12 @@ def intrinsics_of(info: Any) -> Intrinsics | None:
     return Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
 
 
-def kitti_frames(folder: Path, layout: str, split: str) -> Iterator[Found]:
+def kitti_frames(folder: Path, layout: str, split: str) -> Iterator[LabelledFrame]:
     data_set = DATASETS[layout]
     for name in data_set.names(folder, split):
         sample = data_set.read(folder, name)
         has_depth = bool(np.isfinite(sample.depth_m).any())
-        yield Found(
+        yield LabelledFrame(
             name.replace('/', '_'),
             sample.rgb,
             sample.intrinsics,
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> Path:
         read = coco_frames if options.kind == 'coco' else label_studio_frames
         writer.semantic, masks = read(options.source, options.images, options.classes)
         for path, labels in masks:
-            writer.add(Found(path.stem, read_rgb(path), labels=labels))
+            writer.add(LabelledFrame(path.stem, read_rgb(path), labels=labels))
     path = writer.finish()
     print(
         f'{path}: {len(writer.frames)} frames; look at them with `python -m training.check_data '

@@ -32,7 +32,7 @@ NYUD_RANGE_M, CITYSCAPES_RANGE_M = (0.1, 10.0), (1.0, 200.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class PublishedCamera:
     """The camera that a checkpoint learned depth with. focal_px at network size; baseline_m of a
     stereo pair where the network predicts disparity."""
 
@@ -42,11 +42,11 @@ class Camera:
 
 # The colour camera of NYU Depth v2 (its toolbox; crops leave the focal length alone), and
 # Cityscapes' usual calibration.
-NYUD_CAMERA = Camera(518.8579)
-CITYSCAPES_CAMERA = Camera(2262.52, 0.209313)
+NYUD_CAMERA = PublishedCamera(518.8579)
+CITYSCAPES_CAMERA = PublishedCamera(2262.52, 0.209313)
 
 
-def default_camera(config: NetworkConfig) -> Camera:
+def default_camera(config: NetworkConfig) -> PublishedCamera:
     return CITYSCAPES_CAMERA if isinstance(config, SwinConfig) else NYUD_CAMERA
 
 
@@ -97,7 +97,7 @@ NORMAL_SIGNS = [1.0, 1.0, -1.0]
 
 
 def published_spec(
-    graph: PublishedGraph, name: str, version: str, commit: str, camera: Camera
+    graph: PublishedGraph, name: str, version: str, commit: str, camera: PublishedCamera
 ) -> ModelSpec:
     """The contract of the exported file; shapes come from one run of the graph without its
     arithmetic, which a CPU does in float16 for half an hour."""
@@ -115,7 +115,7 @@ def published_spec(
     )
 
 
-def task_options(config: NetworkConfig, camera: Camera) -> dict[str, dict[str, Any]]:
+def task_options(config: NetworkConfig, camera: PublishedCamera) -> dict[str, dict[str, Any]]:
     """Task of the node → its options, in the network's order."""
     options: dict[str, dict[str, Any]] = {}
     for name, channels in config.tasks:
@@ -134,7 +134,7 @@ def task_options(config: NetworkConfig, camera: Camera) -> dict[str, dict[str, A
     return options
 
 
-def depth_options(camera: Camera) -> dict[str, Any]:
+def depth_options(camera: PublishedCamera) -> dict[str, Any]:
     if camera.baseline_m is None:
         least, most = NYUD_RANGE_M
         return {
@@ -153,7 +153,7 @@ def depth_options(camera: Camera) -> dict[str, Any]:
     }
 
 
-def box_options(config: SwinConfig, camera: Camera) -> dict[str, Any]:
+def box_options(config: SwinConfig, camera: PublishedCamera) -> dict[str, Any]:
     return {
         'code': 'fcos3d',
         'classes': class_table(DRIVE_BOXES[:6]),

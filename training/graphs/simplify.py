@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.invpt import STAGES, InvPT, InvPTNetwork
-from training.networks.swin import Prompted
+from training.networks.swin import SwinPrompts
 from training.networks.taskprompter import TaskPrompterNetwork
 from training.networks.taskprompter_swin import (
     DETECTION,
@@ -252,7 +252,9 @@ class FastPromptedSwin(PromptedSwin):
                 place(plain.fea_fuse, level, name, fast)
         del self.fea_decode_spa, self.fea_decode_chan
 
-    def task_features(self, level: int, patches: Tensor, prompted: Prompted) -> dict[str, Tensor]:
+    def task_features(
+        self, level: int, patches: Tensor, prompted: SwinPrompts
+    ) -> dict[str, Tensor]:
         """As PromptedSwin."""
         _, heads, _, rows, columns = prompted.spatial.shape
         maps = tokens_to_map(patches, (rows, columns))

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from training.learn.learning import Learning
 
 
-class Report:
+class RunLog:
     """Of the first process; the others say nothing. One line of JSON per `line`."""
 
     def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:

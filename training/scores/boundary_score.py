@@ -18,7 +18,7 @@ OTHERWISE = boundary_meter.MAX_DIST
 MAX_DIST = {'pascal_context': 0.0075, 'nyud': 0.011}  # of the image's diagonal, by data set
 
 
-class BoundaryMeter:
+class BoundaryTensorMeter:
     """(H, W) probability; truth 0, 1, 255 unknown. odsF in percent: the F measure at the one
     threshold that is best for the whole data set."""
 

@@ -20,7 +20,7 @@ from mtscene_ros.types import UNLABELED
 UNKNOWN = UNLABELED
 
 
-class Meter(Protocol):
+class TensorMeter(Protocol):
     """Takes predictions and truth of one image at a time, of equal size."""
 
     def update(self, prediction: Tensor, truth: Tensor) -> None: ...
@@ -55,17 +55,17 @@ def of_every_process(own: Any) -> list[Any]:
     return parts
 
 
-def label_meter(names: list[str]) -> Meter:
+def label_meter(names: list[str]) -> TensorMeter:
     """(H, W) ids; truth 255 unknown."""
     return Gathered(lambda: meters.LabelMeter(names))
 
 
-def value_meter() -> Meter:
+def value_meter() -> TensorMeter:
     """(H, W) numbers of a user's own task; NaN unknown."""
     return Gathered(lambda: meters.SumMeter('values'))
 
 
-METERS: dict[str, Callable[[], Meter]] = {
+METERS: dict[str, Callable[[], TensorMeter]] = {
     'depth': lambda: Gathered(meters.DepthMeter),
     'normals': lambda: Gathered(lambda: meters.SumMeter('normals')),
     'saliency': lambda: Gathered(meters.SaliencyMeter),

@@ -19,7 +19,7 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
 from mtscene_ros.evaluate.run.job import asked_for
 from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Answer
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
 from mtscene_ros.evaluate.scores.frame_table import Row
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.meters import Scores
@@ -54,7 +54,7 @@ Key = tuple[str, int]  # camera, stamp in nanoseconds
 
 
 @dataclass(slots=True, eq=False)
-class Seen:
+class FrameParts:
     """One frame while it is put together. at_ns: when it was recorded."""
 
     at_ns: int = 0
@@ -81,9 +81,9 @@ def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, Sh
                     yield keys[stamp_ns], ShownFrame(Scene(one.frame, one.results), one.truth)
 
 
-def neighbours(seen: Mapping[int, Seen]) -> Iterator[dict[int, Seen]]:
+def neighbours(seen: Mapping[int, FrameParts]) -> Iterator[dict[int, FrameParts]]:
     """Frames whose surroundings overlap, together: each part of the recording is read once."""
-    together: dict[int, Seen] = {}
+    together: dict[int, FrameParts] = {}
     last_ns = 0
     for stamp_ns, one in sorted(seen.items(), key=lambda item: item[1].at_ns):
         if together and one.at_ns - last_ns > 2 * HOLD_NS:
@@ -99,18 +99,18 @@ def neighbours(seen: Mapping[int, Seen]) -> Iterator[dict[int, Seen]]:
 
 def predicted(
     path: Path, spec: ModelSpec, options: EvaluateOptions, stamps: set[int]
-) -> dict[int, Seen]:
+) -> dict[int, FrameParts]:
     """Stamp → results, maps no wider than KEPT_WIDTH_PX. Raises BagError."""
     names = {task: TOPICS.get(task, f'own/{task}/image') for task in spec.tasks}
     tasks = {f'{options.node}/{name}': task for task, name in names.items()}
-    seen: dict[int, Seen] = {}
+    seen: dict[int, FrameParts] = {}
     with open_bag(path) as bag:
         connections = [c for c in bag.connections if c.topic in tasks]
         for c, at_ns, raw in bag.messages(connections) if connections else ():
             stamp_ns = stamp_ns_of(bag, raw)
             if stamp_ns not in stamps:
                 continue
-            one = seen.setdefault(stamp_ns, Seen(at_ns))
+            one = seen.setdefault(stamp_ns, FrameParts(at_ns))
             message, task = bag.deserialize(raw, c.msgtype), tasks[c.topic]
             if task == 'boxes3d':
                 one.results[task] = result_of(task, message, ())
@@ -166,7 +166,7 @@ class Collector(Judge):
     """Keeps the truth that it is given instead of scoring against it."""
 
     def __init__(
-        self, spec: ModelSpec, options: EvaluateOptions, seen: Mapping[int, Seen]
+        self, spec: ModelSpec, options: EvaluateOptions, seen: Mapping[int, FrameParts]
     ) -> None:
         super().__init__(spec, options)
         self._of, self._seen = spec, seen
@@ -188,7 +188,7 @@ def read_again(
     topics: Topics,
     spec: ModelSpec,
     options: EvaluateOptions,
-    seen: Mapping[int, Seen],
+    seen: Mapping[int, FrameParts],
 ) -> None:
     """Fills in frame and truth from the part of the recording around them."""
     frames = CameraFrames('', topics.info, options.input_is_rectified)
@@ -206,7 +206,7 @@ def read_again(
                 seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
                 asked: Any = dict.fromkeys(spec.tasks, stamp_ns)
-                alignment.answer(Answer(row, at_ns, frame.frame_id, frame.intrinsics, asked))
+                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, asked))
         elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
             alignment.message(c.topic, c.msgtype, raw, at_ns)
     alignment.finish()

@@ -14,7 +14,7 @@ from mtscene_ros.evaluate.conditions import Condition
 from mtscene_ros.evaluate.pages import charts
 from mtscene_ros.evaluate.pages.chosen_frames import shown_frames
 from mtscene_ros.evaluate.pages.evaluation_page import STYLE, depth_range_m
-from mtscene_ros.evaluate.pages.pictures import Look, camera_view, encoded, views_of
+from mtscene_ros.evaluate.pages.pictures import PictureStyle, camera_view, encoded, views_of
 from mtscene_ros.evaluate.run.report_folder import Report, SequenceReport
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import ShownFrame
@@ -179,7 +179,7 @@ def _both(
 
 def card(c: ChangedFrame, a: ShownFrame, b: ShownFrame, depth_max_m: float) -> str:
     """Image, A, B; truth, error of A, error of B."""
-    look, task = Look(WIDTH_PX, depth_max_m), c.path.split('.')[0]
+    look, task = PictureStyle(WIDTH_PX, depth_max_m), c.path.split('.')[0]
     of_a, of_b = (views_of(task, x.scene.frame, x.scene.results, x.truth, look) for x in (a, b))
     title = (
         f'<header><b>{escape(c.path)}</b><span>{c.a:.4g} → {c.b:.4g}</span>'

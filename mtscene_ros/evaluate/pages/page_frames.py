@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mtscene_ros.evaluate.pages.pictures import Look, camera_view, encoded, views_of
+from mtscene_ros.evaluate.pages.pictures import PictureStyle, camera_view, encoded, views_of
 from mtscene_ros.evaluate.run.report_folder import WORST_BY, Columns
 from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import figure
@@ -57,7 +57,7 @@ def worst(values: Any, more_is_worse: bool, count: int = WORST) -> list[int]:
 
 def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) -> str:
     """Image, prediction, truth and error of one task, side by side; title is HTML."""
-    look = Look(WIDTH_PX, depth_max_m)
+    look = PictureStyle(WIDTH_PX, depth_max_m)
     views = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
     if views is None:
         return ''

@@ -36,7 +36,7 @@ SPARSE = 0.25  # below this share of pixels, depth of a LiDAR is drawn as dots t
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class PictureStyle:
     """What the pictures of one page have in common."""
 
     width_px: int
@@ -61,7 +61,7 @@ class Views:
         return [(picture, name) for picture, name in pairs if picture is not None]
 
 
-def camera_view(frame: CameraFrame, look: Look) -> Picture:
+def camera_view(frame: CameraFrame, look: PictureStyle) -> Picture:
     return resized(frame.rgb, shape_of(frame, look))
 
 
@@ -70,7 +70,7 @@ def views_of(
     frame: CameraFrame,
     results: Mapping[str, Result],
     truth: Mapping[str, Result],
-    look: Look,
+    look: PictureStyle,
 ) -> Views | None:
     """None where the task's result is absent or of a kind without pictures."""
     said, true = results.get(task), truth.get(task)
@@ -94,7 +94,7 @@ def encoded(picture: Picture) -> str:
     return data_uri(picture, 'jpg', QUALITY)
 
 
-def shape_of(frame: CameraFrame, look: Look) -> tuple[int, int]:
+def shape_of(frame: CameraFrame, look: PictureStyle) -> tuple[int, int]:
     """(height, width) of the page's pictures of this frame."""
     height, width = frame.rgb.shape[:2]
     return max(1, round(height * look.width_px / width)), look.width_px
@@ -127,7 +127,7 @@ def _labels_to(rgb: Picture, labels: LabelMap) -> LabelMap:
     return LabelMap(sized, np.full_like(sized, 255), labels.classes)
 
 
-def _depth(rgb: Picture, said: DepthMap, true: DepthMap | None, look: Look) -> Views:
+def _depth(rgb: Picture, said: DepthMap, true: DepthMap | None, look: PictureStyle) -> Views:
     mine = np.asarray(_same_size(said.depth_m, rgb), np.float32)
     prediction = depth_rgb(mine, look.depth_max_m)
     colors = f'red: near, dark blue: {look.depth_max_m:.0f} m and more'
@@ -198,7 +198,7 @@ def _probability(rgb: Picture, said: ProbabilityMap, true: ProbabilityMap | None
 
 
 def _boxes(
-    rgb: Picture, said: Boxes3D, true: Boxes3D | None, camera: Intrinsics, look: Look
+    rgb: Picture, said: Boxes3D, true: Boxes3D | None, camera: Intrinsics, look: PictureStyle
 ) -> Views:
     range_m = min(60.0, look.depth_max_m)
     above = birdseye(said, true, (rgb.shape[1], rgb.shape[0]), range_m, camera)

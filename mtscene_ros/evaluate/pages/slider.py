@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from mtscene_ros.evaluate.pages.pictures import Look, camera_view, encoded, views_of
+from mtscene_ros.evaluate.pages.pictures import PictureStyle, camera_view, encoded, views_of
 from mtscene_ros.recordings.node_results import ShownFrame
 
 WIDTH_PX = 448
@@ -81,7 +81,7 @@ def slider_frame(
     shown: ShownFrame, row: int, title: str, scores: str, depth_max_m: float
 ) -> dict[str, Any]:
     """What the script needs to show one frame; views by task: pictures and their captions."""
-    look = Look(WIDTH_PX, depth_max_m)
+    look = PictureStyle(WIDTH_PX, depth_max_m)
     views = {}
     for task in shown.scene.results:
         of = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)

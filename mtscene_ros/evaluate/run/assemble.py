@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtscene_ros.evaluate.conditions import Condition, check
-from mtscene_ros.evaluate.run.job import DONE, Job, Outcome
+from mtscene_ros.evaluate.run.job import DONE, EvaluationJob, Outcome
 from mtscene_ros.evaluate.run.merge import merge, plain
 from mtscene_ros.evaluate.run.report_folder import (
     FRAMES,
@@ -24,7 +24,7 @@ from mtscene_ros.evaluate.run.report_folder import (
 
 
 def assemble(
-    report: Path, jobs: Sequence[Job], outcomes: Mapping[str, Outcome]
+    report: Path, jobs: Sequence[EvaluationJob], outcomes: Mapping[str, Outcome]
 ) -> dict[str, Any] | None:
     """Writes the report's metrics.json and returns it; None, and nothing is written, where no
     recording could be evaluated."""
@@ -81,7 +81,7 @@ def _remove_single(report: Path) -> None:
         (report / name).unlink(missing_ok=True)
 
 
-def start_afresh(report: Path, jobs: Sequence[Job]) -> None:
+def start_afresh(report: Path, jobs: Sequence[EvaluationJob]) -> None:
     """Forgets what is there, so that every job runs again."""
     for job in jobs:
         (job.folder / DONE).unlink(missing_ok=True)

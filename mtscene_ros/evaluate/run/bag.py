@@ -34,7 +34,7 @@ from mtscene_ros.evaluate.run.merge import plain
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
 from mtscene_ros.evaluate.run.progress import bar
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Answer
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsError, MdsFiles
@@ -69,7 +69,7 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
             topics = topics_of(reader, estimator.spec, options, notes.tell)
-            session = Session(reader, topics, estimator, options, notes, Path(scratch))
+            session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
                 session.run(predictions)
             session.score_mds()
@@ -85,7 +85,7 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
 
 
 def about(
-    bag: Path, estimator: SceneEstimator, options: EvaluateOptions, session: Session
+    bag: Path, estimator: SceneEstimator, options: EvaluateOptions, session: BagRun
 ) -> dict[str, Any]:
     """What was evaluated with what."""
     spec, path = estimator.spec, Path(options.model or BUNDLED_MODEL)
@@ -115,7 +115,7 @@ def own_version() -> str:
         return 'unknown'
 
 
-class Session:
+class BagRun:
     """What is known while one recording is read."""
 
     def __init__(
@@ -226,7 +226,7 @@ class Session:
         for name, seconds in {**named, 'latency': waited_s + busy_s}.items():
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
-        self._alignment.answer(Answer.of(scene, row, arrival.at_ns))
+        self._alignment.answer(Prediction.of(scene, row, arrival.at_ns))
 
     def score_mds(self) -> None:
         """While the files of the boxes are there."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mtscene_ros.evaluate.run.job import Job, Outcome, is_done, run_job
+from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, is_done, run_job
 from mtscene_ros.evaluate.run.many import with_threads
 
 KNOCK_S = 5.0
@@ -20,7 +20,7 @@ class FleetError(ValueError):
     """The cluster cannot be used; the message is one sentence."""
 
 
-def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Outcome]:
+def run_on_ray(jobs: Sequence[EvaluationJob], address: str) -> Iterator[Outcome]:
     """Outcomes in the order in which they come. address: LOCAL, auto, HOST:PORT or
     ray://HOST:PORT. Raises FleetError."""
     try:
@@ -73,7 +73,7 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
-def seen_from_here(job: Job, outcome: Outcome) -> Outcome:
+def seen_from_here(job: EvaluationJob, outcome: Outcome) -> Outcome:
     if outcome.error or is_done(job):
         return outcome
     return replace(

@@ -26,7 +26,7 @@ WITHOUT_EFFECT = ('threads', 'progress')
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class EvaluationJob:
     """folder: where the sequence's report goes; key: of everything that its scores depend on."""
 
     name: str
@@ -46,7 +46,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> list[Job]:
+def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> list[EvaluationJob]:
     """One job per bag: of one bag at the top of the report, of several in sequences/. Paths become
     absolute: other processes may work elsewhere."""
     manifest = Path(options.truth)
@@ -59,7 +59,9 @@ def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> lis
     jobs = []
     for name, bag in zip(names_of(bags), bags, strict=True):
         folder = report if len(bags) == 1 else report / SEQUENCES / name
-        jobs.append(Job(name, bag.resolve(), options, folder, key_of(bag, options, model)))
+        jobs.append(
+            EvaluationJob(name, bag.resolve(), options, folder, key_of(bag, options, model))
+        )
     return jobs
 
 
@@ -93,7 +95,7 @@ def own_code() -> str:
     return _digest(sorted(Path(mtscene_ros.__file__).parent.rglob('*.py')))
 
 
-def is_done(job: Job) -> bool:
+def is_done(job: EvaluationJob) -> bool:
     """Whether the folder holds the whole result of this very job."""
     done = job.folder / DONE
     if not (done.is_file() and (job.folder / METRICS).is_file()):
@@ -101,7 +103,7 @@ def is_done(job: Job) -> bool:
     return bool(json.loads(done.read_text()).get('key') == job.key)
 
 
-def run_job(job: Job) -> Outcome:
+def run_job(job: EvaluationJob) -> Outcome:
     """Evaluates unless that is done. Every failure is an outcome, so that other bags go on."""
     if is_done(job):
         return Outcome(job.name, resumed=True)

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from mtscene_ros.evaluate.run.job import Job, Outcome, run_job
+from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, run_job
 
 # Runtimes hold threads and CUDA's state, which a fork would copy broken.
 _SPAWN = multiprocessing.get_context('spawn')
 
 
-def run_here(jobs: Sequence[Job], at_once: int) -> Iterator[Outcome]:
+def run_here(jobs: Sequence[EvaluationJob], at_once: int) -> Iterator[Outcome]:
     """Outcomes in the order in which they come. A single job runs in this process."""
     if len(jobs) == 1:
         yield run_job(jobs[0])
@@ -32,7 +32,7 @@ def run_here(jobs: Sequence[Job], at_once: int) -> Iterator[Outcome]:
             pool.shutdown(cancel_futures=True)
 
 
-def with_threads(job: Job, threads: int, *, progress: bool) -> Job:
+def with_threads(job: EvaluationJob, threads: int, *, progress: bool) -> EvaluationJob:
     """With so many unless it was told otherwise; without a progress bar where several would write
     to one terminal."""
     options = replace(
@@ -43,7 +43,7 @@ def with_threads(job: Job, threads: int, *, progress: bool) -> Job:
     return replace(job, options=options)
 
 
-def in_own_process(job: Job) -> Outcome:
+def in_own_process(job: EvaluationJob) -> Outcome:
     """run_job in a new process; that it died is an outcome as well."""
     ours, theirs = _SPAWN.Pipe(duplex=False)
     process = _SPAWN.Process(target=_answer, args=(job, theirs))
@@ -64,7 +64,7 @@ def in_own_process(job: Job) -> Outcome:
     return outcome
 
 
-def _answer(job: Job, to: Connection) -> None:
+def _answer(job: EvaluationJob, to: Connection) -> None:
     to.send(run_job(job))
     to.close()
 

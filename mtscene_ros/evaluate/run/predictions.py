@@ -9,8 +9,8 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.outputs import (
-    Found,
     Output,
+    OutputContext,
     OutputParams,
     confident,
     label_info_topics,
@@ -55,7 +55,7 @@ class Predictions:
         """Every output of one image, as the node makes it before it publishes."""
         kept = confident(scene, self._options.min_score)
         header = messages.header_of(self._new, scene.frame)
-        found = Found(kept, header, OutputParams(), self._new)
+        found = OutputContext(kept, header, OutputParams(), self._new)
         made = ((output, output.make(found)) for output in self._outputs)
         return [(output, message) for output, message in made if message is not None]
 

@@ -12,12 +12,12 @@ from rosbags.highlevel import AnyReader
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsFiles
-from mtscene_ros.evaluate.scores.scoring import Answer, Scoring
+from mtscene_ros.evaluate.scores.scoring import Prediction, Scoring
 from mtscene_ros.evaluate.truth.topics import Topics
 from mtscene_ros.evaluate.truth.truth_messages import CLOUD, Source, Tell
 from mtscene_ros.recordings.node_results import stamp_ns_of
 
-__all__ = ['HOLD_NS', 'Alignment', 'Answer']
+__all__ = ['HOLD_NS', 'Alignment', 'Prediction']
 
 HOLD_NS = 10**9  # of recorded time, between an image and its truth
 HELD_BYTES = 256 << 20
@@ -35,7 +35,7 @@ class Early:
 
 
 @dataclass(slots=True)
-class Seen:
+class TruthCounts:
     """Messages of one topic of truth: how many, of them with the stamp of an image, and how far
     the nearest other one was away."""
 
@@ -66,9 +66,9 @@ class Alignment:
         self._reader, self._topics, self._tell = reader, topics, tell
         self._scoring = Scoring(topics, judge, options, tell, mds)
         self._sources = {source.topic: source for source in topics.sources if source.topic}
-        self._held: deque[Answer] = deque()
+        self._held: deque[Prediction] = deque()
         self._early: deque[Early] = deque()
-        self._seen = {topic: Seen() for topic in self._sources}
+        self._seen = {topic: TruthCounts() for topic in self._sources}
         self._last_image_ns: int | None = None
 
     def message(self, topic: str, kind: str, raw: Any, at_ns: int) -> None:
@@ -87,7 +87,7 @@ class Alignment:
         else:
             self._match(source, message, stamp_ns, at_ns, len(raw))
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Prediction) -> None:
         """Results of the next image."""
         stamp_ns = self._last_image_ns = answer.row.stamp_ns
         for seen in self._seen.values():
@@ -121,7 +121,7 @@ class Alignment:
         ):
             held -= self._early.popleft().size
 
-    def _give(self, answer: Answer, source: Source, message: Any) -> None:
+    def _give(self, answer: Prediction, source: Source, message: Any) -> None:
         if source.task not in answer.truth:
             self._seen[source.topic].matched += 1
         answer.truth[source.task] = message

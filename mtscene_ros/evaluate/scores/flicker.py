@@ -17,7 +17,7 @@ NEAR_PLANE_M = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class FlickerFrame:
     """One image: labels (H, W), depth along z (H, W) in metres, true labels (H, W) or None."""
 
     labels: Ids
@@ -26,7 +26,7 @@ class Look:
     truth: NDArray[np.uint8] | None = None
 
 
-def flicker(before: Look, now: Look, before_from_now: F64) -> tuple[int, int]:
+def flicker(before: FlickerFrame, now: FlickerFrame, before_from_now: F64) -> tuple[int, int]:
     """Pixels whose label changed, and all that could be compared: points of the present image
     that the last one shows at the same place in the world.
 

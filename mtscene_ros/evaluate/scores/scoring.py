@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import moved, relative
 from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.evaluate.scores.flicker import Look, flicker
+from mtscene_ros.evaluate.scores.flicker import FlickerFrame, flicker
 from mtscene_ros.evaluate.scores.frame_table import Row
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsFiles
@@ -31,7 +31,7 @@ from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, S
 
 
 @dataclass(slots=True, eq=False)
-class Answer:
+class Prediction:
     """Results of one image, without its pixels."""
 
     row: Row
@@ -42,7 +42,7 @@ class Answer:
     truth: dict[str, Any] = field(default_factory=dict)  # task → its message
 
     @classmethod
-    def of(cls, scene: Scene, row: Row, at_ns: int) -> Answer:
+    def of(cls, scene: Scene, row: Row, at_ns: int) -> Prediction:
         return cls(row, at_ns, scene.frame.frame_id, scene.output_intrinsics, scene.results)
 
     @property
@@ -69,11 +69,11 @@ class Scoring:
         self._topics, self._judge, self._options, self._tell = topics, judge, options, tell
         self._mds = mds
         self.poses, self.clouds = Poses(), Clouds()
-        self._before: tuple[Look, Answer] | None = None
+        self._before: tuple[FlickerFrame, Prediction] | None = None
         self._box_ids = {c.name: c.id for c in judge.classes('boxes3d')}
         self._told: set[str] = set()
 
-    def score(self, answer: Answer) -> None:
+    def score(self, answer: Prediction) -> None:
         """Into the judge's card and the row of the image."""
         truths: dict[str, Any] = {}
         for source in self._topics.sources:
@@ -95,7 +95,7 @@ class Scoring:
             answer.row.scores.update(named)
         self._flicker(answer, truths)
 
-    def _truth(self, source: Source, answer: Answer) -> Any:
+    def _truth(self, source: Source, answer: Prediction) -> Any:
         """In the model's classes and the image's frame; None where there is none."""
         if source.kind == CLOUD:
             return self._lidar_depth(source, answer)
@@ -109,7 +109,7 @@ class Scoring:
             return values_of(source, message, self._options.depth_max_m)
         return self._boxes(message, answer)
 
-    def _boxes(self, message: Any, answer: Answer) -> Boxes3D | None:
+    def _boxes(self, message: Any, answer: Prediction) -> Boxes3D | None:
         boxes, frame_id = boxes_of(message, self._box_ids, self._tell), message.header.frame_id
         if frame_id.strip('/') == answer.frame_id.strip('/'):
             return boxes
@@ -122,7 +122,7 @@ class Scoring:
             return None
         return moved(boxes, pose)
 
-    def _lidar_depth(self, source: Source, answer: Answer) -> NDArray[np.float32] | None:
+    def _lidar_depth(self, source: Source, answer: Prediction) -> NDArray[np.float32] | None:
         """From the cloud that is nearest in time, moved by TF to the image's time."""
         stamp_ns, camera = answer.row.stamp_ns, answer.camera
         cloud = self.clouds.nearest(stamp_ns)
@@ -151,7 +151,7 @@ class Scoring:
                 return relative(now, then)
         return self.poses.pose(target, source, target_ns)
 
-    def _flicker(self, answer: Answer, truths: Mapping[str, Any]) -> None:
+    def _flicker(self, answer: Prediction, truths: Mapping[str, Any]) -> None:
         """Against the image before."""
         if not isinstance(answer.results.get('semantic'), LabelMap):
             return
@@ -173,7 +173,7 @@ class Scoring:
         if compared:
             answer.row.scores['semantic.flicker'] = 100 * changed / compared
 
-    def _look(self, answer: Answer, truths: Mapping[str, Any]) -> Look | None:
+    def _look(self, answer: Prediction, truths: Mapping[str, Any]) -> FlickerFrame | None:
         labels, depth = answer.results.get('semantic'), answer.results.get('depth')
         true_depth: NDArray[np.float32] | None = truths.get('depth')
         dense = true_depth is not None and np.isfinite(true_depth).mean() > 0.3
@@ -186,7 +186,7 @@ class Scoring:
             self._once('Flicker is scored along the predicted depth; there is no dense true one.')
         else:
             return None
-        return Look(labels.labels, depth_m, answer.camera, truths.get('semantic'))
+        return FlickerFrame(labels.labels, depth_m, answer.camera, truths.get('semantic'))
 
     def _once(self, sentence: str) -> None:
         """Of the recording, not of each image."""

@@ -5,7 +5,7 @@ import numpy as np
 from mtscene_ros.evaluate.pages.pictures import (
     UNKNOWN_RGB,
     WRONG_RGB,
-    Look,
+    PictureStyle,
     depth_error_rgb,
     normals_rgb,
     views_of,
@@ -14,7 +14,7 @@ from mtscene_ros.evaluate.pages.slider import thinned
 from mtscene_ros.types import UNLABELED, CameraFrame, DepthMap, LabelMap, Result, SemanticClass
 
 CLASSES = (SemanticClass(0, 'a', (255, 0, 0)), SemanticClass(1, 'b', (0, 0, 255)))
-LOOK = Look(width_px=4, depth_max_m=20.0)
+LOOK = PictureStyle(width_px=4, depth_max_m=20.0)
 FRAME = CameraFrame(np.full((2, 4, 3), 100, np.uint8), None, 0, 'optical')
 
 
@@ -46,7 +46,7 @@ def test_points_of_a_lidar_become_dots_of_which_the_nearest_is_seen() -> None:
     true[20, 20], true[20, 21] = 10, 5
     frame = CameraFrame(np.zeros((40, 40, 3), np.uint8), None, 0, 'optical')
     results: dict[str, Result] = {'depth': DepthMap(np.full((40, 40), 5, np.float32))}
-    views = views_of('depth', frame, results, {'depth': DepthMap(true)}, Look(12, 20.0))
+    views = views_of('depth', frame, results, {'depth': DepthMap(true)}, PictureStyle(12, 20.0))
     assert views is not None
     assert views.error is not None
     white = (views.error == 250).all(2)

@@ -23,7 +23,7 @@ from evaluate.drives import write_drive
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.fleet import seen_from_here
-from mtscene_ros.evaluate.run.job import Job, Outcome, asked_for, jobs_of, names_of
+from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, asked_for, jobs_of, names_of
 from mtscene_ros.evaluate.run.many import in_own_process, run_here
 from mtscene_ros.evaluate.run.report_folder import read_report
 from mtscene_ros.recordings.bags import open_bag
@@ -132,7 +132,9 @@ def test_a_rerun_goes_on(
     assert (jobs[0].folder / 'metrics.json').stat().st_mtime_ns == before
 
 
-def jobs_for(tiny_path: str, drives: Sequence[Path], report: Path, **asked: Any) -> list[Job]:
+def jobs_for(
+    tiny_path: str, drives: Sequence[Path], report: Path, **asked: Any
+) -> list[EvaluationJob]:
     options = EvaluateOptions(model=tiny_path, backend='onnxruntime', **asked)
     return jobs_of(drives, options, report)
 

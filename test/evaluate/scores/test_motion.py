@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtscene_ros.evaluate.scores.calibration import Calibration
-from mtscene_ros.evaluate.scores.flicker import Look, flicker
+from mtscene_ros.evaluate.scores.flicker import FlickerFrame, flicker
 from mtscene_ros.evaluate.truth.lidar import CloudError, points_of, sparse_depth
 from mtscene_ros.evaluate.truth.poses import Poses
 from mtscene_ros.recordings.bag_messages import Messages
@@ -53,12 +53,12 @@ def test_poses_that_are_not_known() -> None:
 def test_flicker_along_the_motion() -> None:
     """The camera moves right by one pixel at 2 m: the picture moves left by one."""
     depth_m = np.full((2, 4), 2.0, np.float32)
-    before = Look(np.array([[0, 1, 2, 3]] * 2, np.uint8), depth_m, CAMERA)
+    before = FlickerFrame(np.array([[0, 1, 2, 3]] * 2, np.uint8), depth_m, CAMERA)
     pose = np.eye(4)
     pose[0, 3] = 1.0
-    same = Look(np.array([[1, 2, 3, 9]] * 2, np.uint8), depth_m, CAMERA)
+    same = FlickerFrame(np.array([[1, 2, 3, 9]] * 2, np.uint8), depth_m, CAMERA)
     assert flicker(before, same, pose) == (0, 6)  # the last column was not seen before
-    other = Look(np.array([[1, 2, 2, 9], [1, 2, 3, 9]], np.uint8), depth_m, CAMERA)
+    other = FlickerFrame(np.array([[1, 2, 2, 9], [1, 2, 3, 9]], np.uint8), depth_m, CAMERA)
     assert flicker(before, other, pose) == (1, 6)
     assert flicker(before, same, np.eye(4)) == (8, 8)  # without the motion all would have changed
 
@@ -67,11 +67,16 @@ def test_flicker_leaves_out_what_moved_or_really_changed() -> None:
     depth_m = np.full((1, 4), 2.0, np.float32)
     nearer = np.array([[2.0, 2.0, 1.0, np.inf]], np.float32)  # somebody steps into the picture
     labels, true = np.array([[0, 1, 2, 3]], np.uint8), np.array([[0, 1, 2, 255]], np.uint8)
-    assert flicker(Look(labels, depth_m, CAMERA), Look(labels, nearer, CAMERA), np.eye(4)) == (
+    assert flicker(
+        FlickerFrame(labels, depth_m, CAMERA), FlickerFrame(labels, nearer, CAMERA), np.eye(4)
+    ) == (
         0,
         2,
     )
-    a, b = Look(labels, depth_m, CAMERA, true), Look(labels + 1, depth_m, CAMERA, true)
+    a, b = (
+        FlickerFrame(labels, depth_m, CAMERA, true),
+        FlickerFrame(labels + 1, depth_m, CAMERA, true),
+    )
     assert flicker(a, b, np.eye(4)) == (3, 3)
 
 
