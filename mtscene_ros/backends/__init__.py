@@ -1,4 +1,8 @@
-"""Runtimes that execute a model file, one module each, imported only when asked for."""
+"""Runtimes that execute a model file, one module each, imported only when somebody asks for it.
+
+Everything about TensorRT engines (build, cache, the process that builds) lives here as well.
+Nothing in here may know what a tensor means.
+"""
 
 from __future__ import annotations
 

@@ -121,6 +121,17 @@ def session_of(
     return session, precision
 
 
+def checked_precision(model_path: str) -> str:
+    """Opens the graph without optimising or running it and returns the precision of its weights.
+
+    Raises BackendError where the graph is damaged.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return session_of(model_path, options, ['CPUExecutionProvider'])[1]
+
+
 def cause_of(error: Exception) -> str:
     """One line; what CUDA says comes after a page of C++ signatures."""
     found = GPU_FAILURE.search(str(error))

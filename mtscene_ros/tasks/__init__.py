@@ -1,5 +1,7 @@
-"""Decoding of each task: raw tensors of one image → result in camera pixels and the optical
-frame."""
+"""Decoding, one file per task: raw tensors of one image → a result in camera pixels and metres.
+
+Nothing in here may know a runtime, a message or a recording; training/tasks has the twins.
+"""
 
 from __future__ import annotations
 
