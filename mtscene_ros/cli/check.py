@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in findings(Configuration(model, arguments.backend, arguments.image, params_file)):
         found.append(finding)
         if not arguments.json:
-            mend = f'\n      → {finding.mend}' if finding.mend else ''
-            print(f'{finding.level:4s}  {finding.name}: {finding.found}{mend}', flush=True)
+            fix = f'\n      → {finding.fix}' if finding.fix else ''
+            print(f'{finding.level:4s}  {finding.name}: {finding.found}{fix}', flush=True)
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in found]))
     return int(any(finding.level == FAIL for finding in found))

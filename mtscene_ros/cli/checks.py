@@ -57,8 +57,8 @@ def ros(_: Configuration) -> Finding:
     distribution = os.environ.get('ROS_DISTRO') or 'not from a ROS installation'
     if not missing:
         return Finding('ros', OK, f'{", ".join(needed)} ({distribution})')
-    mend = 'source /opt/ros/DISTRO/setup.bash and the workspace, or see docs/installation.md (pip)'
-    return Finding('ros', FAIL, f'{", ".join(missing)} cannot be imported', mend)
+    fix = 'source /opt/ros/DISTRO/setup.bash and the workspace, or see docs/installation.md (pip)'
+    return Finding('ros', FAIL, f'{", ".join(missing)} cannot be imported', fix)
 
 
 def index(_: Configuration) -> Finding:
@@ -68,8 +68,8 @@ def index(_: Configuration) -> Finding:
     found = [prefix for prefix in prefixes if (Path(prefix) / marker).exists()]
     if found:
         return Finding('ament index', OK, f'mtscene_ros in {found[0]}')
-    mend = f'export AMENT_PREFIX_PATH={sys.prefix}, or source install/setup.bash of the workspace'
-    return Finding('ament index', WARN, 'ros2 run will not find mtscene_ros', mend)
+    fix = f'export AMENT_PREFIX_PATH={sys.prefix}, or source install/setup.bash of the workspace'
+    return Finding('ament index', WARN, 'ros2 run will not find mtscene_ros', fix)
 
 
 def rmw(_: Configuration) -> Finding:
@@ -84,19 +84,19 @@ def profile(_: Configuration) -> Finding:
     name = 'fast dds profile'
     if 'fastrtps' not in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
         return Finding(name, OK, 'not needed: the middleware is another one')
-    mend = (
+    fix = (
         f'export {middleware.VARIABLES[1]}={middleware.fastdds_profile() or "config/fastdds.xml"}'
     )
-    mend += ' in every process that sends or receives images'
+    fix += ' in every process that sends or receives images'
     path = next((os.environ[v] for v in middleware.VARIABLES if os.environ.get(v)), '')
     if not path:
-        return Finding(name, WARN, 'none: large best-effort images will be lost', mend)
+        return Finding(name, WARN, 'none: large best-effort images will be lost', fix)
     try:
         transport = middleware.transport_of(Path(path))
     except (OSError, ValueError) as error:
-        return Finding(name, FAIL, f'{path} cannot be read: {error}', mend)
+        return Finding(name, FAIL, f'{path} cannot be read: {error}', fix)
     if min(transport.segment_bytes, transport.message_bytes) < MESSAGE_BYTES:
-        return Finding(name, WARN, f'{path} has no room for a 1080p image in one message', mend)
+        return Finding(name, WARN, f'{path} has no room for a 1080p image in one message', fix)
     return Finding(name, OK, path)
 
 
@@ -108,8 +108,8 @@ def receive_buffer(_: Configuration) -> Finding:
     found = int(limit.read_text())
     if found >= RMEM_BYTES:
         return Finding('rmem_max', OK, f'{found} bytes')
-    mend = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES} (images from other machines get lost)'
-    return Finding('rmem_max', WARN, f'{found} bytes', mend)
+    fix = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES} (images from other machines get lost)'
+    return Finding('rmem_max', WARN, f'{found} bytes', fix)
 
 
 def shared_memory(_: Configuration) -> Finding:
@@ -119,8 +119,8 @@ def shared_memory(_: Configuration) -> Finding:
     free = shutil.disk_usage(folder).free
     if free >= SHM_BYTES:
         return Finding('/dev/shm', OK, f'{free >> 20} MB free')
-    mend = 'remove what fills it, or start the container with --shm-size=1g or --ipc=host'
-    return Finding('/dev/shm', WARN, f'{free >> 20} MB free', mend)
+    fix = 'remove what fills it, or start the container with --shm-size=1g or --ipc=host'
+    return Finding('/dev/shm', WARN, f'{free >> 20} MB free', fix)
 
 
 def gpu(_: Configuration) -> Finding:
@@ -163,11 +163,11 @@ def runtime(_: Configuration) -> Finding:
     versions = ', '.join(f'{d.metadata["Name"]} {d.version}' for d in installed)
     found = f'{versions}: {", ".join(providers())}'
     if len({d.metadata['Name'] for d in installed}) > 1:
-        mend = 'pip uninstall onnxruntime onnxruntime-gpu, then install the one that you want'
-        return Finding('onnxruntime', WARN, f'{found}; two packages own the same files', mend)
+        fix = 'pip uninstall onnxruntime onnxruntime-gpu, then install the one that you want'
+        return Finding('onnxruntime', WARN, f'{found}; two packages own the same files', fix)
     if not isinstance(gpu_here(), str) and 'CUDAExecutionProvider' not in providers():
-        mend = 'pip install onnxruntime-gpu in place of onnxruntime, unless TensorRT is used'
-        return Finding('onnxruntime', WARN, found, mend)
+        fix = 'pip install onnxruntime-gpu in place of onnxruntime, unless TensorRT is used'
+        return Finding('onnxruntime', WARN, found, fix)
     return Finding('onnxruntime', OK, found)
 
 
@@ -235,5 +235,5 @@ def live(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(**json.loads(line))
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.strip()] or ['without a word']
-        mend = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
-        yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {told[-1]}', mend)
+        fix = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
+        yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {told[-1]}', fix)
