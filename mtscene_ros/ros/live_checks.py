@@ -69,7 +69,7 @@ def parameters(path: Path) -> Finding:
 
 
 def flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """{'sync': {'policy': 'latest'}} → {'sync.policy': 'latest'}, without rclpy's own parameters."""
+    """{'sync': {'policy': 'latest'}} → {'sync.policy': 'latest'}; drops rclpy's own parameters."""
     values: dict[str, Any] = {}
     for key, value in section.items():
         if isinstance(value, dict):

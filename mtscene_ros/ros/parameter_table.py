@@ -118,7 +118,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'cameras',
         [''],
         '-',
-        'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image and ~/...',
+        'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image, ~/...',
     ),
     Parameter(
         'image_transport',
@@ -131,8 +131,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         'input_is_rectified',
         True,
         '-',
-        'true: the image has no distortion and P of camera_info applies; false: the node undistorts '
-        'it with K and D, and outputs fit the undistorted image',
+        'true: the image has no distortion and P of camera_info applies; false: the node '
+        'undistorts it with K and D, and outputs fit the undistorted image',
     ),
     Parameter(
         'resize',

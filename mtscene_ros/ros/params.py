@@ -16,8 +16,8 @@ from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
-# Parameters that rclpy declares itself, and the name under which launch/perception.launch.py passes
-# an argument that was left empty.
+# Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
+# passes an argument that was left empty.
 FOREIGN_NAMES = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
 EVENTS = './parameter_events.'  # a topic of rclpy's own
 # A part of a topic name, which allows no other characters and is at most 255 long.
@@ -108,8 +108,8 @@ def _complaint_about_names(name: str, values: list[object]) -> str:
     fine = all(isinstance(v, str) and (not v or CAMERA_NAME.fullmatch(v)) for v in values)
     if not fine or len(set(map(str, values))) != len(values) or not values:
         return (
-            f'Parameter {name} is {shortened(values)}; it must be a list of distinct names made of '
-            'letters, digits and _.'
+            f'Parameter {name} is {shortened(values)}; it must be a list of distinct names made '
+            'of letters, digits and _.'
         )
     if len(values) > MAX_CAMERAS:
         return f'Parameter {name} has {len(values)} names; at most {MAX_CAMERAS} are allowed.'

@@ -89,7 +89,7 @@ class Player:
             self._publishers[topic] = self._node.create_publisher(kind, name, qos)
         except InvalidTopicNameException:
             raise BagError(
-                f'{name[:80]!r} is not a valid topic name; choose another with --remap, or --topics.'
+                f'{name[:80]!r} is not a topic name; choose another with --remap or --topics.'
             ) from None
 
     def listen(self) -> None:
@@ -131,7 +131,8 @@ class Player:
         ):
             names = ', '.join(p.topic_name for p in publishers)
             raise BagError(
-                f'Nobody has subscribed to {names} within {timeout_s:g} s; start the node or use --remap.'
+                f'Nobody has subscribed to {names} within {timeout_s:g} s; start the node or '
+                'use --remap.'
             )
         self.wait_until(lambda: False, SETTLE_S)
 

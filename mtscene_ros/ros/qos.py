@@ -149,7 +149,7 @@ def mismatch(topic: str, side: str, ours: QoSProfile, theirs: QoSProfile) -> str
 def unknown_values(topic: str, side: str, policy: str) -> str:
     """Returns the sentence for a graph that does not show the values yet."""
     return (
-        f'The other side of {topic} is incompatible with this {side} in {policy}; change it there, or put '
-        f"'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value into the "
+        f'The other side of {topic} is incompatible with this {side} in {policy}; change it '
+        f"there, or put 'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value into the "
         'parameter file.'
     )

@@ -44,7 +44,7 @@ class Recorder:
         self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover)
 
     def discover(self) -> None:
-        """Subscribes to new topics; ends the recording while the disk still has room to close it."""
+        """Subscribes to new topics; ends the recording while the disk has room to close it."""
         free_bytes = shutil.disk_usage(self._writer.path.parent).free
         if free_bytes < RESERVE_BYTES:
             free_mb, reserve_mb = free_bytes / 1e6, RESERVE_BYTES / 1e6

@@ -74,7 +74,7 @@ class CameraState:
 class PendingImage:
     """One image in progress.
 
-    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage so far.
+    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
     """
 
     frame: CameraFrame
@@ -86,8 +86,8 @@ class PendingImage:
 class Worker:
     """Owns the thread that runs the pipeline.
 
-    pipeline: returns what to run, None while nothing is loaded; called before each batch, so that a
-    swap takes effect between two frames. params: returns the current parameters.
+    pipeline: returns what to run, None while nothing is loaded; called before each batch, so that
+    a swap takes effect between two frames. params: returns the current parameters.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Worker:
         self._transforms = transforms
         self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
-        # A hanging worker is abandoned: should it return one day, it frees the model and logs nothing.
+        # A hanging worker is abandoned; should it return, it frees the model and logs nothing.
         self.is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
         self._thread.start()
