@@ -24,6 +24,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
 from mtscene_ros.ros.playback import IMAGE_TYPES
+from mtscene_ros.terminal import plural
 
 DISCOVERY_S = 2.0
 NODE_NAMES = ('/**', '/perception', 'perception')
@@ -64,8 +65,7 @@ def parameters(path: Path) -> Finding:
     wrong = [sentence for sentence in wrong if sentence]
     if wrong or unused:
         return Finding(name, FAIL if wrong else WARN, ' '.join([*wrong, *unused]), 'correct it')
-    count = f'{len(values)} parameter{"s" * (len(values) != 1)}'
-    return Finding(name, OK, f'{path}: {count}')
+    return Finding(name, OK, f'{path}: {plural(len(values), "parameter")}')
 
 
 def flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -118,8 +118,7 @@ def described(node: Node, topic: str, kind: str) -> str:
         for qos in offers
     }
     listeners = node.count_subscribers(topic)
-    count = f'{len(offers)} publisher{"s" * (len(offers) != 1)}'
-    subscribers = f'{listeners} subscriber{"s" * (listeners != 1)}'
+    count, subscribers = plural(len(offers), 'publisher'), plural(listeners, 'subscriber')
     return f'{kind}; {count} ({"; ".join(sorted(profiles))}), {subscribers}'
 
 

@@ -118,7 +118,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         'cameras',
         [''],
         '-',
-        'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image, ~/...',
+        'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image '
+        'and ~/...',
     ),
     Parameter(
         'image_transport',

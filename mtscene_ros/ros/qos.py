@@ -150,6 +150,6 @@ def unknown_values(topic: str, side: str, policy: str) -> str:
     """Returns the sentence for a graph that does not show the values yet."""
     return (
         f'The other side of {topic} is incompatible with this {side} in {policy}; change it '
-        f"there, or put 'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value into the "
-        'parameter file.'
+        f"there, or put 'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value "
+        'into the parameter file.'
     )
