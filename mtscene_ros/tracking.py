@@ -108,7 +108,7 @@ class Tracker:
             if self._odometry_from_optical is None:
                 self.tracks.clear()  # their positions are in the camera frame
             self._odometry_from_optical = odometry_from_optical
-        # Late odometry must not cost the ids, so the camera counts as standing still for this frame.
+        # Late odometry must not cost the ids: for this frame the camera counts as standing still.
         return np.eye(4) if self._odometry_from_optical is None else self._odometry_from_optical
 
     def _assigned(self, boxes: Boxes3D, centers_m: F64, deviations_m: F64) -> dict[int, Track]:

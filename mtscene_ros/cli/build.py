@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--target',
         default='',
         metavar='8.6,8.9',
-        help='compute capabilities of RTX GPUs, which need not be in this machine; default: its GPU',
+        help='compute capabilities of RTX GPUs, which need not be here; default: the GPU here',
     )
     parser.add_argument('--max-batch', type=positive, default=1, help='number of cameras')
     parser.add_argument('--gpu-id', type=int, default=0)

@@ -36,7 +36,8 @@ IMAGES = 10
 class Configuration:
     """What the node will be started with.
 
-    model: '' for the bundled one; image: topic of the images, '' for any; params_file: '' for none.
+    model: '' for the bundled one; image: topic of the images, '' for any; params_file: '' for
+    none.
     """
 
     model: str = ''
@@ -110,7 +111,7 @@ def receive_buffer(_: Configuration) -> Finding:
     found = int(limit.read_text())
     if found >= RMEM_BYTES:
         return Finding('rmem_max', OK, f'{found} bytes')
-    fix = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES} (otherwise images from other machines are lost)'
+    fix = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES}, or images from other machines are lost'
     return Finding('rmem_max', WARN, f'{found} bytes', fix)
 
 
@@ -238,5 +239,5 @@ def live(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(**json.loads(line))
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ['no message']
-        fix = 'set RMW_IMPLEMENTATION to an installed one, and ROS_DOMAIN_ID to a number from 0 to 232'
+        fix = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
         yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {lines[-1]}', fix)

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='*',
         type=Path,
         metavar='RECORDING',
-        help='bag or folder of an evaluation; several are joined by their stamps; none: live topics',
+        help='bag or folder of an evaluation; several are joined by stamp; none: live topics',
     )
     parser.add_argument(
         '--node', default='/perception', help='node whose outputs are shown; default: %(default)s'
