@@ -38,9 +38,7 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
     if camera.others:
         say(f'Other cameras, not used: {", ".join(camera.others)}')
     if not camera.calibrated:
-        say(
-            f'No {camera_info_topic(camera.topic)} in the recording, so no depth and no boxes'
-        )
+        say(f'No {camera_info_topic(camera.topic)} in the recording, so no depth and no boxes')
     _settle_environment()
     from mtscene_ros.ros.demo_session import DemoSession, run_session
 
