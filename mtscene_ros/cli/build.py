@@ -79,8 +79,10 @@ def for_targets(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             arguments.model,
             key,
             folder,
-            lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
-                arguments.model, trt.__name__, settings, show_progress, 0, sha256
+            lambda settings=key.settings, sha256=key.onnx_sha256: (
+                engine_process.build_in_subprocess(  # type: ignore[misc]
+                    arguments.model, trt.__name__, settings, show_progress, 0, sha256
+                )
             ),
             progress=show_progress,
         )
