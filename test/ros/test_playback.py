@@ -62,7 +62,7 @@ def test_nothing_to_play_is_one_sentence(drive: Path) -> None:
     command = [*MTSCENE, 'play', str(drive), '--topics', '/nope']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert 'has no topic that can be played here; it holds /camera/camera_info' in done.stderr
+    assert 'has no topic that can be played here; it contains /camera/camera_info' in done.stderr
 
 
 def test_pace() -> None:

@@ -269,7 +269,7 @@ def test_tracking_without_tf_is_in_the_camera_frame(
         fleet.wait(lambda k=k: len(fleet.got['', 'detections_3d']) == k + 1)
     assert [m.detections[0].id for m in fleet.got['', 'detections_3d']] == ['', '1', '1', '1']
     has_tf = importlib.util.find_spec('tf2_ros') is not None
-    assert has_tf or 'Tracking goes on in the camera frame' in log_of(process)
+    assert has_tf or 'Objects are tracked in the camera frame instead' in log_of(process)
 
 
 def test_target_frame_without_tf2_is_refused_in_one_sentence(start_node: Start) -> None:
