@@ -11,7 +11,7 @@ from mtscene_ros.evaluate.scores.scorecard import Scorecard
 
 
 def report_of_parts() -> Report:
-    """Two recordings whose parts of persons are right in three of four pixels: IoU 2 / 3, 1 / 2."""
+    """Two recordings, each right in three of four pixels: IoU 2 / 3 and 1 / 2."""
     card, meter = Scorecard(), LabelMeter(['head', 'torso'])
     meter.update(np.array([[0, 0, 0, 1]], np.uint8), np.array([[0, 0, 1, 1]], np.uint8))
     card.meters['human_parts'] = 'labels', meter
