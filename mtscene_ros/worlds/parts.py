@@ -15,8 +15,8 @@ Point = tuple[float, float, float] | F64
 PLAIN, GROUND, FACADE, FOLIAGE, CABIN, COACH, LAMP = range(7)
 BARS, SIGN, WHEEL, BRICK, CLOTH, SIGNAL = range(7, 13)
 WOOD, TILES, SPINES, PICTURE, GLASS = range(13, 18)
-# Train ids of Cityscapes (classes.CITYSCAPES_19).
-ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN = range(8)
+# Cityscapes' train ids (classes.CITYSCAPES_19); those of the ground are in road.ZONE_LABELS.
+ROAD, BUILDING, WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN = 0, *range(2, 8)
 VEGETATION, TERRAIN, SKY, PERSON, RIDER, CAR, TRUCK, BUS = range(8, 16)
 TRAIN, MOTORCYCLE, BICYCLE = range(16, 19)
 

@@ -32,8 +32,7 @@ from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Intrinsics
 from training.data.sample import Sample, blank
 
-F64 = NDArray[np.float64]
-# Cityscapes' label ids of its 19 training classes, in the order of CITYSCAPES_19.
+# Cityscapes' label ids of its 19 training classes, in their order.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
 LABELS = 34
 SKY_ID, PUBLISHED_SKY_ID = 23, 10  # TaskPrompter's loader mistakes rail tracks for sky
