@@ -22,6 +22,7 @@ import numpy as np
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.terminal import counted
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -192,6 +193,6 @@ def plot(result: dict[str, Any]) -> str:
 def write(result: dict[str, Any], folder: Path) -> None:
     """Writes bench.json, bench.md and bench.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'bench.json').write_text(json.dumps(result, indent=1) + '\n')
-    (folder / 'bench.md').write_text(table(result) + '\n')
-    (folder / 'bench.svg').write_text(plot(result))
+    write_text(folder / 'bench.json', json.dumps(result, indent=1) + '\n')
+    write_text(folder / 'bench.md', table(result) + '\n')
+    write_text(folder / 'bench.svg', plot(result))

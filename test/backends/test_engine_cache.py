@@ -15,7 +15,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineCancelledError, EngineError
-from mtscene_ros.backends.engine_cache import Device, Engine, EngineKey, engine_for, sha256_of
+from mtscene_ros.backends.engine_cache import Device, Engine, EngineKey, engine_for, onnx_sha256_of
 from mtscene_ros.backends.engine_process import build_in_subprocess
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
@@ -183,10 +183,10 @@ def test_external_weights_count(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(np.ones(3, np.float32), 'weight')
     whole = helper.make_model(helper.make_graph([], 'g', [], [], [tensor]))
     onnx.save(whole, model, save_as_external_data=True, location=weights.name, size_threshold=0)
-    first = sha256_of(model)
+    first = onnx_sha256_of(model)
     weights.write_bytes(bytes(12))
-    assert sha256_of(model) != first
+    assert onnx_sha256_of(model) != first
     weights.unlink()
     for missing in (model, tmp_path / 'n.onnx'):
         with pytest.raises(EngineError, match=r'(weights\.bin|n\.onnx) does not exist'):
-            sha256_of(missing)
+            onnx_sha256_of(missing)

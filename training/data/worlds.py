@@ -6,7 +6,6 @@ python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
@@ -61,8 +61,7 @@ def write_sample(sample: Sample, path: Path) -> None:
         further['normals_127'] = np.round(sample.normals * 127).astype(np.int8)
     if sample.boundary is not None:
         further['boundary'] = sample.boundary
-    partial_file = path.with_suffix('.partial')
-    with partial_file.open('wb') as file:
+    with replacing(path) as partial_file, partial_file.open('wb') as file:
         np.savez(
             file,
             rgb=sample.rgb,
@@ -77,7 +76,6 @@ def write_sample(sample: Sample, path: Path) -> None:
             truncated=sample.truncated,
             **further,
         )
-    os.replace(partial_file, path)
 
 
 def read_sample(path: Path) -> Sample:
