@@ -19,7 +19,8 @@ from docs.results import RESULTS, performance, result_page
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r'(\]\()(?!https?:|#|mailto:)([^)#\s]+)')
 CONTENTS = {
-    'Start': ('concepts', 'installation', 'node', 'howto/see'),
+    'Start': ('installation', 'concepts', 'node', 'howto/see'),
+    'Inside': ('architecture', 'conventions'),
     'How to': tuple(
         f'howto/{name}'
         for name in (
@@ -27,7 +28,9 @@ CONTENTS = {
         )
     ),
     'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
-    'Networks': ('bundled-model', 'networks', 'training', 'runtimes'),
+    'Networks': (
+        'bundled-model', 'networks', 'network-specification', 'training', 'runtimes', 'tensorrt',
+    ),
     'Reference': tuple(
         f'reference/{name}' for name in ('topics', 'parameters', 'messages', 'commands')
     ),

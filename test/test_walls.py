@@ -1,4 +1,7 @@
-"""Only ros/ imports ROS, only backends/x.py its runtime, only training/ torch (DESIGN.md 6.2)."""
+"""Only ros/ imports ROS, only backends/x.py its runtime, only training/ torch.
+
+The walls are drawn in docs/architecture.md, section Walls.
+"""
 
 import subprocess
 import sys

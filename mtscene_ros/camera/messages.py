@@ -1,4 +1,6 @@
-"""Scene ↔ ROS messages: everything the package knows about message fields (CONVENTIONS.md 1-4).
+"""Scene ↔ ROS messages: everything the package knows about message fields.
+
+The rules are those of docs/conventions.md, sections 1 to 4.
 
 Without importing a message class: `new` makes a message of a kind with the named fields, of
 rclpy's classes in the node (ros/kinds.py) and of rosbags' where no ROS is installed

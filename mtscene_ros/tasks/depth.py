@@ -1,4 +1,7 @@
-"""Depth: metres as seen by the focal length of training → metres of this camera (DESIGN.md 4)."""
+"""Depth: metres as seen by the focal length of training → metres of this camera.
+
+The reason: docs/architecture.md, section Depth and boxes under another camera.
+"""
 
 from __future__ import annotations
 

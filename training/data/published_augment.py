@@ -1,4 +1,6 @@
-"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context (SPEC 6).
+"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context.
+
+Source: docs/network-specification.md, section 6.
 
 Scale, crop, flip, photometric distortion, in this order. The camera stays the one it was: an image
 enlarged by s shows the scene s times nearer, so depths and the boxes' z are divided by s.
