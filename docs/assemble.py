@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
+from docs import python_api
 from docs.reference import commands, messages, parameters, topics
 from docs.results import RESULTS, performance, result_page
 
@@ -32,8 +34,10 @@ CONTENTS = {
         'bundled-model', 'networks', 'network-specification', 'training', 'runtimes', 'tensorrt',
     ),
     'Reference': tuple(
-        f'reference/{name}' for name in ('topics', 'parameters', 'messages', 'commands')
+        f'reference/{name}'
+        for name in ('topics', 'parameters', 'messages', 'commands', 'python')
     ),
+    'Python': tuple(f'reference/python/{name}' for name in python_api.PAGES),
 }  # fmt: skip
 
 MADE = {
@@ -42,6 +46,8 @@ MADE = {
     'reference/parameters.md': parameters,
     'reference/messages.md': messages,
     'reference/commands.md': commands,
+    'reference/python.md': python_api.index,
+    **{f'reference/python/{name}.md': partial(python_api.page, name) for name in python_api.PAGES},
 }
 
 
