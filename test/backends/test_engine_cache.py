@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineCancelledError, EngineError
 from mtscene_ros.backends.engine_cache import Device, Engine, EngineKey, engine_for, sha256_of
-from mtscene_ros.backends.engine_process import built_apart
+from mtscene_ros.backends.engine_process import build_in_subprocess
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
 PLAN = b'plan' * 1000
@@ -143,9 +143,14 @@ def test_no_room_to_build_in_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', '/proc/nowhere')
-    with pytest.raises(EngineError, match=r'became no engine .*/proc/nowhere.* set TMPDIR'):
+    with pytest.raises(
+        EngineError, match=r'No engine could be built .*/proc/nowhere.* set TMPDIR'
+    ):
         engine_for(
-            Path('m.onnx'), KEY, tmp_path, lambda: built_apart(Path('m.onnx'), 'tensorrt', ADA)
+            Path('m.onnx'),
+            KEY,
+            tmp_path,
+            lambda: build_in_subprocess(Path('m.onnx'), 'tensorrt', ADA),
         )
 
 

@@ -38,7 +38,7 @@ class Inside:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         try:
-            self.until(lambda: self.node._models.line is not None)
+            self.until(lambda: self.node._models.pipeline is not None)
         except AssertionError:
             self.close()
             raise
@@ -47,8 +47,8 @@ class Inside:
     @property
     def line(self) -> Pipeline:
         """What runs."""
-        assert self.node._models.line is not None
-        return self.node._models.line
+        assert self.node._models.pipeline is not None
+        return self.node._models.pipeline
 
     @property
     def worker(self) -> Worker:

@@ -69,4 +69,4 @@ def test_camera_info_is_found_beside_the_images(node: Node) -> None:
 def test_images_that_nobody_publishes_fail_and_the_others_are_told(node: Node) -> None:
     (found,) = live_checks.topics(node, '/nowhere/image')
     assert found.level == FAIL
-    assert '/check_test/image' in found.mend
+    assert '/check_test/image' in found.fix

@@ -54,7 +54,7 @@ def test_nobody_there_is_one_sentence(drive: Path) -> None:
     command = [*MTSCENE, 'play', str(drive), '--remap', '/camera/image_raw:=/nobody']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert 'Nobody listens to /nobody after 10 s' in done.stderr
+    assert 'Nobody has subscribed to /nobody within 10 s' in done.stderr
     assert 'Traceback' not in done.stderr
 
 

@@ -254,7 +254,7 @@ def test_a_nonsensical_override_is_one_sentence(start_node: Start) -> None:
     process = start_node(**{name: 'mostly'})
     log = process.communicate(timeout=20)[1]
     assert process.returncode == 1
-    assert '/camera/image_raw cannot be made, check qos_overrides./camera/image_raw' in log
+    assert '/camera/image_raw cannot be created, check qos_overrides./camera/image_raw' in log
     assert 'Traceback' not in log
 
 

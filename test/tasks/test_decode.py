@@ -7,7 +7,7 @@ from conftest import FOCAL_PX, tiny_spec
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.tasks import TASKS, boxes3d, depth
-from mtscene_ros.tasks.boxes3d import best_cells, without_duplicates
+from mtscene_ros.tasks.boxes3d import best_cells, suppress_duplicates
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 OPTIONS = tiny_spec().tasks
@@ -92,8 +92,8 @@ def test_best_cells_are_sorted_and_bounded() -> None:
 def test_second_box_in_one_place_is_a_duplicate() -> None:
     centers = np.array([[0, 0, 10], [0.5, 1, 10], [2, 0, 10.0]])
     sizes = np.tile([4.0, 2.0, 1.5], (3, 1))
-    assert without_duplicates(centers, sizes).tolist() == [0, 2]
-    assert without_duplicates(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
+    assert suppress_duplicates(centers, sizes).tolist() == [0, 2]
+    assert suppress_duplicates(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
 
 
 @pytest.mark.parametrize(('task', 'key', 'bad'), [

@@ -95,8 +95,8 @@ def loading(start_node: Start, path: Path, **behaviour: Any) -> subprocess.Popen
 @pytest.mark.parametrize(
     ('replacement', 'sentence'),
     [
-        (None, 'holds no stored outputs'),
-        pytest.param(b'no model', 'holds no stored outputs', marks=pytest.mark.trust),
+        (None, 'does not hold stored outputs'),
+        pytest.param(b'no model', 'does not hold stored outputs', marks=pytest.mark.trust),
     ],
 )
 def test_a_model_that_goes_while_it_is_loaded(

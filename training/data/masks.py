@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.images import MAX_PIXELS, check_size
 from mtscene_ros.datasets.label_files import DataError, read_any_json, read_image, stays_inside
-from mtscene_ros.models.spec import MALFORMED, shown
+from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.types import UNLABELED
 
 Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image, (H, W) ids
@@ -46,7 +46,7 @@ def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[
             for row in rows:
                 check_shape(row.get('segmentation'), size)
     except (AssertionError, *MALFORMED) as error:
-        raise DataError(f'{source} is no COCO annotation ({shown(error)}).') from None
+        raise DataError(f'{source} is no COCO annotation ({brief(error)}).') from None
 
     def masks() -> Masks:
         for name, size, rows in found:
@@ -56,7 +56,7 @@ def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[
                     try:
                         mask = coco.annToMask(row)
                     except Exception as error:  # pycocotools raises that very class
-                        raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                        raise DataError(f'{source}, {name}: {brief(error)}.') from None
                     labels[mask > 0] = ids[row['category_id']]
             yield existing(images, name, source), labels
 
@@ -100,7 +100,7 @@ def label_studio_frames(
     except MALFORMED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{source} is no JSON export of Label Studio ({shown(error)}).') from None
+        raise DataError(f'{source} is no JSON export of Label Studio ({brief(error)}).') from None
     names = classes or sorted(found)
 
     def masks() -> Masks:
@@ -113,7 +113,7 @@ def label_studio_frames(
                         try:
                             mask = drawn_mask(result, labels.shape)
                         except (cv2.error, *MALFORMED) as error:
-                            raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                            raise DataError(f'{source}, {name}: {brief(error)}.') from None
                         labels[mask] = names.index(label)
             yield path, labels
 
