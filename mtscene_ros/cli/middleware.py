@@ -23,7 +23,7 @@ class Transport:
 
 def shared_file(name: str) -> Path | None:
     """Returns a file of the package's share folder: from the checkout, pip or colcon."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     prefixes = [sys.prefix, *os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)]
     # lib/pythonX.Y/site-packages lies three folders below the prefix.
     folders = [package, *(p / 'share' / 'mtscene_ros' for p in package.parents[2:3])]

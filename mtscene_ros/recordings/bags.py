@@ -38,7 +38,7 @@ OF_OTHER_FORM = (
     struct.error,
 )  # fmt: skip
 INTERFACES = ('vision_msgs', 'mtscene_msgs')
-SOURCE = Path(__file__).resolve().parents[1] / 'msg'
+SOURCE = Path(__file__).resolve().parents[2] / 'msg'
 
 
 class BagError(ValueError):

@@ -1,4 +1,7 @@
-"""Depth: metres at the focal length of training → metres of this camera."""
+"""Depth: metres at the focal length of training → metres of this camera.
+
+The reason: docs/architecture.md, section Depth and boxes under another camera.
+"""
 
 from __future__ import annotations
 

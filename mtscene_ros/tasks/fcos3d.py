@@ -269,8 +269,9 @@ def proper_boxes(found: PublishedBoxes, classes: tuple[SemanticClass, ...]) -> B
 def snapped(angles_rad: F64) -> F64:
     """Undoes wrong direction bins: moves the first angle to within pi/2 of pi, the second of 0.
 
-    Both lie on the border of their two bins for upright objects (SPEC 4.2), and a wrong bin turns
-    a box upside down. What remains of them is the small tilt; the third angle stays.
+    Both lie on the border of their two bins for upright objects, and a wrong bin turns a box
+    upside down (docs/network-specification.md, section 4.2). What remains of them is the
+    small tilt; the third angle stays.
     """
     tilt = angles_rad[:, :2] - np.round(angles_rad[:, :2] / np.pi) * np.pi
     return np.concatenate([tilt + np.array([np.pi, 0.0]), angles_rad[:, 2:]], 1)

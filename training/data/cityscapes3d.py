@@ -1,4 +1,6 @@
-"""Cityscapes-3D (Gählert et al., 2020): classes, disparity, 3D boxes of vehicles (SPEC 0, 5).
+"""Cityscapes-3D (Gählert et al., 2020): classes, disparity, 3D boxes of vehicles.
+
+Source: docs/network-specification.md, sections 0 and 5.
 
     leftImg8bit/SPLIT/CITY/ID_leftImg8bit.png    gtFine/SPLIT/CITY/ID_gtFine_labelIds.png
     disparity/SPLIT/CITY/ID_disparity.png        camera/SPLIT/CITY/ID_camera.json

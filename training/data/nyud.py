@@ -1,4 +1,6 @@
-"""NYUD-v2 in the packaging of ATRC, InvPT and TaskPrompter (SPEC 0, 6), 560x425 px.
+"""NYUD-v2 as ATRC, InvPT and TaskPrompter package it, 560x425 px.
+
+Source: docs/network-specification.md, sections 0 and 6.
 
 gt_sets/{train,val}.txt  images/ID.png  segmentation/ID.png  depth/ID.npy  normals/ID.png
 edge/ID.png

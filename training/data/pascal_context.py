@@ -1,4 +1,6 @@
-"""PASCAL-Context with the five tasks of the multi-task literature (SPEC 0, 6).
+"""PASCAL-Context with the five tasks of the multi-task literature.
+
+Source: docs/network-specification.md, sections 0 and 6.
 
     ImageSets/Context/{train,val}.txt  JPEGImages/ID.jpg
     semseg/VOC12/ID.png, else semseg/pascal-context/ID.png

@@ -1,4 +1,6 @@
-"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context (SPEC 6).
+"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context.
+
+Source: docs/network-specification.md, section 6.
 
 The steps are scaling, crop, flip and photometric distortion, in this order. The intrinsics stay
 unchanged: an image enlarged by s shows the scene s times closer, so depths and the boxes' z are
