@@ -191,3 +191,37 @@ def test_external_weights_count(tmp_path: Path) -> None:
     for missing in (model, tmp_path / 'n.onnx'):
         with pytest.raises(EngineError, match=r'(weights\.bin|n\.onnx) does not exist'):
             sha256_of(missing)
+
+
+@pytest.mark.parametrize('mode', [0o770, 0o707])
+def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    engine = found(tmp_path)
+    assert engine.plan == PLAN
+    assert 'others may write there' in engine.warning
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    cache, elsewhere = tmp_path / 'cache', tmp_path / 'elsewhere'
+    lock = found(cache).path.with_suffix('.lock')
+    lock.unlink()
+    lock.symlink_to(elsewhere)
+    assert 'cannot be used' in found(cache).warning
+    assert not elsewhere.exists()
+
+
+def test_an_engine_that_is_a_link_is_built_again(tmp_path: Path) -> None:
+    path = found(tmp_path / 'cache').path
+    os.replace(path, tmp_path / 'elsewhere')
+    path.symlink_to(tmp_path / 'elsewhere')
+    assert found(tmp_path / 'cache').reason
+    assert not path.is_symlink()
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path: Path) -> None:
+    path = found(tmp_path).path
+    left = path.with_suffix('.engine.1.partial')
+    left.write_bytes(b'half')
+    assert found(tmp_path).reason == ''
+    assert not left.exists()

@@ -1,4 +1,9 @@
 import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtscene_ros.mailbox import Counts, Mailbox, Policy
 
@@ -120,3 +125,52 @@ def test_no_count_is_lost_between_threads() -> None:
         worker.join()
     counts = mailbox.counts('front')
     assert (counts.received, counts.dropped) == (rounds, 3 * rounds - 1)
+
+
+def test_a_stamp_that_comes_twice_is_not_too_soon() -> None:
+    """Drivers that set no stamp send 0 for ever."""
+    mailbox = Mailbox[int](('front',), Policy(min_period_ns=100 * MS))
+    for number in (1, 2):
+        mailbox.put('front', number, 0)
+        assert mailbox.take(0.01)['front'].item == number
+
+
+def test_clear_forgets_when_an_image_was_taken() -> None:
+    mailbox = Mailbox[int](('front',), Policy(min_period_ns=100 * MS))
+    mailbox.put('front', 1, 0)
+    assert mailbox.take(0.01)
+    mailbox.clear()
+    mailbox.put('front', 2, 50 * MS)
+    assert mailbox.take(0.01)['front'].item == 2
+
+
+CAMERAS = ('front', 'left', 'right')
+STEPS = st.one_of(
+    st.tuples(st.just('put'), st.sampled_from(CAMERAS), st.integers(0, 300)),
+    st.tuples(st.just('take'), st.integers(0, 200)),
+    st.tuples(st.sampled_from(['clear', 'close'])),
+)
+POLICIES = (Policy(), TOGETHER, Policy(min_period_ns=30 * MS), Policy(20 * MS, 0.0, 30 * MS))
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+@given(st.lists(STEPS, max_size=20))
+def test_every_message_is_accounted_for(policy: Policy, steps: list[tuple[Any, ...]]) -> None:
+    """received = published + dropped + waiting, whatever happens in which order."""
+    clock_s, received = [0.0], dict.fromkeys(CAMERAS, 0)
+    mailbox = Mailbox[int](CAMERAS, policy, lambda: clock_s[0])
+    for name, *values in [*steps, ('clear',)]:
+        waiting = {c: n - mailbox.counts(c).published for c, n in received.items()}
+        assert all(n - mailbox.counts(c).dropped in (0, 1) for c, n in waiting.items())
+        if name == 'put':
+            received[values[0]] += 1
+            mailbox.put(values[0], 0, values[1] * MS)
+        elif name == 'take':
+            clock_s[0] += values[0] / 1000
+            for camera in mailbox.take(0.0):
+                mailbox.account(camera, 'published')
+        else:
+            getattr(mailbox, name)()
+    counts = [mailbox.counts(camera) for camera in CAMERAS]
+    assert [c.received for c in counts] == list(received.values())
+    assert all(c.published + c.dropped == c.received for c in counts)

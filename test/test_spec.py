@@ -54,3 +54,26 @@ def test_each_broken_promise_gets_a_sentence() -> None:
 def test_gaps_in_class_ids_are_refused() -> None:
     with pytest.raises(ValueError, match='not 0, 1, 2'):
         classes_from_options({'classes': [{'id': 1, 'name': 'road', 'color_rgb': [0, 0, 0]}]})
+
+
+def test_a_class_table_has_classes() -> None:
+    with pytest.raises(ValueError, match='not 0, 1, 2'):
+        classes_from_options({'classes': []})
+
+
+@pytest.mark.parametrize(
+    'shape', [(-1, 0, 32, 3), (-1, 16, 32), (-1, 16, 32, 4), (-1, 1 << 14, 1 << 14, 3)]
+)
+def test_unusable_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    wrong = dataclasses.replace(tiny_spec(), input=TensorSpec('image', shape, 'uint8'))
+    with pytest.raises(SpecError, match=r'shape|input is'):
+        spec_from_json(wrong.to_json(), 'm.onnx')
+
+
+def test_a_dynamic_axis_keeps_the_promise() -> None:
+    spec = tiny_spec()
+    reported = {t.name: t for t in (spec.input, *spec.outputs)}
+    reported['depth'] = TensorSpec('depth', (-1, -1, 32), 'float32')
+    assert mismatches(spec, reported) == []
+    reported['depth'] = TensorSpec('depth', (-1, -1, 33), 'float32')
+    assert len(mismatches(spec, reported)) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from mtscene_ros.classes import DRIVE_BOXES
 from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.tracking import Tracker, TrackingOptions
+from mtscene_ros.tracking import Track, Tracker, TrackingOptions, predict
 from mtscene_ros.types import Boxes3D
 from mtscene_ros.worlds import SEQUENCES
 from mtscene_ros.worlds.frame import WorldFrame
@@ -78,6 +78,7 @@ def test_odometry_that_comes_late_begins_anew() -> None:
     pose[0, 3] = 500.0  # far from where the camera's own frame has the box
     assert tracker.update(boxes([(0, 0, 10)]), ns(1)).ids == ('1',)
     assert tracker.update(boxes([(0, 0, 10)]), ns(1.1), pose).ids == ('2',)
+    assert len(tracker.tracks) == 1  # what lay in the camera's frame is forgotten
     assert tracker.update(boxes([(0, 0, 10)]), ns(1.2), pose).ids == ('2',)
 
 
@@ -120,3 +121,12 @@ def test_few_switches_on_generated_drives(drop_share: float) -> None:
                     last[thing] = name
     assert pairs > 200
     assert switches <= 0.02 * pairs
+
+
+def test_what_acceleration_adds() -> None:
+    """Over 1 s with 2 m/s^2: a position by 1 m, a velocity by 2 m/s (standard deviations)."""
+    track = Track(1, 0, np.array([0.0, 0, 10, 1, 2, 3]), np.zeros((6, 6)), 0)
+    predict(track, 1.0, 2.0)
+    assert track.mean.tolist() == [1, 2, 13, 1, 2, 3]
+    expected = np.kron([[1.0, 2.0], [2.0, 4.0]], np.eye(3))
+    np.testing.assert_array_equal(track.covariance, expected)

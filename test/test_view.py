@@ -1,6 +1,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mtscene_ros.view import PAD_RGB, View
 
@@ -100,3 +102,35 @@ def test_large_images_become_means_of_their_areas() -> None:
     expected = rgb.reshape(16, 5, 32, 5, 3).mean((1, 3))
     assert np.abs(out - expected).mean() < 1
     assert np.abs(out - expected).max() < 10
+
+
+SIZES = st.integers(1, 200)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, st.booleans())
+def test_points_survive_the_letterbox(
+    width: int, height: int, network_width: int, network_height: int, stretched: bool
+) -> None:
+    view = View(width, height, network_width, network_height, stretched)
+    edges = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5], [width / 3, height / 7]])
+    there = view.points_to_network(edges)
+    np.testing.assert_allclose(view.points_to_camera(there), edges, atol=1e-9)
+    top_left = np.array([view.left_px, view.top_px]) - 0.5
+    inner = (view.inner_width_px, view.inner_height_px)
+    np.testing.assert_allclose(there[:2], [top_left, top_left + inner], atol=1e-9)
+    assert (inner[0] == network_width or inner[1] == network_height) or not stretched
+    assert (top_left >= -0.5).all()
+    assert 0 <= network_width - inner[0] - 2 * view.left_px <= 1  # centred
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
+def test_labels_survive_the_letterbox_at_whole_scales(width: int, height: int, times: int) -> None:
+    """The camera's picture enlarged: each pixel becomes times x times, and comes back."""
+    size = max(width, height) * times
+    view = View(width, height, size, size)
+    labels = np.arange(width * height, dtype=np.int32).reshape(height, width)
+    network = np.full((size, size), -1, np.int32)
+    top, left = view.top_px, view.left_px
+    enlarged = labels.repeat(times, 0).repeat(times, 1)
+    network[top : top + height * times, left : left + width * times] = enlarged
+    np.testing.assert_array_equal(view.to_camera(network, smooth=False), labels)

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from mtscene_ros.evaluate.metrics import (
     DepthErrors,
@@ -56,3 +59,55 @@ def test_average_precision() -> None:
 def test_angles_wrap() -> None:
     apart = angle_difference_rad(np.array([3.1, 0.5]), np.array([-3.1, 0.2]))
     np.testing.assert_allclose(apart, [2 * np.pi - 6.2, 0.3])
+
+
+def test_a_depth_at_the_limit_counts() -> None:
+    errors = DepthErrors(60.0)
+    errors.add(np.array([[66.0]], np.float32), np.array([[60.0]], np.float32))
+    assert errors.truths == 1
+    assert errors.result()['abs_rel'] == pytest.approx(0.1)
+
+
+LABELS = arrays(np.uint8, (2, 12), elements=st.sampled_from([0, 1, 2, 3, 255]))
+
+
+@given(LABELS)
+def test_confusion_and_iou_as_loops_find_them(pair: np.ndarray) -> None:
+    labels, truth = pair.tolist()
+    counts = np.zeros((3, 4), int)
+    for got, want in zip(labels, truth, strict=True):
+        if want < 3:
+            counts[want, min(got, 3)] += 1
+    found = confusion(pair[:1], pair[1:], 3)
+    assert found.tolist() == counts.tolist()
+    for k, iou in enumerate(iou_per_class(found)):
+        known = [
+            (got == k, want == k) for got, want in zip(labels, truth, strict=True) if want < 3
+        ]
+        both, either = sum(a and b for a, b in known), sum(a or b for a, b in known)
+        assert iou == pytest.approx(both / either if either else np.nan, nan_ok=True)
+
+
+def slow_average_precision(rows: list[tuple[float, bool]], truths: int) -> float:
+    """By the definition: precision at each recall between the points of the curve."""
+    points: list[tuple[float, float]] = []
+    for k, (_, _) in enumerate(rows, 1):
+        found = sum(hit for _, hit in rows[:k])
+        points.append((found / truths, found / k))
+    total = 0.0
+    for percent in range(11, 101):
+        recall = percent / 100
+        precision = np.interp(recall, *zip(*points, strict=True), right=0.0) if points else 0.0
+        total += max(float(precision) - 0.1, 0)
+    return total / 90 / 0.9
+
+
+@given(st.lists(st.booleans(), max_size=15), st.integers(0, 5))
+def test_average_precision_as_loops_find_it(hits: list[bool], missed: int) -> None:
+    truths = max(1, sum(hits) + missed)
+    rows = [(1 - 0.05 * k, hit) for k, hit in enumerate(hits)]  # best first
+    expected = slow_average_precision(rows, truths)
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    scores = np.array([rows[i][0] for i in shuffled])
+    found = average_precision(scores, np.array([rows[i][1] for i in shuffled], bool), truths)
+    assert found == pytest.approx(expected, abs=1e-9)

@@ -121,3 +121,10 @@ def test_calibration() -> None:
     levels = np.full((1, 10), 204, np.uint8)  # 0.8
     true = np.where(right, 1, 2).astype(np.uint8)[None]
     assert Calibration().add_labels(np.ones((1, 10), np.uint8), levels, true) == pytest.approx(0)
+
+
+def test_calibration_has_15_bins() -> None:
+    """0.50 and 0.55 lie in two of 15 bins: 0.5 off each of them, and 0.55."""
+    found = Calibration()
+    assert found.add(np.array([0.5, 0.55]), np.array([True, False])) == (0.5 + 0.55) / 2
+    assert [(row['from'], row['to']) for row in found.rows()] == [(7 / 15, 8 / 15), (8 / 15, 0.6)]

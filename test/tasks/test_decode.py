@@ -101,3 +101,48 @@ def test_second_box_in_one_place_is_a_duplicate() -> None:
 def test_unusable_options_are_refused(task: str, key: str, bad: object) -> None:
     with pytest.raises(ValueError, match=r'.+'):
         TASKS[task].decoder({**OPTIONS[task], key: bad})
+
+
+def test_a_score_at_the_threshold_counts() -> None:
+    scores = np.zeros((1, 1, 2), np.float32)
+    scores[0, 0, 0] = 0.25
+    assert len(best_cells(scores, 0.25, 10)[0]) == 1
+
+
+def test_the_wider_of_two_boxes_says_how_near_is_a_duplicate() -> None:
+    centers = np.array([[0.0, 0, 10], [1, 0, 10]])  # 1 m apart; half of the truck's width is 1.5
+    sizes = np.array([[8, 3, 3], [0.5, 0.5, 2]])
+    assert without_duplicates(centers, sizes).tolist() == [0]
+    assert without_duplicates(centers, sizes[::-1]).tolist() == [0]
+
+
+@pytest.mark.parametrize('slot', [0, 1, 3, 4, 5, 6, 7])
+def test_a_code_that_is_no_number_is_left_out(slot: int) -> None:
+    raw = raw_box(2, 5, 10, 0)
+    raw['boxes3d_code'][slot, 2, 5] = math.nan
+    assert len(boxes3d.decoder(OPTIONS['boxes3d'])(raw, VIEW, camera())) == 0
+
+
+def test_a_negative_length_becomes_none() -> None:
+    raw = raw_box(2, 5, 10, 0)
+    raw['boxes3d_code'][3, 2, 5] = -1
+    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw, VIEW, camera())
+    assert boxes.sizes_m.tolist() == [[0, 2.5, 3]]
+
+
+def test_the_range_of_depth_scales_with_the_focal_length() -> None:
+    """Three times the focal length: 0.4 becomes 1.2 m, and the range 1.5 to 300 m."""
+    decode = depth.decoder(OPTIONS['depth'])
+    near = decode({'depth': np.full((16, 32), 0.4, np.float32)}, VIEW, camera(6 * FOCAL_PX))
+    assert (near.depth_m == -np.inf).all()
+    far = decode({'depth': np.full((16, 32), 99, np.float32)}, VIEW, camera(6 * FOCAL_PX))
+    assert (far.depth_m == 297).all()
+
+
+@pytest.mark.parametrize(('count', 'dtype'), [(255, np.uint8), (256, np.uint16)])
+def test_255_classes_fit_into_a_byte(count: int, dtype: type) -> None:
+    classes = [{'id': k, 'name': str(k), 'color_rgb': [0, 0, 0]} for k in range(count)]
+    zero = np.zeros((16, 32), np.uint8)
+    raw = {'semantic_labels': zero, 'semantic_confidence': zero}
+    result = TASKS['semantic'].decoder({'classes': classes})(raw, VIEW, camera())
+    assert result.labels.dtype == dtype
