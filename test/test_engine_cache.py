@@ -19,8 +19,10 @@ from mtscene_ros.engine_cache import (
     Device,
     Engine,
     EngineKey,
+    default_folder,
     engine_for,
     sha256_of,
+    sidecar_of,
 )
 from mtscene_ros.engine_process import built_apart
 
@@ -225,3 +227,35 @@ def test_what_a_killed_process_left_is_taken_away(tmp_path: Path) -> None:
     left.write_bytes(b'half')
     assert found(tmp_path).reason == ''
     assert not left.exists()
+
+
+def test_only_this_user_may_look_into_the_cache(tmp_path: Path) -> None:
+    path = found(tmp_path / 'a' / 'cache').path
+    modes = [p.stat().st_mode & 0o777 for p in (path.parent, path, path.with_suffix('.lock'))]
+    assert modes == [0o700, 0o600, 0o600]
+
+
+def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert default_folder() == Path('/somewhere/mtscene_ros/engines')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert default_folder() == Path.home() / '.cache/mtscene_ros/engines'
+
+
+def test_the_sidecar_says_what_the_engine_belongs_to(tmp_path: Path) -> None:
+    path = found(tmp_path).path
+    assert sidecar_of(path)['key']['device']['driver'] == '540'
+    path.with_suffix('.json').write_text('{')
+    with pytest.raises(EngineError, match='no readable sidecar'):
+        sidecar_of(path)
+    path.with_suffix('.json').unlink()
+    with pytest.raises(EngineError, match='no readable sidecar'):
+        sidecar_of(path)
+
+
+def test_engines_of_other_models_give_no_reason(tmp_path: Path) -> None:
+    engine_for(Path('other.onnx'), replace(KEY, version='1'), tmp_path, lambda: PLAN)
+    assert found(tmp_path).reason == 'There is no engine of this model yet.'
+    (tmp_path / 'model-0.json').write_text('{')
+    again = found(tmp_path, replace(KEY, version='10.4'))
+    assert again.reason == 'The engine in the cache is another: version 10.3 instead of 10.4.'

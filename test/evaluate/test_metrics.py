@@ -8,11 +8,13 @@ from hypothesis.extra.numpy import arrays
 
 from mtscene_ros.evaluate.metrics import (
     DepthErrors,
+    Detections,
     angle_difference_rad,
     average_precision,
     confusion,
     iou_per_class,
     match_centers,
+    size_error,
 )
 
 
@@ -111,3 +113,45 @@ def test_average_precision_as_loops_find_it(hits: list[bool], missed: int) -> No
     scores = np.array([rows[i][0] for i in shuffled])
     found = average_precision(scores, np.array([rows[i][1] for i in shuffled], bool), truths)
     assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_factor_of_one_and_a_quarter_is_not_within() -> None:
+    errors = DepthErrors(60.0)
+    errors.add(np.array([[5.0, 4.0, 0.0, 1.0]], np.float32), np.array([[4, 4, 4, 0]], np.float32))
+    assert (errors.truths, errors.answered, errors.within) == (3, 2, 1)
+    assert DepthErrors(60.0).result()['coverage'] == 0
+
+
+def test_a_pair_at_the_limit_belongs_together() -> None:
+    truth, score = np.array([[0.0, 0, 10], [0, 0, 20]]), np.ones(2, np.float32)
+    centers = np.array([[0.0, 2, 10], [2, 0, 20]])
+    matches, ignored = match_centers(centers, score, truth, np.array([True, False]), 2.0)
+    assert (matches.tolist(), ignored.tolist()) == ([0, -1], [False, True])
+    matches, ignored = match_centers(centers, score, truth, np.array([True, False]), 1.9)
+    assert (matches.tolist(), ignored.tolist()) == ([-1, -1], [False, False])
+    assert match_centers(centers, score, np.zeros((0, 3)), np.zeros(0, bool), 2.0)[0].max() == -1
+
+
+def test_the_nearest_free_truth_is_taken() -> None:
+    truth = np.array([[0.0, 0, 10], [0, 0, 11]])
+    centers, scores = np.array([[0.0, 0, 10.9], [0, 0, 11]]), np.array([0.9, 0.8], np.float32)
+    matches, _ = match_centers(centers, scores, truth, np.ones(2, bool), 2.0)
+    assert matches.tolist() == [1, 0]
+
+
+def test_detections_add_up() -> None:
+    total, image = Detections(), Detections(2, yaw_errors_rad=[np.pi, 0.0], distances_m=[1.0])
+    image.add(0.5, True)
+    for _ in range(2):
+        total.extend(image)
+    result = total.result()
+    assert (result['truths'], result['recall'], result['yaw_error_deg']) == (4, 0.5, 90)
+    assert (result['distance_m'], len(total.scores)) == (1, 2)
+    assert np.isnan(result['size_error'])
+    assert np.isnan(Detections().result()['recall'])
+
+
+def test_size_error_by_hand() -> None:
+    """2 x 2 x 2 and 4 x 1 x 2: 4 of 8 + 8 - 4 in common."""
+    found = size_error(np.array([[2.0, 2, 2], [1, 2, 3]]), np.array([[4.0, 1, 2], [1, 2, 3]]))
+    np.testing.assert_allclose(found, [1 - 4 / 12, 0])

@@ -128,3 +128,22 @@ def test_calibration_has_15_bins() -> None:
     found = Calibration()
     assert found.add(np.array([0.5, 0.55]), np.array([True, False])) == (0.5 + 0.55) / 2
     assert [(row['from'], row['to']) for row in found.rows()] == [(7 / 15, 8 / 15), (8 / 15, 0.6)]
+
+
+def test_calibration_of_labels_is_that_of_their_pixels() -> None:
+    random = np.random.default_rng(5)
+    labels, truth = random.integers(0, 3, (2, 4, 50)).astype(np.uint8)
+    confidence = random.integers(0, 256, (4, 50), np.uint8)
+    truth[0], confidence[1] = 255, 255
+    whole, pixels, known = Calibration(), Calibration(), truth != 255
+    found = whole.add_labels(labels, confidence, truth)
+    expected = pixels.add(confidence[known] / 255, (labels == truth)[known])
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(whole.sums, pixels.sums)
+    assert whole.ece() == pytest.approx(expected)
+    assert whole.rows()[-1]['to'] == 1
+
+
+def test_calibration_of_nothing() -> None:
+    assert np.isnan(Calibration().ece())
+    assert Calibration().rows() == []
