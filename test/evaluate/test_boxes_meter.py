@@ -31,12 +31,17 @@ TRUTH = boxes((0, 1, (0, 0, 10)), (0, 1, (5, 0, 30)), (1, 1, (-5, 0, 15)))
 
 
 def test_scores_of_one_image_are_of_what_the_node_publishes() -> None:
-    """Three truths; one is found at 0.9, one at 0.2, which is not published; 0.3 is a phantom."""
-    found = boxes((0, 0.9, (0, 0, 11)), (0, 0.2, (5, 0, 30)), (0, 0.3, (20, 0, 20)))
-    scores = BoxesMeter(NAMES, min_score=np.float32(0.3)).update(found, TRUTH)
+    """Three truths; one is found, one at 0.29, which is not published; 0.31 is a phantom."""
+    found = boxes((0, 0.9, (0, 0, 11)), (0, 0.29, (5, 0, 30)), (0, 0.31, (20, 0, 20)))
+    scores = BoxesMeter(NAMES).update(found, TRUTH)
     assert scores == {
         'truths': 3, 'recall': 1 / 3, 'precision': 1 / 2, 'distance_m': 0.5, 'yaw_error_deg': 0
     }  # fmt: skip
+
+
+def test_a_score_at_the_threshold_is_published() -> None:
+    found = boxes((0, 0.5, (0, 0, 10)))
+    assert BoxesMeter(NAMES, min_score=0.5).update(found, found)['recall'] == 1
 
 
 def test_an_image_without_boxes_has_no_scores() -> None:
@@ -94,11 +99,13 @@ def test_scores_of_other_classes_or_limits_are_refused(change: dict[str, object]
 
 
 def test_a_box_at_the_border_of_two_ranges_belongs_to_the_nearer() -> None:
-    meter = BoxesMeter(NAMES)
-    meter.update(boxes((0, 0.5, (0, 0, 10))), boxes((0, 1, (0, 0, 10))))
-    assert [(row['from_m'], row['to_m'], row['found']) for row in meter.by_distance()] == [
-        (0.0, 10.0, 1)
-    ]
+    meter = BoxesMeter(NAMES, 60.0)
+    centers = [(9.0 * k, 0.0, z) for k, z in enumerate((10, 11, 20, 20.5, 30, 31, 40, 41, 60))]
+    both = boxes(*((0, 0.5, center) for center in centers))
+    meter.update(both, both)
+    counts = [(r['truths'], r['predictions'], r['found']) for r in meter.by_distance()]
+    assert counts == [(1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]
+    assert [r['to_m'] for r in meter.by_distance()] == [10, 20, 30, 40, 60]
 
 
 def test_scores_by_distance() -> None:

@@ -117,8 +117,9 @@ def test_average_precision_as_loops_find_it(hits: list[bool], missed: int) -> No
 
 def test_a_factor_of_one_and_a_quarter_is_not_within() -> None:
     errors = DepthErrors(60.0)
-    errors.add(np.array([[5.0, 4.0, 0.0, 1.0]], np.float32), np.array([[4, 4, 4, 0]], np.float32))
-    assert (errors.truths, errors.answered, errors.within) == (3, 2, 1)
+    depth_m, truth_m = np.array([[5.0, 4, 6, 0, 1], [4, 4, 4, 4, 0]], np.float32)
+    errors.add(depth_m[None], truth_m[None])
+    assert (errors.truths, errors.answered, errors.within) == (4, 3, 1)
     assert DepthErrors(60.0).result()['coverage'] == 0
 
 

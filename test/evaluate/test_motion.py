@@ -117,7 +117,7 @@ def test_calibration() -> None:
     good.merge(bad.state())
     assert good.ece() == pytest.approx(0.4)
     [row] = good.rows()
-    assert (row['count'], row['accuracy']) == (20, 0.4)
+    assert (row['count'], row['accuracy'], row['confidence']) == (20, 0.4, pytest.approx(0.8))
     levels = np.full((1, 10), 204, np.uint8)  # 0.8
     true = np.where(right, 1, 2).astype(np.uint8)[None]
     assert Calibration().add_labels(np.ones((1, 10), np.uint8), levels, true) == pytest.approx(0)
