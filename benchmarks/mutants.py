@@ -1,0 +1,248 @@
+"""Do the tests notice? Small changes of one module, each run against that module's own tests.
+
+    python -m benchmarks.mutants                       the sample that the results are made of
+    python -m benchmarks.mutants --modules geometry    one module; the others' results stay
+    python -m benchmarks.mutants --per-module 1000     every mutant (hours)
+
+Cosmic Ray makes the mutants (benchmarks/mutant_operators.py); the tests run in a copy of the
+repository, one forked process per mutant. The sample is drawn evenly from the operators, because
+most mutants of array code change an index and die at once. Exit code 1 where fewer than --least
+percent are noticed, or a mutant that is listed as equivalent is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.equivalent_mutants import EQUIVALENT
+from benchmarks.mutant_operators import Mutant, mutants_of, places
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / 'benchmarks' / 'results'
+# Name → the module, and the test files that must notice its changes.
+MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
+    'images': ('mtscene_ros/images.py', ('test/test_images.py', 'test/test_image_headers.py')),
+    'image_headers': (
+        'mtscene_ros/image_headers.py',
+        ('test/test_image_headers.py', 'test/test_images.py'),
+    ),
+    'geometry': ('mtscene_ros/geometry.py', ('test/test_geometry.py',)),
+    'view': ('mtscene_ros/view.py', ('test/test_view.py',)),
+    'rectify': ('mtscene_ros/rectify.py', ('test/test_rectify.py',)),
+    'mailbox': ('mtscene_ros/mailbox.py', ('test/test_mailbox.py',)),
+    'tracking': ('mtscene_ros/tracking.py', ('test/test_tracking.py',)),
+    'spec': ('mtscene_ros/spec.py', ('test/test_spec.py',)),
+    'metrics': ('mtscene_ros/evaluate/metrics.py', ('test/evaluate/test_metrics.py',)),
+    'meters': (
+        'mtscene_ros/evaluate/meters.py',
+        ('test/evaluate/test_meters_by_hand.py', 'test/evaluate/test_meters.py'),
+    ),
+    'boxes_meter': (
+        'mtscene_ros/evaluate/boxes_meter.py',
+        ('test/evaluate/test_boxes_meter.py',),
+    ),
+    'calibration': ('mtscene_ros/evaluate/calibration.py', ('test/evaluate/test_motion.py',)),
+    'boxes3d': ('mtscene_ros/tasks/boxes3d.py', ('test/tasks',)),
+    'depth': ('mtscene_ros/tasks/depth.py', ('test/tasks',)),
+    'fcos3d': ('mtscene_ros/tasks/fcos3d.py', ('test/tasks',)),
+    'labels': ('mtscene_ros/tasks/labels.py', ('test/tasks',)),
+    'normals': ('mtscene_ros/tasks/normals.py', ('test/tasks',)),
+    'engine_cache': ('mtscene_ros/engine_cache.py', ('test/test_engine_cache.py',)),
+}
+COPIED = ('mtscene_ros', 'training', 'test', 'config', 'pyproject.toml')
+# Imported once, before the processes are forked: nothing of ours.
+PRELOADED = ('cv2', 'hypothesis', 'numpy', 'onnx', 'scipy.optimize', 'torch')
+
+
+def copied(into: Path) -> Path:
+    """Whatever the tests of MODULES read."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy(ROOT / name, into / name)
+    return into
+
+
+def pass_there(tree: Path, tests: tuple[str, ...], limit_s: float, log: Path) -> bool:
+    """Runs the tests in a forked process; one that takes longer than limit_s fails."""
+    child = os.fork()
+    if not child:
+        os._exit(_tested(tree, tests, log))
+    end_s = time.monotonic() + limit_s
+    while time.monotonic() < end_s:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            _kill(child)  # what the tests have started themselves
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    _kill(child)
+    os.waitpid(child, 0)
+    return False
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _tested(tree: Path, tests: tuple[str, ...], log: Path) -> int:
+    """In the forked process."""
+    os.setsid()
+    os.chdir(tree)
+    os.environ['PYTHONPATH'] = f'{tree}:{tree / "test"}'  # of processes that the tests start
+    sys.path[:0] = [str(tree), str(tree / 'test')]
+    sys.dont_write_bytecode = True
+    with log.open('w') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # ROS brings six, which take a second
+        try:
+            return int(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests]))
+        except BaseException:
+            return 1
+
+
+def tried(name: str, tree: Path, count: int, seed: int) -> dict[str, Any]:
+    """The outcome of one module. Raises SystemExit where its tests fail as it is."""
+    module, tests = MODULES[name]
+    path, log = tree / module, tree / f'{name}.log'
+    source, begin_s = path.read_text(), time.monotonic()
+    if not pass_there(tree, tests, 600, log):
+        raise SystemExit(f'{tests} fail without any change:\n{log.read_text()[-3000:]}')
+    limit_s = max(30.0, 5 * (time.monotonic() - begin_s))
+    made = mutants_of(source, random.Random(seed))
+    chosen = sorted(islice(made, count), key=lambda m: (m.line, m.operator, m.after))
+    survivors = list[dict[str, Any]]()
+    for mutant in chosen:
+        path.write_text(mutant.code)
+        if pass_there(tree, tests, limit_s, log):
+            survivors.append(described(name, mutant))
+        path.write_text(source)
+    listed = EQUIVALENT.get(name, {})
+    return {
+        'module': module,
+        'tests': list(tests),
+        'places': sum(places(source).values()),
+        'sample': len(chosen),
+        'killed': len(chosen) - len(survivors),
+        'equivalent': sum('reason' in s for s in survivors),
+        'survivors': survivors,
+        'killed_though_listed': [
+            [m.before, m.after]
+            for m in chosen
+            if (m.before, m.after) in listed
+            and (m.before, m.after) not in {(s['before'], s['after']) for s in survivors}
+        ],
+        'seconds': round(time.monotonic() - begin_s),
+    }
+
+
+def described(name: str, mutant: Mutant) -> dict[str, Any]:
+    found = {
+        'line': mutant.line,
+        'operator': mutant.operator,
+        'before': mutant.before,
+        'after': mutant.after,
+    }
+    reason = EQUIVALENT.get(name, {}).get((mutant.before, mutant.after))
+    return found | ({'reason': reason} if reason else {})
+
+
+def percent(outcomes: list[dict[str, Any]]) -> float:
+    """Of the sample without equivalent mutants."""
+    killed = sum(o['killed'] for o in outcomes)
+    return 100 * killed / max(1, sum(o['sample'] - o['equivalent'] for o in outcomes))
+
+
+def row(name: str, outcome: dict[str, Any]) -> str:
+    alive = outcome['sample'] - outcome['killed'] - outcome['equivalent']
+    return (
+        f'| {name} | {outcome["places"]} | {outcome["sample"]} | {outcome["killed"]} | {alive} '
+        f'| {outcome["equivalent"]} | {percent([outcome]):.0f} % |'
+    )
+
+
+def page(results: dict[str, Any]) -> str:
+    """Markdown."""
+    outcomes: dict[str, dict[str, Any]] = results['modules']
+    names = ('places', 'sample', 'killed', 'equivalent')
+    total = {n: sum(o[n] for o in outcomes.values()) for n in names}
+    lines = [
+        '# Mutants: do the tests notice?',
+        '',
+        f'`make mutants` changes each module in up to {results["per_module"]} small ways (seed '
+        f'{results["seed"]}, drawn evenly from the operators) and runs',
+        "the module's own tests: "
+        f'{percent(list(outcomes.values())):.1f} % of {total["sample"] - total["equivalent"]} '
+        'mutants are noticed. Equivalent ones change nothing that can be observed; the reasons',
+        'stand in [equivalent_mutants.py](../equivalent_mutants.py).',
+        '',
+        '| module | places | sample | killed | survived | equivalent | killed of the others |',
+        '|---|---|---|---|---|---|---|',
+        *(row(name, outcome) for name, outcome in outcomes.items()),
+        row('all', total),
+        '',
+        '## Survivors',
+        '',
+    ]
+    for name, outcome in outcomes.items():
+        for s in outcome['survivors']:
+            if 'reason' not in s:
+                lines.append(f'- {name}: `` {s["before"]} `` → `` {s["after"]} ``')
+    return '\n'.join(lines) + '\n'
+
+
+def kept(out: Path, per_module: int, seed: int, new: dict[str, Any]) -> dict[str, Any]:
+    """Written beside the results of other modules, after each one: hours of work."""
+    known = (json.loads(out.read_text())['modules'] if out.exists() else {}) | new
+    modules = {name: known[name] for name in MODULES if name in known}
+    results = {'per_module': per_module, 'seed': seed, 'modules': modules}
+    out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + '\n')
+    out.with_suffix('.md').write_text(page(results))
+    return results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument('--modules', nargs='+', choices=MODULES, default=list(MODULES))
+    parser.add_argument('--per-module', type=int, default=40)
+    parser.add_argument('--seed', type=int, default=19)
+    parser.add_argument('--least', type=float, default=92.0, help='percent')
+    parser.add_argument('--out', type=Path, default=RESULTS / 'mutants.json')
+    options = parser.parse_args(arguments)
+    for name in PRELOADED:
+        import_module(name)
+    gc.freeze()  # pytest collects garbage at its end: not ours
+    with tempfile.TemporaryDirectory() as folder:
+        tree = copied(Path(folder))
+        for name in options.modules:
+            outcome = tried(name, tree, options.per_module, options.seed)
+            results = kept(options.out, options.per_module, options.seed, {name: outcome})
+            print(row(name, outcome), flush=True)
+    outcomes = list(results['modules'].values())
+    listed = [pair for o in outcomes for pair in o['killed_though_listed']]
+    for before, after in listed:
+        print(f'Listed as equivalent, but the tests notice it: {before} → {after}')
+    print(f'{percent(outcomes):.1f} % are noticed.')
+    return int(bool(listed) or percent(outcomes) < options.least)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
