@@ -47,6 +47,7 @@ reliability: $(VENV)/test.stamp
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache >/dev/null || { $(VENV)/bin/lint-imports --no-cache; exit 1; }
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
 
 # Pages of docs/ and of the reference, dead links refused.

@@ -37,33 +37,48 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
 # Name → the module, and the test files that must notice its changes.
 MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
-    'images': ('mtscene_ros/images.py', ('test/test_images.py', 'test/test_image_headers.py')),
-    'image_headers': (
-        'mtscene_ros/image_headers.py',
-        ('test/test_image_headers.py', 'test/test_images.py'),
+    'images': (
+        'mtscene_ros/camera/images.py',
+        ('test/camera/test_images.py', 'test/camera/test_image_headers.py'),
     ),
-    'geometry': ('mtscene_ros/geometry.py', ('test/test_geometry.py',)),
-    'view': ('mtscene_ros/view.py', ('test/test_view.py',)),
-    'rectify': ('mtscene_ros/rectify.py', ('test/test_rectify.py',)),
-    'mailbox': ('mtscene_ros/mailbox.py', ('test/test_mailbox.py',)),
+    'image_headers': (
+        'mtscene_ros/camera/image_headers.py',
+        ('test/camera/test_image_headers.py', 'test/camera/test_images.py'),
+    ),
+    'geometry': ('mtscene_ros/camera/geometry.py', ('test/camera/test_geometry.py',)),
+    'letterbox': ('mtscene_ros/camera/letterbox.py', ('test/camera/test_letterbox.py',)),
+    'rectify': ('mtscene_ros/camera/rectify.py', ('test/camera/test_rectify.py',)),
+    'mailbox': (
+        'mtscene_ros/camera/mailbox.py',
+        ('test/camera/test_mailbox_accounting.py', 'test/camera/test_mailbox.py'),
+    ),
     'tracking': ('mtscene_ros/tracking.py', ('test/test_tracking.py',)),
-    'spec': ('mtscene_ros/spec.py', ('test/test_spec.py',)),
-    'metrics': ('mtscene_ros/evaluate/metrics.py', ('test/evaluate/test_metrics.py',)),
+    'spec': ('mtscene_ros/models/spec.py', ('test/models/test_spec.py',)),
+    'metrics': (
+        'mtscene_ros/evaluate/scores/metrics.py',
+        ('test/evaluate/scores/test_metrics.py',),
+    ),
     'meters': (
-        'mtscene_ros/evaluate/meters.py',
-        ('test/evaluate/test_meters_by_hand.py', 'test/evaluate/test_meters.py'),
+        'mtscene_ros/evaluate/scores/meters.py',
+        ('test/evaluate/scores/test_meters_by_hand.py', 'test/evaluate/scores/test_meters.py'),
     ),
     'boxes_meter': (
-        'mtscene_ros/evaluate/boxes_meter.py',
-        ('test/evaluate/test_boxes_meter.py',),
+        'mtscene_ros/evaluate/scores/boxes_meter.py',
+        ('test/evaluate/scores/test_boxes_meter.py',),
     ),
-    'calibration': ('mtscene_ros/evaluate/calibration.py', ('test/evaluate/test_motion.py',)),
+    'calibration': (
+        'mtscene_ros/evaluate/scores/calibration.py',
+        ('test/evaluate/scores/test_motion.py',),
+    ),
     'boxes3d': ('mtscene_ros/tasks/boxes3d.py', ('test/tasks',)),
     'depth': ('mtscene_ros/tasks/depth.py', ('test/tasks',)),
     'fcos3d': ('mtscene_ros/tasks/fcos3d.py', ('test/tasks',)),
     'labels': ('mtscene_ros/tasks/labels.py', ('test/tasks',)),
     'normals': ('mtscene_ros/tasks/normals.py', ('test/tasks',)),
-    'engine_cache': ('mtscene_ros/engine_cache.py', ('test/test_engine_cache.py',)),
+    'engine_cache': (
+        'mtscene_ros/backends/engine_cache.py',
+        ('test/backends/test_engine_cache.py',),
+    ),
 }
 COPIED = ('mtscene_ros', 'training', 'test', 'config', 'pyproject.toml')
 # Imported once, before the processes are forked: nothing of ours.

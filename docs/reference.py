@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mtscene_ros.cli import VERBS, verb_parser
-from mtscene_ros.outputs import LABEL_INFO, OUTPUTS
+from mtscene_ros.camera.outputs import LABEL_INFO, OUTPUTS
+from mtscene_ros.cli.main import VERBS, verb_parser
 from mtscene_ros.ros.params import markdown_table
 from mtscene_ros.ros.worker import STATS
 
@@ -44,7 +44,7 @@ OTHER = (
 
 
 def topics() -> str:
-    """From mtscene_ros/outputs.py. Raises KeyError for a topic that nobody has described."""
+    """The table of mtscene_ros/camera/outputs.py; KeyError for a topic without a description."""
     rows = ['| output | type | content | tasks of the model |', '|---|---|---|---|']
     for output in OUTPUTS:
         kind = output.kind.replace('/msg/', '/')
@@ -72,7 +72,7 @@ def messages() -> str:
 
 
 def commands() -> str:
-    """From the parsers of mtscene_ros/cli.py."""
+    """From the parsers of mtscene_ros/cli/main.py."""
     os.environ['COLUMNS'] = '100'  # argparse breaks its lines there
     parts = [
         '# Commands',

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from onnx import TensorProto, helper
 
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, TensorSpec
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 # The same examples in every run, on machines of any speed.

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.tracking import Track, Tracker, TrackingOptions, correct, predict
 from mtscene_ros.types import Boxes3D
 from mtscene_ros.worlds import SEQUENCES

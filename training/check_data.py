@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from mtscene_ros.geometry import (
+from mtscene_ros.camera.geometry import (
     box_corners,
     matrix_from_quaternion,
     optical_from_level_box,
     project,
 )
-from mtscene_ros.label_files import DataError
+from mtscene_ros.datasets.label_files import DataError
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -36,7 +36,7 @@ NEAREST_M = 0.1
 
 
 @dataclass(slots=True)
-class Account:
+class DataCounts:
     """What was seen. frames: with any label of a task; ids: pixels by id; depth: pixels by bin of
     DEPTH_BINS_M; boxes: by class id; sizes: of images; complaints: one line each."""
 
@@ -54,7 +54,7 @@ class Account:
     complaints: list[str] = field(default_factory=list)
 
 
-def look_at(sample: Sample, name: str, account: Account) -> None:
+def look_at(sample: Sample, name: str, account: DataCounts) -> None:
     """Adds one frame."""
     height, width = sample.labels.shape
     account.sizes[f'{width}x{height}'] += 1
@@ -90,7 +90,7 @@ def known_pixels(task: str, values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(values))
 
 
-def look_at_depth(depth_m: NDArray[np.float32], name: str, account: Account) -> None:
+def look_at_depth(depth_m: NDArray[np.float32], name: str, account: DataCounts) -> None:
     if not len(depth_m):
         return
     account.depth += np.histogram(depth_m, DEPTH_BINS_M)[0]
@@ -141,9 +141,9 @@ def covered(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> flo
     return float((np.maximum(high - low, 0) / size).prod())
 
 
-def check(data_set: DataSet, folder: Path, split: str) -> Account:
+def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
     """Every frame of a split; unreadable ones become complaints."""
-    account = Account()
+    account = DataCounts()
     for name in track(data_set.names(folder, split), 'reading', transient=True):
         try:
             look_at(data_set.read(folder, name), name, account)
@@ -152,7 +152,7 @@ def check(data_set: DataSet, folder: Path, split: str) -> Account:
     return account
 
 
-def report(account: Account) -> str:
+def report(account: DataCounts) -> str:
     lines = [f'images: {", ".join(f"{n} of {s}" for s, n in account.sizes.items())}']
     for task, frames in account.frames.items():
         share = 100 * account.known[task] / max(1, account.pixels)

@@ -21,8 +21,8 @@ DROP_PATH = 0.15
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """network: in training.networks.zoo; data_set: in training.data; loss_weights: in
-    training.losses; batch: images per process and pass; accumulate: passes per step; processes:
-    the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
+    training.losses; batch: images per process and pass; accumulate: passes per step;
+    processes: the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
     """
 
     name: str

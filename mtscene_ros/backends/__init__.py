@@ -1,4 +1,8 @@
-"""Runtimes that execute a model file, one module each, imported only when asked for."""
+"""Runtimes that execute a model file, one module each, imported only when somebody asks for it.
+
+Everything about TensorRT engines (build, cache, the process that builds) lives here as well.
+Nothing in here may know what a tensor means.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.external_data import external_files
-from mtscene_ros.spec import TensorSpec
+from mtscene_ros.models.external_data import external_files
+from mtscene_ros.models.spec import TensorSpec
 
 
 class BackendError(RuntimeError):

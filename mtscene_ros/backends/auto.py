@@ -18,7 +18,7 @@ from mtscene_ros.backends import (
     open_backend,
 )
 from mtscene_ros.backends.cuda import Cuda, open_driver
-from mtscene_ros.engine_build import MODULES
+from mtscene_ros.backends.engine_build import MODULES
 
 
 def why_not_tensorrt(options: BackendOptions) -> str:
@@ -29,9 +29,9 @@ def why_not_tensorrt(options: BackendOptions) -> str:
 
 
 def why_not_onnxruntime_cuda(options: BackendOptions) -> str:
-    import onnxruntime
+    from mtscene_ros.backends.onnxruntime import providers
 
-    if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
+    if 'CUDAExecutionProvider' not in providers():
         return 'onnxruntime-gpu is not installed'
     return why_no_gpu(options)
 

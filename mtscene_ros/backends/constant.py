@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.array_file import read_npz
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, SpecError, TensorSpec, spec_from_json
+from mtscene_ros.models.array_file import read_npz
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, TensorSpec, spec_from_json
 
 DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
 FAULT, FAULT_FIRST, FAULT_COUNT = 'fault', 'fault_first', 'fault_count'

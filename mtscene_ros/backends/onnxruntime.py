@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.model_file import precision_of
-from mtscene_ros.spec import METADATA_KEY, TensorSpec
+from mtscene_ros.models.onnx_file import precision_of
+from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
 ort.set_default_logger_severity(3)  # errors; what it warns of is not for users of a robot
 
@@ -119,6 +119,17 @@ def session_of(
         ) from error
     check_tensors(session, model_path)
     return session, precision
+
+
+def checked_precision(model_path: str) -> str:
+    """Opens the graph without optimising or running it and returns the precision of its weights.
+
+    Raises BackendError where the graph is damaged.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return session_of(model_path, options, ['CPUExecutionProvider'])[1]
 
 
 def cause_of(error: Exception) -> str:

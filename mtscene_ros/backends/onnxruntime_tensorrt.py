@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mtscene_ros import engine_cache
-from mtscene_ros.backends import BackendOptions
+from mtscene_ros.backends import BackendOptions, engine_cache
 from mtscene_ros.backends.onnxruntime_cuda import BoundOnnxRuntime, load_on
 
 PROVIDER = 'TensorrtExecutionProvider'

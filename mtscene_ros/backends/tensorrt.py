@@ -20,12 +20,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros import engine_build, engine_cache, engine_process
-from mtscene_ros.backends import BackendCancelledError, BackendError, BackendOptions
+from mtscene_ros.backends import (
+    BackendCancelledError,
+    BackendError,
+    BackendOptions,
+    engine_build,
+    engine_cache,
+    engine_process,
+)
 from mtscene_ros.backends.cuda import Cuda, CudaError, Gpu, open_driver
 from mtscene_ros.backends.engine_precision import precision_of_engine
-from mtscene_ros.model_file import metadata_of, precision_of
-from mtscene_ros.spec import METADATA_KEY, TensorSpec
+from mtscene_ros.models.onnx_file import metadata_of, precision_of
+from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
 
 class TensorRt:

@@ -17,11 +17,12 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.bags import BagError, BagWriter
-from mtscene_ros.demo import Camera, Line, live_text, say
-from mtscene_ros.report_data import camera_info_topic
-from mtscene_ros.ros.play import PlayOptions, play
-from mtscene_ros.ros.record import Recorder
+from mtscene_ros.recordings.bags import BagError, BagWriter
+from mtscene_ros.recordings.camera_choice import RecordedCamera
+from mtscene_ros.recordings.node_results import camera_info_topic
+from mtscene_ros.ros.playback import PlayOptions, play
+from mtscene_ros.ros.recorder import Recorder
+from mtscene_ros.terminal import StatusLine, live_text, say
 
 OUTPUTS = (
     'semantic/image',
@@ -44,17 +45,17 @@ class NodeError(BagError):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class DemoSession:
     """bag: what is played; recording, log: files to write; model: '' = the bundled one."""
 
     bag: Path
-    camera: Camera
+    camera: RecordedCamera
     recording: Path
     log: Path
     model: str = ''
 
 
-def run_session(session: Session) -> None:
+def run_session(session: DemoSession) -> None:
     """Starts the node, plays, records, stops the node. Ctrl-C ends the playing early.
 
     Raises NodeError, BagError.
@@ -76,12 +77,12 @@ def run_session(session: Session) -> None:
         try_shutdown()
 
 
-def image_topic(camera: Camera) -> str:
+def image_topic(camera: RecordedCamera) -> str:
     """The name to remap `image` to: without the transport's suffix."""
     return camera.topic.removesuffix('/compressed')
 
 
-def node_command(session: Session) -> list[str]:
+def node_command(session: DemoSession) -> list[str]:
     """How a user would start the node by hand."""
     transport = 'compressed' if session.camera.compressed else 'raw'
     arguments = ['-p', f'image_transport:={transport}']
@@ -126,7 +127,7 @@ def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> N
     node.destroy_subscription(subscription)
 
 
-def _play_and_record(node: Node, session: Session) -> None:
+def _play_and_record(node: Node, session: DemoSession) -> None:
     camera = session.camera
     image = image_topic(camera) + ('/compressed' if camera.compressed else '')
     info = camera_info_topic(camera.topic)
@@ -135,7 +136,7 @@ def _play_and_record(node: Node, session: Session) -> None:
     options = PlayOptions(topics=played, remap={camera.topic: image})
     with BagWriter(session.recording) as writer:
         Recorder(node, writer, [image, info, *BESIDE, *TRUTH, *outputs, '/rosout'])
-        account = Account(node)
+        account = LiveCounts(node)
         say(f'Playing {camera.duration_s:.0f} s; Ctrl-C ends it early')
         try:
             play(node, session.bag, options)
@@ -145,11 +146,11 @@ def _play_and_record(node: Node, session: Session) -> None:
         account.line.end(account.text())
 
 
-class Account:
+class LiveCounts:
     """What frame_stats says, shown live."""
 
     def __init__(self, node: Node) -> None:
-        self.line = Line()
+        self.line = StatusLine()
         self._arrived_s: list[float] = []
         self._total_s: list[float] = []
         self._counts = {'received': 0, 'published': 0, 'dropped': 0, 'failed': 0}

@@ -11,11 +11,11 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from mtscene_ros.mailbox import Mailbox
-from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.camera.camera_frames import Level
+from mtscene_ros.camera.mailbox import Mailbox
+from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.loading import Loading
-from mtscene_ros.ros.worker import CameraState, Line
-from mtscene_ros.statistics import Level
+from mtscene_ros.ros.worker import CameraState, Pipeline
 
 MISSING_S = 2.0  # without an image or camera_info
 NEAR = 5  # other topics that are named
@@ -30,7 +30,7 @@ def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> 
 
 
 def model_status(
-    name: str, line: Line | None, loading: Loading | None, error: str = ''
+    name: str, line: Pipeline | None, loading: Loading | None, error: str = ''
 ) -> DiagnosticStatus:
     """The model that runs, how far its loading is, or why there is none. error: why there is none,
     or what is wrong with the one that runs."""

@@ -13,10 +13,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.ros.kinds import message_class
-from mtscene_ros.ros.play import IMAGE_TYPES
+from mtscene_ros.report.viewer.entities import Shown
+from mtscene_ros.ros.message_types import message_class
+from mtscene_ros.ros.playback import IMAGE_TYPES
 from mtscene_ros.ros.process import let_signals_end_the_context
-from mtscene_ros.viewer.shown import Shown
 
 LOOK_PERIOD_S = 0.5
 # Best effort: a viewer that is late must not hold the node up.

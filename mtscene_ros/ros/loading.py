@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.spec import SpecError
 
 Progress = Callable[[str, float], bool]
 
@@ -64,7 +64,7 @@ class Loading:
         self.error = 'Loading was cancelled.'
 
 
-class Answer:
+class PendingReply:
     """What a service waits for in an `async` callback, without holding up the executor for more
     than a moment at a time."""
 

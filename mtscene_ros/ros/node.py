@@ -23,13 +23,15 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
-from mtscene_ros.estimator import SceneEstimator, decoders_of, spec_of_file
-from mtscene_ros.mailbox import Mailbox
-from mtscene_ros.outputs import outputs_of
+from mtscene_ros.camera.mailbox import Mailbox
+from mtscene_ros.camera.outputs import outputs_of
+from mtscene_ros.estimator import SceneEstimator, decoders_of
+from mtscene_ros.models.catalogue import spec_of_file
+from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros import diagnostics
-from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.lifecycle import guard_transitions
-from mtscene_ros.ros.models import Models
+from mtscene_ros.ros.model_swap import Models
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import declare, policy_of, read, unknown, unknown_overrides
 from mtscene_ros.ros.process import run
@@ -38,8 +40,7 @@ from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import CameraState, Line, Worker
-from mtscene_ros.spec import SpecError
+from mtscene_ros.ros.worker import CameraState, Pipeline, Worker
 from mtscene_ros.tracking import TrackingError, check_installed
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -198,10 +199,10 @@ class PerceptionNode(LifecycleNode):
 
     # -- models ------------------------------------------------------------------------------
 
-    def _line_of(self, estimator: SceneEstimator) -> Line:
+    def _line_of(self, estimator: SceneEstimator) -> Pipeline:
         spec, is_active = estimator.spec, self._worker is not None
         self._topics.announce(spec, self.params.cameras, is_active=is_active)
-        return Line(estimator, outputs_of(spec), self._topics.snapshot())
+        return Pipeline(estimator, outputs_of(spec), self._topics.snapshot())
 
     def _look_after_loading(self) -> None:
         """What the loading threads have to say; a model that cannot be loaded leads back to

@@ -12,8 +12,8 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from mtscene_ros.mailbox import Policy
-from mtscene_ros.outputs import OutputParams
+from mtscene_ros.camera.mailbox import Policy
+from mtscene_ros.camera.outputs import OutputParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
 # What rclpy itself declares, and what launch/perception.launch.py calls an argument that was left

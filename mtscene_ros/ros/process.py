@@ -10,25 +10,43 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, cast
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import ok, try_shutdown
 
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
 
-if TYPE_CHECKING:
-    from mtscene_ros.ros.node import PerceptionNode
-
 END_S = 8.0  # from the signal; worker and loading together are waited for 5 s
 THREADS = ('perception-worker', 'model-loading')  # those that call runtimes
 
 
-def run(make_node: Callable[[], PerceptionNode], args: list[str] | None) -> int:
+class ManagedNode(Protocol):
+    """What `run` needs of a node besides what rclpy's nodes have: params with `autostart`, and
+    must_end, which is true once the node has given up."""
+
+    @property
+    def params(self) -> Any: ...
+
+    @property
+    def must_end(self) -> bool: ...
+
+    @property
+    def context(self) -> Any: ...
+
+    def trigger_configure(self) -> Any: ...
+
+    def trigger_activate(self) -> Any: ...
+
+    def destroy_node(self) -> Any: ...
+
+
+def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
     """Until SIGINT or SIGTERM, which may come at any moment; 1 if the node cannot start or ends
     itself."""
     keep_freed_memory()
@@ -68,17 +86,17 @@ def let_signals_end_the_context() -> None:
         signal.signal(number, lambda *_: None)
 
 
-def spin(node: PerceptionNode, executor: Executor) -> int:
+def spin(node: ManagedNode, executor: Executor) -> int:
     """1 where it cannot start, and where it gives up."""
     if node.params.autostart and not started(node):
         return int(node.context.ok())  # not where a signal is the reason
-    executor.add_node(node)
+    executor.add_node(cast(Node, node))
     while node.context.ok() and not node.must_end:
         executor.spin_once(timeout_sec=0.5)
     return int(node.must_end)
 
 
-def started(node: PerceptionNode) -> bool:
+def started(node: ManagedNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 

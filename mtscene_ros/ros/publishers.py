@@ -8,12 +8,12 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
-from mtscene_ros import messages
-from mtscene_ros.outputs import label_info_topics, outputs_of
+from mtscene_ros.camera import messages
+from mtscene_ros.camera.outputs import label_info_topics, outputs_of
+from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.ros import qos
-from mtscene_ros.ros.kinds import installed, new
+from mtscene_ros.ros.message_types import installed, new
 from mtscene_ros.ros.worker import STATS
-from mtscene_ros.spec import ModelSpec, classes_from_options
 
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 STATS_DEPTH = 100  # who sums up frames must not miss one for being late

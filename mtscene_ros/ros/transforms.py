@@ -10,7 +10,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
-from mtscene_ros.geometry import matrix_from_quaternion
+from mtscene_ros.camera.geometry import matrix_from_quaternion
 
 # Odometry comes at 20 to 100 Hz: a pose for an image's stamp may be a moment behind the image.
 PATIENCE = Duration(nanoseconds=50_000_000)

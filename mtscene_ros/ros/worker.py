@@ -20,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from mtscene_ros import messages
 from mtscene_ros.backends import BackendError
-from mtscene_ros.camera_frames import Remark
+from mtscene_ros.camera import messages
+from mtscene_ros.camera.camera_frames import Level, Remark
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.camera.mailbox import Mailbox, Waiting
+from mtscene_ros.camera.outputs import Output, OutputContext, confident
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.images import ImageError
-from mtscene_ros.mailbox import Mailbox, Waiting
-from mtscene_ros.outputs import Found, Output, confident
-from mtscene_ros.ros.camera import CameraInput
-from mtscene_ros.ros.kinds import new
+from mtscene_ros.ros.camera_input import CameraInput
+from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
+from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.statistics import Hysteresis, Latencies, Level, Rate
 from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
@@ -42,7 +42,7 @@ Pose = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class Pipeline:
     """What runs now. publishers: camera → topic → publisher."""
 
     estimator: SceneEstimator
@@ -71,7 +71,7 @@ class CameraState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class PendingImage:
     """One image in work. outputs: those that somebody listened to when it was taken; spent_s: by
     stage so far."""
 
@@ -90,7 +90,7 @@ class Worker:
         node: Node,
         mailbox: Mailbox[bytes],
         cameras: Mapping[str, CameraState],
-        line: Callable[[], Line | None],
+        line: Callable[[], Pipeline | None],
         params: Callable[[], NodeParams],
         troubles: Troubles,
         transforms: Transforms | None,
@@ -98,7 +98,7 @@ class Worker:
         self._node, self._mailbox, self.cameras = node, mailbox, cameras
         self._line, self._params, self._troubles = line, params, troubles
         self._transforms = transforms
-        self.current: Line | None = None
+        self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
         # Of one that hangs: should it come back one day, it frees the model, and says nothing.
         self.is_abandoned = False
@@ -115,7 +115,7 @@ class Worker:
         since_s = self._busy_since_s
         return time.monotonic() - since_s if since_s else 0.0
 
-    def why_idle(self, camera: str, line: Line) -> str:
+    def why_idle(self, camera: str, line: Pipeline) -> str:
         """Why nothing is computed for a camera; '' where something is."""
         if not self.is_enabled:
             return 'disabled'
@@ -157,7 +157,9 @@ class Worker:
             self.current.estimator.backend.close()
         self.current = line
 
-    def _job(self, camera: str, waiting: Waiting[bytes], params: NodeParams) -> Job | None:
+    def _job(
+        self, camera: str, waiting: Waiting[bytes], params: NodeParams
+    ) -> PendingImage | None:
         """None where the image is not worth processing, or cannot be."""
         line, begin_s = self.current, time.monotonic()
         assert line is not None
@@ -172,9 +174,9 @@ class Worker:
             return None
         self._remark(camera, remarks)
         spent_s = {'receive': begin_s - waiting.arrived_s, 'image': time.monotonic() - begin_s}
-        return Job(frame, outputs, waiting.arrived_s, spent_s)
+        return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
 
-    def _is_idle(self, camera: str, line: Line) -> bool:
+    def _is_idle(self, camera: str, line: Pipeline) -> bool:
         state, why = self.cameras[camera], self.why_idle(camera, line)
         if bool(why) != bool(state.why_idle):
             name = f'camera {camera}: ' if camera else ''
@@ -200,7 +202,7 @@ class Worker:
             tell = self._troubles.tell if remark.level else self._troubles.tell_once
             tell(remark.text)
 
-    def _estimate(self, jobs: list[Job], params: NodeParams) -> None:
+    def _estimate(self, jobs: list[PendingImage], params: NodeParams) -> None:
         if not jobs:
             return
         assert self.current is not None
@@ -225,7 +227,7 @@ class Worker:
             else:
                 self._account(job, stage_s, params)
 
-    def _publish(self, job: Job, scene: Scene, params: NodeParams) -> dict[str, float]:
+    def _publish(self, job: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Seconds for making the messages and for giving them to the middleware."""
         line, camera = self.current, job.frame.camera
         assert line is not None
@@ -234,7 +236,7 @@ class Worker:
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         scene = self._tracked(confident(scene, params.min_score), params)
         target = self._pose(params.target_frame, job.frame) if params.target_frame else None
-        found = Found(scene, header, output_params(params), new, target)
+        found = OutputContext(scene, header, output_params(params), new, target)
         for output in job.outputs:
             message = output.make(found)
             if message is not None:
@@ -244,7 +246,7 @@ class Worker:
         whole_s = time.perf_counter() - start_s
         return {'serialise': whole_s - publish_s, 'publish': publish_s}
 
-    def _account(self, job: Job, stage_s: dict[str, float], params: NodeParams) -> None:
+    def _account(self, job: PendingImage, stage_s: dict[str, float], params: NodeParams) -> None:
         camera, latency_s = job.frame.camera, time.monotonic() - job.arrived_s
         state, header = self.cameras[camera], messages.header_of(new, job.frame)
         self._mailbox.account(camera, 'published')

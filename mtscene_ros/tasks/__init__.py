@@ -1,5 +1,7 @@
-"""Decoding of each task: raw tensors of one image → result in camera pixels and the optical
-frame."""
+"""Decoding, one file per task: raw tensors of one image → a result in camera pixels and metres.
+
+Nothing in here may know a runtime, a message or a recording; training/tasks has the twins.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,16 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.tasks import boxes3d, depth, normals
 from mtscene_ros.tasks.labels import LabelTask
 from mtscene_ros.tasks.probability import ProbabilityTask
 from mtscene_ros.tasks.values import ValueTask
 from mtscene_ros.types import CameraFrame, Result
-from mtscene_ros.view import View
 
 Outputs = Mapping[str, NDArray[Any]]  # tensors of one image, without the batch axis
-Decode = Callable[[Outputs, View, CameraFrame], Result]
+Decode = Callable[[Outputs, Letterbox, CameraFrame], Result]
 
 
 class Task(Protocol):

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix, unproject
-from mtscene_ros.spec import Options, classes_from_options
+from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix, unproject
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options, classes_from_options
 from mtscene_ros.tasks import fcos3d
 from mtscene_ros.tasks.depth import camera_scale
 from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
-from mtscene_ros.view import View
 
 OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
 NEEDS_INTRINSICS = True
@@ -42,7 +42,7 @@ class CenterOptions:
 
 def decoder(
     options: Options,
-) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], Boxes3D]:
+) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], Boxes3D]:
     """options: {code: 'center_alpha', classes, stride_px, focal_px, min_score, max_boxes,
     max_m}, or those of fcos3d.decoder."""
     if options['code'] == 'fcos3d':
@@ -58,9 +58,11 @@ def decoder(
         float(options['max_m']),
     )
 
-    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> Boxes3D:
+    def decode(
+        outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, frame: CameraFrame
+    ) -> Boxes3D:
         scores, code = (outputs[name] for name in OUTPUTS)
-        return decode_centers(scores, code, center_options, view, frame)
+        return decode_centers(scores, code, center_options, letterbox, frame)
 
     return decode
 
@@ -69,7 +71,7 @@ def decode_centers(
     score_map: NDArray[np.float32],
     code_map: NDArray[np.float32],
     options: CenterOptions,
-    view: View,
+    letterbox: Letterbox,
     frame: CameraFrame,
 ) -> Boxes3D:
     """score_map (C, h, w), zero off the peaks; code_map (8, h, w) = du, dv (network px), canonical
@@ -82,8 +84,8 @@ def decode_centers(
     usable = np.isfinite(code).all(1) & (code[:, 2] > 0) & (code[:, 2] <= options.max_m)
     code = np.where(usable[:, None], code, 1.0)  # placeholders, left out at the end
     cell_px = (np.stack([columns, rows], 1) + 0.5) * options.stride_px - 0.5
-    uv_px = view.points_to_camera(cell_px + code[:, :2])
-    depth_m = code[:, 2] * camera_scale(frame, view, options.focal_px)
+    uv_px = letterbox.points_to_camera(cell_px + code[:, :2])
+    depth_m = code[:, 2] * camera_scale(frame, letterbox, options.focal_px)
     centers_m = unproject(uv_px, depth_m, frame.intrinsics)
     yaw_rad = np.arctan2(code[:, 7], code[:, 6]) + np.arctan2(centers_m[:, 0], centers_m[:, 2])
     sizes_m = np.maximum(code[:, 3:6], 0.0)

@@ -9,27 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, DepthMap
-from mtscene_ros.view import View
 
 OUTPUTS = ('depth',)
 NEEDS_INTRINSICS = True
 
 
-def camera_scale(frame: CameraFrame, view: View, focal_px: float) -> float:
+def camera_scale(frame: CameraFrame, letterbox: Letterbox, focal_px: float) -> float:
     """Metres of this camera per canonical metre: its focal length at network size over the spec's.
 
     An object of given size at depth Z covers f Z^-1 pixels, so a network that learned at focal_px
     sees an object at Z as one at Z focal_px / f (Yin et al., Metric3D, ICCV 2023, eq. 2).
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
-    return frame.intrinsics.fx_px * float(view.scales[0]) / focal_px
+    return frame.intrinsics.fx_px * float(letterbox.scales[0]) / focal_px
 
 
 def decoder(
     options: Options,
-) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], DepthMap]:
+) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], DepthMap]:
     """options: {convention: 'metric', focal_px, min_m, max_m}, the range in canonical metres; or
     convention 'disparity' with baseline_m too: the tensor holds focal_px * baseline_m / depth."""
     if options['convention'] not in ('metric', 'disparity'):
@@ -42,16 +42,18 @@ def decoder(
     if not (0 < focal_px < math.inf and 0 <= min_m < max_m):
         raise ValueError(f'focal_px {focal_px}, range {min_m} to {max_m} m')
 
-    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> DepthMap:
-        scale = np.float32(camera_scale(frame, view, focal_px))
+    def decode(
+        outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, frame: CameraFrame
+    ) -> DepthMap:
+        scale = np.float32(camera_scale(frame, letterbox, focal_px))
         raw = outputs['depth'].astype(np.float32, copy=False)
         if is_disparity:  # linear in the image is the disparity; none is sky: infinitely far
-            metres = baseline_m * focal_px / view.to_camera(raw, smooth=True).clip(1e-6)
+            metres = baseline_m * focal_px / letterbox.to_camera(raw, smooth=True).clip(1e-6)
             canonical_m = metres.astype(np.float32, copy=False)
             depth_m = canonical_m * scale
         else:  # enlarging is linear, so the few pixels of the network are scaled and looked at
             canonical_m = raw
-            depth_m = view.to_camera(raw * scale, smooth=True)
+            depth_m = letterbox.to_camera(raw * scale, smooth=True)
         if (canonical_m >= max_m).any():
             depth_m[depth_m >= np.float32(max_m) * scale] = np.inf
         if (canonical_m < min_m).any():

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix, unproject
-from mtscene_ros.spec import Options, classes_from_options
+from mtscene_ros.camera.geometry import matrix_from_quaternion, quaternion_from_matrix, unproject
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options, classes_from_options
 from mtscene_ros.tasks.depth import camera_scale
 from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
-from mtscene_ros.view import View
 
 OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
 NEEDS_INTRINSICS = True
@@ -77,7 +77,7 @@ class PublishedBoxes:
 
 def decoder(
     options: Options,
-) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], Boxes3D]:
+) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], Boxes3D]:
     """options: {code: 'fcos3d', classes, levels: [[height, width, stride_px], ...], focal_px,
     min_score, max_boxes}."""
     if options['code'] != 'fcos3d':
@@ -90,9 +90,11 @@ def decoder(
         int(options['max_boxes']),
     )
 
-    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> Boxes3D:
+    def decode(
+        outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, frame: CameraFrame
+    ) -> Boxes3D:
         scores, code = (outputs[name] for name in OUTPUTS)
-        found = published_boxes(scores, code, known, view, frame)
+        found = published_boxes(scores, code, known, letterbox, frame)
         return proper_boxes(found, known.classes)
 
     return decode
@@ -102,7 +104,7 @@ def published_boxes(
     scores: NDArray[np.float32],
     code: NDArray[np.float32],
     options: Fcos3dOptions,
-    view: View,
+    letterbox: Letterbox,
     frame: CameraFrame,
 ) -> PublishedBoxes:
     """scores (C, N) = class x centerness, code (13, N) over the cells of all levels, finest first:
@@ -114,11 +116,11 @@ def published_boxes(
     points_px = np.concatenate([level.points_px() for level in options.levels])[cells]
     values, cell_scores = code[:, cells].T.astype(np.float64), scores[:, cells]
     uv_px = points_px - values[:, :2]
-    depth_m = values[:, 2] * camera_scale(frame, view, options.focal_px)
-    centers_m = unproject(view.points_to_camera(uv_px), depth_m, frame.intrinsics)
+    depth_m = values[:, 2] * camera_scale(frame, letterbox, options.focal_px)
+    centers_m = unproject(letterbox.points_to_camera(uv_px), depth_m, frame.intrinsics)
     flat = np.concatenate([centers_m[:, [0, 2]], values[:, [4, 3, 8]]], 1)  # x z width length yaw
     class_ids, kept = suppressed_by_class(flat, cell_scores, options)
-    bounds_px = np.array([view.network_width_px, view.network_height_px] * 2)
+    bounds_px = np.array([letterbox.network_width_px, letterbox.network_height_px] * 2)
     sides_px = points_px[:, [0, 1, 0, 1]] + values[:, 9:13] * [-1, -1, 1, 1]
     return PublishedBoxes(
         class_ids,

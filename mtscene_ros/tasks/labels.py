@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options, classes_from_options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options, classes_from_options
 from mtscene_ros.types import UNLABELED, CameraFrame, Ids, LabelMap
-from mtscene_ros.view import View
 
 MOST_CLASSES = 65535  # the number after the last one stands for unknown
 
@@ -31,15 +31,19 @@ class LabelTask:
 
     def decoder(
         self, options: Options
-    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], LabelMap]:
+    ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], LabelMap]:
         """options: {classes: [{id, name, color_rgb}, ...]}, at most 65535 of them."""
         classes = classes_from_options(options)
         if len(classes) > MOST_CLASSES:
             raise ValueError(f'{len(classes)} classes do not fit into 16UC1 labels')
         few = len(classes) <= UNLABELED
 
-        def decode(outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame) -> LabelMap:
-            labels, confidence = (view.to_camera(outputs[n], smooth=False) for n in self.OUTPUTS)
+        def decode(
+            outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame
+        ) -> LabelMap:
+            labels, confidence = (
+                letterbox.to_camera(outputs[n], smooth=False) for n in self.OUTPUTS
+            )
             ids: Ids = np.asarray(labels, np.uint8) if few else np.asarray(labels, np.uint16)
             return LabelMap(ids, np.asarray(confidence, np.uint8), classes)
 

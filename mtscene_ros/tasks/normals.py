@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, NormalMap
-from mtscene_ros.view import View
 
 OUTPUTS = ('normals',)
 NEEDS_INTRINSICS = False  # a rectangle of pixels turns nothing
@@ -19,16 +19,18 @@ LEAST_LENGTH = 0.1  # of a mean of unit vectors; shorter: they contradict one an
 
 def decoder(
     options: Options,
-) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], NormalMap]:
+) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], NormalMap]:
     """options: {signs: [x, y, z]}, each 1 or -1: they turn the tensor's axes into x right, y down,
     z forward. The tensor is (3, h, w); its vectors point out of the surface, to the camera."""
     signs = np.array([float(sign) for sign in options['signs']], np.float32)
     if signs.shape != (3,) or (np.abs(signs) != 1).any():
         raise ValueError(f'signs {options["signs"]} are not three of 1 and -1')
 
-    def decode(outputs: Mapping[str, NDArray[Any]], view: View, frame: CameraFrame) -> NormalMap:
+    def decode(
+        outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, frame: CameraFrame
+    ) -> NormalMap:
         channels = outputs['normals'].astype(np.float32, copy=False)
-        planes = [view.to_camera(channel, smooth=True) for channel in channels]
+        planes = [letterbox.to_camera(channel, smooth=True) for channel in channels]
         normals = np.stack(planes, -1) * signs
         length = np.sqrt(np.einsum('hwc,hwc->hw', normals, normals))
         length[~(length >= LEAST_LENGTH)] = np.nan

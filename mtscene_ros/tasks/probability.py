@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, ProbabilityMap
-from mtscene_ros.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class ProbabilityTask:
 
     def decoder(
         self, options: Options
-    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], ProbabilityMap]:
+    ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ProbabilityMap]:
         """options: none."""
 
         def decode(
-            outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame
+            outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame
         ) -> ProbabilityMap:
             found = outputs[self.name].astype(np.float32, copy=False)
-            return ProbabilityMap(view.to_camera(found, smooth=True))
+            return ProbabilityMap(letterbox.to_camera(found, smooth=True))
 
         return decode

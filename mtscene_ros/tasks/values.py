@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, ValueMap
-from mtscene_ros.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,13 @@ class ValueTask:
 
     def decoder(
         self, options: Options
-    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], ValueMap]:
+    ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ValueMap]:
         """options: {kind: 'values'}."""
 
-        def decode(outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame) -> ValueMap:
+        def decode(
+            outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame
+        ) -> ValueMap:
             found = outputs[self.name].astype(np.float32, copy=False)
-            return ValueMap(view.to_camera(found, smooth=True))
+            return ValueMap(letterbox.to_camera(found, smooth=True))
 
         return decode

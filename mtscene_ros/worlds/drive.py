@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtscene_ros.classes import DRIVE_BOXES
+from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import light, parts, raycast, street, textures, traffic
 from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
@@ -98,14 +98,16 @@ def _render(
     owner = np.array([x.owner for x in solids], np.uint16)[of]
     color, gloss, glow = textures.paint_all(hits, solids, world.weather.lamps_on)
     color[on_ground] = textures.ground(zone, *sd, world.weather.offset, world.road.grass)
-    view = world.intrinsics, pose
+    viewpoint = world.intrinsics, pose
     solid = [x for x in world.still if x.kind in (BLOCK, ELLIPSOID)]
     casters = [*boxes, *(x for x in solid if x.center_m[0] < SHADOWS_TO_M)]
-    sunny, open_sky = light.on_ground(hits, boxes, casters, world.weather, view)
-    linear = light.illuminate((color, gloss, glow), hits, sunny, open_sky, world.weather, view)
+    sunny, open_sky = light.on_ground(hits, boxes, casters, world.weather, viewpoint)
+    linear = light.illuminate(
+        (color, gloss, glow), hits, sunny, open_sky, world.weather, viewpoint
+    )
     things = [(actor.kind, box) for actor, box in zip(world.actors, boxes, strict=True)]
     owners = image_of(hits, owner)
-    instances, truth, visible, truncated = truth_of(things, DRIVE_BOXES, hits, owners, view)
+    instances, truth, visible, truncated = truth_of(things, DRIVE_BOXES, hits, owners, viewpoint)
     return WorldFrame(
         rgb=light.expose(linear, world.lens, rng),
         labels=image_of(hits, label, parts.SKY),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mtscene_ros.classes import CITYSCAPES_19, FIGURE_BOXES, NYUD_40, PASCAL_21
+from mtscene_ros.datasets.classes import CITYSCAPES_19, FIGURE_BOXES, NYUD_40, PASCAL_21
 from mtscene_ros.types import Intrinsics, SemanticClass
 from mtscene_ros.worlds import light, parts, raycast, textures, vehicles
 from mtscene_ros.worlds.body import Body, Pair, Pose, dressed, random_body, walker
@@ -26,7 +26,7 @@ from mtscene_ros.worlds.solid import BLOCK, F32, F64, PLANE, Solid
 from mtscene_ros.worlds.truth import image_of, truth_of
 
 PERSON = 15  # of PASCAL_21
-View = tuple[Intrinsics, F64]
+Viewpoint = tuple[Intrinsics, F64]
 _SAME_AS = {'chair': 'chair', 'sofa': 'sofa', 'table': 'dining table', 'television': 'tv monitor'}
 _SAME_AS |= {'person': 'person', 'car': 'car', 'bus': 'bus', 'truck': 'car'}
 _POSES = (
@@ -209,7 +209,7 @@ def render(
     lens: light.Lens,
     rng: Rng,
 ) -> WorldFrame:
-    view = camera, backdrop.pose
+    viewpoint = camera, backdrop.pose
     solids, blocks = [replace(s, owner=0) for s in backdrop.solids], []
     for owner, figure in enumerate(figures, 1):
         own, half = figure.solids(time_s)
@@ -217,16 +217,16 @@ def render(
         origin = np.array([*figure.at_m, 0.0]) + rotation[:, 0] * figure.speed_mps * time_s
         solids += placed(own, rotation, origin, owner)
         blocks.append(Solid(BLOCK, origin + half * [0, 0, 1], half, rotation))
-    hits = raycast.cast(solids, *view)
+    hits = raycast.cast(solids, *viewpoint)
     solid = hits.solid.ravel()[hits.pixels]
     of_solids = np.array([(s.look.label, s.look.part, s.owner) for s in solids], np.uint8)[solid]
     labels, human_parts, owners = (image_of(hits, column) for column in of_solids.T)
     things = [(0, block) for block in blocks]
     instances, boxes, visible, truncated = truth_of(
-        things, FIGURE_BOXES, hits, owners.astype(np.uint16), view
+        things, FIGURE_BOXES, hits, owners.astype(np.uint16), viewpoint
     )
     return WorldFrame(
-        rgb=light.expose(lit(backdrop, solids, hits, blocks, view), lens, rng),
+        rgb=light.expose(lit(backdrop, solids, hits, blocks, viewpoint), lens, rng),
         labels=labels,
         instances=instances,
         depth_m=hits.depth_m.astype(np.float32),
@@ -244,15 +244,15 @@ def render(
 
 
 def lit(
-    backdrop: Backdrop, solids: list[Solid], hits: Hits, blocks: list[Solid], view: View
+    backdrop: Backdrop, solids: list[Solid], hits: Hits, blocks: list[Solid], viewpoint: Viewpoint
 ) -> F32:
     """(3, H, W) linear light."""
     surface = textures.paint_all(hits, solids, lamps_on=True)
     if isinstance(backdrop.light, Lamps):
         ground, floor = light.on_plane(hits)
         open_share = np.ones(len(hits.pixels), np.float32)
-        open_share[: len(floor)] = light.contact(ground, blocks, *view).ravel()[floor]
-        return illuminate_indoors(surface, hits, open_share, backdrop.light, view)
+        open_share[: len(floor)] = light.contact(ground, blocks, *viewpoint).ravel()[floor]
+        return illuminate_indoors(surface, hits, open_share, backdrop.light, viewpoint)
     casters = [s for s in solids if s.kind != PLANE]
-    sunny, open_sky = light.on_ground(hits, blocks, casters, backdrop.light, view)
-    return light.illuminate(surface, hits, sunny, open_sky, backdrop.light, view)
+    sunny, open_sky = light.on_ground(hits, blocks, casters, backdrop.light, viewpoint)
+    return light.illuminate(surface, hits, sunny, open_sky, backdrop.light, viewpoint)

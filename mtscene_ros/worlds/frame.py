@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.classes import CITYSCAPES_19
+from mtscene_ros.datasets.classes import CITYSCAPES_19
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
 FIRST_STAMP_NS = 1_700_000_000_000_000_000  # of every sequence

@@ -39,15 +39,15 @@ def illuminate_indoors(
     hits: Hits,
     open_share: F32,
     lamps: Lamps,
-    view: tuple[Intrinsics, F64],
+    viewpoint: tuple[Intrinsics, F64],
 ) -> F32:
     """Lambert's law under point lights with soft fall-off, ambient light, gloss, glow → (3, H, W).
 
-    surface: colour, gloss, glow of the hit pixels; open_share: (P,) of the ambient light; view:
-    intrinsics and world_from_optical.
+    surface: colour, gloss, glow of the hit pixels; open_share: (P,) of the ambient light;
+    viewpoint: intrinsics and world_from_optical.
     """
     color, gloss, glow = surface
-    camera, pose = view
+    camera, pose = viewpoint
     normals = (hits.normals_optical @ pose[:3, :3].astype(np.float32).T).T
     way = rays(hits.pixels, camera, pose)
     far = hits.depth_m.ravel()[hits.pixels] / (way @ pose[:3, 2])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import CORNER_SIGNS
+from mtscene_ros.camera.geometry import CORNER_SIGNS
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.noise import F32, noise
 from mtscene_ros.worlds.raycast import Hits, window
@@ -100,20 +100,20 @@ def illuminate(
     sunny: F32,
     open_sky: F32,
     light: Light,
-    view: tuple[Intrinsics, F64],
+    viewpoint: tuple[Intrinsics, F64],
 ) -> F32:
     """Lambert's law under sun and sky, Schlick-like mirroring of the sky, glow, fog → (3, H, W).
 
     surface: colour, gloss, glow of the hit pixels; sunny, open_sky: (P,) share of sun and of sky
-    that reaches them; view: intrinsics and world_from_optical. Channel by channel: NumPy is
+    that reaches them; viewpoint: intrinsics and world_from_optical. Channel by channel: NumPy is
     several times slower on rows of three.
     """
     color, gloss, glow = surface
-    normals = hits.normals_optical @ view[1][:3, :3].astype(np.float32).T
+    normals = hits.normals_optical @ viewpoint[1][:3, :3].astype(np.float32).T
     direct = np.maximum(normals @ light.sun, 0) * sunny
     ambient = (0.55 + 0.45 * normals[:, 2]) * open_sky
     shiny = np.flatnonzero(gloss > 0)
-    way, n = rays(hits.pixels[shiny], *view), normals[shiny]
+    way, n = rays(hits.pixels[shiny], *viewpoint), normals[shiny]
     facing = np.einsum('ij,ij->i', way, n)
     upward = way[:, 2] - 2 * facing * n[:, 2] > 0
     share = gloss[shiny] * (0.3 + 0.7 * (1 - np.abs(facing)) ** 2)
@@ -132,7 +132,7 @@ def illuminate(
         seen += light.haze[k]
         image[k, hits.pixels] = seen
     empty = np.flatnonzero(hits.solid.ravel() < 0)
-    image[:, empty] = sky(rays(empty, *view), light)
+    image[:, empty] = sky(rays(empty, *viewpoint), light)
     image *= np.float32(0.8)
     return image.reshape(3, *hits.solid.shape)
 
@@ -142,7 +142,7 @@ def on_ground(
     boxes: list[Solid],
     casters: list[Solid],
     light: Light,
-    view: tuple[Intrinsics, F64],
+    viewpoint: tuple[Intrinsics, F64],
 ) -> tuple[F32, F32]:
     """(P,) share of the sun and of the sky that each hit pixel sees.
 
@@ -150,9 +150,9 @@ def on_ground(
     """
     ground, pixels = on_plane(hits)
     sunny, open_sky = np.ones((2, len(hits.pixels)), np.float32)
-    open_sky[: len(pixels)] = contact(ground, boxes, *view).ravel()[pixels]
+    open_sky[: len(pixels)] = contact(ground, boxes, *viewpoint).ravel()[pixels]
     if light.sunlight.max() > 0.2:
-        sunny[: len(pixels)] = shadow(ground, casters, light, *view).ravel()[pixels]
+        sunny[: len(pixels)] = shadow(ground, casters, light, *viewpoint).ravel()[pixels]
     return sunny, open_sky
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import CORNER_SIGNS
+from mtscene_ros.camera.geometry import CORNER_SIGNS
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.solid import (
     BLOCK,
@@ -25,7 +25,7 @@ from mtscene_ros.worlds.solid import (
     block_planes,
 )
 
-NEAR_M = 0.15
+NEAR_PLANE_M = 0.15
 _Met = tuple[F64, NDArray[np.bool_]]  # depth, whether there is one
 # Depth (H, W), index (H, W), silhouettes of the owners, as in Hits.
 Nearest = tuple[F64, NDArray[np.int32], dict[int, NDArray[np.bool_]]]
@@ -130,7 +130,8 @@ def _surface(
 
 
 def rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
-    """Rows and columns that can see the solid: its bounding box, clipped at NEAR_M, projected."""
+    """Rows and columns that can see the solid: its bounding box, clipped at NEAR_PLANE_M and
+    projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)
     return window((CORNER_SIGNS * solid.half_m) @ rotation.T + center, camera)
@@ -138,14 +139,14 @@ def rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> t
 
 def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
     """Rows and columns that can see the convex hull of 8 points (8, 3) in the optical frame."""
-    near = corners[:, 2] < NEAR_M
+    near = corners[:, 2] < NEAR_PLANE_M
     if near.all():
         return slice(0, 0), slice(0, 0)
     if near.any():
         a, b = corners[_PAIRS[:, 0]], corners[_PAIRS[:, 1]]
-        cut = (a[:, 2] < NEAR_M) != (b[:, 2] < NEAR_M)
+        cut = (a[:, 2] < NEAR_PLANE_M) != (b[:, 2] < NEAR_PLANE_M)
         a, b = a[cut], b[cut]
-        share = ((NEAR_M - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
+        share = ((NEAR_PLANE_M - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
         corners = np.concatenate([corners[~near], a + share * (b - a)])
     u = corners[:, 0] / corners[:, 2] * camera.fx_px + camera.cx_px
     v = corners[:, 1] / corners[:, 2] * camera.fy_px + camera.cy_px
@@ -157,7 +158,7 @@ def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
 
 def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
     """Where rays enter and leave the half spaces normals @ p <= offsets (optical frame)."""
-    enter = np.full((len(ys), len(xs)), NEAR_M)
+    enter = np.full((len(ys), len(xs)), NEAR_PLANE_M)
     leave = np.full((len(ys), len(xs)), np.inf)
     for (a, b, c), offset in zip(normals, offsets, strict=True):
         slope = xs * a + (ys * b + c)
@@ -174,7 +175,7 @@ def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _
     normals, offsets = block_planes(solid.half_m, solid.inset_m)
     normals = normals @ rotation.T
     enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
-    return enter, (enter < leave) & (enter > NEAR_M)
+    return enter, (enter < leave) & (enter > NEAR_PLANE_M)
 
 
 def _quadric(
@@ -194,7 +195,7 @@ def _quadric(
 def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
-    hit &= t > NEAR_M
+    hit &= t > NEAR_PLANE_M
     if solid.ragged > 0:
         p = [xs * t - center[0], ys * t - center[1], t - center[2]]
         x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
@@ -218,7 +219,7 @@ def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -
     enter, leave = _clip(caps, solid.half_m[2] + caps @ center, xs, ys)
     t = np.maximum(near, enter)
     end = np.minimum(far, leave)
-    hit &= (t < end) & (t > NEAR_M)
+    hit &= (t < end) & (t > NEAR_PLANE_M)
     if solid.hole > 0:
         inner_near, inner_far, inner = _quadric(axes / solid.hole, rotation, center, xs, ys)
         hit &= ~(inner & (inner_near < t) & (inner_far > end))
@@ -230,7 +231,7 @@ def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     slope = normal[0] * xs + (normal[1] * ys + normal[2])
     hit = slope < -1e-9
     t = (normal @ center) / np.where(hit, slope, -1e-9)
-    return t, hit & (t > NEAR_M)
+    return t, hit & (t > NEAR_PLANE_M)
 
 
 _MEET = {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.types import Intrinsics
-from mtscene_ros.worlds.raycast import NEAR_M, Caster, Nearest, nearest, rectangle
+from mtscene_ros.worlds.raycast import NEAR_PLANE_M, Caster, Nearest, nearest, rectangle
 from mtscene_ros.worlds.solid import F64, Solid
 
 OWNERS = 32  # bits of a silhouette's pixel
@@ -168,7 +168,7 @@ class _GlCaster:
         """(H, W, 2) depth and number, (H, W) bits of the owners."""
         context, height, width = self.context, camera.height_px, camera.width_px
         self.program['camera'] = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
-        self.program['near_m'] = NEAR_M
+        self.program['near_m'] = NEAR_PLANE_M
         self.owners.write(np.zeros((height, width), np.uint32))
         self.owners.bind_to_image(0, read=True, write=True)
         self.target.use()

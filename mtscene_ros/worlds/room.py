@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mtscene_ros.classes import NYUD_40, ROOM_BOXES
+from mtscene_ros.datasets.classes import NYUD_40, ROOM_BOXES
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import fittings, furniture, light, raycast, textures
 from mtscene_ros.worlds import household as of
@@ -137,22 +137,24 @@ def camera_pose(rng: Rng, size: F64) -> F64:
 
 def render(
     room: Room,
-    view: tuple[Intrinsics, F64],
+    viewpoint: tuple[Intrinsics, F64],
     lamps: Lamps,
     lens: light.Lens,
     rng: Rng,
     stamp_ns: int,
 ) -> WorldFrame:
-    hits = raycast.cast(room.solids, *view)
+    hits = raycast.cast(room.solids, *viewpoint)
     solid = hits.solid.ravel()[hits.pixels]
     looks = [s.look for s in room.solids]
     owners = image_of(hits, np.array([s.owner for s in room.solids], np.uint16)[solid])
     surface = textures.paint_all(hits, room.solids, lamps_on=True)
     ground, floor = light.on_plane(hits)
     open_share = np.ones(len(hits.pixels), np.float32)
-    open_share[: len(floor)] = light.contact(ground, room.blocks, *view).ravel()[floor]
-    linear = illuminate_indoors(surface, hits, open_share, lamps, view)
-    instances, boxes, visible, truncated = truth_of(room.things, ROOM_BOXES, hits, owners, view)
+    open_share[: len(floor)] = light.contact(ground, room.blocks, *viewpoint).ravel()[floor]
+    linear = illuminate_indoors(surface, hits, open_share, lamps, viewpoint)
+    instances, boxes, visible, truncated = truth_of(
+        room.things, ROOM_BOXES, hits, owners, viewpoint
+    )
     return WorldFrame(
         rgb=light.expose(linear, lens, rng),
         labels=image_of(hits, np.array([look.label for look in looks], np.uint8)[solid]),
@@ -162,8 +164,8 @@ def render(
         boxes=boxes,
         visible=visible,
         truncated=truncated,
-        intrinsics=view[0],
-        world_from_optical=view[1],
+        intrinsics=viewpoint[0],
+        world_from_optical=viewpoint[1],
         stamp_ns=stamp_ns,
         classes=NYUD_40,
         human_parts=image_of(hits, np.array([look.part for look in looks], np.uint8)[solid]),

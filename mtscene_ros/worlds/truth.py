@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import box_corners, quaternion_from_matrix
+from mtscene_ros.camera.geometry import box_corners, quaternion_from_matrix
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 from mtscene_ros.worlds import raycast
 from mtscene_ros.worlds.raycast import Hits
@@ -26,14 +26,14 @@ def truth_of(
     classes: tuple[SemanticClass, ...],
     hits: Hits,
     owners: NDArray[np.uint16],
-    view: tuple[Intrinsics, F64],
+    viewpoint: tuple[Intrinsics, F64],
 ) -> tuple[NDArray[np.uint16], Boxes3D, F32, F32]:
     """Instances renumbered to the seen boxes, the boxes, their visible and truncated shares.
 
     things: class and tight block of every object, the owners 1, 2, ...; owners: (H, W), 0 for
-    none; view: intrinsics and world_from_optical.
+    none; viewpoint: intrinsics and world_from_optical.
     """
-    camera, pose = view
+    camera, pose = viewpoint
     count = np.bincount(owners.ravel(), minlength=len(things) + 1)[1:]
     kept = np.flatnonzero(count)
     number = np.zeros(len(things) + 1, np.uint16)
@@ -56,8 +56,11 @@ def truth_of(
 
 
 def _truncated(corners: F64, camera: Intrinsics) -> F32:
-    """Share of each projected box's rectangle outside the image; depths are at least NEAR_M."""
-    z = np.maximum(corners[..., 2], raycast.NEAR_M)
+    """Share of each projected box's rectangle outside the image.
+
+    Depths are at least NEAR_PLANE_M.
+    """
+    z = np.maximum(corners[..., 2], raycast.NEAR_PLANE_M)
     u = corners[..., 0] / z * camera.fx_px + camera.cx_px + 0.5
     v = corners[..., 1] / z * camera.fy_px + camera.cy_px + 0.5
     low, high = np.stack([u.min(-1), v.min(-1)], -1), np.stack([u.max(-1), v.max(-1)], -1)

@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from backends.fake_gpu import GAIN, SIZE, FakeDriver, fake_tensorrt
 
-from mtscene_ros import engine_build, engine_process
-from mtscene_ros.backends import BackendError, BackendOptions, cuda, open_backend, tensorrt
+from mtscene_ros.backends import (
+    BackendError,
+    BackendOptions,
+    cuda,
+    engine_build,
+    engine_process,
+    open_backend,
+    tensorrt,
+)
 from mtscene_ros.backends.cuda import Cuda, CudaError
 
 IMAGES = np.stack([np.full(SIZE, value, np.uint8) for value in (10, 20, 30)])

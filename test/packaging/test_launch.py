@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtscene_ros.estimator import spec_of_file
+from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.ros.params import complaint
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
 from mtscene_ros.ros.node import PerceptionNode
-from mtscene_ros.ros.worker import Line, Worker
+from mtscene_ros.ros.worker import Pipeline, Worker
 
 from .fleet import Fleet
 
@@ -45,7 +45,7 @@ class Inside:
         self._listen_in()
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Pipeline:
         """What runs."""
         assert self.node._models.line is not None
         return self.node._models.line

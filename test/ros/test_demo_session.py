@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mtscene_ros.report_data import read_recording
+from mtscene_ros.recordings.node_results import read_recording
 
 DEMO = """
 import sys
 from pathlib import Path
-from mtscene_ros.bags import BagError
-from mtscene_ros.demo import run_demo
+from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.cli.demo_run import run_demo
 bag, out, model = sys.argv[1:]
 try:
     sys.exit(run_demo(Path(bag) if bag else None, Path(out), 6, model))

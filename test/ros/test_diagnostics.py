@@ -13,12 +13,12 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.backends.constant import write
-from mtscene_ros.engine_build import BuildSettings
-from mtscene_ros.engine_process import built_apart
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.backends.engine_build import BuildSettings
+from mtscene_ros.backends.engine_process import built_apart
+from mtscene_ros.camera.camera_frames import Level
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.ros.diagnostics import missing_topic, model_status, verdict
 from mtscene_ros.ros.loading import Loading
-from mtscene_ros.statistics import Level
 from mtscene_ros.types import CameraFrame
 
 from .fleet import Fleet, info_of

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
-from mtscene_ros import box_messages, messages
-from mtscene_ros.bag_messages import maker
-from mtscene_ros.bags import typestore
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.messages import New
-from mtscene_ros.ros import kinds
+from mtscene_ros.camera import box_messages, messages
+from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.camera.messages import New
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.recordings.bag_messages import maker
+from mtscene_ros.recordings.bags import typestore
+from mtscene_ros.ros import message_types
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, ProbabilityMap
 
 BAG = typestore()
@@ -19,7 +19,7 @@ BAG = typestore()
 @pytest.fixture(params=['rclpy', 'rosbags'])
 def new(request: pytest.FixtureRequest) -> New:
     """Messages as the node and as offline evaluation make them."""
-    return kinds.new if request.param == 'rclpy' else maker(BAG)
+    return message_types.new if request.param == 'rclpy' else maker(BAG)
 
 
 def info(**fields: object) -> CameraInfo:
@@ -56,7 +56,8 @@ def test_header_survives_to_the_nanosecond() -> None:
     image.header.stamp.sec, image.header.stamp.nanosec = 1_700_000_000, 999_999_999
     image.header.frame_id = 'optical'
     assert (
-        messages.header_of(kinds.new, messages.frame_from_image(image, None, '')) == image.header
+        messages.header_of(message_types.new, messages.frame_from_image(image, None, ''))
+        == image.header
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
 from .conftest import Robot, camera_info, rclpy, rgb8
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import FOCAL_PX, tiny_spec
 
-from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.tasks import TASKS, boxes3d, depth
 from mtscene_ros.tasks.boxes3d import best_cells, without_duplicates
 from mtscene_ros.types import CameraFrame, Intrinsics
-from mtscene_ros.view import View
 
 OPTIONS = tiny_spec().tasks
 
@@ -18,21 +18,23 @@ def camera(fx_px: float = 64.0, width: int = 64, height: int = 32) -> CameraFram
     return CameraFrame(np.zeros((height, width, 3), np.uint8), intrinsics, 0, 'optical')
 
 
-VIEW = View(64, 32, 32, 16)
+LETTERBOX = Letterbox(64, 32, 32, 16)
 
 
 def test_depth_at_another_focal_length_scales() -> None:
     decode = depth.decoder(OPTIONS['depth'])
     raw = {'depth': np.full((16, 32), 20.0, np.float32)}
-    same = decode(raw, VIEW, camera(fx_px=2 * FOCAL_PX)).depth_m  # halved by the view: FOCAL_PX
+    same = decode(
+        raw, LETTERBOX, camera(fx_px=2 * FOCAL_PX)
+    ).depth_m  # halved by the letterbox: FOCAL_PX
     assert (same == 20).all()
-    assert (decode(raw, VIEW, camera(fx_px=6 * FOCAL_PX)).depth_m == 60).all()
+    assert (decode(raw, LETTERBOX, camera(fx_px=6 * FOCAL_PX)).depth_m == 60).all()
 
 
 def test_depth_out_of_range_is_infinite() -> None:
     raw = {'depth': np.full((16, 32), 100.0, np.float32)}
     raw['depth'][8:] = 0.4
-    depth_m = depth.decoder(OPTIONS['depth'])(raw, VIEW, camera()).depth_m
+    depth_m = depth.decoder(OPTIONS['depth'])(raw, LETTERBOX, camera()).depth_m
     assert (depth_m[:14] == np.inf).all()
     assert (depth_m[18:] == -np.inf).all()
 
@@ -40,7 +42,7 @@ def test_depth_out_of_range_is_infinite() -> None:
 def test_labels_at_camera_size() -> None:
     labels = np.repeat(np.arange(16, dtype=np.uint8)[:, None], 32, 1)
     raw = {'semantic_labels': labels, 'semantic_confidence': labels + 100}
-    result = TASKS['semantic'].decoder(OPTIONS['semantic'])(raw, VIEW, camera())
+    result = TASKS['semantic'].decoder(OPTIONS['semantic'])(raw, LETTERBOX, camera())
     assert result.labels.shape == (32, 64)
     assert result.labels[:, 0].tolist() == [i // 2 for i in range(32)]
     assert (result.confidence == result.labels + 100).all()
@@ -57,14 +59,14 @@ def test_labels_of_many_classes_keep_their_numbers() -> None:
     classes = [{'id': k, 'name': str(k), 'color_rgb': [0, 0, 0]} for k in range(300)]
     labels = np.full((16, 32), 299, np.int32)
     raw = {'semantic_labels': labels, 'semantic_confidence': np.zeros((16, 32), np.uint8)}
-    result = TASKS['semantic'].decoder({'classes': classes})(raw, VIEW, camera())
+    result = TASKS['semantic'].decoder({'classes': classes})(raw, LETTERBOX, camera())
     assert result.labels.dtype == np.uint16
     assert result.labels.shape == (32, 64)
     assert (result.labels == 299).all()
 
 
 def test_box_is_unprojected_with_the_cameras_own_intrinsics() -> None:
-    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0.3), VIEW, camera())
+    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0.3), LETTERBOX, camera())
     # Cell (2, 5): centre at network pixel (21.5, 9.5), moved to (22, 9), camera (44.5, 18.5).
     assert boxes.centers_m[0] == pytest.approx([10 * 13 / 64, 10 * 3 / 64, 10])
     assert boxes.sizes_m[0] == pytest.approx([12, 2.5, 3])
@@ -76,7 +78,7 @@ def test_box_is_unprojected_with_the_cameras_own_intrinsics() -> None:
 def test_nonsense_codes_are_left_out() -> None:
     decode = boxes3d.decoder(OPTIONS['boxes3d'])
     for bad in (np.nan, -1.0, 101.0, np.inf):
-        assert len(decode(raw_box(2, 5, bad, 0), VIEW, camera())) == 0
+        assert len(decode(raw_box(2, 5, bad, 0), LETTERBOX, camera())) == 0
 
 
 def test_best_cells_are_sorted_and_bounded() -> None:
@@ -120,22 +122,22 @@ def test_the_wider_of_two_boxes_says_how_near_is_a_duplicate() -> None:
 def test_a_code_that_is_no_number_is_left_out(slot: int) -> None:
     raw = raw_box(2, 5, 10, 0)
     raw['boxes3d_code'][slot, 2, 5] = math.nan
-    assert len(boxes3d.decoder(OPTIONS['boxes3d'])(raw, VIEW, camera())) == 0
+    assert len(boxes3d.decoder(OPTIONS['boxes3d'])(raw, LETTERBOX, camera())) == 0
 
 
 def test_a_negative_length_becomes_none() -> None:
     raw = raw_box(2, 5, 10, 0)
     raw['boxes3d_code'][3, 2, 5] = -1
-    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw, VIEW, camera())
+    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw, LETTERBOX, camera())
     assert boxes.sizes_m.tolist() == [[0, 2.5, 3]]
 
 
 def test_the_range_of_depth_scales_with_the_focal_length() -> None:
     """Three times the focal length: 0.4 becomes 1.2 m, and the range 1.5 to 300 m."""
     decode = depth.decoder(OPTIONS['depth'])
-    near = decode({'depth': np.full((16, 32), 0.4, np.float32)}, VIEW, camera(6 * FOCAL_PX))
+    near = decode({'depth': np.full((16, 32), 0.4, np.float32)}, LETTERBOX, camera(6 * FOCAL_PX))
     assert (near.depth_m == -np.inf).all()
-    far = decode({'depth': np.full((16, 32), 99, np.float32)}, VIEW, camera(6 * FOCAL_PX))
+    far = decode({'depth': np.full((16, 32), 99, np.float32)}, LETTERBOX, camera(6 * FOCAL_PX))
     assert (far.depth_m == 297).all()
 
 
@@ -144,5 +146,5 @@ def test_255_classes_fit_into_a_byte(count: int, dtype: type) -> None:
     classes = [{'id': k, 'name': str(k), 'color_rgb': [0, 0, 0]} for k in range(count)]
     zero = np.zeros((16, 32), np.uint8)
     raw = {'semantic_labels': zero, 'semantic_confidence': zero}
-    result = TASKS['semantic'].decoder({'classes': classes})(raw, VIEW, camera())
+    result = TASKS['semantic'].decoder({'classes': classes})(raw, LETTERBOX, camera())
     assert result.labels.dtype == dtype

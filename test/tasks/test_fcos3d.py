@@ -8,24 +8,24 @@ from conftest import class_options
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.evaluate.overlap import iou_3d
-from mtscene_ros.geometry import (
+from mtscene_ros.camera.geometry import (
     matrix_from_quaternion,
     optical_from_level_box,
     quaternion_from_matrix,
 )
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.evaluate.scores.overlap import iou_3d
 from mtscene_ros.tasks import fcos3d
 from mtscene_ros.tasks.fcos3d import Fcos3dOptions, LevelGrid, rotated_iou, suppressed_by_class
 from mtscene_ros.types import Boxes3D, CameraFrame, Intrinsics
-from mtscene_ros.view import View
 
 OPTIONS = Fcos3dOptions(DRIVE_BOXES[:2], (LevelGrid(2, 2, 8.0),), 32.0, 0.25, 3)
 JSON = {
     'code': 'fcos3d', 'classes': class_options(DRIVE_BOXES[:2]), 'focal_px': 32.0,
     'levels': [[2, 2, 8.0], [1, 1, 16.0]], 'min_score': 0.25, 'max_boxes': 3,
 }  # fmt: skip
-VIEW = View(32, 16, 32, 16)
+LETTERBOX = Letterbox(32, 16, 32, 16)
 FRAME = CameraFrame(
     np.zeros((16, 32, 3), np.uint8), Intrinsics(32, 16, 32.0, 32.0, 15.5, 7.5), 0, 'optical'
 )
@@ -119,7 +119,7 @@ def test_a_cell_becomes_a_published_box() -> None:
     outputs = raw(3, (math.pi, 0, 0.3))
     levels = (LevelGrid(2, 2, 8.0), LevelGrid(1, 1, 16.0))
     options = Fcos3dOptions(DRIVE_BOXES[:2], levels, 32.0, 0.25, 3)
-    found = fcos3d.published_boxes(*outputs.values(), options, VIEW, FRAME)
+    found = fcos3d.published_boxes(*outputs.values(), options, LETTERBOX, FRAME)
     assert (found.class_ids.tolist(), found.scores.tolist()) == ([1], [0.75])
     np.testing.assert_allclose(found.uv_px, [[10, 11]])  # the cell is (12, 12)
     np.testing.assert_allclose(found.centers_m, [[-5.5 / 3.2, 3.5 / 3.2, 10]])
@@ -130,7 +130,9 @@ def test_a_cell_becomes_a_published_box() -> None:
 
 def test_the_decoder_reads_its_options() -> None:
     decode = fcos3d.decoder(JSON)
-    found = decode(raw(4, (math.pi, 0, math.pi)), VIEW, FRAME)  # the cell of level 2, at (8, 8)
+    found = decode(
+        raw(4, (math.pi, 0, math.pi)), LETTERBOX, FRAME
+    )  # the cell of level 2, at (8, 8)
     np.testing.assert_allclose(found.centers_m, [[-9.5 / 3.2, -0.5 / 3.2, 10]], rtol=1e-6)
     assert [c.name for c in found.classes] == [c.name for c in DRIVE_BOXES[:2]]
     with pytest.raises(ValueError, match='not "fcos3d"'):
@@ -173,5 +175,5 @@ def test_boxes_come_best_first() -> None:
     outputs = raw(0, (math.pi, 0, 0))
     outputs['boxes3d_scores'][0, 2] = 0.5
     outputs['boxes3d_code'][:, 2] = outputs['boxes3d_code'][:, 0]
-    found = fcos3d.decoder(JSON)(outputs, VIEW, FRAME)
+    found = fcos3d.decoder(JSON)(outputs, LETTERBOX, FRAME)
     assert (found.class_ids.tolist(), found.scores.tolist()) == ([1, 0], [0.75, 0.5])

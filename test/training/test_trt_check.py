@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('tensorrt_rtx')
 
-from mtscene_ros.engine_build import BuildSettings, EngineError
-from mtscene_ros.engine_process import built_apart
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.backends.engine_build import BuildSettings, EngineError
+from mtscene_ros.backends.engine_process import built_apart
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from training.trt_check import TARGETS, checked, table
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import box_corners, matrix_from_quaternion, project, unproject
+from mtscene_ros.camera.geometry import box_corners, matrix_from_quaternion, project, unproject
 from mtscene_ros.types import UNLABELED
 from mtscene_ros.worlds.drive import FIRST_STAMP_NS, drive_frame, drive_sequence
 from mtscene_ros.worlds.frame import WorldFrame

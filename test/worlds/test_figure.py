@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtscene_ros.classes import CITYSCAPES_19, NYUD_40, PASCAL_21
+from mtscene_ros.datasets.classes import CITYSCAPES_19, NYUD_40, PASCAL_21
 from mtscene_ros.worlds.body import Pose
 from mtscene_ros.worlds.figure import between, figure_frame, loosened, relabelled
 from mtscene_ros.worlds.parts import Look, slab

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import box_corners, matrix_from_quaternion, project, unproject
+from mtscene_ros.camera.geometry import box_corners, matrix_from_quaternion, project, unproject
 from mtscene_ros.worlds import FRAMES, SEQUENCES
 from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from mtscene_ros.classes import NYUD_40, ROOM_BOXES
-from mtscene_ros.geometry import matrix_from_quaternion
+from mtscene_ros.camera.geometry import matrix_from_quaternion
+from mtscene_ros.datasets.classes import NYUD_40, ROOM_BOXES
 from mtscene_ros.worlds import household
 from mtscene_ros.worlds.furnishing import meet
 from mtscene_ros.worlds.room import random_room, room_frame

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from training.data import camvid, manifest, nyud, pascal_context, rendered
+from training.data import camvid, manifest_samples, nyud, pascal_context, rendered
 from training.data.cityscapes3d import PUBLISHED_SKY_ID, Cityscapes3D
-from training.data.kitti import KittiObject, KittiTracking
+from training.data.kitti_samples import KittiObject, KittiTracking
 from training.data.sample import Sample
 
 
@@ -24,7 +24,7 @@ class DataSet(Protocol):
 
 DATASETS: dict[str, DataSet] = {
     'worlds': rendered,
-    'manifest': manifest,
+    'manifest': manifest_samples,
     'nyud': nyud,
     'pascal_context': pascal_context,
     'cityscapes3d': Cityscapes3D(),

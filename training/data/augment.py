@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix
+from mtscene_ros.camera.geometry import matrix_from_quaternion, quaternion_from_matrix
+from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.types import Intrinsics
-from mtscene_ros.view import View
 from training.data.sample import Sample, changed_maps
 
 MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -64,26 +64,29 @@ def cropped(sample: Sample, left: int, top: int, width_px: int, height_px: int) 
 
 
 def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
-    """At network size as `View` does it on the robot; padding is unlabeled, its depth unknown."""
-    view = View(sample.intrinsics.width_px, sample.intrinsics.height_px, width_px, height_px)
-    if view.scale == 1.0 and sample.labels.shape == (height_px, width_px):
+    """At network size as `Letterbox` does it on the robot; padding is unlabeled and its
+    depth unknown."""
+    letterbox = Letterbox(
+        sample.intrinsics.width_px, sample.intrinsics.height_px, width_px, height_px
+    )
+    if letterbox.scale == 1.0 and sample.labels.shape == (height_px, width_px):
         return sample
     camera = sample.intrinsics
-    center = view.points_to_network(np.array([[camera.cx_px, camera.cy_px]]))[0]
-    focal_px = np.array([camera.fx_px, camera.fy_px]) * view.scales
+    center = letterbox.points_to_network(np.array([[camera.cx_px, camera.cy_px]]))[0]
+    focal_px = np.array([camera.fx_px, camera.fy_px]) * letterbox.scales
     intrinsics = Intrinsics(width_px, height_px, *focal_px.tolist(), *center.tolist())
 
     def fitted(name: str, values: NDArray[Any], unknown: float) -> NDArray[Any]:
         if name == 'boundary':
-            return padded_boundary(values, view)
-        return padded(values, view, unknown)
+            return padded_boundary(values, letterbox)
+        return padded(values, letterbox, unknown)
 
     bbox_px = sample.bbox_px
     if bbox_px is not None:
-        bbox_px = view.points_to_network(bbox_px.reshape(-1, 2)).reshape(-1, 4)
+        bbox_px = letterbox.points_to_network(bbox_px.reshape(-1, 2)).reshape(-1, 4)
     return replace(
         sample,
-        rgb=view.to_network(np.ascontiguousarray(sample.rgb)),
+        rgb=letterbox.to_network(np.ascontiguousarray(sample.rgb)),
         intrinsics=intrinsics,
         bbox_px=bbox_px,
         **changed_maps(sample, fitted),
@@ -92,27 +95,27 @@ def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
 
 def padded(
     values: NDArray[Any],
-    view: View,
+    letterbox: Letterbox,
     padding: float,
     interpolation: int = cv2.INTER_NEAREST_EXACT,
 ) -> NDArray[Any]:
     """Into the letterbox."""
-    size = (view.inner_width_px, view.inner_height_px)
-    shape = (view.network_height_px, view.network_width_px, *values.shape[2:])
+    size = (letterbox.inner_width_px, letterbox.inner_height_px)
+    shape = (letterbox.network_height_px, letterbox.network_width_px, *values.shape[2:])
     out = np.full(shape, padding, values.dtype)
-    rows = slice(view.top_px, view.top_px + size[1])
-    columns = slice(view.left_px, view.left_px + size[0])
+    rows = slice(letterbox.top_px, letterbox.top_px + size[1])
+    columns = slice(letterbox.left_px, letterbox.left_px + size[0])
     inner = cv2.resize(np.ascontiguousarray(values), size, interpolation=interpolation)
     out[rows, columns] = inner
     return out
 
 
-def padded_boundary(boundary: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+def padded_boundary(boundary: NDArray[np.uint8], letterbox: Letterbox) -> NDArray[np.uint8]:
     """As `padded`, but a line one pixel wide stays whole when the image shrinks."""
-    out = padded(boundary, view, 255)
-    if view.scale < 1:
-        share = padded((boundary == 1).astype(np.float32), view, 0.0, cv2.INTER_AREA)
-        out[share >= view.scale / 2] = 1
+    out = padded(boundary, letterbox, 255)
+    if letterbox.scale < 1:
+        share = padded((boundary == 1).astype(np.float32), letterbox, 0.0, cv2.INTER_AREA)
+        out[share >= letterbox.scale / 2] = 1
     return out
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtscene_ros.classes import CAMVID
-from mtscene_ros.label_files import (
+from mtscene_ros.datasets.classes import CAMVID
+from mtscene_ros.datasets.label_files import (
     DataError,
     checked_ids,
     folder_of,

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.geometry import matrix_from_quaternion, quaternion_from_matrix, yaw_of_box
-from mtscene_ros.label_files import (
+from mtscene_ros.camera.geometry import matrix_from_quaternion, quaternion_from_matrix, yaw_of_box
+from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.datasets.label_files import (
     DataError,
     checked_camera,
     folder_of,

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.images import MAX_PIXELS, check_size
-from mtscene_ros.label_files import DataError, read_any_json, read_image, stays_inside
-from mtscene_ros.spec import MALFORMED, shown
+from mtscene_ros.camera.images import MAX_PIXELS, check_size
+from mtscene_ros.datasets.label_files import DataError, read_any_json, read_image, stays_inside
+from mtscene_ros.models.spec import MALFORMED, shown
 from mtscene_ros.types import UNLABELED
 
 Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image, (H, W) ids

@@ -18,15 +18,14 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from mtscene_ros.classes import HUMAN_PARTS_7, PASCAL_21
-from mtscene_ros.evaluate.photographs import camvid_from_cityscapes
-from mtscene_ros.geometry import (
+from mtscene_ros.camera.geometry import (
     box_corners,
     matrix_from_quaternion,
     project,
     quaternion_from_matrix,
 )
-from mtscene_ros.label_files import stored_normals
+from mtscene_ros.datasets.classes import HUMAN_PARTS_7, PASCAL_21, camvid_from_cityscapes
+from mtscene_ros.datasets.label_files import stored_normals
 from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics
 from mtscene_ros.worlds import FRAMES

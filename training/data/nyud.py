@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.classes import NYUD_40
-from mtscene_ros.label_files import (
+from mtscene_ros.datasets.classes import NYUD_40
+from mtscene_ros.datasets.label_files import (
     DataError,
     checked_ids,
     folder_of,
@@ -32,7 +32,7 @@ from training.data.sample import Sample, blank
 # The colour camera of NYU Depth v2's toolbox for 640x480 px; the frames here lack the rim of 40 px
 # left and right and 45 and 10 px above and below that registration leaves white.
 FOCAL_PX, CENTER_PX = (518.8579, 519.4696), (325.5824 - 40, 253.7362 - 45)
-NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/deploy_published.py
+NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
 
 
 def names(folder: Path, split: str) -> list[str]:

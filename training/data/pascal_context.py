@@ -23,8 +23,8 @@ import scipy.io
 from numpy.typing import NDArray
 from skimage.morphology import thin
 
-from mtscene_ros.classes import NYUD_40, PASCAL_21
-from mtscene_ros.label_files import (
+from mtscene_ros.datasets.classes import NYUD_40, PASCAL_21
+from mtscene_ros.datasets.label_files import (
     DataError,
     folder_of,
     lines_of,
@@ -37,7 +37,7 @@ from mtscene_ros.label_files import (
 )
 from training.data.sample import Sample, blank
 
-NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/deploy_published.py
+NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
 SALIENT_ABOVE = 127.5
 PERSON = 15  # of the objects in human_parts
 # PASCAL's parts by name, without their side → HUMAN_PARTS_7.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtscene_ros.label_files import DataError
+from mtscene_ros.datasets.label_files import DataError
 from training.data.sample import Sample
 from training.data.worlds import read_sample, sample_files
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of

@@ -1,0 +1,101 @@
+"""An engine for TensorRT ahead of time: for the GPU that is here, or for RTX GPUs elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mtscene_ros.cli.arguments import positive
+
+EXAMPLE = """mtscene build model.onnx
+mtscene build model.onnx --target 8.6,8.9 --max-batch 4 -o engines"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('model', type=Path)
+    parser.add_argument(
+        '--target',
+        default='',
+        metavar='8.6,8.9',
+        help='compute capabilities of RTX GPUs that need not be here; default: the GPU here',
+    )
+    parser.add_argument('--max-batch', type=positive, default=1, help='cameras')
+    parser.add_argument('--gpu-id', type=int, default=0)
+    parser.add_argument('--dla-core', type=int, default=-1, help='of a Jetson; default: none')
+    parser.add_argument('-o', '--output', type=Path, help='folder; default: the cache')
+    parser.add_argument('--json', action='store_true', help='a line of JSON per engine')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    built = elsewhere(arguments) if arguments.target else [here(arguments)]
+    print(file=sys.stderr)  # ends the line of progress
+    for engine in built:
+        if arguments.json:
+            print(json.dumps(engine))
+        else:
+            print(f'{engine["engine"]}: {engine["why"]}')
+        if engine['warning']:
+            print(engine['warning'], file=sys.stderr)
+    return 1 if any(engine['warning'] for engine in built) else 0
+
+
+def here(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Opens it as the node would, so that what the node looks for is what was built."""
+    from mtscene_ros.backends import BackendOptions, tensorrt
+
+    options = BackendOptions(
+        gpu_id=arguments.gpu_id,
+        max_batch=arguments.max_batch,
+        dla_core=arguments.dla_core,
+        engine_folder=str(arguments.output or ''),
+        progress=told,
+    )
+    backend = tensorrt.load(str(arguments.model), options)
+    details, description = backend.details, backend.description
+    backend.close()
+    why = f'{description}; {details["engine built because"]}'
+    return {'engine': details['engine'], 'why': why, 'warning': ''}
+
+
+def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """One engine per compute capability, under the key that the node will look for."""
+    from mtscene_ros.backends import BackendOptions, engine_build, engine_cache, engine_process
+    from mtscene_ros.backends.cuda import Gpu
+    from mtscene_ros.backends.tensorrt import key_of
+
+    trt = engine_build.find_module('tensorrt_rtx')
+    options = BackendOptions(max_batch=arguments.max_batch)
+    folder = arguments.output or engine_cache.default_folder()
+    built = []
+    for target in arguments.target.split(','):
+        key = key_of(trt, Gpu('', target, '', False), arguments.model, options)
+        found = engine_cache.engine_for(
+            arguments.model,
+            key,
+            folder,
+            lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
+                arguments.model, trt.__name__, settings, told, 0, sha256
+            ),
+            progress=told,
+        )
+        size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
+        why = f'{size}; {found.reason or "it was there"}'
+        built.append({'engine': str(found.path), 'why': why, 'warning': found.warning})
+    return built
+
+
+def told(phase: str, share: float) -> bool:
+    """A line that stays where it is, on a terminal; a line a minute elsewhere."""
+    if sys.stderr.isatty():
+        print(f'\r{phase[:60]:60s} {100 * share:3.0f} %', end='', file=sys.stderr)
+    elif time.monotonic() - _LAST[0] > 60:
+        _LAST[0] = time.monotonic()
+        print(f'{phase} {100 * share:.0f} %', file=sys.stderr)
+    return True
+
+
+_LAST = [0.0]

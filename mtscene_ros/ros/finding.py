@@ -1,0 +1,18 @@
+"""One finding of `mtscene check`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OK, WARN, FAIL = 'ok', 'warn', 'fail'
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """level: ok, warn (works, but worse or less) or fail (the node will not work); mend: what to
+    do about it, '' for ok."""
+
+    name: str
+    level: str
+    found: str
+    mend: str = ''
