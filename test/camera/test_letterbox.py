@@ -197,3 +197,10 @@ def test_nearest_cells_of_a_finer_map() -> None:
     cells = np.arange(64).reshape(8, 8)
     found = view.to_camera(cells, smooth=False)
     np.testing.assert_array_equal(found, cells[3:7:2, 1::2])
+
+
+def test_at_half_the_size_an_image_is_still_interpolated() -> None:
+    """Five rows become two: at 0.75 and 3.25, which the row in the middle does not reach."""
+    rgb = np.zeros((5, 4, 3), np.uint8)
+    rgb[2] = 100
+    assert Letterbox(4, 5, 2, 10).to_network(rgb)[4:6].max() == 0

@@ -148,3 +148,70 @@ def test_255_classes_fit_into_a_byte(count: int, dtype: type) -> None:
     raw = {'semantic_labels': zero, 'semantic_confidence': zero}
     result = TASKS['semantic'].decoder({'classes': classes})(raw, LETTERBOX, camera())
     assert result.labels.dtype == dtype
+
+
+def test_which_tasks_need_a_calibrated_camera() -> None:
+    assert {name for name, task in TASKS.items() if task.NEEDS_INTRINSICS} == {'depth', 'boxes3d'}
+
+
+@pytest.mark.parametrize(('count', 'fits'), [(65535, True), (65536, False)])
+def test_65535_classes_fit_into_16_bits(count: int, fits: bool) -> None:
+    options = {'classes': [{'id': k, 'name': '', 'color_rgb': (0, 0, 0)} for k in range(count)]}
+    if fits:
+        TASKS['semantic'].decoder(options)
+    else:
+        with pytest.raises(ValueError, match='65536 classes do not fit'):
+            TASKS['semantic'].decoder(options)
+
+
+@pytest.mark.parametrize(
+    ('focal_px', 'min_m', 'max_m', 'fits'),
+    [
+        (1.0, 0.0, 0.1, True),
+        (0.0, 0.0, 1.0, False),
+        (-1.0, 0.0, 1.0, False),
+        (math.inf, 0.0, 1.0, False),
+        (1.0, -0.1, 1.0, False),
+        (1.0, 1.0, 1.0, False),
+    ],
+)
+def test_ranges_of_depth(focal_px: float, min_m: float, max_m: float, fits: bool) -> None:
+    options = {'convention': 'metric', 'focal_px': focal_px, 'min_m': min_m, 'max_m': max_m}
+    if fits:
+        depth.decoder(options)
+    else:
+        with pytest.raises(ValueError, match=r'focal_px .*, range'):
+            depth.decoder(options)
+
+
+def test_depth_at_the_ends_of_its_range() -> None:
+    """The nearest is still a depth, the farthest is not."""
+    raw = np.full((16, 32), 0.5, np.float32)
+    found = depth.decoder(OPTIONS['depth'])({'depth': raw}, LETTERBOX, camera()).depth_m
+    assert (found == 0.5).all()
+    raw[:] = np.nextafter(np.float32(100), np.float32(0))
+    found = depth.decoder(OPTIONS['depth'])({'depth': raw}, LETTERBOX, camera()).depth_m
+    assert np.isfinite(found).all()
+
+
+def test_depth_is_interpolated() -> None:
+    raw = np.tile(np.arange(1, 33, dtype=np.float32), (16, 1))
+    found = depth.decoder(OPTIONS['depth'])({'depth': raw}, LETTERBOX, camera()).depth_m
+    np.testing.assert_allclose(found[5, 1:-1], np.arange(1, 63) / 2 + 0.75)
+
+
+@pytest.mark.parametrize(('depth_m', 'count'), [(0.0, 0), (0.01, 1), (100.0, 1), (100.1, 0)])
+def test_boxes_at_the_ends_of_the_range(depth_m: float, count: int) -> None:
+    found = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, depth_m, 0), LETTERBOX, camera())
+    assert len(found) == count
+
+
+def test_cells_off_the_peaks_are_no_boxes() -> None:
+    assert len(best_cells(np.zeros((1, 2, 2), np.float32), 0.0, 10)[0]) == 0
+    assert len(best_cells(np.full((1, 2, 2), 0.01, np.float32), 0.0, 3)[0]) == 3
+
+
+def test_boxes_half_a_width_apart_are_two() -> None:
+    centers, sizes = np.array([[0.0, 0, 10], [0, 0, 11]]), np.tile([4.0, 2.0, 1.5], (2, 1))
+    assert without_duplicates(centers, sizes).tolist() == [0, 1]
+    assert without_duplicates(centers * 0.999, sizes).tolist() == [0]

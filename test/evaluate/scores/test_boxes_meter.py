@@ -106,6 +106,9 @@ def test_a_box_at_the_border_of_two_ranges_belongs_to_the_nearer() -> None:
     counts = [(r['truths'], r['predictions'], r['found']) for r in meter.by_distance()]
     assert counts == [(1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]
     assert [r['to_m'] for r in meter.by_distance()] == [10, 20, 30, 40, 60]
+    alone = BoxesMeter(NAMES)
+    alone.update(boxes((0, 0.5, (0, 0, 10))), boxes((0, 1, (0, 0, 10))))
+    assert [r['to_m'] for r in alone.by_distance()] == [10]
 
 
 def test_scores_by_distance() -> None:
