@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtscene_ros.camera.geometry import (
+    NEAR_PLANE_M,
     box_corners,
     in_front,
+    intrinsics_from_matrix,
     matrix_from_quaternion,
     moved,
     optical_from_level_box,
@@ -185,3 +187,49 @@ def test_a_box_moved_there_and_back_is_the_same(
     again = moved(moved(box, pose), relative(pose, np.eye(4)))
     np.testing.assert_allclose(again.centers_m, box.centers_m, atol=1e-9)
     assert abs(again.quaternions_xyzw[0] @ of_box) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize('times', [1, 2, 3])
+def test_each_edge_of_a_box_can_be_cut(times: int) -> None:
+    """Four edges run along each axis; those along the optical axis are cut."""
+    turn = np.linalg.matrix_power(CYCLE, times)
+    [corners] = box_corners(np.array([[0.0, 0, 1]]), np.array([[4.0, 4, 4]]), turn[None])
+    found = in_front(corners)
+    assert sorted(found[:, 2].round(12)) == [0.3] * 4 + [3.0] * 4
+    assert len({tuple(point) for point in found.round(12)}) == 8
+    assert (np.abs(found[:, :2]).round(12) == 2).all()
+
+
+@pytest.mark.parametrize(('near_m', 'far_m', 'count'), [(0.3, 2, 8), (-1, 0.3, 4), (-1, 0.29, 0)])
+def test_corners_at_the_near_plane(near_m: float, far_m: float, count: int) -> None:
+    assert NEAR_PLANE_M == 0.3
+    [corners] = box_corners(np.zeros((1, 3)), np.array([[2.0, 2, 2]]), np.eye(3)[None])
+    corners[:, 2] = np.where(corners[:, 2] < 0, near_m, far_m)
+    assert len(in_front(corners)) == count
+
+
+def test_half_turns_have_their_axis_and_not_its_opposite() -> None:
+    for axis in range(3):
+        half_turn = np.diag(2 * np.eye(3)[axis] - 1)
+        np.testing.assert_allclose(quaternion_from_matrix(half_turn), np.eye(4)[axis])
+
+
+def test_rotations_of_any_shape() -> None:
+    many = np.broadcast_to(CYCLE, (2, 5, 3, 3))
+    quaternions = quaternion_from_matrix(many)
+    np.testing.assert_allclose(quaternions, np.full((2, 5, 4), 0.5))
+    np.testing.assert_allclose(matrix_from_quaternion(quaternions), many, atol=1e-12)
+    assert yaw_of_box(many).shape == (2, 5)
+    assert optical_from_level_box(np.zeros((2, 5))).shape == (2, 5, 3, 3)
+
+
+def test_intrinsics_of_a_matrix() -> None:
+    matrix = np.array([[500.0, 9, 320], [8, 400, 240], [7, 6, 1]])
+    assert intrinsics_from_matrix(matrix, 640, 480) == CAMERA
+
+
+def test_points_of_an_image_become_points_in_space() -> None:
+    uv_px = np.array([[[320.0, 240], [370, 280]], [[270, 200], [820, 240]]])
+    found = unproject(uv_px, np.array([[1.0, 10], [10, 2]]), CAMERA)
+    np.testing.assert_allclose(found, [[[0, 0, 1], [1, 1, 10]], [[-1, -1, 10], [2, 0, 2]]])
+    np.testing.assert_allclose(project(found, CAMERA), uv_px)

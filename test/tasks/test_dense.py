@@ -45,7 +45,7 @@ def test_human_parts_are_labels_of_their_own() -> None:
     assert found.confidence[0].tolist() == [100, 100, 200, 200]
 
 
-@pytest.mark.parametrize(('length', 'is_known'), [(0.11, True), (0.09, False), (1.0, True)])
+@pytest.mark.parametrize(('length', 'is_known'), [(0.1, True), (0.09, False), (1.0, True)])
 def test_a_mean_of_directions_that_contradict_each_other_is_unknown(
     length: float, is_known: bool
 ) -> None:
@@ -55,6 +55,15 @@ def test_a_mean_of_directions_that_contradict_each_other_is_unknown(
     assert np.isfinite(found).all() == is_known
     if is_known:
         np.testing.assert_allclose(found[1, 3], [0, -1, 0])
+
+
+def test_normals_are_interpolated_and_need_no_calibration() -> None:
+    raw = np.zeros((3, 1, 2), np.float32)
+    raw[:, 0] = [[1, 0], [0, 1], [0, 0]]  # right, then down
+    found = normals.decoder({'signs': [1, 1, 1]})({'normals': raw}, SAME, FRAME).normals
+    # A quarter and three quarters of the way: (3, 1) and (1, 3), to unit length.
+    np.testing.assert_allclose(found[0, 1:3, :2] ** 2, [[0.9, 0.1], [0.1, 0.9]], atol=1e-6)
+    assert not normals.NEEDS_INTRINSICS
 
 
 def test_a_value_is_interpolated() -> None:
