@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from patience import PATIENCE_S
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
@@ -56,7 +57,7 @@ class Inside:
         assert self.node._worker is not None
         return self.node._worker
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
         """Fails the test where the condition does not come true."""
         end_s = time.monotonic() + timeout_s
         while not condition():

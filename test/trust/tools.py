@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from conftest import tiny_spec
+from patience import PATIENCE_S
 from ros.fleet import Fleet, info_of
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -46,20 +47,7 @@ def image(rgb: Any, stamp_ns: int, encoding: str = 'rgb8', frame_id: str = '_opt
 
 def meet(fleet: Fleet, info: CameraInfo = INFO) -> Any:
     """Until every camera's images get through → the first one's account at that moment."""
-    fleet.wait(lambda: all(p.get_subscription_count() for p in fleet.images.values()))
-    for camera in fleet.cameras:
-        stats = fleet.got[camera, 'debug/frame_stats']
-        for _ in range(100):
-            fleet.infos[camera].publish(info)
-            fleet.images[camera].publish(image(GREY, 1))
-            fleet.pause(0.2)
-            if stats:
-                break
-    fleet.pause(0.5)
-    before = [fleet.got[camera, 'debug/frame_stats'][-1] for camera in fleet.cameras]
-    for messages in fleet.got.values():
-        messages.clear()
-    return before[0]
+    return fleet.connect(dict.fromkeys(fleet.cameras, info))[fleet.cameras[0]]
 
 
 def send(fleet: Fleet, message: Any, camera: str = '') -> Any:
@@ -82,7 +70,7 @@ def all_accounted(stats: Any) -> bool:
     return bool(stats.received == stats.published + stats.dropped + stats.failed)
 
 
-def level_becomes(fleet: Fleet, part: str, level: bytes, timeout_s: float = 20) -> str:
+def level_becomes(fleet: Fleet, part: str, level: bytes, timeout_s: float = PATIENCE_S) -> str:
     """Waits for a diagnostic entry at that level → its message."""
     end_s = time.monotonic() + timeout_s
     while (status := fleet.status_of(part)).level != level:
