@@ -159,19 +159,20 @@ class Fleet:
         """Until every camera's images get through and its camera_info has been sent → what the
         node has accounted for until then. Needs `debug/frame_stats`."""
         self.wait(lambda: all(p.get_subscription_count() for p in self.images.values()))
-        before = {}
-        for camera in self.cameras:
-            black = np.zeros((infos[camera].height, infos[camera].width, 3))
-            before[camera] = answer_to_probes(
-                lambda stamp_ns, camera=camera, black=black: self.show(camera, black, stamp_ns),
-                self._answers[camera],
-                self._spin,
-            )
+        before = {c: self.account(c, infos[c].width, infos[c].height) for c in self.cameras}
         for _ in range(5):  # best effort, as from a camera: not all of them are lost
             for camera in self.cameras:
                 self.infos[camera].publish(infos[camera])
             self.pause(0.02)
         return before
+
+    def account(self, camera: str, width: int = 64, height: int = 32) -> FrameStats:
+        """What the node has accounted for when all images of the camera are settled: up to ten
+        more black ones find out."""
+        black = np.zeros((height, width, 3))
+        return answer_to_probes(
+            lambda stamp_ns: self.show(camera, black, stamp_ns), self._answers[camera], self._spin
+        )
 
     def _spin(self) -> None:
         rclpy.spin_once(self.node, timeout_sec=0.05)

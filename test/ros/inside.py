@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,16 @@ class Inside:
         while not condition():
             assert time.monotonic() < end_s
             time.sleep(0.01)
+
+    def stop_clock(self) -> SimpleNamespace:
+        """The mailbox's clock: it stands still, now and until the test moves `now_s`."""
+        hands = SimpleNamespace(now_s=time.monotonic())
+        self.node._mailbox._clock = lambda: hands.now_s
+        return hands
+
+    def is_waiting(self, camera: str) -> bool:
+        """Whether an image of it lies in the mailbox."""
+        return camera in self.node._mailbox._slots
 
     def connect(self, fleet: Fleet, infos: Mapping[str, CameraInfo]) -> None:
         """Until every camera is heard and its camera_info is there."""

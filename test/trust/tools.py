@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,16 @@ def send(fleet: Fleet, message: Any, camera: str = '') -> Any:
     fleet.images[camera].publish(message)
     fleet.wait(lambda: len(stats) > seen)
     return stats[-1]
+
+
+def show_until_it_runs(fleet: Fleet, stamps_ns: Iterator[int]) -> Any:
+    """Images until diagnostics say so → the node's account after the last one."""
+    while True:
+        last = send(fleet, image(GREY, next(stamps_ns)))
+        found = [s for d in fleet.diagnostics for s in d.status if s.name.endswith('camera')]
+        fleet.diagnostics.clear()
+        if any((s.level, s.message) == (b'\0', 'running') for s in found):
+            return last
 
 
 def counts(now: Any, before: Any) -> tuple[int, int, int, int]:
