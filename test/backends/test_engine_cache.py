@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from patience import PATIENCE_S
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineCancelledError, EngineError
 from mtscene_ros.backends.engine_cache import (
@@ -125,7 +126,7 @@ def user(folder: Path, seconds: float, limit: int = 0) -> 'subprocess.Popen[str]
 
 
 def test_one_builds_and_the_others_wait(tmp_path: Path) -> None:
-    said = [p.communicate(timeout=60)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
+    said = [p.communicate(timeout=PATIENCE_S)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
     assert sum('building' in text for text in said) == 1
     assert sum('found' in text for text in said) == 3
 
@@ -174,7 +175,7 @@ def test_killed_while_building(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_the_cache_alone(tmp_path: Path) -> None:
-    said = user(tmp_path, 0, limit=1000).communicate(timeout=60)[0]
+    said = user(tmp_path, 0, limit=1000).communicate(timeout=PATIENCE_S)[0]
     assert 'cannot be kept' in said
     assert said.rstrip().endswith(f'| {len(PLAN)}')
     assert not list(tmp_path.glob('*.engine')) + list(tmp_path.glob('*.partial'))

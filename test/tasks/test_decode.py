@@ -114,8 +114,8 @@ def test_a_score_at_the_threshold_counts() -> None:
 def test_the_wider_of_two_boxes_says_how_near_is_a_duplicate() -> None:
     centers = np.array([[0.0, 0, 10], [1, 0, 10]])  # 1 m apart; half of the truck's width is 1.5
     sizes = np.array([[8, 3, 3], [0.5, 0.5, 2]])
-    assert without_duplicates(centers, sizes).tolist() == [0]
-    assert without_duplicates(centers, sizes[::-1]).tolist() == [0]
+    assert suppress_duplicates(centers, sizes).tolist() == [0]
+    assert suppress_duplicates(centers, sizes[::-1]).tolist() == [0]
 
 
 @pytest.mark.parametrize('slot', [0, 1, 3, 4, 5, 6, 7])
@@ -213,5 +213,5 @@ def test_cells_off_the_peaks_are_no_boxes() -> None:
 
 def test_boxes_half_a_width_apart_are_two() -> None:
     centers, sizes = np.array([[0.0, 0, 10], [0, 0, 11]]), np.tile([4.0, 2.0, 1.5], (2, 1))
-    assert without_duplicates(centers, sizes).tolist() == [0, 1]
-    assert without_duplicates(centers * 0.999, sizes).tolist() == [0]
+    assert suppress_duplicates(centers, sizes).tolist() == [0, 1]
+    assert suppress_duplicates(centers * 0.999, sizes).tolist() == [0]
