@@ -31,7 +31,9 @@ def names(folder: Path, split: str) -> list[str]:
     where = folder_of(folder / split, "CamVid's images of the split")
     found = sorted(p for p in where.iterdir() if p.suffix in ('.png', '.jpg'))
     if not found:
-        raise DataError(f'{where} holds no PNG or JPEG images; give the folder that holds the splits.')
+        raise DataError(
+            f'{where} holds no PNG or JPEG images; give the folder that holds the splits.'
+        )
     return [f'{split}/{p.name}' for p in found]
 
 
