@@ -100,12 +100,10 @@ def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str,
     need no correction."""
     late, early = network(normalised(batch['image']['rgb']))
     if torch.distributed.is_initialized():
-        late = {name: gathered_from_all(value) for name, value in late.items()}
-        early = {name: gathered_from_all(value) for name, value in early.items()}
+        late = {name: gather_batch(value) for name, value in late.items()}
+        early = {name: gather_batch(value) for name, value in early.items()}
         names = config.tasks
-        batch = {
-            n: {key: gathered_from_all(value) for key, value in batch[n].items()} for n in names
-        }
+        batch = {n: {key: gather_batch(value) for key, value in batch[n].items()} for n in names}
     found = {}
     for name in config.tasks:
         task = task_of(name, config)
@@ -114,7 +112,7 @@ def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str,
     return found
 
 
-def gathered_from_all(own: Tensor) -> Tensor:
+def gather_batch(own: Tensor) -> Tensor:
     """Gathers (B, ...) from every process into (world B, ...); gradients flow only to this
     process's part."""
     own = own.contiguous()
