@@ -1,4 +1,4 @@
-"""An interrupted run ends where an uninterrupted one does, bit for bit."""
+"""An interrupted run ends bit for bit where an uninterrupted one does."""
 
 import subprocess
 import sys
@@ -12,9 +12,9 @@ from training import train  # noqa: E402
 from training.data import worlds  # noqa: E402
 
 STEPS, KILLS = 60, 20
-# Forks a process that has imported everything but computed nothing; kills each child at a random
-# moment within one and a half steps after it saved something new, so that a fast machine does not
-# come to the end before.
+# Forks a process that has imported everything but computed nothing, and kills each child at a
+# random moment within one and a half steps after a new checkpoint, so that even a fast machine
+# does not finish first.
 KILLER = """
 import os, random, signal, sys, time
 from training import train
@@ -74,8 +74,8 @@ def test_killed_twenty_times(frames: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == str(KILLS)
     reached = torch.load(out / 'last.pt', weights_only=True)['step']
     resumed = torch.load(train.main(arguments(frames, out)), weights_only=True)
-    assert KILLS <= reached < STEPS  # every child had saved something new
+    assert KILLS <= reached < STEPS  # every child had saved a new checkpoint
     for part in ('network', 'average', 'weights', 'optimizer', 'rng'):
         for a, b in zip(flat(whole[part]), flat(resumed[part]), strict=True):
             same = torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-            assert same or (a != a).all()  # the means of DynamicWeights begin as NaN
+            assert same or (a != a).all()  # the means of DynamicWeights start as NaN
