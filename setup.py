@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent
 INTERFACES = ('vision_msgs', 'mtscene_msgs')  # in the order in which they are built
 MARKERS = 'share/ament_index/resource_index/packages'
 PROGRAMS = {
-    'mtscene': 'mtscene_ros.cli:main',
+    'mtscene': 'mtscene_ros.cli.main:main',
     'perception_node': 'mtscene_ros.ros.node:main',
 }
 PROGRAM_FOLDER = 'lib/mtscene_ros'  # where `ros2 run` and `ros2 launch` look
@@ -193,7 +193,7 @@ setup(
     license=PACKAGE['license'],
     python_requires='>=3.10',
     packages=find_packages(include=['mtscene_ros', 'mtscene_ros.*']),
-    package_data={'mtscene_ros': ['models/*']},
+    package_data={'mtscene_ros': ['models/*.onnx', 'models/*.json', 'models/*.md']},
     data_files=[
         (MARKERS, ['resource/mtscene_ros']),
         ('share/mtscene_ros', ['package.xml']),

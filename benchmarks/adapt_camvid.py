@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from mtscene_ros.bench import machine
-from mtscene_ros.classes import CAMVID
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.datasets.classes import CAMVID
 from training import adapt
 from training.adapt import read_weights
 from training.data import camvid, rendered
-from training.data.convert import Found, Writer
+from training.data.to_manifest import LabelledFrame, Writer
 from training.data.worlds import render
-from training.deploy import DeployGraph
 from training.evaluate import scores_of
 from training.export import graph_from_checkpoint
-from training.loader import Frame
+from training.graphs.deploy import DeployGraph
+from training.learn.loader import Frame
 from training.networks.decoders import compact_network
 
 RESULTS = Path(__file__).parent / 'results' / 'adapt_camvid.json'
@@ -42,7 +42,7 @@ def write_manifest(source: Path, out: Path, most: int) -> Path:
     for split, names in (('train', order), ('val', camvid.names(source, 'val'))):
         for name in names:
             sample = camvid.read(source, name)
-            writer.add(Found(Path(name).stem, sample.rgb, labels=sample.labels))
+            writer.add(LabelledFrame(Path(name).stem, sample.rgb, labels=sample.labels))
             writer.frames[-1]['split'] = split
     return writer.finish()
 

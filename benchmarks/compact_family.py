@@ -24,8 +24,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.config import CompactConfig
-from training.deploy import DeployGraph, spec_of
-from training.export import merge_branches, write_onnx
+from training.export import write_onnx
+from training.graphs.deploy import DeployGraph, merge_branches, spec_of
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT
 

@@ -21,17 +21,17 @@ from torch import nn
 
 from mtscene_ros.backends import BACKENDS, BackendOptions, open_backend
 from mtscene_ros.backends.constant import write
-from mtscene_ros.estimator import BUNDLED_MODEL
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, spec_from_json
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, spec_from_json
 from training import parity
-from training.checkpoints import load_network, without_prefix
 from training.config import CONFIGS, CompactConfig, resized
-from training.deploy import DeployGraph, normalised, spec_of
-from training.deploy_published import PublishedGraph, default_camera, published_spec
-from training.export import merge_branches, write_onnx
+from training.export import write_onnx
+from training.graphs.deploy import DeployGraph, merge_branches, normalised, spec_of
+from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network, load_weights
 from training.networks.zoo import COMPACT, TINY, NetworkConfig
-from training.simplify import simplified
+from training.weights.checkpoints import load_network, without_prefix
 
 ROOT = Path(__file__).parents[1]
 Outputs = dict[str, NDArray[Any]]
@@ -137,7 +137,7 @@ def stored_outputs(made: Made, rgb: NDArray[np.uint8], folder: Path) -> Outputs:
 
 
 def open_spec(path: Path) -> str | None:
-    from mtscene_ros.model_file import metadata_of
+    from mtscene_ros.models.onnx_file import metadata_of
 
     return metadata_of(path).get(METADATA_KEY)
 

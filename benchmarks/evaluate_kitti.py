@@ -15,12 +15,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mtscene_ros.evaluate.bag import evaluate_bag
+from mtscene_ros.datasets.kitti import kitti_moments
 from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.evaluate.summary import table
-from mtscene_ros.kitti import kitti_moments
-from mtscene_ros.recordings import write_recording
-from mtscene_ros.report import machine
+from mtscene_ros.evaluate.run.bag import evaluate_bag
+from mtscene_ros.evaluate.run.summary import table
+from mtscene_ros.recordings.write import write_recording
+from mtscene_ros.report.recording_page import machine
 
 NAME = 'evaluate_kitti'
 

@@ -24,8 +24,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mtscene_ros.recordings import Moment, moment_from_world, write_recording
-from mtscene_ros.report import machine
+from mtscene_ros.datasets.moments import Moment
+from mtscene_ros.recordings.write import write_recording
+from mtscene_ros.report.recording_page import machine
+from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
 SIZE_PX = (1920, 1080)
@@ -34,7 +36,7 @@ PERIOD_NS = 100_000_000
 SCRIPT = """
 import re, sys
 from pathlib import Path
-from mtscene_ros.evaluate.bag import evaluate_bag
+from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.evaluate.options import EvaluateOptions
 bag, into = map(Path, sys.argv[1:3])
 outputs = tuple(sys.argv[3:])

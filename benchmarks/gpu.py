@@ -27,16 +27,16 @@ from torch import Tensor, nn
 from benchmarks.gpu_ceilings import ceilings, gpu_name
 from benchmarks.gpu_layer import layer, tensorrt_attempt
 from mtscene_ros.backends import BackendError, BackendOptions, open_backend
-from mtscene_ros.operations import count_macs
-from mtscene_ros.spec import ModelSpec
+from mtscene_ros.models.operations import count_macs
+from mtscene_ros.models.spec import ModelSpec
 from training.config import CONFIGS
-from training.deploy import DeployGraph, spec_of
-from training.deploy_published import PublishedGraph, default_camera, published_spec
 from training.export import current_commit, write_onnx
+from training.graphs.deploy import DeployGraph, spec_of
+from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.precision import halved, halved_published
+from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network
 from training.networks.zoo import PUBLISHED, build
-from training.precision import halved, halved_published
-from training.simplify import simplified
 
 Run = Callable[[], Any]
 

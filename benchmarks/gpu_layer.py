@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from benchmarks.gpu_ceilings import seconds
 from mtscene_ros.backends import BackendError, BackendOptions, open_backend
 from mtscene_ros.backends.cuda import Buffer, Cuda, open_driver
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from training.config import CONFIGS
-from training.deploy import DeployGraph
+from training.graphs.deploy import DeployGraph
+from training.graphs.precision import halved
 from training.networks.decoders import compact_network
-from training.precision import halved
 
 SIZES = {'512x256': 512 * 256 * 3, '1920x1080': 1920 * 1080 * 3, '64 MB': 64 << 20}
 

@@ -19,7 +19,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from mtscene_ros.bench import machine
+from mtscene_ros.backends.machine import machine
 
 TASKS = 3
 RESULTS = Path(__file__).parent / 'results' / 'grouped_layers.json'

@@ -28,17 +28,18 @@ from torch.utils.flop_counter import flop_registry
 
 from mtscene_ros.backends import BACKENDS, BackendOptions
 from mtscene_ros.backends.cuda import gpu_name
-from mtscene_ros.bench import machine
-from mtscene_ros.estimator import BUNDLED_MODEL, SceneEstimator, open_estimator
-from mtscene_ros.evaluate.agreement import agreement, table
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.evaluate.scores.agreement import agreement, table
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
-from training.comparisons import torch_estimator
-from training.deploy import DeployGraph, spec_of
 from training.export import current_commit, graph_from_checkpoint, write_onnx
-from training.model_weights import graph_from_model
-from training.own_images import frames_of
-from training.precision import halved
+from training.graphs.deploy import DeployGraph, spec_of
+from training.graphs.own_images import frames_of
+from training.graphs.precision import halved
+from training.scores.comparisons import torch_estimator
+from training.weights.model_weights import graph_from_model
 
 MIN_SCORE, SAME_IOU = 0.3, 0.9
 MOVES = {'_to_copy', 'clone', 'copy_', 'cat'}  # what computes nothing, views apart
@@ -95,7 +96,7 @@ def narrowed(value: Any) -> Any:
     return value.half() if is_float else value
 
 
-class Rounded(nn.Module):
+class RoundedGraph(nn.Module):
     """A graph in which float16 is computed so."""
 
     def __init__(self, graph: DeployGraph) -> None:
@@ -148,7 +149,7 @@ def main() -> None:
         where = ', '.join(filter(None, (gpu_name(), other.backend.description)))
     else:
         cpu, where = torch.device('cpu'), 'torch'
-        reference, other = torch_estimator(plain, cpu), torch_estimator(Rounded(half), cpu)
+        reference, other = torch_estimator(plain, cpu), torch_estimator(RoundedGraph(half), cpu)
     sources = {'generated, seed 901': generated(options.frames)}
     for path in options.real:
         sources[path.name] = frames_of(path, options.frames)

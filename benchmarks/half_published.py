@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.half_precision import Rounding, is_half
-from mtscene_ros.bench import machine
-from training.deploy_published import PublishedGraph
+from mtscene_ros.backends.machine import machine
 from training.export import check_images
+from training.graphs.deploy_published import PublishedGraph
+from training.graphs.precision import LARGEST, halved_published
+from training.graphs.simplify import simplified
 from training.import_checkpoint import world_of
 from training.networks.zoo import NETWORKS, NetworkConfig, build
 from training.parity import weight
-from training.precision import LARGEST, halved_published
-from training.simplify import simplified
 
 
 class Watched(Rounding):

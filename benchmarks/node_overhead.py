@@ -36,7 +36,7 @@ from vision_msgs.msg import Detection3DArray
 
 from mtscene_ros.backends import BackendOptions
 from mtscene_ros.backends.constant import write
-from mtscene_ros.bench import machine
+from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import open_estimator
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.worlds import FRAMES

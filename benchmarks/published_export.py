@@ -22,12 +22,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtscene_ros.backends import BackendOptions, open_backend
-from mtscene_ros.bench import machine
-from mtscene_ros.operations import count_macs
-from training.deploy_published import PublishedGraph, default_camera, published_spec
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.operations import count_macs
 from training.export import current_commit, write_onnx
+from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.simplify import simplified
 from training.networks.zoo import PUBLISHED, NetworkConfig, build, build_on_meta
-from training.simplify import simplified
 
 RESULTS = Path(__file__).parent / 'results' / 'published_export.jsonl'
 

@@ -35,9 +35,9 @@ import training  # noqa: F401  (must precede timm, see training/torchvision_cpu.
 # isort: split
 import timm
 
-from mtscene_ros.bench import machine
+from mtscene_ros.backends.machine import machine
 from training.config import CONFIGS
-from training.deploy import DeployGraph
+from training.graphs.deploy import DeployGraph
 from training.networks.decoders import compact_network
 
 HEIGHT_PX, WIDTH_PX = 384, 768

@@ -37,9 +37,9 @@ from vision_msgs.msg import Detection3DArray
 
 from mtscene_ros.backends.constant import write
 from mtscene_ros.backends.cuda import Cuda, open_driver
-from mtscene_ros.bench import machine
-from mtscene_ros.estimator import spec_of_file
-from mtscene_ros.spec import spec_from_json
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.catalogue import spec_of_file
+from mtscene_ros.models.spec import spec_from_json
 from mtscene_ros.worlds import FRAMES
 
 # Kind → the node's backend, size of the camera.
@@ -63,7 +63,7 @@ MOST_GROWTH_MB, MOST_SLOWER = 1.0, 1.10  # per 10,000 frames; p99 of the last te
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MemorySample:
     """The node's process after so many frames. gpu_free_mb: of the whole GPU, 0 without one."""
 
     frames: int
@@ -74,14 +74,14 @@ class Sample:
     gpu_free_mb: float = 0.0
 
 
-def sample(pid: int, frames: int, cuda: Cuda | None = None) -> Sample:
+def sample(pid: int, frames: int, cuda: Cuda | None = None) -> MemorySample:
     """Of a process, from /proc, and of the GPU."""
     process = Path('/proc') / str(pid)
     status = dict(
         line.split(':', 1) for line in (process / 'status').read_text().splitlines() if ':' in line
     )
     ticks = (process / 'stat').read_text().rsplit(')', 1)[1].split()[11:13]
-    return Sample(
+    return MemorySample(
         frames,
         int(status['VmRSS'].split()[0]) / 1024,
         len(os.listdir(process / 'fd')),
@@ -91,7 +91,7 @@ def sample(pid: int, frames: int, cuda: Cuda | None = None) -> Sample:
     )
 
 
-class Camera:
+class SoakCamera:
     """Sends an image whenever the last one is accounted for."""
 
     def __init__(self, width_px: int, height_px: int) -> None:
@@ -170,8 +170,8 @@ def stored_outputs(path: Path) -> None:
 
 
 def soak(
-    frames: int, process: subprocess.Popen[bytes], camera: Camera, cuda: Cuda | None
-) -> list[Sample]:
+    frames: int, process: subprocess.Popen[bytes], camera: SoakCamera, cuda: Cuda | None
+) -> list[MemorySample]:
     """Sends the frames; the samples were taken in equal distances."""
     executor = SingleThreadedExecutor()
     executor.add_node(camera.node)
@@ -194,7 +194,7 @@ def soak(
 
 
 def wait_for_node(
-    process: subprocess.Popen[bytes], camera: Camera, executor: SingleThreadedExecutor
+    process: subprocess.Popen[bytes], camera: SoakCamera, executor: SingleThreadedExecutor
 ) -> None:
     """Until its model is loaded and camera_info has come."""
     begin_s = time.monotonic()
@@ -209,7 +209,7 @@ def wait_for_node(
         executor.spin_once(timeout_sec=0.1)
 
 
-def verdict(camera: Camera, samples: list[Sample]) -> dict[str, Any]:
+def verdict(camera: SoakCamera, samples: list[MemorySample]) -> dict[str, Any]:
     """The figures that the criteria are about, and whether each is met."""
     total = samples[-1].frames
     warm_up = max(WARM_UP_SHARE * total, min(WARM_UP_FRAMES, total / 2))
@@ -261,7 +261,7 @@ def run(kind: str, frames: int) -> dict[str, Any]:
         model = Path(folder) / 'stored.npz'
         if kind == 'stored':
             stored_outputs(model)
-        camera = Camera(*size_px)
+        camera = SoakCamera(*size_px)
         with running_node(model if kind == 'stored' else '', backend) as process:
             samples = soak(frames, process, camera, cuda)
         camera.node.destroy_node()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtscene_ros.bench import machine
+from mtscene_ros.backends.machine import machine
 from mtscene_ros.worlds import FRAMES
 
 SIZES = {'drive': [(512, 256), (1024, 512)], 'room': [(640, 480)], 'figure': [(512, 512)]}

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.draw import birdseye, depth_rgb, overlay
-from mtscene_ros.report_data import ShownFrame, read_recording
+from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay
+from mtscene_ros.recordings.node_results import ShownFrame, read_recording
 from mtscene_ros.types import Boxes3D, DepthMap
 
 SIZE_PX = (640, 320)

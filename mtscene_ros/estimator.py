@@ -5,29 +5,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.array_file import read_npz
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
-from mtscene_ros.model_file import metadata_of
-from mtscene_ros.preprocess import prepare
-from mtscene_ros.spec import (
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.models.spec import (
     MALFORMED,
-    METADATA_KEY,
     ModelSpec,
     SpecError,
     mismatches,
     spec_from_json,
 )
 from mtscene_ros.tasks import OWN_KINDS, TASKS, Decode, task_of
-from mtscene_ros.types import CameraFrame, Intrinsics, NetworkInput, Result, Scene
-
-BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_lite.onnx')
+from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene
 
 
 class SceneEstimator:
@@ -119,12 +114,12 @@ class SceneEstimator:
     ) -> Scene:
         start = time.perf_counter()
         results: dict[str, Result] = {
-            name: self.decoders[name](outputs, network_input.view, frame)
+            name: self.decoders[name](outputs, network_input.letterbox, frame)
             for name in wanted
             if frame.intrinsics is not None or not self.tasks[name].NEEDS_INTRINSICS
         }
-        view, camera = network_input.view, frame.intrinsics
-        fitting = camera and camera.resized(view.output_width_px, view.output_height_px)
+        letterbox, camera = network_input.letterbox, frame.intrinsics
+        fitting = camera and camera.resized(letterbox.output_width_px, letterbox.output_height_px)
         stage_s = {**shared_s, 'decode': time.perf_counter() - start}
         return Scene(frame, results, stage_s, fitting, warnings_about(outputs))
 
@@ -151,28 +146,6 @@ def open_estimator(
     return SceneEstimator(
         backend, spec, decoders_of(spec, path), stretched=stretched, output_scale=output_scale
     )
-
-
-def spec_of_file(model_path: str = '') -> ModelSpec:
-    """What a model file promises, without opening it in a runtime. Raises SpecError."""
-    path = Path(model_path or BUNDLED_MODEL)
-    try:
-        if path.suffix == '.npz':  # stored outputs
-            return spec_from_json(str(read_npz(path)[METADATA_KEY]), str(path))
-        return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
-    except FileNotFoundError:
-        raise SpecError(
-            f'Model file {str(path)!r} does not exist; set the parameter `model`.'
-        ) from None
-    except (OSError, KeyError) as error:
-        raise SpecError(
-            f'Model file {str(path)!r} cannot be read ({error}); set `model`.'
-        ) from error
-    except SpecError:
-        raise
-    except ValueError as error:
-        kind = 'a file of stored outputs' if path.suffix == '.npz' else 'an ONNX model'
-        raise SpecError(f'{path} is not {kind} ({error}); export it again.') from error
 
 
 def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
@@ -215,3 +188,20 @@ def _check(tensor: NDArray[Any], shape: tuple[int, ...], dtype: str) -> None:
         raise BackendError(
             f'The runtime returned {tensor.dtype.name} {tensor.shape} instead of {dtype} {shape}.'
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkInput:
+    """rgb: (h, w, 3) uint8 at network size; letterbox: the way back to camera pixels."""
+
+    rgb: NDArray[np.uint8]
+    letterbox: Letterbox
+
+
+def prepare(
+    frame: CameraFrame, spec: ModelSpec, *, stretched: bool = False, output_scale: float = 1.0
+) -> NetworkInput:
+    """Scales the image into the network's input; normalisation happens inside the graph."""
+    height, width = frame.rgb.shape[:2]
+    letterbox = Letterbox(width, height, spec.width_px, spec.height_px, stretched, output_scale)
+    return NetworkInput(letterbox.to_network(frame.rgb), letterbox)

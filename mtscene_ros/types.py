@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.view import View
-
 UNLABELED = (
     255  # label id of a pixel that nothing is known about; also the ignore index in training
 )
@@ -54,14 +52,6 @@ class CameraFrame:
     stamp_ns: int
     frame_id: str
     camera: str = ''
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NetworkInput:
-    """rgb: (h, w, 3) uint8 at network size; view: the way back to camera pixels."""
-
-    rgb: NDArray[np.uint8]
-    view: View
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper
 
-from mtscene_ros.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.spec import METADATA_KEY, ModelSpec, TensorSpec
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.types import CameraFrame, Intrinsics
+
+# The same examples in every run, on machines of any speed.
+settings.register_profile('mtscene', derandomize=True, deadline=None, max_examples=50)
+settings.load_profile('mtscene')
 
 H, W, STRIDE = 16, 32, 4
 FOCAL_PX = 32.0

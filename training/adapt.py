@@ -22,31 +22,32 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
-from mtscene_ros.label_files import DataError
-from mtscene_ros.manifest import Manifest, load
-from training.adapting import (
+from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.datasets.manifest import Manifest, load
+from mtscene_ros.models.atomic_file import write_text
+from training.config import CompactConfig
+from training.data import manifest_samples
+from training.data.augment import augmented, letterboxed
+from training.data.sample import Sample
+from training.evaluate import scores_of
+from training.export import current_commit
+from training.graphs.deploy import DeployGraph, normalised
+from training.learn.adapting import (
     adapted_config,
     carried_over,
     class_mixture,
     described,
     distillation_loss,
     held_norms,
-    read_weights,
 )
-from training.checkpoint_store import save
-from training.config import CompactConfig
-from training.data import manifest
-from training.data.augment import augmented, letterboxed
-from training.data.sample import Sample
-from training.deploy import DeployGraph, normalised
-from training.evaluate import scores_of
-from training.export import current_commit
-from training.learning_compact import optimizer_of
-from training.loader import Frame
+from training.learn.learning_compact import optimizer_of
+from training.learn.loader import Frame
+from training.learn.schedule import cosine
+from training.learn.weighting import by_task
 from training.networks.decoders import compact_network
-from training.schedule import cosine
 from training.tasks import task_of
-from training.weighting import by_task
+from training.weights.checkpoint_store import save
+from training.weights.weight_files import read_weights
 
 DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
 BATCH, KEEPING = 4, 1.0  # frames a step; weight of what holds the other tasks
@@ -86,8 +87,8 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     listed = load(options.manifest)
-    names = manifest.names(options.manifest, 'train')[: options.frames]
-    samples = [manifest.read(options.manifest, name) for name in names]
+    names = manifest_samples.names(options.manifest, 'train')[: options.frames]
+    samples = [manifest_samples.read(options.manifest, name) for name in names]
     old_config, old = read_weights(options.weights)
     config = adapted_config(old_config, listed, samples)
     teacher = compact_network(old_config)
@@ -180,11 +181,11 @@ def step_loss(
 def scores(network: nn.Module, config: CompactConfig, options: argparse.Namespace) -> Any:
     """Of the manifest's `val` frames; {} where it has none."""
     try:
-        names = manifest.names(options.manifest, 'val')
+        names = manifest_samples.names(options.manifest, 'val')
     except DataError:
         return {}
     graph = DeployGraph(copy.deepcopy(network), config).eval()
-    return scores_of(graph, [Frame(manifest, options.manifest, name) for name in names])
+    return scores_of(graph, [Frame(manifest_samples, options.manifest, name) for name in names])
 
 
 def keep(
@@ -204,7 +205,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = options_from(arguments)
     found = adapt(options)
     text = json.dumps(found, indent=2)
-    (options.out / 'adapted.json').write_text(text + '\n')
+    write_text(options.out / 'adapted.json', text + '\n')
     print(text)
     return found
 

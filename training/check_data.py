@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from mtscene_ros.geometry import (
+from mtscene_ros.camera.geometry import (
     box_corners,
     matrix_from_quaternion,
     optical_from_level_box,
     project,
 )
-from mtscene_ros.label_files import DataError
+from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.models.atomic_file import write_text
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -36,7 +37,7 @@ NEAREST_M = 0.1
 
 
 @dataclass(slots=True)
-class Account:
+class DataCounts:
     """What was seen. frames: with any label of a task; ids: pixels by id; depth: pixels by bin of
     DEPTH_BINS_M; boxes: by class id; sizes: of images; complaints: one line each."""
 
@@ -54,7 +55,7 @@ class Account:
     complaints: list[str] = field(default_factory=list)
 
 
-def look_at(sample: Sample, name: str, account: Account) -> None:
+def look_at(sample: Sample, name: str, account: DataCounts) -> None:
     """Adds one frame."""
     height, width = sample.labels.shape
     account.sizes[f'{width}x{height}'] += 1
@@ -90,7 +91,7 @@ def known_pixels(task: str, values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(values))
 
 
-def look_at_depth(depth_m: NDArray[np.float32], name: str, account: Account) -> None:
+def look_at_depth(depth_m: NDArray[np.float32], name: str, account: DataCounts) -> None:
     if not len(depth_m):
         return
     account.depth += np.histogram(depth_m, DEPTH_BINS_M)[0]
@@ -141,9 +142,9 @@ def covered(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> flo
     return float((np.maximum(high - low, 0) / size).prod())
 
 
-def check(data_set: DataSet, folder: Path, split: str) -> Account:
+def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
     """Every frame of a split; unreadable ones become complaints."""
-    account = Account()
+    account = DataCounts()
     for name in track(data_set.names(folder, split), 'reading', transient=True):
         try:
             look_at(data_set.read(folder, name), name, account)
@@ -152,7 +153,7 @@ def check(data_set: DataSet, folder: Path, split: str) -> Account:
     return account
 
 
-def report(account: Account) -> str:
+def report(account: DataCounts) -> str:
     lines = [f'images: {", ".join(f"{n} of {s}" for s, n in account.sizes.items())}']
     for task, frames in account.frames.items():
         share = 100 * account.known[task] / max(1, account.pixels)
@@ -196,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(report(account))
     if options.json:
         found = {'frames': dict(account.frames), 'complaints': account.complaints}
-        options.json.write_text(json.dumps(found, indent=2) + '\n')
+        write_text(options.json, json.dumps(found, indent=2) + '\n')
     return 1 if account.complaints else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mtscene_ros.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.datasets.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.types import SemanticClass
 
 # Shares of the pixels in 120 drive worlds (seed 900 at 9b389b1), CITYSCAPES_19 in order.
@@ -39,8 +39,8 @@ class CompactConfig:
     widths: channels at strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by
     class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
     `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
-    images per process and step; augmentation: see `training/learning_compact.py`; own_tasks: those
-    of `tasks` that training/tasks does not have; data_set: in training.data.
+    images per process and step; augmentation: see `training/learn/learning_compact.py`;
+    own_tasks: those of `tasks` that training/tasks does not have; data_set: in training.data.
     Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
     """
 

@@ -22,16 +22,27 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from mtscene_ros.classes import HUMAN_PARTS_7
+from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
+from mtscene_ros.datasets.classes import HUMAN_PARTS_7
+from mtscene_ros.datasets.label_files import read_json
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.evaluate.drive import MAX_M, NEAR_M, add_boxes
-from mtscene_ros.evaluate.metrics import Detections
-from mtscene_ros.geometry import optical_from_level_box, quaternion_from_matrix
-from mtscene_ros.label_files import read_json
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
+from mtscene_ros.evaluate.scores.metrics import Detections
+from mtscene_ros.evaluate.suites.drives import MAX_M
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import Boxes3D, SemanticClass
-from training.boundary_score import MAX_DIST, OTHERWISE, BoundaryMeter
-from training.checkpoints import load_network, read_checkpoint
-from training.comparisons import (
+from training.config import CompactConfig
+from training.data import DATASETS
+from training.data.sample import Sample
+from training.export import graph_from_checkpoint
+from training.graphs.deploy import DeployGraph
+from training.graphs.deploy_published import PublishedGraph
+from training.learn.learning import ALL_CONFIGS, Config, kind_of
+from training.learn.learning_published import whole
+from training.learn.loader import Frame, listed
+from training.recipes import Recipe
+from training.scores.boundary_score import MAX_DIST, OTHERWISE, BoundaryTensorMeter
+from training.scores.comparisons import (
     Pairs,
     compact_pairs,
     frame_of,
@@ -40,25 +51,16 @@ from training.comparisons import (
     published_pairs,
     torch_estimator,
 )
-from training.config import CompactConfig
-from training.data import DATASETS
-from training.data.sample import Sample
-from training.deploy import DeployGraph
-from training.deploy_published import PublishedGraph
-from training.detection_score import DetectionMeter
-from training.export import graph_from_checkpoint
-from training.learning import ALL_CONFIGS, Config, kind_of
-from training.learning_published import whole
-from training.loader import Frame, listed
-from training.metrics import (
+from training.scores.detection_score import DetectionMeter
+from training.scores.task_metrics import (
     METERS,
     UNKNOWN,
-    Meter,
+    TensorMeter,
     label_meter,
     of_every_process,
     value_meter,
 )
-from training.recipes import Recipe
+from training.weights.checkpoints import load_network, read_checkpoint
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -83,21 +85,21 @@ class Meters:
     def __init__(self, config: Config, data_set: str, jobs: int) -> None:
         self.config, self.jobs = config, jobs
         self.max_dist = MAX_DIST.get(data_set, OTHERWISE)
-        self.by_task: dict[str, Meter] = {}
+        self.by_task: dict[str, TensorMeter] = {}
 
     def update(self, pairs: Pairs) -> None:
         for task, (prediction, truth) in pairs.items():
             if says_something(task, truth):
                 self.by_task.setdefault(task, self.made(task)).update(prediction, truth)
 
-    def made(self, task: str) -> Meter:
+    def made(self, task: str) -> TensorMeter:
         if task == 'boundary':
-            return BoundaryMeter(self.max_dist, self.jobs)
+            return BoundaryTensorMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
         return self.made_for_own(task) or label_meter([c.name for c in self.classes(task)])
 
-    def made_for_own(self, task: str) -> Meter | None:
+    def made_for_own(self, task: str) -> TensorMeter | None:
         """A number per pixel has errors as depth does."""
         own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
         is_number = any(o.name == task and not o.classes for o in own)
@@ -222,7 +224,7 @@ def estimator_scores(
 def add_all_boxes(
     boxes: dict[int, Detections], found: Boxes3D, sample: Sample, config: CompactConfig
 ) -> None:
-    """Within NEAR_M and, of the truth, at least a quarter visible and half inside the image."""
+    """Within CLOSE_RANGE_M; a true box is also at least a quarter visible and half inside."""
     quaternions = sample.quaternions_xyzw
     if quaternions is None:
         quaternions = quaternion_from_matrix(optical_from_level_box(sample.yaw_rad))
@@ -236,7 +238,7 @@ def add_all_boxes(
     )
     demanded = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
     for class_id, of_class in boxes.items():
-        add_boxes(of_class, found, truth, demanded, class_id, NEAR_M)
+        add_boxes(of_class, found, truth, demanded, class_id, CLOSE_RANGE_M)
 
 
 def gathered(found: Detections) -> Detections:
@@ -260,7 +262,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             text = json.dumps(scores, indent=2)
             print(text)
             if options.json:
-                options.json.write_text(text + '\n')
+                write_text(options.json, text + '\n')
     finally:
         if together:
             torch.distributed.destroy_process_group()

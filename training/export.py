@@ -6,7 +6,6 @@ python -m training.export runs/nano/last.pt mtscene_ros/models/drive_lite.onnx -
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,21 +16,21 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from timm.utils.model import reparameterize_model
 from torch import nn
 
-from mtscene_ros.about import ABOUT_KEY, About
-from mtscene_ros.external_data import external_files
-from mtscene_ros.spec import METADATA_KEY, ModelSpec
-from mtscene_ros.view import View
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.about import ABOUT_KEY, About
+from mtscene_ros.models.atomic_file import move_into_place, write_text
+from mtscene_ros.models.external_data import external_files
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.worlds import FRAMES
-from training import opset17
-from training.adapting import read_weights
 from training.config import resized
-from training.deploy import DeployGraph, spec_of
+from training.graphs import opset17
+from training.graphs.deploy import DeployGraph, merge_branches, spec_of
+from training.graphs.own_images import frames_of
+from training.graphs.precision import halved
 from training.networks.decoders import compact_network, load_weights
-from training.own_images import frames_of
-from training.precision import halved
+from training.weights.weight_files import read_weights
 
 Images = dict[str, NDArray[np.uint8]]
 OPSET = 20  # has Gelu as one operator: about 5 % off the published networks on a CPU
@@ -50,12 +49,6 @@ def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) ->
     load_weights(network, weights)
     merge_branches(network.encoder)
     return DeployGraph(network, config).eval()
-
-
-def merge_branches(encoder: nn.Module) -> None:
-    """Parallel branches of an encoder, RepViT's, become one convolution (Ding et al., RepVGG,
-    CVPR 2021, section 3.3), in place."""
-    reparameterize_model(encoder, inplace=True)
 
 
 def write_onnx(
@@ -102,8 +95,8 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
         else:
             onnx.save(model, part, save_as_external_data=True, location=beside.name)
             onnx.checker.check_model(str(part), full_check=True)
-            os.replace(part_beside, beside)
-        os.replace(part, path)
+            move_into_place(part_beside, beside)
+        move_into_place(part, path)
     if beside not in external_files(path):
         beside.unlink(missing_ok=True)  # of the file that was there before
 
@@ -116,18 +109,6 @@ def add_about(parser: argparse.ArgumentParser) -> None:
 
 def about_from(options: argparse.Namespace) -> About:
     return About(licence=options.licence, trained_on=options.trained_on)
-
-
-def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[str, float]:
-    """Output name → largest absolute difference between torch and ONNX Runtime on (B, H, W, 3)."""
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    with torch.no_grad():
-        expected = graph(torch.from_numpy(rgb))
-    found = session.run(list(expected), {session.get_inputs()[0].name: rgb})
-    return {
-        name: float(np.abs(value.numpy().astype(np.float64) - got).max())
-        for (name, value), got in zip(expected.items(), found, strict=True)
-    }
 
 
 def agreement_table(plain: nn.Module, path: Path, max_m: float, images: Images) -> str:
@@ -158,7 +139,9 @@ def check_images(
     images = {'random': random, 'generated': np.stack(frames)}
     if own is not None:
         found = [frame.rgb for frame in frames_of(own, count)]
-        fitted = [View(rgb.shape[1], rgb.shape[0], width, height).to_network(rgb) for rgb in found]
+        fitted = [
+            Letterbox(rgb.shape[1], rgb.shape[0], width, height).to_network(rgb) for rgb in found
+        ]
         images['own'] = np.stack(fitted)
     return images
 
@@ -166,7 +149,7 @@ def check_images(
 def check(plain: nn.Module, path: Path, max_m: float, images: Images) -> None:
     """Prints the table of agreement and stores it beside the model."""
     text = agreement_table(plain, path, max_m, images)
-    path.with_suffix('.agreement.md').write_text(text)
+    write_text(path.with_suffix('.agreement.md'), text)
     print(text, end='')
 
 

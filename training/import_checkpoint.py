@@ -9,14 +9,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.checkpoint_store import CheckpointError
-from training.checkpoints import load_network, read_checkpoint
-from training.deploy_published import (
-    Camera,
-    PublishedGraph,
-    default_camera,
-    published_spec,
-)
 from training.export import (
     OPSET,
     OPSET_HELP,
@@ -28,10 +20,18 @@ from training.export import (
     current_commit,
     write_onnx,
 )
+from training.graphs.deploy_published import (
+    PublishedCamera,
+    PublishedGraph,
+    default_camera,
+    published_spec,
+)
+from training.graphs.precision import halved_published
+from training.graphs.simplify import simplified
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NETWORKS, PUBLISHED, NetworkConfig, resized_config
-from training.precision import halved_published
-from training.simplify import simplified
+from training.weights.checkpoint_store import CheckpointError
+from training.weights.checkpoints import load_network, read_checkpoint
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -53,7 +53,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--baseline-m', type=float, help='of its stereo pair (Cityscapes-3D)')
     parser.add_argument(
-        '--plain', action='store_true', help='leave out the rewrites of training/simplify.py'
+        '--plain',
+        action='store_true',
+        help='leave out the rewrites of training/graphs/simplify.py',
     )
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
@@ -81,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     for key in dropped:
         print(f'left out, no output depends on it: {key}')
     usual = default_camera(config)
-    camera = Camera(options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m)
+    camera = PublishedCamera(
+        options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m
+    )
     exported = network if options.plain else simplified(network)
     if options.precision == 'fp16':
         exported = halved_published(exported)

@@ -23,12 +23,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.checkpoints import load_network, without_prefix
+from training.graphs.simplify import simplified
 from training.networks.detection3d import DetectionMaps
 from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NETWORKS, NetworkConfig
-from training.simplify import simplified
+from training.weights.checkpoints import load_network, without_prefix
 
 # Names of reference folders that differ from those of the zoo.
 FOLDER_NAMES = {'taskprompter_swinb_cs3d': 'taskprompter_swinb_cityscapes3d'}
@@ -133,7 +133,7 @@ def limit_of(config: NetworkConfig, output: str) -> float:
 def errors(folder: Path, config: NetworkConfig, rewritten: bool = False) -> dict[str, float]:
     """Output → largest error over the standard deviation of the full output.
 
-    rewritten: of the network that training/simplify.py makes of it."""
+    rewritten: of the network that training/graphs/simplify.py makes of it."""
     meta = json.loads((folder / 'meta.json').read_text())
     keys = json.loads((folder / 'keys.json').read_text())
     state = made_up_checkpoint(keys)

@@ -33,17 +33,17 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from mtscene_ros.about import ABOUT_KEY, About, about_of
 from mtscene_ros.backends import BackendError
-from mtscene_ros.bags import BagError
-from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.evaluate.agreement import agreement, table
-from mtscene_ros.model_file import metadata_of
-from mtscene_ros.preprocess import prepare
-from mtscene_ros.spec import METADATA_KEY, ModelSpec
+from mtscene_ros.estimator import SceneEstimator, open_estimator, prepare
+from mtscene_ros.evaluate.scores.agreement import agreement, table
+from mtscene_ros.models.about import ABOUT_KEY, About, about_of
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.onnx_file import metadata_of
+from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
+from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.types import CameraFrame
 from training.export import write_model
-from training.own_images import frames_of
+from training.graphs.own_images import frames_of
 
 HELD_BACK = 5  # every fifth image
 METHODS = {
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.model, options.out, teaching, source.spec, options.method, options.keep
     )
     text = report(source, options.out, held_back)
-    options.out.with_suffix('.agreement.md').write_text(text)
+    write_text(options.out.with_suffix('.agreement.md'), text)
     print(text, end='')
     print(
         f'{options.out}: {layers} convolutions in INT8, {options.out.stat().st_size / 1e6:.1f} MB'

@@ -1,4 +1,6 @@
-"""The papers' trainings as named configurations (SPEC 5, 6): one per published checkpoint.
+"""The papers' trainings as named configurations: one per published checkpoint.
+
+Source: docs/network-specification.md, sections 5 and 6.
 
     torchrun --nproc-per-node 2 -m training.train taskprompter_vitl_nyud --data NYUDv2 --out runs/t
 
@@ -21,8 +23,8 @@ DROP_PATH = 0.15
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """network: in training.networks.zoo; data_set: in training.data; loss_weights: in
-    training.losses; batch: images per process and pass; accumulate: passes per step; processes:
-    the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
+    training.losses; batch: images per process and pass; accumulate: passes per step;
+    processes: the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
     """
 
     name: str

@@ -21,10 +21,9 @@ from typing import Any
 import torch
 import torch.distributed
 
-from training.checkpoint_store import restore, save, save_weights
 from training.data import DATASETS
 from training.export import current_commit
-from training.learning import (
+from training.learn.learning import (
     ALL_CONFIGS,
     Learning,
     advance,
@@ -35,10 +34,11 @@ from training.learning import (
     update_average,
     validation_loss,
 )
-from training.loader import Frames, Positions, batches, listed, once
-from training.progress import Report
-from training.schedule import SCHEDULES, learning_rate
-from training.weighting import WEIGHTINGS
+from training.learn.loader import Frames, Positions, batches, listed, once
+from training.learn.run_log import RunLog
+from training.learn.schedule import SCHEDULES, learning_rate
+from training.learn.weighting import WEIGHTINGS
+from training.weights.checkpoint_store import restore, save, save_weights
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -50,7 +50,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--val', type=Path, nargs='+', help='frames that choose best.pt')
     parser.add_argument('--val-split', default='val')
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--encoder-weights', type=Path, help='see training/pretrained.py')
+    parser.add_argument('--encoder-weights', type=Path, help='see training/learn/pretrained.py')
     parser.add_argument('--weights', type=Path, help='a checkpoint whose network to start from')
     parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
     parser.add_argument('--steps', type=int, help='instead of --minutes: the same on any machine')
@@ -138,7 +138,7 @@ def train(options: argparse.Namespace) -> None:
     positions = Positions(passes, config.batch, rank, world)
     coming = batches(frames, positions, options.workers)
     set_train_mode(learning.network, options.freeze_batch_norm)
-    report = Report(options.out, rank == 0, options.tensorboard)
+    report = RunLog(options.out, rank == 0, options.tensorboard)
     start_s, earlier_s, waited_s = time.monotonic(), counts['elapsed_s'], 0.0
     first_step = counts['step']
     peak_rate = options.learning_rate or config.learning_rate

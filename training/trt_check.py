@@ -23,18 +23,19 @@ from typing import Any
 
 import torch
 
-from mtscene_ros.bench import machine
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
-from training.deploy import DeployGraph, spec_of
-from training.deploy_published import PublishedGraph, default_camera, published_spec
 from training.export import OPSET, OPSETS, current_commit, write_onnx
+from training.graphs.deploy import DeployGraph, spec_of
+from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.precision import halved, halved_published
+from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT, NETWORKS, build
-from training.precision import halved, halved_published
 from training.quantise import quantise
-from training.simplify import simplified
 
 PUBLISHED = (
     'invpt_vitb_pascal',
@@ -84,7 +85,7 @@ def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict
         export(name, precision, path, opset)
         gc.collect()
         row['onnx_mb'] = round(sum(p.stat().st_size for p in Path(folder).iterdir()) / 1e6, 1)
-        command = [sys.executable, '-m', 'mtscene_ros.engine_build', str(path)]
+        command = [sys.executable, '-m', 'mtscene_ros.backends.engine_build', str(path)]
         command += ['--module', 'tensorrt_rtx', '--target', targets, '--max-batch', '4']
         try:
             done = subprocess.run(
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         for precision in options.precisions or precisions_of(name):
             rows.append(checked(name, precision, options.targets, options.opset))
             print(json.dumps(rows[-1]), flush=True)
-            options.out.write_text(table(rows, options.targets, options.opset))
+            write_text(options.out, table(rows, options.targets, options.opset))
     return 1 if any('refused' in row for row in rows) else 0
 
 

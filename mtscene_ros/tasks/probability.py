@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, ProbabilityMap
-from mtscene_ros.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class ProbabilityTask:
-    """A task whose only tensor has its name: float in [0, 1]."""
+    """A task whose only tensor has the task's name and holds floats in [0, 1]."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -27,13 +27,13 @@ class ProbabilityTask:
 
     def decoder(
         self, options: Options
-    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], ProbabilityMap]:
-        """options: none."""
+    ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ProbabilityMap]:
+        """Returns the function that decodes one image; it needs no options."""
 
         def decode(
-            outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame
+            outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame
         ) -> ProbabilityMap:
             found = outputs[self.name].astype(np.float32, copy=False)
-            return ProbabilityMap(view.to_camera(found, smooth=True))
+            return ProbabilityMap(letterbox.to_camera(found, smooth=True))
 
         return decode

@@ -1,4 +1,4 @@
-"""Maps of a quantity that the user defined: a number per pixel, in the user's units."""
+"""Maps of a quantity that a user has defined: a number per pixel, in the user's units."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.spec import Options
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, ValueMap
-from mtscene_ros.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class ValueTask:
-    """A task whose only tensor has its name: float32."""
+    """A task whose only tensor has the task's name and holds float32."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -27,11 +27,13 @@ class ValueTask:
 
     def decoder(
         self, options: Options
-    ) -> Callable[[Mapping[str, NDArray[Any]], View, CameraFrame], ValueMap]:
-        """options: {kind: 'values'}."""
+    ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ValueMap]:
+        """Returns the function that decodes one image; options: {kind: 'values'}."""
 
-        def decode(outputs: Mapping[str, NDArray[Any]], view: View, _: CameraFrame) -> ValueMap:
+        def decode(
+            outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame
+        ) -> ValueMap:
             found = outputs[self.name].astype(np.float32, copy=False)
-            return ValueMap(view.to_camera(found, smooth=True))
+            return ValueMap(letterbox.to_camera(found, smooth=True))
 
         return decode

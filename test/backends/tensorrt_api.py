@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'test/data/tensorrt_api'
 SOURCES = (
-    'mtscene_ros/engine_build.py',
+    'mtscene_ros/backends/engine_build.py',
     'mtscene_ros/backends/tensorrt.py',
     'mtscene_ros/backends/engine_precision.py',
 )

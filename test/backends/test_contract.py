@@ -18,7 +18,7 @@ from mtscene_ros.backends import (
 )
 from mtscene_ros.backends.constant import Fault, write
 from mtscene_ros.estimator import open_estimator
-from mtscene_ros.spec import mismatches, spec_from_json
+from mtscene_ros.models.spec import mismatches, spec_from_json
 from mtscene_ros.types import CameraFrame
 
 MAY_BE_ABSENT = {

@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from backends.fake_gpu import GAIN, SIZE, FakeDriver, fake_tensorrt
 
-from mtscene_ros import engine_build, engine_process
-from mtscene_ros.backends import BackendError, BackendOptions, cuda, open_backend, tensorrt
+from mtscene_ros.backends import (
+    BackendError,
+    BackendOptions,
+    cuda,
+    engine_build,
+    engine_process,
+    open_backend,
+    tensorrt,
+)
 from mtscene_ros.backends.cuda import Cuda, CudaError
 
 IMAGES = np.stack([np.full(SIZE, value, np.uint8) for value in (10, 20, 30)])
@@ -27,7 +34,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 def use(monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, trt: Any) -> None:
     monkeypatch.setattr(tensorrt, 'open_driver', lambda: driver)
     monkeypatch.setattr(engine_build, 'find_module', lambda: trt)
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'plan')
     monkeypatch.setattr(engine_build, '_LOGGERS', {})
 
 
@@ -173,10 +180,10 @@ def test_the_precision_is_the_engine_s(driver: FakeDriver, tiny_path: str, tmp_p
 def test_an_engine_that_is_refused_is_built_again(
     driver: FakeDriver, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'other')
-    with pytest.raises(BackendError, match='does not take it back'):
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'other')
+    with pytest.raises(BackendError, match='cannot load it'):
         opened(tiny_path, tmp_path)
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'plan')
     backend = opened(tiny_path, tmp_path)
     assert 'does not accept' in backend.details['engine built because']
     backend.close()
@@ -195,7 +202,7 @@ def test_a_wrong_image_is_refused(driver: FakeDriver, tiny_path: str, tmp_path: 
 
 
 def test_a_gpu_that_is_not_there() -> None:
-    with pytest.raises(CudaError, match='gpu_id is 3, but there are 2 GPUs'):
+    with pytest.raises(CudaError, match='gpu_id is 3, but the number of GPUs is 2'):
         Cuda(FakeDriver(gpus=2), 3)
 
 

@@ -11,7 +11,7 @@ import pytest
 from docs import reference
 from docs.assemble import assemble, site_path
 from docs.results import RESULTS, result_page
-from mtscene_ros.cli import VERBS
+from mtscene_ros.cli.main import VERBS
 
 from .commands import ROOT
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mtscene_ros.bag_messages import Messages
-from mtscene_ros.bags import BagWriter
-from mtscene_ros.classes import CITYSCAPES_19
+from mtscene_ros.datasets.classes import CITYSCAPES_19
 from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.recordings.bag_messages import Messages
+from mtscene_ros.recordings.bags import BagWriter
 from mtscene_ros.types import Intrinsics
 
 FIRST_NS = 1_700_000_000 * 10**9

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtscene_ros.recordings import moment_from_world, write_recording
+from mtscene_ros.recordings.write import write_recording
+from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
 

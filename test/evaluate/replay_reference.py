@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from mtscene_ros.bags import open_bag
-from mtscene_ros.evaluate.bag import evaluate_bag
+from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.recordings import Moment, moment_from_world, write_recording
+from mtscene_ros.evaluate.run.bag import evaluate_bag
+from mtscene_ros.recordings.bags import open_bag
+from mtscene_ros.recordings.write import write_recording
+from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_frame
 
 FOLDER = Path(__file__).parents[1] / 'data' / 'replay'

@@ -9,14 +9,15 @@ import yaml
 torch = pytest.importorskip('torch')
 
 from mtscene_ros.estimator import open_estimator  # noqa: E402
-from mtscene_ros.evaluate.bag import evaluate_bag  # noqa: E402
 from mtscene_ros.evaluate.options import EvaluateOptions  # noqa: E402
-from mtscene_ros.recordings import moment_from_world, write_recording  # noqa: E402
+from mtscene_ros.evaluate.run.bag import evaluate_bag  # noqa: E402
+from mtscene_ros.recordings.write import write_recording  # noqa: E402
+from mtscene_ros.worlds.as_moment import moment_from_world  # noqa: E402
 from mtscene_ros.worlds.drive import drive_sequence  # noqa: E402
-from training.data import convert  # noqa: E402
+from training.data import to_manifest  # noqa: E402
 from training.evaluate import Meters, estimator_scores  # noqa: E402
-from training.learning import ALL_CONFIGS  # noqa: E402
-from training.loader import listed  # noqa: E402
+from training.learn.learning import ALL_CONFIGS  # noqa: E402
+from training.learn.loader import listed  # noqa: E402
 
 BACKEND = 'onnxruntime'
 
@@ -25,7 +26,7 @@ def as_manifest(bag: Path, folder: Path) -> Path:
     """The recording's frames as training reads a user's own."""
     topics = {'--labels': 'semantic', '--depth': 'depth', '--boxes': 'detections_3d'}
     named = [part for option, name in topics.items() for part in (option, f'/truth/{name}')]
-    path = convert.main(
+    path = to_manifest.main(
         ['bag', str(bag), str(folder), '--label-info', '/truth/label_info', *named]
     )
     manifest = yaml.safe_load(path.read_text()) | {'boxes3d': 'drive_boxes'}

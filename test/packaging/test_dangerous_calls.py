@@ -18,9 +18,9 @@ NEVER = {
 }  # fmt: skip
 # Call → keyword that must be given, with its value.
 ONLY_WITH = {'np.load': ('allow_pickle', False), 'torch.load': ('weights_only', True)}
-MODULES = {'pickle': {'training/checkpoint_store.py'}, 'dill': set(), 'shelve': set()}
+MODULES = {'pickle': {'training/weights/checkpoint_store.py'}, 'dill': set(), 'shelve': set()}
 # Our own package.xml, and the profile that this user's environment names.
-XML = {'setup.py', 'mtscene_ros/middleware.py'}
+XML = {'setup.py', 'mtscene_ros/cli/middleware.py'}
 
 
 def name_of(call: ast.Call) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtscene_ros.estimator import spec_of_file
+from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.ros.params import complaint
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
-# CONVENTIONS.md, section 5.
+# docs/conventions.md, section 5.
 ARGUMENTS = {
     'perception': """namespace params_file use_sim_time autostart use_respawn log_level model
         backend

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.msg import FrameStats, StageTime
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
-from mtscene_ros.outputs import OUTPUTS
+from mtscene_ros.camera.outputs import OUTPUTS
 from mtscene_ros.ros import qos
 from mtscene_ros.ros.worker import STATS
 

@@ -9,8 +9,8 @@ import onnx
 from conftest import H, W, class_options, tiny_model, tiny_spec
 from onnx import TensorProto, helper
 
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.models.spec import METADATA_KEY
 
 STEPS = [  # R, G, B: (n, H, W) floats of the tiny model
     ('Div', 'R 255', 'boundary'),

@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
 from mtscene_ros.ros.node import PerceptionNode
-from mtscene_ros.ros.worker import Line, Worker
+from mtscene_ros.ros.worker import Pipeline, Worker
 
 from .fleet import Fleet
 
@@ -40,17 +40,17 @@ class Inside:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         try:
-            self.until(lambda: self.node._models.line is not None)
+            self.until(lambda: self.node._models.pipeline is not None)
         except AssertionError:
             self.close()
             raise
         self._listen_in()
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Pipeline:
         """What runs."""
-        assert self.node._models.line is not None
-        return self.node._models.line
+        assert self.node._models.pipeline is not None
+        return self.node._models.pipeline
 
     @property
     def worker(self) -> Worker:

@@ -1,5 +1,7 @@
-"""Boxes from known scenes to what an outside consumer reads (CONVENTIONS.md 3), in the optical
-frame and in target_frame; ids that stay."""
+"""Boxes from known scenes to what an outside consumer reads (docs/conventions.md, section 3).
+
+In the optical frame and in target_frame; ids that stay.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from mtscene_ros import box_messages
-from mtscene_ros.geometry import (
+from mtscene_ros.camera import box_messages
+from mtscene_ros.camera.geometry import (
     box_corners,
     matrix_from_quaternion,
     moved,
@@ -24,10 +26,10 @@ from mtscene_ros.geometry import (
     quaternion_from_matrix,
     yaw_of_box,
 )
-from mtscene_ros.ros.kinds import new
+from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.ros.message_types import new
 from mtscene_ros.tasks.boxes3d import CenterOptions, decode_centers
 from mtscene_ros.types import Boxes3D, CameraFrame
-from mtscene_ros.view import View
 from mtscene_ros.worlds import FRAMES
 
 from .fleet import Fleet, info_of
@@ -60,38 +62,40 @@ def corners_of(boxes: Boxes3D) -> np.ndarray:
     return box_corners(boxes.centers_m, boxes.sizes_m, rotations)
 
 
-def known_scene(seed: int) -> tuple[Boxes3D, CameraFrame, View]:
+def known_scene(seed: int) -> tuple[Boxes3D, CameraFrame, Letterbox]:
     """A generated street; its boxes stand upright in the optical frame, at most one a cell."""
     world = FRAMES['drive'](seed, 0, 1024, 512)
     upright = optical_from_level_box(
         yaw_of_box(matrix_from_quaternion(world.boxes.quaternions_xyzw))
     )
     boxes = replace(world.boxes, quaternions_xyzw=quaternion_from_matrix(upright))
-    view = View(1024, 512, 512, 256)
-    cells = cells_of(boxes, world.intrinsics, view)
+    letterbox = Letterbox(1024, 512, 512, 256)
+    cells = cells_of(boxes, world.intrinsics, letterbox)
     inside = (cells >= 0).all(1) & (cells < (512 / STRIDE, 256 / STRIDE)).all(1)
     first = np.unique(cells[:, 1] * 1000 + cells[:, 0], return_index=True)[1]
     kept = inside & np.isin(np.arange(len(boxes)), first) & (boxes.centers_m[:, 2] > 1)
     frame = CameraFrame(world.rgb, world.intrinsics, world.stamp_ns, 'optical')
-    return boxes.select(kept), frame, view
+    return boxes.select(kept), frame, letterbox
 
 
-def cells_of(boxes: Boxes3D, camera: Any, view: View) -> np.ndarray:
-    uv = view.points_to_network(project(boxes.centers_m, camera))
+def cells_of(boxes: Boxes3D, camera: Any, letterbox: Letterbox) -> np.ndarray:
+    uv = letterbox.points_to_network(project(boxes.centers_m, camera))
     return np.floor((uv + 0.5) / STRIDE).astype(int)
 
 
-def network_says(boxes: Boxes3D, frame: CameraFrame, view: View) -> tuple[np.ndarray, np.ndarray]:
+def network_says(
+    boxes: Boxes3D, frame: CameraFrame, letterbox: Letterbox
+) -> tuple[np.ndarray, np.ndarray]:
     """The tensors of a network that knows the truth, by the documented code alone."""
     scores = np.zeros((len(boxes.classes), 64, 128), np.float32)
     code = np.zeros((8, 64, 128), np.float32)
-    uv = view.points_to_network(project(boxes.centers_m, frame.intrinsics))
+    uv = letterbox.points_to_network(project(boxes.centers_m, frame.intrinsics))
     yaw = yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))
-    for i, (column, row) in enumerate(cells_of(boxes, frame.intrinsics, view)):
+    for i, (column, row) in enumerate(cells_of(boxes, frame.intrinsics, letterbox)):
         x, _, z = boxes.centers_m[i]
         alpha = yaw[i] - math.atan2(x, z)
         offset = uv[i] - ((np.array([column, row]) + 0.5) * STRIDE - 0.5)
-        canonical_m = z / (frame.intrinsics.fx_px * view.scales[0] / FOCAL_PX)
+        canonical_m = z / (frame.intrinsics.fx_px * letterbox.scales[0] / FOCAL_PX)
         code[:, row, column] = [
             *offset, canonical_m, *boxes.sizes_m[i], math.cos(alpha), math.sin(alpha)
         ]  # fmt: skip
@@ -101,9 +105,9 @@ def network_says(boxes: Boxes3D, frame: CameraFrame, view: View) -> tuple[np.nda
 
 @pytest.mark.parametrize('seed', [3, 5, 8])
 def test_known_boxes_come_out_of_the_message_as_they_went_in(seed: int) -> None:
-    truth, frame, view = known_scene(seed)
+    truth, frame, letterbox = known_scene(seed)
     options = CenterOptions(truth.classes, STRIDE, FOCAL_PX, 0.3, 50, 500.0)
-    found = decode_centers(*network_says(truth, frame, view), options, view, frame)
+    found = decode_centers(*network_says(truth, frame, letterbox), options, letterbox, frame)
     message = box_messages.detections_3d(new, found, Header(frame_id='optical'))
     assert len(message.detections) == len(truth) > 2
     for i, (detection, expected) in enumerate(

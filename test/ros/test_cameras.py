@@ -116,7 +116,7 @@ def check_contents(fleet: Fleet, camera: str) -> None:
 def test_nav2_s_semantic_layer_can_use_mask_confidence_names_and_cloud(
     start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
 ) -> None:
-    """As CONVENTIONS.md 5 has it: mono8 mask and confidence, LabelInfo, organised cloud."""
+    """Mono8 mask and confidence, LabelInfo, organised cloud (docs/conventions.md, section 5)."""
     topics = ('semantic/image', 'semantic/confidence', 'semantic/label_info', 'points')
     start_node()
     fleet = fleet_of(('',), topics=(*topics, 'debug/frame_stats'))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mtscene_ros.report_data import read_recording
+from mtscene_ros.recordings.node_results import read_recording
 
 DEMO = """
 import sys
 from functools import partial
 from pathlib import Path
-from mtscene_ros.bags import BagError
-from mtscene_ros.demo import run_demo
+from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.cli.demo_run import run_demo
 from mtscene_ros.ros import demo_session
 step = {'rate': 0, 'step_topic': '/perception/debug/frame_stats', 'step_timeout_s': 120}
 demo_session.PlayOptions = partial(demo_session.PlayOptions, **step)

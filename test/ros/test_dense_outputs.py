@@ -12,8 +12,8 @@ from onnx import helper
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.models.spec import METADATA_KEY
 from mtscene_ros.types import CameraFrame
 
 from .conftest import TYPES, Robot, camera_info, rgb8

@@ -14,12 +14,12 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.backends.constant import write
-from mtscene_ros.engine_build import BuildSettings
-from mtscene_ros.engine_process import built_apart
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.backends.engine_build import BuildSettings
+from mtscene_ros.backends.engine_process import build_in_subprocess
+from mtscene_ros.camera.camera_frames import Level
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.ros.diagnostics import missing_topic, model_status, verdict
 from mtscene_ros.ros.loading import Loading
-from mtscene_ros.statistics import Level
 from mtscene_ros.types import CameraFrame
 
 from .fleet import Fleet, info_of
@@ -158,7 +158,9 @@ def test_near_topics_are_told_nearest_first(fleet_of: FleetOf) -> None:
 def test_an_engines_build_tells_how_far_it_is_and_is_ended() -> None:
     pytest.importorskip('tensorrt_rtx')
     model, ada = Path(BUNDLED_MODEL), BuildSettings(target='8.9')
-    loading = Loading(str(model), lambda told: built_apart(model, 'tensorrt_rtx', ada, told))
+    loading = Loading(
+        str(model), lambda told: build_in_subprocess(model, 'tensorrt_rtx', ada, told)
+    )
     while not loading.share and not loading.is_done:
         loading._thread.join(0.05)
     status = model_status('node', None, loading)

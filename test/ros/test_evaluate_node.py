@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtscene_ros.bags import BagWriter, open_bag
-from mtscene_ros.estimator import BUNDLED_MODEL, spec_of_file
-from mtscene_ros.evaluate.bag import evaluate_bag
+from mtscene_ros.camera.outputs import label_info_topics, outputs_of
 from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.outputs import label_info_topics, outputs_of
-from mtscene_ros.ros.record import Recorder
+from mtscene_ros.evaluate.run.bag import evaluate_bag
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
+from mtscene_ros.recordings.bags import BagWriter, open_bag
+from mtscene_ros.ros.recorder import Recorder
 
 from .conftest import Robot
 
@@ -92,8 +92,8 @@ def test_predictions_are_what_the_node_publishes(start_node: Start, tmp_path: Pa
 @pytest.mark.parametrize('field', ['id', 'score'])
 def test_a_difference_is_seen(tmp_path: Path, field: str) -> None:
     """Otherwise the test above could not fail."""
-    from mtscene_ros.bag_messages import maker
-    from mtscene_ros.bags import typestore
+    from mtscene_ros.recordings.bag_messages import maker
+    from mtscene_ros.recordings.bags import typestore
 
     new = maker(typestore())
     kind = {'score': 'ObjectHypothesis', 'id': 'Detection3D'}[field]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import Image
 
-from mtscene_ros.images import ENCODINGS
-from mtscene_ros.messages import frame_from_image
+from mtscene_ros.camera.camera_frames import frame_from_image
+from mtscene_ros.camera.images import ENCODINGS
+from mtscene_ros.camera.letterbox import PAD_RGB
 from mtscene_ros.types import CameraFrame
-from mtscene_ros.view import PAD_RGB
 
 from .fleet import Fleet, info_of
 from .inside import Inside

@@ -13,7 +13,7 @@ from conftest import tiny_model
 from patience import PATIENCE_S
 from sensor_msgs.msg import CompressedImage
 
-from mtscene_ros.spec import METADATA_KEY
+from mtscene_ros.models.spec import METADATA_KEY
 from mtscene_ros.types import CameraFrame
 
 from .conftest import PER_FRAME, Robot, camera_info, log_of, rgb8, stamp

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
 
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
 from .fleet import Fleet
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from patience import PATIENCE_S
 
-from mtscene_ros.mailbox import Counts
+from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.types import CameraFrame
 
 from .fleet import Fleet, info_of

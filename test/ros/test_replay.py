@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from patience import PATIENCE_S
 
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
 from .conftest import PER_FRAME, Robot
 

@@ -267,7 +267,7 @@ def test_a_nonsensical_override_is_one_sentence(start_node: Start) -> None:
     process = start_node(**{name: 'mostly'})
     log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
-    assert '/camera/image_raw cannot be made, check qos_overrides./camera/image_raw' in log
+    assert '/camera/image_raw cannot be created, check qos_overrides./camera/image_raw' in log
     assert 'Traceback' not in log
 
 
@@ -282,7 +282,7 @@ def test_tracking_without_tf_is_in_the_camera_frame(
         fleet.wait(lambda k=k: len(fleet.got['', 'detections_3d']) == k + 1)
     assert [m.detections[0].id for m in fleet.got['', 'detections_3d']] == ['', '1', '1', '1']
     has_tf = importlib.util.find_spec('tf2_ros') is not None
-    assert has_tf or 'Tracking goes on in the camera frame' in log_of(process)
+    assert has_tf or 'Objects are tracked in the camera frame instead' in log_of(process)
 
 
 def test_target_frame_without_tf2_is_refused_in_one_sentence(start_node: Start) -> None:

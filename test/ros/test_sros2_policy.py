@@ -11,8 +11,8 @@ import numpy as np
 from conftest import H, W, class_options, tiny_spec
 
 from mtscene_ros.backends import constant
-from mtscene_ros.classes import DRIVE_BOXES
-from mtscene_ros.spec import TensorSpec
+from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.models.spec import TensorSpec
 
 from .conftest import Robot
 

@@ -11,15 +11,16 @@ import yaml
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.classes import CITYSCAPES_19  # noqa: E402
+from mtscene_ros.datasets.classes import CITYSCAPES_19  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.types import CameraFrame, Intrinsics, LabelMap, ValueMap  # noqa: E402
 from mtscene_ros.worlds import FRAMES  # noqa: E402
 from training import adapt, export  # noqa: E402
-from training.adapting import carried_over, class_mixture, config_of, mixed  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
-from training.deploy import DeployGraph  # noqa: E402
+from training.graphs.deploy import DeployGraph  # noqa: E402
+from training.learn.adapting import carried_over, class_mixture, mixed  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
+from training.weights.weight_files import config_of  # noqa: E402
 
 CONFIG = CONFIGS['test']
 COARSE = ('ground', 'rest')  # road and pavement, everything else

@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.about import About, about_of  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
-from mtscene_ros.model_file import metadata_of  # noqa: E402
+from mtscene_ros.models.about import About, about_of  # noqa: E402
+from mtscene_ros.models.onnx_file import metadata_of  # noqa: E402
 from mtscene_ros.types import (  # noqa: E402
     Boxes3D,
     CameraFrame,
@@ -24,9 +24,9 @@ from mtscene_ros.types import (  # noqa: E402
 from training import export, train  # noqa: E402
 from training.config import CONFIGS, EVERY_TASK  # noqa: E402
 from training.data import worlds  # noqa: E402
-from training.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.precision import halved  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
-from training.precision import halved  # noqa: E402
 
 
 @pytest.fixture(scope='module')

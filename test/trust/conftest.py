@@ -79,7 +79,7 @@ def pytest_sessionfinish() -> None:
     if not os.environ.get('TRUST_RESULTS') or not RESULTS:
         return
     from mtscene_ros.backends.cuda import gpu_name
-    from mtscene_ros.bench import machine
+    from mtscene_ros.backends.machine import machine
 
     about = {
         'date': datetime.now(timezone.utc).date().isoformat(),

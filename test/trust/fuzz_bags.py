@@ -13,14 +13,15 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from mtscene_ros.bags import BagError, BagWriter, open_bag, typestore
-from mtscene_ros.images import ImageError
-from mtscene_ros.label_files import DataError
-from mtscene_ros.recordings import moment_from_world, write_recording
-from mtscene_ros.report_data import read_recording
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.recordings.bags import BagError, BagWriter, open_bag, typestore
+from mtscene_ros.recordings.node_results import read_recording
+from mtscene_ros.recordings.write import write_recording
+from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
-from training.data.convert import Writer as ManifestWriter
-from training.data.convert import bag_frames
+from training.data.to_manifest import Writer as ManifestWriter
+from training.data.to_manifest import bag_frames
 
 from .fuzz_target import Target, scratch, written
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mtscene_ros.backends import BackendError
 from mtscene_ros.backends import BackendOptions as Options
 from mtscene_ros.estimator import open_estimator
-from mtscene_ros.spec import SpecError
+from mtscene_ros.models.spec import SpecError
 
 from .fuzz_models import onnx_seeds
 from .fuzz_target import Target, written

@@ -16,20 +16,14 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.backends import constant
+from mtscene_ros.camera.camera_frames import frame_from_image, intrinsics_from_camera_info
+from mtscene_ros.camera.images import ENCODINGS, ImageError, rgb_from_compressed
+from mtscene_ros.camera.mailbox import Mailbox, Policy
+from mtscene_ros.camera.messages import camera_info_message, depth_image, header_of, label_image
+from mtscene_ros.camera.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.images import ENCODINGS, ImageError, rgb_from_compressed
-from mtscene_ros.mailbox import Mailbox, Policy
-from mtscene_ros.messages import (
-    camera_info_message,
-    depth_image,
-    frame_from_image,
-    header_of,
-    intrinsics_from_camera_info,
-    label_image,
-)
-from mtscene_ros.rectify import Distortion, DistortionError, Rectifier
-from mtscene_ros.ros.camera import InputLimits, message_of, stamp_ns_of
-from mtscene_ros.ros.kinds import new
+from mtscene_ros.ros.camera_input import InputLimits, message_of, stamp_ns_of
+from mtscene_ros.ros.message_types import new
 from mtscene_ros.types import CameraFrame
 
 from .fuzz_target import Target, scratch

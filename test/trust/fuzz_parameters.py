@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
-from mtscene_ros.ros.camera import CameraInput
+from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.parameter_table import PARAMETERS
 from mtscene_ros.ros.params import ParameterError, declare, policy_of
 from mtscene_ros.ros.qos import Incompatible, QosError

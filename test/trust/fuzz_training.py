@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from pycocotools.mask import encode
 from safetensors.torch import save
 
-from mtscene_ros.annotations import read_boxes, read_depth
-from mtscene_ros.kitti import KittiError, object_moment
-from mtscene_ros.label_files import DataError, lines_of, read_image, read_json
-from mtscene_ros.manifest import coloured, load
-from training.checkpoint_store import CheckpointError, read_file, read_safetensors
-from training.checkpoints import read_checkpoint
-from training.data import manifest
+from mtscene_ros.datasets.annotations import read_boxes, read_depth
+from mtscene_ros.datasets.kitti import KittiError, object_moment
+from mtscene_ros.datasets.label_files import DataError, lines_of, read_image, read_json
+from mtscene_ros.datasets.manifest import coloured, load
+from training.data import manifest_samples
 from training.data.masks import coco_frames, label_studio_frames
+from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
+from training.weights.checkpoints import read_checkpoint
 
 from .fuzz_models import changed
 from .fuzz_target import Target, scratch, written
@@ -72,8 +72,8 @@ def run_manifest(data: bytes) -> None:
     folder_with_images()
     path = written(data, '.yaml')
     load.cache_clear()
-    for name in manifest.names(path, 'all')[:3]:
-        manifest.read(path, name)
+    for name in manifest_samples.names(path, 'all')[:3]:
+        manifest_samples.read(path, name)
 
 
 def run_csv(data: bytes) -> None:

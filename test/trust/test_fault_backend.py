@@ -133,7 +133,7 @@ def hang(fleet: Fleet) -> str:
 def test_a_runtime_that_hangs(start: Any, fleet: Fleet) -> None:
     """ERROR; images are still counted; every transition works; SIGINT ends the process."""
     process = start(Fault('hangs', first=2), {'watchdog.timeout_s': 1.0})
-    assert 'The runtime has not come back for' in hang(fleet)
+    assert 'The runtime has not returned for' in hang(fleet)
     for k in range(5):
         fleet.images[''].publish(image(GREY, (10 + k) * SEC))
         fleet.pause(0.05)
@@ -143,7 +143,7 @@ def test_a_runtime_that_hangs(start: Any, fleet: Fleet) -> None:
     renew(fleet)
     assert 'hangs' in hang(fleet)
     begin_s = time.monotonic()
-    assert 'The runtime hangs: its model is left behind' in log_of(process)
+    assert 'The runtime hangs, so its model and its memory cannot be freed' in log_of(process)
     assert process.returncode == 0
     assert time.monotonic() - begin_s < times(8.0, PATIENCE_S)
 
@@ -197,7 +197,7 @@ def test_a_runtime_that_is_late_but_comes_back(start: Any, fleet: Fleet) -> None
     fleet.wait(lambda: bool(stats) and stats[-1].header.stamp.sec == 10)
     level_becomes(fleet, 'model', OK)
     assert (stats[-1].failed, all_accounted(stats[-1])) == (0, True)
-    assert 'The runtime has come back.' in log_of(process)
+    assert 'The runtime has returned.' in log_of(process)
 
 
 @pytest.mark.trust

@@ -16,14 +16,14 @@ from sensor_msgs.msg import Image
 from trust.conftest import times
 from trust.tools import GREY, SEC, image, meet, send, stored_model
 
-from benchmarks.soak import Sample, sample
+from benchmarks.soak import MemorySample, sample
 
 Start = Callable[..., subprocess.Popen[str]]
 Tried = Callable[[int], None]
 MOST_GROWTH_MB = 4.0  # over the second half; a model of a few MB that stays would exceed it
 
 
-def check(samples: list[Sample]) -> None:
+def check(samples: list[MemorySample]) -> None:
     half = samples[len(samples) // 2 :]
     assert half[-1].resident_mb - half[0].resident_mb < MOST_GROWTH_MB, samples[::10]
     assert max(s.descriptors for s in half) <= half[0].descriptors + 1, samples[::10]

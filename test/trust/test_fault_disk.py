@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_engine_cache import KEY
+from backends.test_engine_cache import KEY
 from trust.conftest import times
 
-from mtscene_ros.bags import BagError, BagWriter, open_bag
-from mtscene_ros.engine_cache import engine_for, stored
+from mtscene_ros.backends.engine_cache import engine_for, stored
+from mtscene_ros.recordings.bags import BagError, BagWriter, open_bag
 
 Tried = Callable[[int], None]
 KIND = 'std_msgs/msg/String'
@@ -86,7 +86,7 @@ def test_an_engine_on_a_full_disk(small_disk: Path) -> None:
 def test_a_checkpoint_on_a_full_disk(small_disk: Path) -> None:
     """One sentence; the last whole checkpoint stays and loads."""
     torch = pytest.importorskip('torch')
-    from training.checkpoint_store import restore, save, save_weights
+    from training.weights.checkpoint_store import restore, save, save_weights
 
     path, too_large = small_disk / 'last.pt', torch.zeros(1 << 20)
     save(path, {'step': 7})
@@ -112,7 +112,7 @@ for k in range(10**6):
 """,
     'checkpoint': """
 import torch
-from training.checkpoint_store import save
+from training.weights.checkpoint_store import save
 for k in range(10**6):
     save(folder / 'last.pt', {'step': k, 'weights': torch.full((300_000,), k)})
 """,

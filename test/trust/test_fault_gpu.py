@@ -18,7 +18,7 @@ from trust.conftest import times
 from trust.tools import GREY, SEC, counts, image, level_becomes, meet, send
 
 from mtscene_ros.backends import BackendOptions, auto
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
 Start = Callable[..., subprocess.Popen[str]]
 Tried = Callable[[int], None]

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backends.test_engine_cache import KEY, PLAN
 from conftest import tiny_spec
 from patience import PATIENCE_S
-from test_engine_cache import KEY, PLAN
 from trust.conftest import times
 
 from mtscene_ros.backends import BackendError, BackendOptions, auto
-from mtscene_ros.engine_cache import engine_for, stored
-from mtscene_ros.estimator import BUNDLED_MODEL, open_estimator, spec_of_file
-from mtscene_ros.spec import SpecError
+from mtscene_ros.backends.engine_cache import engine_for, stored
+from mtscene_ros.estimator import open_estimator
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
+from mtscene_ros.models.spec import SpecError
 
 Tried = Callable[[int], None]
 Start = Callable[..., subprocess.Popen[str]]
@@ -95,8 +96,8 @@ def loading(start_node: Start, path: Path, **behaviour: Any) -> subprocess.Popen
 @pytest.mark.parametrize(
     ('replacement', 'sentence'),
     [
-        (None, 'holds no stored outputs'),
-        pytest.param(b'no model', 'holds no stored outputs', marks=pytest.mark.trust),
+        (None, 'does not hold stored outputs'),
+        pytest.param(b'no model', 'does not hold stored outputs', marks=pytest.mark.trust),
     ],
 )
 def test_a_model_that_goes_while_it_is_loaded(

@@ -16,16 +16,16 @@ from conftest import tiny_model
 from sensor_msgs.msg import Image
 
 from mtscene_ros.backends import BackendError, BackendOptions, open_backend
-from mtscene_ros.bags import BagError, open_bag
-from mtscene_ros.engine_build import BuildSettings
-from mtscene_ros.engine_cache import Device, EngineKey, engine_for
-from mtscene_ros.images import ImageError
-from mtscene_ros.label_files import DataError, lines_of
-from mtscene_ros.ros.camera import InputLimits
-from mtscene_ros.ros.kinds import message_class
-from training.checkpoint_store import CheckpointError, read_file
-from training.data import manifest
-from training.data.masks import existing
+from mtscene_ros.backends.engine_build import BuildSettings
+from mtscene_ros.backends.engine_cache import Device, EngineKey, engine_for
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.datasets.label_files import DataError, lines_of
+from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.ros.camera_input import InputLimits
+from mtscene_ros.ros.message_types import message_class
+from training.data import manifest_samples
+from training.data.masks import find_image
+from training.weights.checkpoint_store import CheckpointError, read_file
 
 from .fuzz_bags import mcap
 from .fuzz_messages import frame_of, image
@@ -146,7 +146,7 @@ def test_paths_of_a_manifest_stay_in_its_folder(tmp_path: Path, name: str) -> No
     path = folder / 'm.yaml'
     path.write_text(f'frames: [{{image: "{name.format(folder=folder)}"}}]')
     with pytest.raises(DataError, match=r'lies outside the folder of the manifest'):
-        manifest.read(path, '0')
+        manifest_samples.read(path, '0')
 
 
 def test_names_in_annotations_and_lists_stay_in_their_folder(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_names_in_annotations_and_lists_stay_in_their_folder(tmp_path: Path) -> 
     (tmp_path / 'b.png').write_bytes(PNG)
     for name in ('../b.png', str(tmp_path / 'b.png')):
         with pytest.raises(DataError, match=r'which .* does not hold'):
-            existing(folder, name, tmp_path / 'coco.json')
+            find_image(folder, name, tmp_path / 'coco.json')
     (folder / 'b.png').write_bytes(PNG)
-    assert existing(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
+    assert find_image(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
     for line in ('../b', '/etc/hostname', 'a/../../b', 'a\\..\\..\\b'):
         (folder / 'val.txt').write_text(f'a\n{line}\n')
         with pytest.raises(DataError, match='leaves the'):

@@ -21,10 +21,12 @@ def camera(latencies_s: list[float]) -> Any:
     return SimpleNamespace(first=STATS, last=STATS, latencies_s=latencies_s, resent=0)
 
 
-def samples(slope_mb: float, descriptors: int = 20) -> list[soak.Sample]:
+def samples(slope_mb: float, descriptors: int = 20) -> list[soak.MemorySample]:
     """100 in 100,000 frames; slope_mb: in 10,000."""
     return [
-        soak.Sample(k, 200 + slope_mb * k / 1e4, descriptors if k > 5e4 else 20, 19, k * 1e-3)
+        soak.MemorySample(
+            k, 200 + slope_mb * k / 1e4, descriptors if k > 5e4 else 20, 19, k * 1e-3
+        )
         for k in range(0, 100_001, 1000)
     ]
 

@@ -23,7 +23,7 @@ from ros.test_services import change
 from trust.tools import stored_model
 from vision_msgs.msg import LabelInfo
 
-from mtscene_ros.estimator import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
 pytestmark = pytest.mark.trust
 Start = Callable[..., subprocess.Popen[str]]

@@ -14,7 +14,7 @@ from ros.fleet import Fleet, info_of
 from sensor_msgs.msg import CameraInfo, Image
 
 from mtscene_ros.backends.constant import write
-from mtscene_ros.spec import ModelSpec
+from mtscene_ros.models.spec import ModelSpec
 
 SEC = 10**9
 TOPICS = ('semantic/image', 'depth/image', 'detections_3d', 'debug/frame_stats')

@@ -1,20 +1,25 @@
-"""Data sets → Samples. One file each and one line here."""
+"""Reads data sets into Samples; each data set has one file here and one line in DATASETS.
+
+Augmentation and conversion of Samples live here too. Targets, losses and anything that needs torch
+do not.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
 
-from training.data import camvid, manifest, nyud, pascal_context, rendered
+from training.data import camvid, manifest_samples, nyud, pascal_context, rendered
 from training.data.cityscapes3d import PUBLISHED_SKY_ID, Cityscapes3D
-from training.data.kitti import KittiObject, KittiTracking
+from training.data.kitti_samples import KittiObject, KittiTracking
 from training.data.sample import Sample
 
 
 class DataSet(Protocol):
-    """A module of this folder, or an object of one. Both raise DataError, which names the file.
+    """A module of this folder, or an object from one. Both methods raise DataError, which names
+    the file.
 
-    folder: the data set's root (manifest: the YAML file); name: of a frame, from `names`.
+    folder: root of the data set (for manifests: the YAML file); name: one of `names`.
     """
 
     def names(self, folder: Path, split: str) -> list[str]: ...
@@ -24,7 +29,7 @@ class DataSet(Protocol):
 
 DATASETS: dict[str, DataSet] = {
     'worlds': rendered,
-    'manifest': manifest,
+    'manifest': manifest_samples,
     'nyud': nyud,
     'pascal_context': pascal_context,
     'cityscapes3d': Cityscapes3D(),

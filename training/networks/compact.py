@@ -35,7 +35,7 @@ def doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
 
 
-class UpStage(nn.Module):
+class CompactUpStage(nn.Module):
     """Joint attention over the tokens of all tasks, then an MLP (InvPT, section 3.5).
 
     Queries are taken at half the resolution, keys and values from pooled maps, so that both stages
@@ -125,8 +125,8 @@ class CompactNetwork(nn.Module):
         self.preliminary = per_task(heads, lambda n: nn.Conv2d(wide, n[0], 1))
         self.mix = per_task(heads, lambda n: nn.Conv2d(wide + n[0], wide, 1))
         count = len(config.tasks)
-        self.stage_16 = UpStage(count, wide, config.attention_heads, 2, receives=False)
-        self.stage_8 = UpStage(count, middle, config.attention_heads, 4, receives=True)
+        self.stage_16 = CompactUpStage(count, wide, config.attention_heads, 2, receives=False)
+        self.stage_8 = CompactUpStage(count, middle, config.attention_heads, 4, receives=True)
         self.skip_8 = nn.Conv2d(c8, middle, 1)
         self.narrow_8 = per_task(heads, lambda _: nn.Conv2d(wide, middle, 1))
         self.refine_8 = per_task(heads, lambda _: conv(middle, middle))

@@ -42,7 +42,7 @@ class BlockShape:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prompted:
+class SwinPrompts:
     """spatial: (B, heads, T, h, w) raw products of prompts and patches; channel: (B, T, C)."""
 
     spatial: Tensor
@@ -86,7 +86,10 @@ class WindowAttention(nn.Module):
 
 
 class PromptedSwinBlock(nn.Module):
-    """Window attention with prompts, channel prompts, MLP (SPEC 3.2). drop: as in `vit.Block`."""
+    """Window attention with prompts, channel prompts, MLP. drop: as in `vit.Block`.
+
+    Source: docs/network-specification.md, section 3.2.
+    """
 
     drop = 0.0
 
@@ -106,7 +109,7 @@ class PromptedSwinBlock(nn.Module):
         self.token_trans1 = None if is_last else nn.Linear(inner, width)
         self.register_buffer('attn_mask', shift_mask(shape) if shape.shift else None, False)
 
-    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Prompted]:
+    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, SwinPrompts]:
         """(B, T, C), (B, h w, C) → the same, and what the decoder needs."""
         prompt_update, patch_update, spatial = self.attend(
             self.norm1(prompts), self.norm1(patches)
@@ -122,7 +125,7 @@ class PromptedSwinBlock(nn.Module):
             update = prompt_update + self.token_trans1(self.chan_proj(attended))
             prompts = prompts + self.dropped(update)
             prompts = prompts + self.dropped(self.mlp(self.norm2(prompts)))
-        return prompts, patches, Prompted(spatial, channel)
+        return prompts, patches, SwinPrompts(spatial, channel)
 
     def dropped(self, update: Tensor) -> Tensor:
         kept: Tensor = drop_path(update, self.drop, self.training)
@@ -176,8 +179,8 @@ class PatchMerging(nn.Module):
         self.spa_attn_ds = nn.Conv2d(heads * prompts, heads * prompts, 3, 2, 1)
 
     def forward(
-        self, prompts: Tensor, patches: Tensor, prompted: Prompted
-    ) -> tuple[Tensor, Tensor, Prompted]:
+        self, prompts: Tensor, patches: Tensor, prompted: SwinPrompts
+    ) -> tuple[Tensor, Tensor, SwinPrompts]:
         """(B, T, C), (B, h w, C) and products → the same at half the grid and 2 C."""
         heads, grid = prompted.spatial.shape[1], prompted.spatial.shape[3:]
         x = patches.unflatten(1, (grid[0], grid[1]))
@@ -185,7 +188,7 @@ class PatchMerging(nn.Module):
         merged = self.reduction(self.norm(torch.cat(corners, 3)))
         spatial = self.spa_attn_ds(prompted.spatial.flatten(1, 2)).unflatten(1, (heads, -1))
         channel = self.process_chan_attn(prompted.channel)
-        return self.task_prompts_up(prompts), merged.flatten(1, 2), Prompted(spatial, channel)
+        return self.task_prompts_up(prompts), merged.flatten(1, 2), SwinPrompts(spatial, channel)
 
 
 def position_index(window: int) -> Tensor:

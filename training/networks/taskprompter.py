@@ -2,7 +2,7 @@
 
 Module names are those of the released checkpoints. Only the prompts' rows of the raw attention are
 needed, so the attention itself is the fused one. The channel prompts' attention output, which the
-authors compute and throw away, is not computed (SPEC 2.2).
+authors compute and throw away, is not computed (docs/network-specification.md, section 2.2).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class TaskPrompterConfig:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prompted:
+class BlockPrompts:
     """What one block leaves for the decoder.
 
     spatial: (B, heads, T, T + P) raw products of the prompts' queries with all keys, prompts
@@ -78,7 +78,7 @@ class PromptedAttention(Attention):
         # The last block's prompts are not used any more.
         self.token_trans1 = None if is_last else nn.Linear(patches, width)
 
-    def prompted(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Prompted]:
+    def prompted(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, BlockPrompts]:
         """Normalised (B, T, C) and (B, P, C) → their updates and the raw products."""
         count = prompts.shape[1]
         query, key, value = self.heads_of(torch.cat([prompts, patches], 1))
@@ -91,7 +91,7 @@ class PromptedAttention(Attention):
         if self.token_trans1 is not None:
             update = update + self.token_trans1(channel_prompts)
         products = self.channel_products(channel_prompts, patches)
-        return update, out[:, count:], Prompted(spatial, products)
+        return update, out[:, count:], BlockPrompts(spatial, products)
 
     def channel_products(self, prompts: Tensor, patches: Tensor) -> Tensor:
         """(B, T, P), (B, P, C) → (B, T, C, n, n): inner products within each of n x n windows."""
@@ -115,7 +115,7 @@ class PromptedBlock(nn.Module):
         self.norm2 = nn.LayerNorm(config.width, LAYER_NORM_EPS)
         self.mlp = Mlp(config.width)
 
-    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Prompted]:
+    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, BlockPrompts]:
         """(B, T, C), (B, P, C) → the same, and what the decoder needs."""
         prompt_update, patch_update, prompted = self.attn.prompted(
             self.norm1(prompts), self.norm1(patches)
@@ -176,7 +176,9 @@ class PromptedEncoder(nn.Module):
         levels.append(self.task_features(LEVELS - 1, self.norm(patches), prompted))
         return {name: torch.stack([level[name] for level in levels]).sum(0) for name in self.names}
 
-    def task_features(self, level: int, patches: Tensor, prompted: Prompted) -> dict[str, Tensor]:
+    def task_features(
+        self, level: int, patches: Tensor, prompted: BlockPrompts
+    ) -> dict[str, Tensor]:
         """Patches (B, P, C) and prompt attention of one level → (B, final_dim, h, w) by task."""
         count, grid = len(self.names), self.config.grid
         maps = tokens_to_map(patches, grid)  # (B, C, h, w)
@@ -194,7 +196,7 @@ class PromptedEncoder(nn.Module):
         return self.reweighted(level, features, prompted) if self.config.reweights else features
 
     def reweighted(
-        self, level: int, features: dict[str, Tensor], prompted: Prompted
+        self, level: int, features: dict[str, Tensor], prompted: BlockPrompts
     ) -> dict[str, Tensor]:
         """Each task's feature becomes a mix of all tasks', weighted by the prompts' attention to
         one another."""

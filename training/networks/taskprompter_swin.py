@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.detection3d import DetectionConfig, DetectionHead, DetectionMaps
-from training.networks.swin import BlockShape, PatchMerging, Prompted, PromptedSwinBlock
+from training.networks.swin import BlockShape, PatchMerging, PromptedSwinBlock, SwinPrompts
 from training.networks.taskprompter import task_fusion
 from training.networks.vit import map_to_tokens, resized, tokens_to_map
 
@@ -102,7 +102,7 @@ class SwinStage(nn.Module):
         )
         self.downsample = None if stage == last else PatchMerging(width, heads, prompts)
 
-    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Prompted]:
+    def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, SwinPrompts]:
         """What goes on to the next stage, and the products of the last block at that
         resolution."""
         for block in self.blocks:
@@ -157,7 +157,9 @@ class PromptedSwin(nn.Module):
         }
         return dense, [level[DETECTION] for level in levels if DETECTION in level]
 
-    def task_features(self, level: int, patches: Tensor, prompted: Prompted) -> dict[str, Tensor]:
+    def task_features(
+        self, level: int, patches: Tensor, prompted: SwinPrompts
+    ) -> dict[str, Tensor]:
         """Tokens and products of one level → task → (B, final, h, w), dense tasks at twice h,
         w."""
         _, heads, _, rows, columns = prompted.spatial.shape

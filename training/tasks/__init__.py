@@ -16,7 +16,7 @@ from training.tasks.own import OwnLabels, OwnValues
 Arrays = dict[str, NDArray[Any]]
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """What every module in this folder offers.
 
     channels: of the preliminary and of the final prediction; initialise: sets their biases;
@@ -45,7 +45,7 @@ class Task(Protocol):
     def options(self, config: CompactConfig) -> dict[str, Any]: ...
 
 
-TASKS: dict[str, Task] = {
+TASKS: dict[str, TrainingTask] = {
     'semantic': semantic,
     'depth': depth,
     'boxes3d': boxes3d,
@@ -54,7 +54,7 @@ TASKS: dict[str, Task] = {
 }
 
 
-def task_of(name: str, config: CompactConfig) -> Task:
+def task_of(name: str, config: CompactConfig) -> TrainingTask:
     """One of TASKS or of the configuration's own."""
     for own in config.own_tasks:
         if own.name == name:

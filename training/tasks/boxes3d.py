@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mtscene_ros.geometry import box_corners, optical_from_level_box, project
+from mtscene_ros.camera.geometry import box_corners, optical_from_level_box, project
 from training.config import CompactConfig
 from training.data.sample import Sample
 from training.tasks.semantic import class_table

@@ -1,0 +1,205 @@
+"""Bytes of sensor_msgs/Image and CompressedImage → RGB arrays. Knows the encodings, not ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.camera.image_headers import (
+    claimed_size,
+    is_cut_off,
+    is_slow,
+    kind_of,
+    most_pixels,
+    scans,
+)
+
+U8 = NDArray[np.uint8]
+
+MAX_PIXELS = 64_000_000  # far above most cameras; a damaged size field must not make us ask for it
+
+
+class ImageError(ValueError):
+    """The image cannot be used; the message is one sentence that names the value and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How one row-major plane of bytes becomes RGB.
+
+    samples: per pixel of a row; sample_bytes: size of each; rows: stored rows per image row, as a
+    fraction; multiple: what width and height must be multiples of.
+    """
+
+    samples: int
+    to_rgb: Callable[[NDArray[Any]], NDArray[Any]]
+    sample_bytes: int = 1
+    rows: tuple[int, int] = (1, 1)
+    multiple: tuple[int, int] = (1, 1)
+
+
+def _cv(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    return lambda plane: np.asarray(cv2.cvtColor(plane, code))
+
+
+def _high_byte(plane: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(plane >> 8, np.uint8)
+
+
+def _rgb_from_mono16(plane: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(cv2.cvtColor(_high_byte(plane), cv2.COLOR_GRAY2RGB))
+
+
+def _rgb_from_bayer16(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    return lambda plane: _high_byte(np.asarray(cv2.cvtColor(plane, code)))
+
+
+_BAYER = {
+    'rggb': cv2.COLOR_BayerRGGB2RGB,
+    'bggr': cv2.COLOR_BayerBGGR2RGB,
+    'gbrg': cv2.COLOR_BayerGBRG2RGB,
+    'grbg': cv2.COLOR_BayerGRBG2RGB,
+}
+
+ENCODINGS: dict[str, Encoding] = {
+    'rgb8': Encoding(3, lambda plane: plane),
+    'bgr8': Encoding(3, _cv(cv2.COLOR_BGR2RGB)),
+    'rgba8': Encoding(4, _cv(cv2.COLOR_RGBA2RGB)),
+    'bgra8': Encoding(4, _cv(cv2.COLOR_BGRA2RGB)),
+    'mono8': Encoding(1, _cv(cv2.COLOR_GRAY2RGB)),
+    'mono16': Encoding(1, _rgb_from_mono16, sample_bytes=2),
+    'yuv422': Encoding(2, _cv(cv2.COLOR_YUV2RGB_UYVY), multiple=(2, 1)),
+    'uyvy': Encoding(2, _cv(cv2.COLOR_YUV2RGB_UYVY), multiple=(2, 1)),
+    'yuv422_yuy2': Encoding(2, _cv(cv2.COLOR_YUV2RGB_YUY2), multiple=(2, 1)),
+    'yuyv': Encoding(2, _cv(cv2.COLOR_YUV2RGB_YUY2), multiple=(2, 1)),
+    'nv12': Encoding(1, _cv(cv2.COLOR_YUV2RGB_NV12), rows=(3, 2), multiple=(2, 2)),
+    'nv21': Encoding(1, _cv(cv2.COLOR_YUV2RGB_NV21), rows=(3, 2), multiple=(2, 2)),
+    **{f'bayer_{name}8': Encoding(1, _cv(code)) for name, code in _BAYER.items()},
+    **{
+        f'bayer_{name}16': Encoding(1, _rgb_from_bayer16(code), sample_bytes=2)
+        for name, code in _BAYER.items()
+    },
+}
+
+
+def rgb_from_image(
+    encoding: str,
+    width_px: int,
+    height_px: int,
+    step: int,
+    is_bigendian: bool,
+    data: U8,
+    max_pixels: int = MAX_PIXELS,
+) -> U8:
+    """Fields of a sensor_msgs/Image, data as (n,) uint8 → (H, W, 3) uint8 RGB.
+
+    rgb8 is returned as a view of `data`; everything else costs one copy. Raises ImageError.
+    """
+    format_ = ENCODINGS.get(encoding)
+    if format_ is None:
+        known = ', '.join(sorted(ENCODINGS))
+        raise ImageError(
+            f'Image encoding {shortened(encoding)} is not supported; send one of {known}.'
+        )
+    check_size(width_px, height_px, max_pixels)
+    if width_px % format_.multiple[0] or height_px % format_.multiple[1]:
+        raise ImageError(f'Encoding {encoding!r} needs even sizes, not {width_px}x{height_px}.')
+    rows = height_px * format_.rows[0] // format_.rows[1]
+    row_bytes = width_px * format_.samples * format_.sample_bytes
+    if step < row_bytes:
+        raise ImageError(
+            f'Image step is {step} bytes, but {width_px} px of {encoding} need {row_bytes}; '
+            'the publisher must set step to the row length in bytes.'
+        )
+    if data.size < (rows - 1) * step + row_bytes:
+        raise ImageError(
+            f'Image data has {data.size} bytes, but {rows} rows of step {step} need '
+            f'{rows * step}; the message is truncated.'
+        )
+    plane = np.lib.stride_tricks.as_strided(data, (rows, row_bytes), (step, 1), writeable=False)
+    return np.asarray(format_.to_rgb(_samples(plane, format_, is_bigendian, width_px)), np.uint8)
+
+
+def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) -> U8:
+    """Bytes of a JPEG or PNG → (H, W, 3) uint8 RGB. Raises ImageError.
+
+    Its size is taken from the header and checked before anything is decoded.
+    """
+    raw = data.tobytes()
+    kind = kind_of(raw)
+    if not kind:
+        raise ImageError(
+            f'Compressed image (format {shortened(format_)}, {data.size} bytes) is neither JPEG '
+            'nor PNG; publish one of these.'
+        )
+    check_claims(raw, max_pixels)
+    bgr = _decoded(data)
+    if bgr is None:
+        raise ImageError(
+            f'Compressed image ({kind}, {data.size} bytes) does not decode; it is damaged.'
+        )
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageError for a JPEG or PNG that is too large to decode, or says so of itself."""
+    kind, claimed = kind_of(raw), claimed_size(raw)
+    if claimed is None or is_cut_off(raw):
+        raise ImageError(
+            f'Compressed image ({kind}, {len(raw)} bytes) does not decode; it is damaged: cut off.'
+        )
+    check_size(*claimed, max_pixels)
+    if claimed[0] * claimed[1] > most_pixels(raw):
+        raise ImageError(
+            f'Compressed image ({kind}) claims {claimed[0]}x{claimed[1]} pixels, but its '
+            f'{len(raw)} bytes cannot hold them; it is damaged.'
+        )
+    if is_slow(raw, claimed[0] * claimed[1]):
+        raise ImageError(
+            f'Compressed image (jpeg, {claimed[0]}x{claimed[1]} pixels) has {scans(raw)} scans: '
+            'decoding would take too long; publish baseline JPEG.'
+        )
+
+
+def _decoded(data: U8) -> NDArray[Any] | None:
+    # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        found: NDArray[Any] | None = cv2.imdecode(data, flags)
+    except cv2.error:
+        return None
+    return found
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Text from outside as it may stand in a sentence: quoted, and not longer than that."""
+    return repr(text if len(text) <= most else text[:most] + '...')
+
+
+def check_size(width_px: int, height_px: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageError for empty and for absurd images."""
+    if width_px < 1 or height_px < 1 or width_px * height_px > max_pixels:
+        raise ImageError(
+            f'Image size {width_px}x{height_px} is not between 1 and {max_pixels} pixels; '
+            'check the camera driver.'
+        )
+
+
+def _samples(plane: U8, format_: Encoding, is_bigendian: bool, width_px: int) -> NDArray[Any]:
+    rows = plane.shape[0]
+    if format_.sample_bytes == 2:
+        dtype = np.dtype('>u2' if is_bigendian else '<u2')
+        return np.ascontiguousarray(plane).view(dtype).astype(np.uint16, copy=False)
+    if format_.samples == 1:
+        return plane
+    return np.lib.stride_tricks.as_strided(
+        plane,
+        (rows, width_px, format_.samples),
+        (plane.strides[0], format_.samples, 1),
+        writeable=False,
+    )

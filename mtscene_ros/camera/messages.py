@@ -1,0 +1,199 @@
+"""Scene ↔ ROS messages: everything the package knows about message fields.
+
+The rules are those of docs/conventions.md, sections 1 to 4.
+
+Without importing a message class: `new` makes a message of a kind with the named fields, of
+rclpy's classes in the node (ros/message_types.py) and of rosbags' where no ROS is installed
+(bag_messages.py). So what a recording is answered with offline is made by the very functions of
+the node.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.camera.mailbox import Counts
+from mtscene_ros.types import (
+    CameraFrame,
+    DepthMap,
+    Intrinsics,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+    SemanticClass,
+)
+
+Message = Any  # an object with the fields of its kind, of whichever class
+
+# sensor_msgs/PointField
+UINT8, UINT16, FLOAT32 = 2, 4, 7
+
+
+class New(Protocol):
+    """'sensor_msgs/msg/Image' and fields by name → a message; the others have ROS's defaults.
+
+    Numbers of an array may come as list, array.array or (N,) ndarray.
+    """
+
+    def __call__(self, kind: str, /, **fields: Any) -> Message: ...
+
+
+def time(new: New, stamp_ns: int) -> Message:
+    """builtin_interfaces/Time."""
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    return new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+
+
+def header(new: New, stamp_ns: int, frame_id: str) -> Message:
+    """std_msgs/Header."""
+    return new('std_msgs/msg/Header', stamp=time(new, stamp_ns), frame_id=frame_id)
+
+
+def header_of(new: New, frame: CameraFrame) -> Message:
+    """The image's own header: same stamp, same frame."""
+    return header(new, frame.stamp_ns, frame.frame_id)
+
+
+def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message) -> Message:
+    """(H, W) or (H, W, C) array → Image; copies the pixels once."""
+    height, width = pixels.shape[:2]
+    return new(
+        'sensor_msgs/msg/Image',
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=pixels.nbytes // height,
+        data=octets(pixels),
+    )
+
+
+def octets(values: NDArray[Any]) -> array.array[int]:
+    """The bytes of an array, copied once into the one type that rclpy takes over without looking
+    at each."""
+    if values.flags.c_contiguous:
+        data = array.array('B')
+        data.frombytes(values.data.cast('B'))
+        return data
+    data = array.array('B', [0]) * values.nbytes  # a part of a larger array, row by row
+    np.copyto(np.frombuffer(data, values.dtype).reshape(values.shape), values)
+    return data
+
+
+def depth_image(new: New, depth: DepthMap, encoding: str, header: Message) -> Message:
+    """encoding 32FC1 (metres, REP-117) or 16UC1 (millimetres, 0 = unknown, REP-118)."""
+    if encoding == '32FC1':
+        return image_message(new, depth.depth_m, '32FC1', header)
+    known = np.isfinite(depth.depth_m) & (depth.depth_m < 65.535)
+    depth_mm = np.where(known, np.nan_to_num(depth.depth_m, posinf=0, neginf=0) * 1000, 0)
+    return image_message(new, np.rint(depth_mm).astype(np.uint16), '16UC1', header)
+
+
+def normal_image(new: New, normals: NormalMap, header: Message) -> Message:
+    """32FC3, unit vectors in the optical frame, NaN unknown."""
+    return image_message(new, normals.normals, '32FC3', header)
+
+
+def probability_image(new: New, found: ProbabilityMap, encoding: str, header: Message) -> Message:
+    """encoding 32FC1 (0 to 1) or mono8 (0 to 255; what is not a number becomes 0)."""
+    if encoding == '32FC1':
+        return image_message(new, found.probability, '32FC1', header)
+    levels = np.rint(np.nan_to_num(found.probability).clip(0, 1) * 255).astype(np.uint8)
+    return image_message(new, levels, 'mono8', header)
+
+
+def camera_info_message(new: New, intrinsics: Intrinsics, header: Message) -> Message:
+    """A pinhole camera without distortion."""
+    i = intrinsics
+    return new(
+        'sensor_msgs/msg/CameraInfo',
+        header=header,
+        width=i.width_px,
+        height=i.height_px,
+        distortion_model='plumb_bob',
+        d=[0.0] * 5,
+        k=[i.fx_px, 0.0, i.cx_px, 0.0, i.fy_px, i.cy_px, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[i.fx_px, 0.0, i.cx_px, 0.0, 0.0, i.fy_px, i.cy_px, 0.0, 0.0, 0.0, 1.0, 0.0],
+    )
+
+
+def class_map(new: New, classes: tuple[SemanticClass, ...]) -> list[Message]:
+    return [new('vision_msgs/msg/VisionClass', class_id=c.id, class_name=c.name) for c in classes]
+
+
+def label_info(new: New, classes: tuple[SemanticClass, ...], header: Message) -> Message:
+    """The complete class map of a label image."""
+    rows = class_map(new, classes)
+    return new('vision_msgs/msg/LabelInfo', header=header, class_map=rows, threshold=0.0)
+
+
+def point_cloud(new: New, points: NDArray[np.void], header: Message) -> Message:
+    """Organised (H, W) of point_cloud.POINT; rgb is declared as a float, as PCL packs it."""
+    kinds = {'<f4': FLOAT32, '<u4': FLOAT32, '|u1': UINT8, '<u2': UINT16}
+    dtype = points.dtype
+    fields = [
+        new(
+            'sensor_msgs/msg/PointField',
+            name=name,
+            offset=dtype.fields[name][1],
+            datatype=kinds[dtype[name].str],
+            count=1,
+        )
+        for name in dtype.names or ()
+        if dtype.fields
+    ]
+    return new(
+        'sensor_msgs/msg/PointCloud2',
+        header=header,
+        height=points.shape[0],
+        width=points.shape[1],
+        fields=fields,
+        is_bigendian=False,
+        is_dense=False,
+        point_step=dtype.itemsize,
+        row_step=dtype.itemsize * points.shape[1],
+        data=octets(points),
+    )
+
+
+def frame_stats(
+    new: New,
+    header: Message,
+    camera: str,
+    age_s: float,
+    stage_s: Mapping[str, float],
+    counts: Counts,
+) -> Message:
+    """Latency of each stage of one frame and the account of all frames so far."""
+    stages = [
+        new('mtscene_msgs/msg/StageTime', name=name, duration_s=s) for name, s in stage_s.items()
+    ]
+    return new(
+        'mtscene_msgs/msg/FrameStats',
+        header=header,
+        camera=camera,
+        age_s=age_s,
+        stages=stages,
+        received=counts.received,
+        published=counts.published,
+        dropped=counts.dropped,
+        failed=counts.failed,
+    )
+
+
+def confidence_image(new: New, labels: LabelMap, header: Message) -> Message:
+    """mono8, round(255 p_max)."""
+    return image_message(new, labels.confidence, 'mono8', header)
+
+
+def label_image(new: New, labels: LabelMap, header: Message) -> Message:
+    """Class ids: mono8, 255 = unknown; 16UC1, 65535 = unknown, of more than 255 classes."""
+    encoding = 'mono8' if labels.labels.dtype == np.uint8 else '16UC1'
+    return image_message(new, labels.labels, encoding, header)

@@ -1,0 +1,267 @@
+"""What the node publishes for each image: one row per topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.camera import box_messages, messages
+from mtscene_ros.camera.draw import overlay, palette, resized
+from mtscene_ros.camera.geometry import moved
+from mtscene_ros.camera.messages import Message, New
+from mtscene_ros.camera.point_cloud import cloud
+from mtscene_ros.models.spec import ModelSpec
+from mtscene_ros.types import (
+    Boxes3D,
+    DepthMap,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+    Scene,
+    ValueMap,
+)
+
+R = TypeVar('R')
+
+
+# The tasks of the package, each with a field of its own in mtscene_msgs/Scene; any other task of
+# a model is a user's own. A test holds them against tasks.TASKS.
+NAMED_TASKS = (
+    'semantic',
+    'human_parts',
+    'depth',
+    'normals',
+    'boundary',
+    'saliency',
+    'boxes3d',
+)
+IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+
+
+@dataclass(frozen=True, slots=True)
+class OutputParams:
+    """The node's parameters of these names."""
+
+    depth_encoding: str = '32FC1'
+    probability_encoding: str = 'mono8'
+    class_id_format: str = 'name'
+    target_frame: str = ''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputContext:
+    """What a row makes its message of. header: the image's own; new: makes messages of a kind;
+    target_from_optical: (4, 4) where target_frame is set and TF knows it."""
+
+    scene: Scene
+    header: Message
+    params: OutputParams
+    new: New
+    target_from_optical: NDArray[np.float64] | None = None
+
+    def result(self, task: str, kind: type[R]) -> R | None:
+        result = self.scene.results.get(task)
+        return result if isinstance(result, kind) else None
+
+
+Make = Callable[[OutputContext], Any]  # None where the image has no such result
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """topic: private name; kind: of its messages; needs: tasks that the model must have; uses:
+    tasks that it makes use of where the model has them (one at least, if it needs none); is_free:
+    it is of the camera alone, nothing is computed for it."""
+
+    topic: str
+    kind: str
+    make: Make
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    is_free: bool = False
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What has to be computed for it."""
+        return () if self.is_free else self.needs + self.uses
+
+    def is_there(self, tasks: Collection[str]) -> bool:
+        """Whether a model with these tasks has it."""
+        some = not self.uses or bool(self.needs) or any(task in tasks for task in self.uses)
+        return some and all(task in tasks for task in self.needs)
+
+
+def _labels(task: str, found: OutputContext) -> Message | None:
+    labels = found.result(task, LabelMap)
+    return labels and messages.label_image(found.new, labels, found.header)
+
+
+def _confidence(found: OutputContext) -> Message | None:
+    labels = found.result('semantic', LabelMap)
+    return labels and messages.confidence_image(found.new, labels, found.header)
+
+
+def _color(found: OutputContext) -> Message | None:
+    labels = found.result('semantic', LabelMap)
+    if labels is None:
+        return None
+    return messages.image_message(
+        found.new, palette(labels.classes)[labels.labels], 'rgb8', found.header
+    )
+
+
+def _normals(found: OutputContext) -> Message | None:
+    normals = found.result('normals', NormalMap)
+    return normals and messages.normal_image(found.new, normals, found.header)
+
+
+def _probability(task: str, found: OutputContext) -> Message | None:
+    values = found.result(task, ProbabilityMap)
+    encoding = found.params.probability_encoding
+    return values and messages.probability_image(found.new, values, encoding, found.header)
+
+
+def _depth(found: OutputContext) -> Message | None:
+    depth = found.result('depth', DepthMap)
+    return depth and messages.depth_image(
+        found.new, depth, found.params.depth_encoding, found.header
+    )
+
+
+def _camera_info(found: OutputContext) -> Message | None:
+    intrinsics = found.scene.output_intrinsics
+    return intrinsics and messages.camera_info_message(found.new, intrinsics, found.header)
+
+
+def _boxes(found: OutputContext) -> tuple[Boxes3D, Message] | None:
+    """In target_frame, where one is set."""
+    boxes = found.result('boxes3d', Boxes3D)
+    if boxes is None or not found.params.target_frame:
+        return boxes if boxes is None else (boxes, found.header)
+    if found.target_from_optical is None:
+        return None  # the worker has told why
+    stamp, frame_id = found.header.stamp, found.params.target_frame
+    header = found.new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+    return moved(boxes, found.target_from_optical), header
+
+
+def _detections_3d(found: OutputContext) -> Message | None:
+    there = _boxes(found)
+    form = found.params.class_id_format
+    return there and box_messages.detections_3d(found.new, *there, form)
+
+
+def _markers(found: OutputContext) -> Message | None:
+    there = _boxes(found)
+    return there and box_messages.markers(found.new, *there)
+
+
+def _detections_2d(found: OutputContext) -> Message | None:
+    boxes, camera = found.result('boxes3d', Boxes3D), found.scene.frame.intrinsics
+    if boxes is None or camera is None:
+        return None
+    form = found.params.class_id_format
+    return box_messages.detections_2d(found.new, boxes, camera, found.header, form)
+
+
+def _points(found: OutputContext) -> Message | None:
+    depth, camera = found.result('depth', DepthMap), found.scene.output_intrinsics
+    if depth is None or camera is None:
+        return None
+    shape = depth.depth_m.shape
+    labels = found.result('semantic', LabelMap)
+    unknown = LabelMap(np.full(shape, 255, np.uint8), np.zeros(shape, np.uint8), ())
+    labels = labels or unknown
+    rgb = resized(found.scene.frame.rgb, shape)
+    points = cloud(depth.depth_m, camera, rgb, labels.labels, labels.confidence)
+    return messages.point_cloud(found.new, points, found.header)
+
+
+def _scene(found: OutputContext) -> Message:
+    labels = found.result('semantic', LabelMap)
+    parts = {
+        'camera_info': _camera_info(found),
+        'semantic': _labels('semantic', found),
+        'semantic_confidence': _confidence(found),
+        'semantic_classes': labels and messages.class_map(found.new, labels.classes),
+        'human_parts': _labels('human_parts', found),
+        'depth': _depth(found),
+        'normals': _normals(found),
+        'boundary': _probability('boundary', found),
+        'saliency': _probability('saliency', found),
+        'detections_3d': _detections_3d(found),
+        'detections_2d': _detections_2d(found),
+    }
+    there = {name: part for name, part in parts.items() if part is not None}
+    camera = found.scene.frame.camera
+    return found.new('mtscene_msgs/msg/Scene', header=found.header, camera=camera, **there)
+
+
+def _overlay(found: OutputContext) -> Message | None:
+    return messages.image_message(found.new, overlay(found.scene), 'rgb8', found.header)
+
+
+def _own(task: str, found: OutputContext) -> Message | None:
+    result = found.scene.results.get(task)
+    if isinstance(result, LabelMap):
+        return messages.label_image(found.new, result, found.header)
+    if isinstance(result, ValueMap):
+        return messages.image_message(found.new, result.values, '32FC1', found.header)
+    return None
+
+
+OUTPUTS: tuple[Output, ...] = (
+    Output('semantic/image', IMAGE, partial(_labels, 'semantic'), ('semantic',)),
+    Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
+    Output('semantic/color', IMAGE, _color, ('semantic',)),
+    Output('depth/image', IMAGE, _depth, ('depth',)),
+    Output('depth/camera_info', CAMERA_INFO, _camera_info, ('depth',), is_free=True),
+    Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
+    Output('normals/image', IMAGE, _normals, ('normals',)),
+    Output('boundary/image', IMAGE, partial(_probability, 'boundary'), ('boundary',)),
+    Output('saliency/image', IMAGE, partial(_probability, 'saliency'), ('saliency',)),
+    Output('parts/image', IMAGE, partial(_labels, 'human_parts'), ('human_parts',)),
+    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d, ('boxes3d',)),
+    Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
+    Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
+    Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
+    Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
+)
+
+
+def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
+    """Those that a model has. A user's own tasks: class maps as semantic/image, numbers 32FC1."""
+    own = [
+        Output(f'own/{task}/image', IMAGE, partial(_own, task), (task,))
+        for task in spec.tasks
+        if task not in NAMED_TASKS
+    ]
+    return (*(output for output in OUTPUTS if output.is_there(spec.tasks)), *own)
+
+
+def confident(scene: Scene, min_score: float) -> Scene:
+    """Without the boxes below the score."""
+    boxes = scene.results.get('boxes3d')
+    if not isinstance(boxes, Boxes3D):
+        return scene
+    kept = boxes.select(boxes.scores >= min_score)
+    return replace(scene, results={**scene.results, 'boxes3d': kept})
+
+
+# Topics of class maps, repeated: task → topic.
+LABEL_INFO: dict[str, str] = {
+    'semantic': 'semantic/label_info',
+    'human_parts': 'parts/label_info',
+}
+
+
+def label_info_topics(spec: ModelSpec) -> dict[str, str]:
+    """Of every class map that the model has."""
+    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in NAMED_TASKS}
+    named = LABEL_INFO | own
+    return {t: named[t] for t, o in spec.tasks.items() if t in named and 'classes' in o}

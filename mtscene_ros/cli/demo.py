@@ -1,0 +1,22 @@
+"""Runs the node on a generated drive or on a recording of yours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = 'mtscene demo'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--bag', type=Path, help='a recording of yours; default: a generated drive'
+    )
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
+    parser.add_argument('--frames', type=int, default=60, help='length of the generated drive')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from mtscene_ros.cli.demo_run import run_demo
+
+    return run_demo(arguments.bag, arguments.out, arguments.frames)

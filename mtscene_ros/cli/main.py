@@ -1,0 +1,94 @@
+"""`mtscene VERB ...`: everything but the node itself."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from mtscene_ros.backends import BackendError
+from mtscene_ros.backends.engine_build import EngineError
+
+# Each verb is the file of its name in cli/; it is imported when somebody calls it.
+VERBS = {
+    'run': 'start the node, with the most common options',
+    'check': 'check a machine and a configuration before the node starts',
+    'demo': 'run the node on a generated drive or on a recording of yours',
+    'play': 'play a recording onto real topics',
+    'record': 'record real topics',
+    'convert': 'write generated worlds or public data sets as a recording with ground truth',
+    'evaluate': 'evaluate a model on recordings with ground truth',
+    'report': "turn a recording of the node's outputs into one HTML page",
+    'compare': 'compare two evaluations: what changed, and how certain that is',
+    'view': 'show recordings, evaluations or live topics in a Rerun viewer',
+    'bench': 'measure latency, memory and operations of models and backends',
+    'build': 'build a TensorRT engine ahead of time',
+    'models': 'list the models on this machine: tasks, scores, licence; write model cards',
+    'inspect': 'show what a model file or an engine says about itself',
+    'completion': 'print a completion script for bash, zsh or tcsh',
+}
+
+EXIT = '0 done, 1 done in part, 2 refused with one sentence'
+
+
+def verb_parser(name: str) -> argparse.ArgumentParser:
+    """Returns the parser of one verb. What the verb imports is imported when it runs."""
+    parser = argparse.ArgumentParser(prog=f'mtscene {name}')
+    return filled(parser, name)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Returns one parser with all verbs, for completion and documentation."""
+    parser = argparse.ArgumentParser(prog='mtscene')
+    verbs = parser.add_subparsers(metavar='VERB')
+    for name, what in VERBS.items():
+        filled(verbs.add_parser(name, help=what), name)
+    return parser
+
+
+def filled(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """Adds the description, example, exit status and arguments of a verb to its parser."""
+    verb = importlib.import_module(f'mtscene_ros.cli.{name}')
+    examples = f'example:\n  {verb.EXAMPLE}'.replace('\nmtscene', '\n  mtscene')
+    parser.description = verb.__doc__
+    parser.epilog = f'{examples}\n\nexit status: {getattr(verb, "EXIT", EXIT)}'
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    verb.add_arguments(parser)
+    parser.set_defaults(run=verb.run)
+    return parser
+
+
+def overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f'  {name:{width}s}  {what}' for name, what in VERBS.items()]
+    head = 'usage: mtscene VERB ...    (mtscene VERB --help shows options and an example)'
+    return '\n'.join([head, '', *lines])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb. Returns 0 done, 1 done in part, 2 refused with one sentence, 130 Ctrl-C."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ('-h', '--help'):
+        print(overview())
+        return 0 if words else 2
+    name = words[0]
+    if name not in VERBS:
+        print(
+            f'mtscene: there is no verb {name!r}; choose one of {", ".join(VERBS)}.',
+            file=sys.stderr,
+        )
+        return 2
+    parsed = verb_parser(name).parse_args(words[1:])
+    try:
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130  # what shells report for SIGINT
+    except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
+        print(f'mtscene {name}: {error}', file=sys.stderr)
+        return 2

@@ -1,0 +1,72 @@
+"""Shows live topics, recordings or an evaluation in a Rerun viewer: camera image, classes, depth,
+3D boxes and latency, in a window, on a web page or in a file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import threading
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = 'mtscene view demo/out.mcap\nmtscene view report/ drive.mcap --web\nmtscene view'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'recordings',
+        nargs='*',
+        type=Path,
+        metavar='RECORDING',
+        help='bag or folder of an evaluation; several are joined by stamp; none: live topics',
+    )
+    parser.add_argument(
+        '--node', default='/perception', help='node whose outputs are shown; default: %(default)s'
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument('--web', action='store_true', help='serve a web page, print its address')
+    where.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file')
+    parser.add_argument(
+        '--port', type=int, default=9090, help='port of the page; the next one serves the data'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        from mtscene_ros.report.viewer import sinks
+        from mtscene_ros.report.viewer.entities import Shown
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f'{error.name} is not installed; run `pip install rerun-sdk` (mtscene_ros[view]).'
+        ) from error
+    if arguments.web:
+        stream, address = sinks.page(arguments.port)
+        print(f'{address}\nPress Ctrl-C to stop', flush=True)
+    else:
+        output = arguments.output
+        stream = sinks.file(output) if output else sinks.window()
+    shown = Shown(stream, arguments.node.rstrip('/'))
+    if not arguments.recordings:
+        from mtscene_ros.ros.live_view import show_live
+
+        show_live(shown)
+    else:
+        _show(shown, arguments.recordings)
+        if arguments.web:
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    stream.flush()
+    if arguments.output:
+        print(arguments.output)
+    return 0
+
+
+def _show(shown: Any, paths: list[Path]) -> None:
+    from mtscene_ros.report.viewer.replay import show_recordings
+    from mtscene_ros.terminal import StatusLine
+
+    line, done = StatusLine(), 0
+    for done, total in show_recordings(paths, shown):
+        if done % 50 == 0:
+            line.show(f'{done} of {total} messages')
+    line.end(f'{done} messages')

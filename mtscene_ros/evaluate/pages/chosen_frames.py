@@ -1,0 +1,227 @@
+"""Chosen frames of an evaluated recording: image and truth read again from it, what the model said
+from predictions.mcap. Only what lies around the frames is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+
+from mtscene_ros.camera.camera_frames import CameraFrames
+from mtscene_ros.camera.draw import resized
+from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.pages.pictures import SPARSE
+from mtscene_ros.evaluate.run.job import asked_for
+from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.frame_table import Row
+from mtscene_ros.evaluate.scores.judge import Judge
+from mtscene_ros.evaluate.scores.meters import Scores
+from mtscene_ros.evaluate.truth.topics import Topics, topics_of
+from mtscene_ros.evaluate.truth.truth_messages import CLOUD, plane
+from mtscene_ros.models.spec import ModelSpec, classes_from_options
+from mtscene_ros.recordings.bags import open_bag
+from mtscene_ros.recordings.node_results import ShownFrame, color_of, result_of, stamp_ns_of
+from mtscene_ros.recordings.salvage import readable_bag
+from mtscene_ros.types import (
+    UNLABELED,
+    Boxes3D,
+    CameraFrame,
+    DepthMap,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+    Result,
+    Scene,
+    SemanticClass,
+    ValueMap,
+)
+
+KEPT_WIDTH_PX = 640  # of what is held: no picture of a page is wider
+TOPICS = {
+    'semantic': 'semantic/image', 'depth': 'depth/image', 'boxes3d': 'detections_3d',
+    'normals': 'normals/image', 'boundary': 'boundary/image', 'saliency': 'saliency/image',
+    'human_parts': 'parts/image',
+}  # fmt: skip
+
+Key = tuple[str, int]  # camera, stamp in nanoseconds
+
+
+@dataclass(slots=True, eq=False)
+class FrameParts:
+    """One frame while it is put together. at_ns: when it was recorded."""
+
+    at_ns: int = 0
+    results: dict[str, Result] = field(default_factory=dict)
+    truth: dict[str, Result] = field(default_factory=dict)
+    frame: CameraFrame | None = None
+
+
+def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, ShownFrame]]:
+    """The wanted frames that recording and predictions have, in the order of their stamps. Raises
+    BagError."""
+    if not wanted:
+        return
+    options, spec = asked_for(of.folder)
+    keys = {stamp_ns: (camera, stamp_ns) for camera, stamp_ns in wanted}
+    options = replace(options, image_topic=next(iter(keys.values()))[0])
+    seen = predicted(of.folder / PREDICTIONS, spec, options, set(keys))
+    with readable_bag(of.bag, of.folder, lambda sentence: None) as bag:
+        topics = topics_of(bag, spec, options, lambda sentence: None)
+        for together in neighbours(seen):
+            read_again(bag, topics, spec, options, together)
+            for stamp_ns, one in together.items():
+                if one.frame is not None:
+                    yield keys[stamp_ns], ShownFrame(Scene(one.frame, one.results), one.truth)
+
+
+def neighbours(seen: Mapping[int, FrameParts]) -> Iterator[dict[int, FrameParts]]:
+    """Frames whose surroundings overlap, together: each part of the recording is read once."""
+    together: dict[int, FrameParts] = {}
+    last_ns = 0
+    for stamp_ns, one in sorted(seen.items(), key=lambda item: item[1].at_ns):
+        if together and one.at_ns - last_ns > 2 * HOLD_NS:
+            yield together
+            together = {}
+        together[stamp_ns], last_ns = one, one.at_ns
+    if together:
+        yield together
+
+
+# -- what the model said -------------------------------------------------------------------------
+
+
+def predicted(
+    path: Path, spec: ModelSpec, options: EvaluateOptions, stamps: set[int]
+) -> dict[int, FrameParts]:
+    """Stamp → results, maps no wider than KEPT_WIDTH_PX. Raises BagError."""
+    names = {task: TOPICS.get(task, f'own/{task}/image') for task in spec.tasks}
+    tasks = {f'{options.node}/{name}': task for task, name in names.items()}
+    seen: dict[int, FrameParts] = {}
+    with open_bag(path) as bag:
+        connections = [c for c in bag.connections if c.topic in tasks]
+        for c, at_ns, raw in bag.messages(connections) if connections else ():
+            stamp_ns = stamp_ns_of(bag, raw)
+            if stamp_ns not in stamps:
+                continue
+            one = seen.setdefault(stamp_ns, FrameParts(at_ns))
+            message, task = bag.deserialize(raw, c.msgtype), tasks[c.topic]
+            if task == 'boxes3d':
+                one.results[task] = result_of(task, message, ())
+            else:
+                one.results[task] = map_of(task, spec, narrowed(plane(message)))
+    return seen
+
+
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    height, width = values.shape[:2]
+    if width <= KEPT_WIDTH_PX:
+        return values
+    size = (KEPT_WIDTH_PX, max(1, round(height * KEPT_WIDTH_PX / width)))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def narrow_frame(frame: CameraFrame) -> CameraFrame:
+    height, width = frame.rgb.shape[:2]
+    if width <= KEPT_WIDTH_PX:
+        return frame
+    size = KEPT_WIDTH_PX, max(1, round(height * KEPT_WIDTH_PX / width))
+    camera = frame.intrinsics
+    rgb = resized(frame.rgb, size[::-1])
+    return replace(frame, rgb=rgb, intrinsics=camera and camera.resized(*size))
+
+
+def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:
+    """A map as predictions.mcap has it, or as truth.values_of gives it."""
+    if 'classes' in spec.tasks[task]:
+        labels = values.astype(np.uint8)
+        return LabelMap(labels, np.full_like(labels, 255), classes_of_task(spec, task))
+    if task == 'depth':
+        return DepthMap(values.astype(np.float32))
+    if task == 'normals':
+        normals = values.astype(np.float32)
+        return NormalMap(np.where(abs(normals).max(2, keepdims=True) > 0, normals, np.nan))
+    if task in TOPICS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
+        share = values.astype(np.float32) / (1 if is_truth or values.dtype.kind == 'f' else 255)
+        return ProbabilityMap(np.where(share == UNLABELED, np.float32(np.nan), share))
+    return ValueMap(values.astype(np.float32))
+
+
+def classes_of_task(spec: ModelSpec, task: str) -> tuple[SemanticClass, ...]:
+    """With the colours that the page's tables have."""
+    found = classes_from_options(spec.tasks[task])
+    return tuple(SemanticClass(c.id, c.name, color_of(c.id, c.name)) for c in found)
+
+
+# -- image and truth -----------------------------------------------------------------------------
+
+
+class Collector(Judge):
+    """Keeps the truth that it is given instead of scoring against it."""
+
+    def __init__(
+        self, spec: ModelSpec, options: EvaluateOptions, seen: Mapping[int, FrameParts]
+    ) -> None:
+        super().__init__(spec, options)
+        self._of, self._seen = spec, seen
+
+    def score(self, task: str, result: Any, truth: Any) -> Scores:
+        """result: the stamp of the frame, as read_again answers."""
+        if isinstance(truth, Boxes3D):
+            found: Result = replace(truth, classes=classes_of_task(self._of, task))
+        else:
+            is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
+            kept = truth if is_sparse else narrowed(truth)  # points would be lost
+            found = map_of(task, self._of, kept, is_truth=True)
+        self._seen[result].truth[task] = found
+        return {}
+
+
+def read_again(
+    bag: AnyReader,
+    topics: Topics,
+    spec: ModelSpec,
+    options: EvaluateOptions,
+    seen: Mapping[int, FrameParts],
+) -> None:
+    """Fills in frame and truth from the part of the recording around them."""
+    frames = CameraFrames('', topics.info, options.input_is_rectified)
+    collector = Collector(spec, options, seen)
+    alignment = Alignment(bag, topics, collector, options, lambda sentence: None)
+    at = [one.at_ns for one in seen.values()]
+    clouds = {source.topic for source in topics.sources if source.kind == CLOUD}
+    for c, at_ns, raw in around(bag, topics, min(at) - HOLD_NS, max(at) + HOLD_NS):
+        if c.topic == topics.info:
+            frames.info = bag.deserialize(raw, c.msgtype)
+        elif c.topic == topics.image:
+            stamp_ns = stamp_ns_of(bag, raw)
+            if stamp_ns in seen:
+                frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
+                seen[stamp_ns].frame = narrow_frame(frame)
+                row = Row(0, topics.image, stamp_ns)
+                asked: Any = dict.fromkeys(spec.tasks, stamp_ns)
+                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, asked))
+        elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
+            alignment.message(c.topic, c.msgtype, raw, at_ns)
+    alignment.finish()
+
+
+def around(
+    bag: AnyReader, topics: Topics, start_ns: int, stop_ns: int
+) -> Iterator[tuple[Any, int, Any]]:
+    """Messages recorded in between, after what is said once at a recording's beginning: static
+    transforms, and the first camera_info."""
+    connections = [c for c in bag.connections if c.topic in topics.wanted]
+    for c in connections:
+        if topics.tf.get(c.topic) or c.topic == topics.info:
+            for message in bag.messages([c]):
+                yield message
+                if c.topic == topics.info:
+                    break
+    yield from bag.messages(connections, start_ns, stop_ns)

@@ -1,0 +1,78 @@
+"""The pictures of a report's page: which frames are shown, and the worst ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from mtscene_ros.evaluate.pages.pictures import PictureStyle, camera_view, encoded, views_of
+from mtscene_ros.evaluate.run.report_folder import WORST_BY, Columns
+from mtscene_ros.recordings.node_results import ShownFrame
+from mtscene_ros.report.html import figure
+
+WORST = 3  # per task
+APART = 10  # frames between two worst ones: neighbours look the same
+SLIDER = 40  # frames in all
+WIDTH_PX = 640
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """row: of the table of all frames; task: whose worst frames it is among, '' for the
+    slider."""
+
+    row: int
+    task: str
+
+
+def choose(frames: Columns) -> list[Chosen]:
+    """The frames that the page shows: the worst of each task with truth, and a spread of all."""
+    published = np.flatnonzero(frames['status'] == 'published')
+    chosen = [
+        Chosen(row, task)
+        for task, (path, more_is_worse, _) in WORST_BY.items()
+        if path in frames
+        for row in worst(frames[path], more_is_worse)
+    ]
+    if len(published):
+        count = min(SLIDER, len(published))
+        at = np.linspace(0, len(published) - 1, count).round().astype(int)
+        chosen += [Chosen(int(published[i]), '') for i in at]
+    return chosen
+
+
+def worst(values: Any, more_is_worse: bool, count: int = WORST) -> list[int]:
+    """Rows of the worst numbers, at least APART from each other; NaN is none."""
+    rows: list[int] = []
+    order = np.argsort(-values if more_is_worse else values, kind='stable')
+    for row in order[np.isfinite(values[order])].tolist():
+        if len(rows) < count and all(abs(row - other) >= APART for other in rows):
+            rows.append(row)
+    return rows
+
+
+def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) -> str:
+    """Image, prediction, truth and error of one task, side by side; title is HTML."""
+    look = PictureStyle(WIDTH_PX, depth_max_m)
+    views = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
+    if views is None:
+        return ''
+    pictures = [(camera_view(shown.scene.frame, look), 'image'), *views.named()]
+    figures = [figure(encoded(picture), escape(name)) for picture, name in pictures]
+    return (
+        f'<section class="frame"><header>{title}</header>'
+        f'<div class="four">{"".join(figures)}</div></section>'
+    )
+
+
+def frame_scores(frames: Columns, row: int) -> str:
+    """Scores of one frame as text."""
+    return ' · '.join(
+        how.format(frames[path][row])
+        for path, _, how in WORST_BY.values()
+        if path in frames and math.isfinite(frames[path][row])
+    )

@@ -1,0 +1,226 @@
+"""One result beside its truth as pictures: prediction, truth, error. Every task of one image has
+the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.camera.draw import birdseye, blend_labels, depth_rgb, draw_boxes, resized
+from mtscene_ros.report.html import data_uri
+from mtscene_ros.types import (
+    UNLABELED,
+    Boxes3D,
+    CameraFrame,
+    DepthMap,
+    Intrinsics,
+    LabelMap,
+    NormalMap,
+    ProbabilityMap,
+    Result,
+)
+
+Picture = NDArray[np.uint8]
+
+WRONG_RGB, UNKNOWN_RGB = (230, 57, 48), (96, 100, 108)
+DEPTH_ERROR_RGB = (250, 250, 250), (190, 24, 32), (28, 78, 190)  # right, too far, too near
+DEPTH_ERROR_END = 0.3  # relative error at which the colours end
+NORMAL_ERROR_END_DEG = 60.0
+QUALITY = 80  # of JPEG: a page of many pictures stays below 15 MB
+SPARSE = 0.25  # below this share of pixels, depth of a LiDAR is drawn as dots that can be seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureStyle:
+    """What the pictures of one page have in common."""
+
+    width_px: int
+    depth_max_m: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Pictures (H, W, 3) RGB of one task; truth and error None where there is no truth. colors,
+    error_is: what the colours of prediction and error mean, '' where nothing need be said."""
+
+    prediction: Picture
+    truth: Picture | None = None
+    error: Picture | None = None
+    error_is: str = ''
+    colors: str = ''
+
+    def named(self) -> list[tuple[Picture, str]]:
+        """Those that are there, each with its caption."""
+        said = f'prediction, {self.colors}' if self.colors else 'prediction'
+        pairs = (self.prediction, said), (self.truth, 'truth'), (self.error, self.error_is)
+        return [(picture, name) for picture, name in pairs if picture is not None]
+
+
+def camera_view(frame: CameraFrame, look: PictureStyle) -> Picture:
+    return resized(frame.rgb, shape_of(frame, look))
+
+
+def views_of(
+    task: str,
+    frame: CameraFrame,
+    results: Mapping[str, Result],
+    truth: Mapping[str, Result],
+    look: PictureStyle,
+) -> Views | None:
+    """None where the task's result is absent or of a kind without pictures."""
+    said, true = results.get(task), truth.get(task)
+    rgb = camera_view(frame, look)
+    if isinstance(said, LabelMap):
+        return _labels(rgb, said, true if isinstance(true, LabelMap) else None)
+    if isinstance(said, DepthMap):
+        return _depth(rgb, said, true if isinstance(true, DepthMap) else None, look)
+    if isinstance(said, NormalMap):
+        return _normals(rgb, said, true if isinstance(true, NormalMap) else None)
+    if isinstance(said, ProbabilityMap):
+        return _probability(rgb, said, true if isinstance(true, ProbabilityMap) else None)
+    if isinstance(said, Boxes3D) and frame.intrinsics is not None:
+        camera = frame.intrinsics.resized(rgb.shape[1], rgb.shape[0])
+        return _boxes(rgb, said, true if isinstance(true, Boxes3D) else None, camera, look)
+    return None
+
+
+def encoded(picture: Picture) -> str:
+    """As a data URI."""
+    return data_uri(picture, 'jpg', QUALITY)
+
+
+def shape_of(frame: CameraFrame, look: PictureStyle) -> tuple[int, int]:
+    """(height, width) of the page's pictures of this frame."""
+    height, width = frame.rgb.shape[:2]
+    return max(1, round(height * look.width_px / width)), look.width_px
+
+
+def _same_size(values: NDArray[Any], rgb: Picture) -> NDArray[Any]:
+    """A map at the picture's size; each pixel takes the nearest one, nothing is mixed."""
+    size = rgb.shape[1], rgb.shape[0]
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+# -- one function per kind of result -------------------------------------------------------------
+
+
+def _labels(rgb: Picture, said: LabelMap, true: LabelMap | None) -> Views:
+    mine = _labels_to(rgb, said)
+    if true is None:
+        return Views(blend_labels(rgb, mine))
+    real = _labels_to(rgb, true)
+    error = _dimmed(rgb)
+    known = real.labels != UNLABELED
+    error[known & (mine.labels != real.labels)] = WRONG_RGB
+    error[~known] = UNKNOWN_RGB
+    pictures = blend_labels(rgb, mine), blend_labels(rgb, real), error
+    return Views(*pictures, 'error, red: wrong, grey: no truth')
+
+
+def _labels_to(rgb: Picture, labels: LabelMap) -> LabelMap:
+    sized = np.minimum(_same_size(labels.labels, rgb), UNLABELED).astype(np.uint8)
+    return LabelMap(sized, np.full_like(sized, 255), labels.classes)
+
+
+def _depth(rgb: Picture, said: DepthMap, true: DepthMap | None, look: PictureStyle) -> Views:
+    mine = np.asarray(_same_size(said.depth_m, rgb), np.float32)
+    prediction = depth_rgb(mine, look.depth_max_m)
+    colors = f'red: near, dark blue: {look.depth_max_m:.0f} m and more'
+    if true is None:
+        return Views(prediction, colors=colors)
+    real = _sparse_to(true.depth_m, rgb)
+    error = depth_error_rgb(mine, real)
+    end = f'{100 * DEPTH_ERROR_END:.0f} %'
+    caption = f'error, blue: {end} too near, red: {end} too far, grey: no truth'
+    return Views(prediction, depth_rgb(real, look.depth_max_m), error, caption, colors)
+
+
+def depth_error_rgb(depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) -> Picture:
+    """(H, W) twice → white where right, blue too near, red too far, UNKNOWN_RGB where either is
+    not known."""
+    known = np.isfinite(depth_m) & np.isfinite(truth_m) & (truth_m > 0)
+    relative = np.zeros(depth_m.shape, np.float32)
+    relative[known] = depth_m[known] / truth_m[known] - 1
+    far = np.clip(relative / DEPTH_ERROR_END, -1, 1)[..., None]
+    white, red, blue = (np.array(c, np.float32) for c in DEPTH_ERROR_RGB)
+    picture = white + np.maximum(far, 0) * (red - white) + np.maximum(-far, 0) * (blue - white)
+    picture[~known] = UNKNOWN_RGB
+    return np.asarray(np.rint(picture), np.uint8)
+
+
+def _sparse_to(truth_m: NDArray[np.float32], rgb: Picture) -> NDArray[np.float32]:
+    """(H, W) truth at the picture's size. Of a LiDAR's few points each keeps a dot: where several
+    fall together the nearest is drawn."""
+    known = np.isfinite(truth_m) & (truth_m > 0)
+    if known.mean() >= SPARSE:
+        return np.asarray(_same_size(truth_m, rgb), np.float32)
+    height, width = rgb.shape[:2]
+    rows, columns = np.nonzero(known)
+    at = rows * height // truth_m.shape[0] * width + columns * width // truth_m.shape[1]
+    nearest = np.full(height * width, np.inf, np.float32)
+    np.minimum.at(nearest, at, truth_m[rows, columns])
+    dots = cv2.erode(nearest.reshape(height, width), np.ones((3, 3), np.uint8))
+    dots[np.isinf(dots)] = np.nan
+    return np.asarray(dots, np.float32)
+
+
+def _normals(rgb: Picture, said: NormalMap, true: NormalMap | None) -> Views:
+    mine = np.asarray(_same_size(said.normals, rgb), np.float32)
+    if true is None:
+        return Views(normals_rgb(mine))
+    real = np.asarray(_same_size(true.normals, rgb), np.float32)
+    angle_deg = np.rad2deg(np.arccos(np.clip((mine * real).sum(2), -1, 1)))
+    caption = f'error, black: right, yellow: {NORMAL_ERROR_END_DEG:.0f}° off, grey: no truth'
+    error = _heat(angle_deg / NORMAL_ERROR_END_DEG)
+    return Views(normals_rgb(mine), normals_rgb(real), error, caption)
+
+
+def normals_rgb(normals: NDArray[np.float32]) -> Picture:
+    """(H, W, 3) unit vectors → each axis as a colour; UNKNOWN_RGB for NaN."""
+    unknown = ~np.isfinite(normals).all(2)
+    picture = np.asarray(np.rint(127.5 + 127.5 * np.nan_to_num(normals)), np.uint8)
+    picture[unknown] = UNKNOWN_RGB
+    return picture
+
+
+def _probability(rgb: Picture, said: ProbabilityMap, true: ProbabilityMap | None) -> Views:
+    mine = np.asarray(_same_size(said.probability, rgb), np.float32)
+    if true is None:
+        return Views(_grey(mine))
+    real = np.asarray(_same_size(true.probability, rgb), np.float32)
+    error = _heat(abs(mine - real))
+    return Views(_grey(mine), _grey(real), error, 'error, black: right, yellow: wrong')
+
+
+def _boxes(
+    rgb: Picture, said: Boxes3D, true: Boxes3D | None, camera: Intrinsics, look: PictureStyle
+) -> Views:
+    range_m = min(60.0, look.depth_max_m)
+    above = birdseye(said, true, (rgb.shape[1], rgb.shape[0]), range_m, camera)
+    truth = draw_boxes(rgb, true, camera) if true is not None else None
+    caption = 'from above' + (', truth filled grey' if true is not None else '')
+    return Views(draw_boxes(rgb, said, camera), truth, above, caption)
+
+
+def _grey(share: NDArray[np.float32]) -> Picture:
+    return np.repeat(np.rint(255 * np.nan_to_num(share)).astype(np.uint8)[..., None], 3, 2)
+
+
+def _heat(share: NDArray[np.float32]) -> Picture:
+    """(H, W), 0 black to 1 yellow; UNKNOWN_RGB for NaN."""
+    level = np.rint(255 * np.clip(np.nan_to_num(share), 0, 1)).astype(np.uint8)
+    bgr = np.asarray(cv2.applyColorMap(level, cv2.COLORMAP_INFERNO), np.uint8)
+    picture = bgr[..., ::-1].copy()
+    picture[np.isnan(share)] = UNKNOWN_RGB
+    return picture
+
+
+def _dimmed(rgb: Picture) -> Picture:
+    """The image in dark grey, as a ground for colours."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) // 2 + 20
+    return np.repeat(np.asarray(grey, np.uint8)[..., None], 3, 2)

@@ -1,0 +1,80 @@
+"""What came of all recordings → the report: their total, each one's scores, what failed, whether
+the criteria hold."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtscene_ros.evaluate.conditions import Condition, check
+from mtscene_ros.evaluate.run.job import DONE, EvaluationJob, Outcome
+from mtscene_ros.evaluate.run.merge import merge
+from mtscene_ros.evaluate.run.report_folder import (
+    FRAMES,
+    METRICS,
+    PREDICTIONS,
+    SEQUENCES,
+    number,
+    read_metrics,
+    scores,
+    write_metrics,
+)
+
+
+def assemble(
+    report: Path, jobs: Sequence[EvaluationJob], outcomes: Mapping[str, Outcome]
+) -> dict[str, Any] | None:
+    """Writes the report's metrics.json and returns it; None, and nothing is written, where no
+    recording could be evaluated."""
+    done = {j.name: read_metrics(j.folder / METRICS) for j in jobs if not outcomes[j.name].error}
+    if not done:
+        return None
+    if len(jobs) == 1:
+        return done[jobs[0].name]
+    _remove_single(report)
+    total = merge(list(done.values()))
+    total[SEQUENCES] = [{'name': name, 'metrics': of} for name, of in done.items()]
+    total['failed'] = [
+        {'bag': str(j.bag), 'reason': outcomes[j.name].error}
+        for j in jobs
+        if outcomes[j.name].error
+    ]
+    write_metrics(report, total)
+    return total
+
+
+def judged(report: Path, total: dict[str, Any], criteria: Sequence[Condition]) -> bool:
+    """Adds to metrics.json whether each criterion holds; returns whether all do. Raises
+    ConditionError for a score that does not exist."""
+    found = scores(total)
+    check(criteria, found)
+    total['criteria'] = [
+        {'condition': str(c), 'value': found[c.path], 'holds': c.holds(found[c.path])}
+        for c in criteria
+    ]
+    write_metrics(report, total)
+    return all(c['holds'] for c in total['criteria'])
+
+
+def unmet(total: Mapping[str, Any]) -> list[str]:
+    """A sentence per criterion that does not hold."""
+    return [
+        f'{c["condition"]} does not hold: it is {number(c["value"]):.4g}'
+        for c in total.get('criteria', ())
+        if not c['holds']
+    ]
+
+
+def _remove_single(report: Path) -> None:
+    """What an earlier report of a single recording left at the top."""
+    for name in (FRAMES, PREDICTIONS, DONE):
+        (report / name).unlink(missing_ok=True)
+
+
+def start_afresh(report: Path, jobs: Sequence[EvaluationJob]) -> None:
+    """Forgets what is there, so that every job runs again."""
+    for job in jobs:
+        (job.folder / DONE).unlink(missing_ok=True)
+    shutil.rmtree(report / SEQUENCES, ignore_errors=True)

@@ -1,0 +1,253 @@
+"""One recording, one model → a folder: metrics.json, frames.parquet, predictions.mcap.
+
+    messages in recorded order
+      → arrivals.py      images that a node would take up
+      → camera_frames.py, estimator.py, outputs.py       as in the node
+      → predictions.py   what it would publish
+      → alignment.py     results wait for truth of the same stamp
+      → scoring.py, judge.py    scores of the image, sums of the recording
+
+A recording is read once, from front to back, and never held.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+
+from mtscene_ros.backends import BackendError, BackendOptions
+from mtscene_ros.camera.camera_frames import CameraFrames
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.camera.mailbox import Counts
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
+from mtscene_ros.evaluate.run.notes import Notes
+from mtscene_ros.evaluate.run.predictions import Predictions
+from mtscene_ros.evaluate.run.progress import bar
+from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
+from mtscene_ros.evaluate.scores.judge import Judge
+from mtscene_ros.evaluate.scores.mds import MdsError, MdsFiles
+from mtscene_ros.evaluate.truth.topics import Topics, topics_of
+from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.models.checksum import sha256_of
+from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.recordings.node_results import stamp_ns_of
+from mtscene_ros.recordings.salvage import readable_bag
+from mtscene_ros.types import Scene
+
+
+def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, Any]:
+    """Evaluates `bag` into the folder `into`; returns what its metrics.json says.
+
+    Raises BagError where nothing can be scored, BackendError and SpecError for the model,
+    ValueError for options that do not fit.
+    """
+    check_pyarrow()
+    notes = Notes()
+    into.mkdir(parents=True, exist_ok=True)
+    estimator = open_estimator(
+        options.model,
+        options.backend,
+        BackendOptions(threads=options.threads, precision=options.precision),
+    )
+    try:
+        estimator.warm_up()
+        with (
+            readable_bag(bag, into, notes.tell) as reader,
+            tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
+        ):
+            topics = topics_of(reader, estimator.spec, options, notes.tell)
+            session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
+            with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
+                session.run(predictions)
+            session.score_mds()
+        session.check_any(bag)
+        write_frames(into / 'frames.parquet', session.rows)
+        found = {**about(bag, estimator, options, session), **session.result(into)}
+    finally:
+        estimator.backend.close()
+    write_metrics(into, found)
+    return read_metrics(into / METRICS)
+
+
+def about(
+    bag: Path, estimator: SceneEstimator, options: EvaluateOptions, session: BagRun
+) -> dict[str, Any]:
+    """What was evaluated with what."""
+    spec, path = estimator.spec, Path(options.model or BUNDLED_MODEL)
+    return {
+        'format': FORMAT,
+        'model': {
+            'name': spec.name,
+            'version': spec.version,
+            'commit': spec.commit,
+            'sha256': sha256_of(path),
+        },
+        'backend': estimator.backend.description,
+        'precision': estimator.backend.precision,
+        'mtscene_ros': own_version(),
+        'bag': {'name': bag.name, 'path': str(bag.resolve()), 'frames': len(session.rows)},
+    }
+
+
+def own_version() -> str:
+    try:
+        return metadata.version('mtscene_ros')
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        return 'unknown'
+
+
+class BagRun:
+    """What is known while one recording is read."""
+
+    def __init__(
+        self,
+        reader: AnyReader,
+        topics: Topics,
+        estimator: SceneEstimator,
+        options: EvaluateOptions,
+        notes: Notes,
+        scratch: Path,
+    ) -> None:
+        self._reader, self._topics, self._estimator = reader, topics, estimator
+        self._options, self._notes = options, notes
+        self._mds = MdsFiles(scratch) if options.mds else None
+        self._judge = Judge(estimator.spec, options)
+        self._alignment = Alignment(reader, topics, self._judge, options, notes.tell, self._mds)
+        self._frames = CameraFrames('', topics.info, options.input_is_rectified)
+        self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
+        self._counts = Counts()
+        self._last_stamp_ns = -1
+        self._end_ns: int | None = None  # nothing later is of interest
+        self.rows: list[Row] = []
+
+    def run(self, predictions: Predictions) -> None:
+        """Reads the recording to its end, or to where it is damaged."""
+        connections = [c for c in self._reader.connections if c.topic in self._topics.wanted]
+        total = sum(c.msgcount for c in connections if c.topic == self._topics.image)
+        with bar(min(total, self._options.max_frames or total), self._options.progress) as step:
+            for connection, at_ns, raw in self._messages(connections):
+                if self._end_ns is not None and at_ns > self._end_ns:
+                    break
+                if connection.topic == self._topics.image:
+                    self._image(raw, at_ns, connection.msgtype, predictions)
+                    step()
+                elif connection.topic == self._topics.info:
+                    self._frames.info = self._reader.deserialize(raw, connection.msgtype)
+                else:
+                    self._alignment.message(connection.topic, connection.msgtype, raw, at_ns)
+            for taken in self._arrivals.rest():
+                self._work(taken, predictions)
+        self._alignment.finish()
+
+    def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
+        """Until one cannot be read."""
+        try:
+            yield from self._reader.messages(connections)
+        except Exception as error:  # rosbags lets errors of several libraries through
+            self._notes.tell(
+                f'The recording cannot be read to its end ({error}); what comes before is scored.'
+            )
+
+    def _image(self, raw: Any, at_ns: int, kind: str, predictions: Predictions) -> None:
+        if self._options.max_frames and len(self.rows) >= self._options.max_frames:
+            return
+        stamp_ns = stamp_ns_of(self._reader, raw)
+        arrival = Arrival(len(self.rows), at_ns, stamp_ns, (raw, kind))
+        self._counts.received += 1
+        self.rows.append(Row(arrival.index, self._topics.image, stamp_ns))
+        if stamp_ns <= self._last_stamp_ns:
+            self._notes.tell('Stamps of the images do not increase; set the clock of the camera.')
+        self._last_stamp_ns = stamp_ns
+        for taken in self._arrivals.arrive(arrival):
+            self._work(taken, predictions)
+        if len(self.rows) == self._options.max_frames:
+            self._end_ns = at_ns + HOLD_NS  # its truth may come later
+
+    def _drop(self, arrival: Arrival) -> None:
+        row = self.rows[arrival.index]
+        row.status, row.reason = 'dropped', 'a newer image came while another was worked on'
+        self._counts.dropped += 1
+
+    def _work(self, arrival: Arrival, predictions: Predictions) -> None:
+        row, start_s = self.rows[arrival.index], time.perf_counter()
+        raw, kind = arrival.message
+        try:
+            frame, remarks = self._frames.frame(self._reader.deserialize(raw, kind))
+            image_s = time.perf_counter() - start_s
+            [scene] = self._estimator.estimate([frame])
+            made_s = time.perf_counter()
+            made = predictions.made(scene)
+        except Exception as error:  # as in the node: an image that fails is counted
+            row.status, row.reason = 'failed', sentence_of(error)
+            self._counts.failed += 1
+            self._notes.tell(row.reason)
+            self._arrivals.done(time.perf_counter() - start_s)
+            return
+        for remark in remarks if self._topics.info or not frame.frame_id else ():
+            self._notes.tell(remark.text)
+        for sentence in scene.warnings:
+            self._notes.tell(sentence)
+        stage_s = {
+            'receive': self._arrivals.waited_s,
+            'image': image_s,
+            **scene.stage_s,
+            'serialise': time.perf_counter() - made_s,
+        }
+        self._counts.published += 1
+        self._publish(scene, arrival, stage_s, row)
+        predictions.write(made, scene, arrival.at_ns, stage_s, self._counts)
+
+    def _publish(
+        self, scene: Scene, arrival: Arrival, stage_s: dict[str, float], row: Row
+    ) -> None:
+        waited_s = stage_s['receive']
+        busy_s = self._options.latency_ms / 1000 or sum(stage_s.values()) - waited_s
+        self._arrivals.done(busy_s)
+        named = {name: stage_s[name] for name in ('prepare', 'infer', 'decode')}
+        for name, seconds in {**named, 'latency': waited_s + busy_s}.items():
+            row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
+            self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
+        self._alignment.answer(Prediction.of(scene, row, arrival.at_ns))
+
+    def score_mds(self) -> None:
+        """While the files of the boxes are there."""
+        try:
+            self._judge.card.mds = self._mds.scores() if self._mds else {}
+        except MdsError as error:
+            self._notes.tell(str(error))
+
+    def check_any(self, bag: Path) -> None:
+        """Raises BagError where no image could be used."""
+        if not self._counts.published:
+            why = next((row.reason for row in self.rows if row.reason), 'it holds no image')
+            raise BagError(f'Nothing of {bag} can be scored: {why}')
+
+    def result(self, into: Path) -> dict[str, Any]:
+        """Counts, notes and scores."""
+        card = self._judge.card
+        counts = self._counts
+        names = ('received', 'published', 'dropped', 'failed')
+        card.counts.update({name: getattr(counts, name) for name in names})
+        self._alignment.tell_what_is_missing()
+        return {
+            'counts': card.counts,
+            'notes': self._notes.sentences(),
+            'metrics': card.metrics(),
+            'tables': card.tables(),
+            'sums': card.sums(),
+        }
+
+
+def sentence_of(error: Exception) -> str:
+    known = isinstance(error, ImageError | BackendError)
+    return str(error) if known else f'Unexpected {type(error).__name__}: {error}'

@@ -1,0 +1,148 @@
+"""The folder that `mtscene evaluate` writes: one sequence at its top, or several in `sequences/`
+with their total at the top.
+
+    report/metrics.json                       of the one sequence, or of all, and `sequences`
+    report/index.html
+    report/[sequences/NAME/]metrics.json      frames.parquet  predictions.mcap
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import leaves, plain
+
+METRICS, FRAMES, PREDICTIONS, PAGE = (
+    'metrics.json',
+    'frames.parquet',
+    'predictions.mcap',
+    'index.html',
+)
+SEQUENCES = 'sequences'
+BAG_ENDINGS = ('.mcap', '.bag', '.db3')
+FORMAT = 1
+
+Columns = dict[str, NDArray[Any]]
+
+
+class ReportError(ValueError):
+    """No report, or one that cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceReport:
+    """One evaluated bag; metrics: its metrics.json."""
+
+    name: str
+    folder: Path
+    metrics: Mapping[str, Any]
+
+    @property
+    def bag(self) -> Path:
+        return Path(self.metrics['bag']['path'])
+
+    def frames(self) -> Columns:
+        """frames.parquet, column → (frames,). Raises ReportError."""
+        return read_frames(self.folder / FRAMES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """metrics: of all sequences together; failed: bag → why it could not be evaluated."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+    sequences: tuple[SequenceReport, ...]
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        return {f['bag']: f['reason'] for f in self.metrics.get('failed', ())}
+
+
+def read_report(folder: Path) -> Report:
+    """Raises ReportError."""
+    metrics = read_metrics(folder / METRICS)
+    if SEQUENCES not in metrics:
+        name = name_of(Path(metrics['bag']['name']))
+        return Report(folder, metrics, (SequenceReport(name, folder, metrics),))
+    inside = tuple(
+        SequenceReport(of['name'], folder / SEQUENCES / of['name'], of['metrics'])
+        for of in metrics[SEQUENCES]
+    )
+    return Report(folder, metrics, inside)
+
+
+def name_of(bag: Path) -> str:
+    """What a sequence is called: its file's name without the ending, its folder's name."""
+    return bag.stem if bag.suffix in BAG_ENDINGS else bag.name
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Raises ReportError."""
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except OSError:
+        raise ReportError(
+            f'{path.parent} holds no {path.name}; give a folder that `mtscene evaluate` wrote.'
+        ) from None
+    except ValueError as error:
+        raise ReportError(f'{path} is not JSON ({error}); evaluate again.') from None
+    if not isinstance(found, dict) or found.get('format') != FORMAT:
+        raise ReportError(f'{path} is not of format {FORMAT}; evaluate again with this version.')
+    return found
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """metrics.json of a sequence or of all. Raises OSError."""
+    text = json.dumps(plain(metrics), indent=1, allow_nan=False)
+    write_text(folder / METRICS, text + '\n')
+
+
+def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Every score of a metrics.json by its path, `semantic.miou`; NaN where nothing could be
+    measured."""
+    return {
+        name: number(value)
+        for name, value in leaves(metrics['metrics'])
+        if value is None or isinstance(value, int | float)
+    }
+
+
+def number(value: Any) -> float:
+    """JSON's null is NaN."""
+    return math.nan if value is None else float(value)
+
+
+def read_frames(path: Path) -> Columns:
+    """Raises ReportError where pyarrow or the file is missing."""
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise ReportError(
+            'Reading frames.parquet needs pyarrow; run `pip install mtscene_ros[evaluate]`.'
+        ) from None
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        raise ReportError(f'{path} cannot be read ({error}); evaluate again.') from None
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+# Task → the score by which its worst frames are chosen, whether more of it is worse, as text.
+WORST_BY = {
+    'semantic': ('semantic.miou', False, 'mIoU {:.1f} %'),
+    'depth': ('depth.abs_rel', True, 'depth AbsRel {:.3f}'),
+    'boxes3d': ('boxes3d.recall', False, 'boxes found {:.2f}'),
+    'normals': ('normals.mean_deg', True, 'normals {:.1f}° off'),
+    'boundary': ('boundary.ods_f', False, 'boundary odsF {:.1f} %'),
+    'saliency': ('saliency.max_f', False, 'saliency maxF {:.1f} %'),
+    'human_parts': ('human_parts.miou', False, 'mIoU of parts {:.1f} %'),
+}

@@ -1,0 +1,148 @@
+"""Measures a model on generated scenes it has never seen, through the same line as on the robot.
+
+python -m mtscene_ros.evaluate.suites.drives --seed 900 --count 200 --json result.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtscene_ros.backends import BackendOptions
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, add_boxes
+from mtscene_ros.evaluate.scores.metrics import (
+    DepthErrors,
+    Detections,
+    confusion,
+    iou_per_class,
+)
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
+from mtscene_ros.terminal import size
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
+from mtscene_ros.worlds.drive import drive_frame
+from mtscene_ros.worlds.frame import WorldFrame
+
+MAX_M = 60.0  # depth and boxes farther away are not scored
+MIN_VISIBLE = 0.25  # boxes less visible or more than half outside the image are not demanded
+MAX_TRUNCATED = 0.5
+
+
+@dataclass(slots=True)
+class Score:
+    """Everything counted so far."""
+
+    confusion: np.ndarray[Any, np.dtype[np.int64]] = field(
+        default_factory=lambda: np.zeros((len(CITYSCAPES_19), len(CITYSCAPES_19) + 1), np.int64)
+    )
+    depth: DepthErrors = field(default_factory=lambda: DepthErrors(MAX_M))
+    boxes: dict[str, Detections] = field(
+        default_factory=lambda: {c.name: Detections() for c in DRIVE_BOXES}
+    )
+    near_cars: Detections = field(default_factory=Detections)
+    infer_s: list[float] = field(default_factory=list)
+
+    def add(self, scene: Scene, truth: WorldFrame) -> None:
+        labels, depth = scene.results.get('semantic'), scene.results.get('depth')
+        boxes = scene.results.get('boxes3d')
+        if isinstance(labels, LabelMap):
+            self.confusion += confusion(labels.labels, truth.labels, len(CITYSCAPES_19))
+        if isinstance(depth, DepthMap):
+            self.depth.add(depth.depth_m, truth.depth_m)
+        if isinstance(boxes, Boxes3D):
+            demanded = (truth.visible >= MIN_VISIBLE) & (truth.truncated <= MAX_TRUNCATED)
+            for c in DRIVE_BOXES:
+                add_boxes(self.boxes[c.name], boxes, truth.boxes, demanded, c.id, MAX_M)
+            add_boxes(self.near_cars, boxes, truth.boxes, demanded, 0, CLOSE_RANGE_M)
+        self.infer_s.append(scene.stage_s['infer'])
+
+    def result(self) -> dict[str, Any]:
+        iou = iou_per_class(self.confusion)
+        boxes = {name: of.result() for name, of in self.boxes.items()}
+        found = [of['ap'] for of in boxes.values() if of['truths']]
+        return {
+            'semantic': {
+                'miou': float(np.nanmean(iou)),
+                'iou': {c.name: float(iou[c.id]) for c in CITYSCAPES_19},
+            },
+            'depth': self.depth.result(),
+            'boxes3d': {
+                'map': float(np.mean(found)) if found else float('nan'),
+                'car_within_40_m': self.near_cars.result(),
+                'classes': boxes,
+            },
+            'infer_ms_median': float(np.median(self.infer_s) * 1e3),
+        }
+
+
+def scenes(seed: int, count: int, size_px: tuple[int, int] = (512, 256)) -> Iterator[WorldFrame]:
+    """size_px: width and height of the images."""
+    for index in range(count):
+        yield drive_frame(seed, index, *size_px)
+
+
+def score(estimator: SceneEstimator, frames: Iterator[WorldFrame]) -> Score:
+    total = Score()
+    for truth in frames:
+        frame = CameraFrame(truth.rgb, truth.intrinsics, truth.stamp_ns, 'camera_optical')
+        total.add(estimator.estimate([frame])[0], truth)
+    return total
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown."""
+    depth, boxes = result['depth'], result['boxes3d']
+    lines = [
+        f'mIoU {result["semantic"]["miou"]:.3f}',
+        f'depth within {MAX_M:.0f} m: AbsRel {depth["abs_rel"]:.3f}, '
+        f'RMSE {depth["rmse_m"]:.2f} m, '
+        f'delta1 {depth["delta1"]:.3f}, coverage {depth["coverage"]:.3f}',
+        f'3D boxes within {MAX_M:.0f} m, centre within {MATCH_M:.0f} m: mAP {boxes["map"]:.3f}',
+        f'inference {result["infer_ms_median"]:.0f} ms (median)',
+        '',
+        '| class | IoU |',
+        '|---|---|',
+        *(f'| {n} | {v:.3f} |' for n, v in result['semantic']['iou'].items()),
+        '',
+        '| boxes | truths | AP | recall | yaw error | centre error |',
+        '|---|---|---|---|---|---|',
+    ]
+    rows = boxes['classes'] | {'car within 40 m': boxes['car_within_40_m']}
+    for name, of in rows.items():
+        lines.append(
+            f'| {name} | {of["truths"]} | {of["ap"]:.3f} | {of["recall"]:.3f} | '
+            f'{of["yaw_error_deg"]:.1f}° | {of["distance_m"]:.2f} m |'
+        )
+    return '\n'.join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument('--seed', type=int, default=900)
+    parser.add_argument('--count', type=int, default=200)
+    parser.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='of images')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--json', type=Path)
+    options = parser.parse_args(arguments)
+    estimator = open_estimator(options.model, options=BackendOptions(options.threads))
+    begin_s = time.perf_counter()
+    result = score(estimator, scenes(options.seed, options.count, options.size)).result()
+    print(table(result))
+    elapsed_s = time.perf_counter() - begin_s
+    print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
+    if options.json:
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

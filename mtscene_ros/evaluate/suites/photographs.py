@@ -1,0 +1,97 @@
+"""Measures a model that knows CITYSCAPES_19 on photographs of streets: CamVid and KITTI tracking.
+
+python -m mtscene_ros.evaluate.suites.photographs --camvid DIR --kitti DIR --json result.json
+
+CamVid (Brostow et al., 2009, in the 11 classes of SegNet's copy: val, valannot): mIoU. KITTI
+tracking: depth against the LiDAR's points, cars against the labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.backends import BackendOptions
+from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
+from mtscene_ros.datasets.kitti import kitti_moments
+from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
+from mtscene_ros.evaluate.scores.metrics import DepthErrors, Detections, confusion, iou_per_class
+from mtscene_ros.evaluate.suites.drives import MAX_M
+from mtscene_ros.evaluate.truth.lidar import lidar_depth
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap
+
+
+def read(path: Path, flags: int) -> NDArray[Any]:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise ValueError(f'{path} is not a readable image.')
+    return np.asarray(image)
+
+
+def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[str, Any]:
+    """Raises ValueError where a file is missing."""
+    counts = np.zeros((len(CAMVID_11), len(CAMVID_11) + 1), np.int64)
+    table = camvid_from_cityscapes()
+    images = sorted((folder / split).glob('*.jpg')) + sorted((folder / split).glob('*.png'))
+    if not images:
+        raise ValueError(f'{folder / split} holds no images; give the folder above it.')
+    for path in images:
+        rgb = cv2.cvtColor(read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        truth = read(folder / f'{split}annot' / f'{path.stem}.png', cv2.IMREAD_GRAYSCALE)
+        frame = CameraFrame(np.asarray(rgb, np.uint8), None, 0, 'camera_optical')
+        labels = estimator.estimate([frame], ('semantic',))[0].results['semantic']
+        assert isinstance(labels, LabelMap)
+        counts += confusion(table[labels.labels], truth, len(CAMVID_11))
+    iou = iou_per_class(counts)
+    by_class = dict(zip(CAMVID_11, iou.tolist(), strict=True))
+    return {'images': len(images), 'miou': float(np.nanmean(iou)), 'iou': by_class}
+
+
+def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:
+    """Raises KittiError where a file is missing."""
+    depth, cars, images = DepthErrors(MAX_M), Detections(), 0
+    for moment in kitti_moments(folder, sequence):
+        frame = CameraFrame(moment.rgb, moment.intrinsics, moment.stamp_ns, 'camera_optical')
+        results = estimator.estimate([frame])[0].results
+        images += 1
+        found, boxes = results.get('depth'), results.get('boxes3d')
+        if isinstance(found, DepthMap):
+            depth.add(found.depth_m, lidar_depth(moment))
+        if isinstance(boxes, Boxes3D):
+            demanded = np.ones(len(moment.boxes), bool)
+            add_boxes(cars, boxes, moment.boxes, demanded, 0, CLOSE_RANGE_M)
+    return {'images': images, 'depth': depth.result(), 'car_within_40_m': cars.result()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument('--camvid', type=Path, help='folder with val/ and valannot/')
+    parser.add_argument('--kitti', type=Path, help='folder with image_2/, label_2/, calib/')
+    parser.add_argument('--sequence', default='0001')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--json', type=Path)
+    options = parser.parse_args(arguments)
+    estimator = open_estimator(options.model, options=BackendOptions(options.threads))
+    result = {}
+    if options.camvid:
+        result['camvid'] = camvid(estimator, options.camvid)
+    if options.kitti:
+        result['kitti'] = kitti(estimator, options.kitti, options.sequence)
+    text = json.dumps(result, indent=2)
+    print(text)
+    if options.json:
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()

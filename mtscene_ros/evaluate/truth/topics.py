@@ -1,0 +1,79 @@
+"""Which topics of a recording are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosbags.highlevel import AnyReader
+
+from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.truth.truth_files import TruthFiles
+from mtscene_ros.evaluate.truth.truth_messages import Source, Tell, sources
+from mtscene_ros.models.spec import ModelSpec
+from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.recordings.node_results import camera_info_topic, color_images
+
+TF = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """image, info: of the camera, info '' where there is none; sources: of the truth; tf: topic →
+    whether it is static; files: of the truth, where it is not in topics."""
+
+    image: str
+    info: str
+    sources: tuple[Source, ...]
+    tf: dict[str, bool]
+    files: TruthFiles | None = None
+
+    @property
+    def wanted(self) -> set[str]:
+        named = {self.image, self.info, *(s.topic for s in self.sources), *self.tf}
+        return named - {''}
+
+
+def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> Topics:
+    """Raises BagError where there is no image, or no topic of a name that was given."""
+    image = image_topic(bag, options, tell)
+    info = options.info_topic or camera_info_topic(image)
+    if info not in bag.topics:
+        tell(
+            f'There is no camera_info on {info}: depth and boxes are not computed; record it, or '
+            'name it with --camera-info.'
+        )
+        info = ''
+    strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
+    if strange:
+        tell(f'The types of {", ".join(strange)} are not known here; these topics are not read.')
+    tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
+    tf = {topic: is_static for topic, is_static in tf.items() if topic not in strange}
+    if options.truth == 'topics':
+        return Topics(image, info, tuple(sources(bag, spec, options, tell)), tf)
+    files = TruthFiles(Path(options.truth), spec, tell)
+    return Topics(image, info, files.sources, tf, files)
+
+
+def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:
+    """The one that was named, or the likeliest."""
+    if options.image_topic:
+        if options.image_topic not in bag.topics:
+            raise BagError(
+                f'{options.image_topic} is not in the recording; it has {", ".join(bag.topics)}.'
+            )
+        return options.image_topic
+    if not bag.message_count:
+        raise BagError('The recording is empty; record the image topic.')
+    found = color_images(bag, without=options.node)
+    if not found:
+        raise BagError(
+            'The recording holds no camera images; it has '
+            f'{", ".join(bag.topics)}; record the image topic as well.'
+        )
+    if len(found) > 1:
+        tell(
+            f'The recording has the image topics {", ".join(found)}; {found[0]} is evaluated, '
+            '--image TOPIC names another.'
+        )
+    return found[0]

@@ -1,0 +1,105 @@
+"""Truth of a recording in files.
+
+The files are those of a manifest (mtscene_ros/datasets/manifest.py) whose frames are named by
+the stamps of the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtscene_ros.datasets.annotations import read_boxes
+from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.datasets.manifest import inside, labels_of, load
+from mtscene_ros.evaluate.truth.truth_messages import (
+    Source,
+    Tell,
+    TruthError,
+    lookup_by_name,
+    true_depth,
+)
+from mtscene_ros.models.spec import ModelSpec, classes_from_options
+from mtscene_ros.types import Boxes3D, SemanticClass
+
+KIND = 'files'
+
+
+class TruthFiles:
+    """Read when the image of their stamp is scored. Raises DataError."""
+
+    def __init__(self, path: Path, spec: ModelSpec, tell: Tell) -> None:
+        self._path, self._manifest, self._tell = path, load(path), tell
+        self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
+        self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
+        tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
+        self._lookups = {
+            task: lookup_by_name(tables[task], classes_from_options(spec.tasks[task]), path, tell)
+            for task in self._tasks
+            if tables.get(task) and 'classes' in spec.tasks[task]
+        }
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """One per task; of no topic."""
+        return tuple(Source(task, '', KIND, self._lookups.get(task)) for task in self._tasks)
+
+    def truth(
+        self, source: Source, stamp_ns: int, max_m: float, ids: Mapping[str, int]
+    ) -> NDArray[Any] | Boxes3D | None:
+        """As truth.values_of and truth.boxes_of; None where there is none. Raises TruthError."""
+        frame = self._frames.get(stamp_ns)
+        if frame is None or not has(frame, source.task):
+            return None
+        try:
+            if source.task == 'boxes3d':
+                return self._boxes(frame, ids)
+            only = entry_of(frame, source.task)
+            values: NDArray[Any] = labels_of(self._manifest, only, self._path)[source.task][1]
+        except DataError as error:
+            raise TruthError(str(error)) from error
+        if source.task == 'depth':
+            return true_depth(values, max_m)
+        return values if source.lookup is None else source.lookup[values]
+
+    def _boxes(self, frame: Mapping[str, Any], ids: Mapping[str, int]) -> Boxes3D:
+        classes = self._manifest.boxes
+        fields = read_boxes(inside(self._manifest.folder, frame['boxes3d'], self._path), classes)
+        known = np.array([classes[k].name in ids for k in fields['class_ids']], bool)
+        return Boxes3D(
+            np.array([ids[classes[k].name] for k in fields['class_ids'][known]], np.int64),
+            np.ones(int(known.sum()), np.float32),
+            fields['centers_m'][known],
+            fields['sizes_m'][known],
+            fields['quaternions_xyzw'][known],
+            box_table(ids),
+        )
+
+
+def box_table(ids: Mapping[str, int]) -> tuple[SemanticClass, ...]:
+    return tuple(SemanticClass(number, name, (0, 0, 0)) for name, number in ids.items())
+
+
+def has(frame: Mapping[str, Any], task: str) -> bool:
+    return bool(frame.get(task) or (frame.get('maps') or {}).get(task))
+
+
+def entry_of(frame: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The frame with the entry of one task and nothing else, so that no other file is read."""
+    own = frame.get(task)
+    return {task: own} if own else {'maps': {task: frame['maps'][task]}}
+
+
+def stamp_of(frame: Mapping[str, Any], path: Path) -> int:
+    """Raises DataError."""
+    written = frame.get('stamp_ns', Path(str(frame['image'])).stem)
+    try:
+        return int(written)
+    except ValueError:
+        raise DataError(
+            f'{path}: {frame["image"]} says no stamp; add stamp_ns, or name images by their stamp.'
+        ) from None

@@ -1,0 +1,234 @@
+"""Reads and writes ROS bags without ROS, with our message types in rosbags' typestore."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import struct
+import sys
+import tempfile
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from mtscene_ros.models.array_file import first_line
+from mtscene_ros.models.atomic_file import move_into_place
+
+# The errors that a message of an unexpected form causes.
+UNEXPECTED_FORM = (
+    AttributeError, IndexError, KeyError, MemoryError, OverflowError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
+INTERFACES = ('vision_msgs', 'mtscene_msgs')
+SOURCE = Path(__file__).resolve().parents[2] / 'msg'
+
+
+class BagError(ValueError):
+    """The recording cannot be used; the message is one sentence that says why and what to do."""
+
+
+def definitions(package: str) -> list[Path]:
+    """Returns the .msg files of an interface package, installed ones before the source tree's.
+
+    Raises BagError where there are none.
+    """
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    folders = [Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
+    for folder in (*folders, SOURCE / package / 'msg'):
+        found = sorted(folder.glob('*.msg'))
+        if found:
+            return found
+    raise BagError(
+        f'The message definitions of {package} are not installed; reinstall mtscene_ros.'
+    )
+
+
+def typestore() -> Typestore:
+    """Returns the messages of ROS 2 Jazzy and of INTERFACES."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = {}
+    for package in INTERFACES:
+        for path in definitions(package):
+            types.update(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
+    store.register({k: v for k, v in types.items() if k not in store.types})
+    return store
+
+
+def latched_qos() -> Qos:
+    """Returns reliable and transient local, for /tf_static and class maps."""
+    forever = QosTime(2147483647, 4294967295)
+    return Qos(
+        QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+        forever, forever, QosLiveliness.AUTOMATIC, forever, False,
+    )  # fmt: skip
+
+
+class BagWriter:
+    """Writes one MCAP recording: a single file where `path` ends in .mcap, a rosbag2 folder
+    otherwise.
+
+    What exists at `path` stays until the new recording is complete and is then replaced.
+    compressed: chunks compressed with zstd, which every reader of MCAP supports.
+    """
+
+    def __init__(self, path: Path, *, compressed: bool = False) -> None:
+        self.path, self.types, self._is_compressed = path, typestore(), compressed
+        self._connections: dict[str, Connection] = {}
+
+    def __enter__(self) -> BagWriter:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix='.recording-', dir=self.path.parent))
+        self._writer = Writer(
+            self._scratch / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP
+        )
+        if self._is_compressed:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._close()
+                self._move_into_place()
+            else:
+                with contextlib.suppress(BagError):
+                    self._close()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _close(self) -> None:
+        """Completes the file. Raises BagError where the disk has no room for the rest."""
+        storage: Any = self._writer.storage
+        try:
+            self._writer.close()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                storage.bio.close()  # rosbags leaves it open when it fails
+            raise BagError(
+                f'Recording {str(self.path)!r} cannot be completed ({error}); the earlier '
+                'one stays. Free some space on its disk.'
+            ) from error
+
+    def write(
+        self, topic: str, kind: str, stamp_ns: int, message: Any, *, latched: bool = False
+    ) -> None:
+        """Writes a message of rosbags' class for `kind`, such as 'sensor_msgs/msg/Image'."""
+        self.write_raw(
+            topic, kind, stamp_ns, self.types.serialize_cdr(message, kind), latched=latched
+        )
+
+    def write_raw(
+        self,
+        topic: str,
+        kind: str,
+        stamp_ns: int,
+        cdr: bytes | memoryview,
+        *,
+        latched: bool = False,
+    ) -> None:
+        """Writes a serialized message. Raises BagError where the disk is full."""
+        if topic not in self._connections:
+            profiles = [latched_qos()] if latched else []
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self.types, offered_qos_profiles=profiles
+            )
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, cdr)
+        except OSError as error:
+            raise BagError(
+                f'Recording {str(self.path)!r} cannot be continued ({error}).'
+            ) from error
+
+    def _move_into_place(self) -> None:
+        folder = self._scratch / self.path.stem
+        if self.path.suffix != '.mcap':
+            if self.path.exists():
+                os.replace(self.path, self._scratch / 'old')
+            move_into_place(folder, self.path)
+            return
+        [file] = folder.glob('*.mcap')
+        move_into_place(file, self.path)
+
+
+class CheckedReader(AnyReader):
+    """A reader that raises BagErrors while it reads.
+
+    For damaged files rosbags passes on the errors of several libraries.
+    """
+
+    def messages(
+        self,
+        connections: Collection[Connection] = (),
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Generator[tuple[Connection, int, bytes], None, None]:
+        """See AnyReader.messages. Raises BagError."""
+        found = super().messages(connections, start, stop)
+        while True:
+            try:
+                item = next(found, None)
+            except Exception as error:
+                raise BagError(f'The recording is damaged ({first_line(error)}).') from error
+            if item is None:
+                return
+            yield item
+
+    def deserialize(self, rawdata: bytes, typ: str) -> Any:
+        """See AnyReader.deserialize. Raises BagError."""
+        try:
+            return super().deserialize(rawdata, typ)
+        except Exception as error:
+            raise BagError(
+                f'A {typ} in the recording is damaged ({first_line(error)}).'
+            ) from error
+
+
+@contextmanager
+def open_bag(path: Path, *further: Path) -> Iterator[CheckedReader]:
+    """Opens a ROS 1 or ROS 2 recording, a file or a folder, or the files of one.
+
+    Raises BagError, also while the recording is read.
+    """
+    if not path.exists():
+        raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
+    reader = None
+    try:
+        reader = CheckedReader([path, *further], default_typestore=typestore())
+        reader.open()
+    except Exception as error:  # rosbags passes on the errors of several libraries
+        raise BagError(
+            f'Recording {str(path)!r} cannot be read ({first_line(error)}); is it a ROS bag?'
+        ) from error
+    try:
+        yield reader
+    except Exception as error:
+        # A recording carries the definitions of its types, so fields may be missing or of other
+        # types. Errors that have a sentence already are subclasses and pass.
+        if type(error) not in UNEXPECTED_FORM:
+            raise
+        raise BagError(
+            f'Recording {str(path)!r} holds messages of an unexpected form '
+            f'({type(error).__name__}: {first_line(error)}); check that they match their types.'
+        ) from error
+    finally:
+        reader.close()

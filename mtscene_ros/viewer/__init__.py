@@ -1,1 +1,0 @@
-"""`mtscene view`: recordings and live topics in a Rerun viewer. Only this folder imports rerun."""

@@ -1,0 +1,39 @@
+"""The truth, handed in as the result, must be perfect; nothing must be worth nothing."""
+
+import numpy as np
+import pytest
+
+from mtscene_ros.datasets.classes import CITYSCAPES_19
+from mtscene_ros.evaluate.suites.drives import Score, table
+from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Result, Scene
+from mtscene_ros.worlds.drive import drive_frame
+from mtscene_ros.worlds.frame import WorldFrame
+
+TRUTH = drive_frame(3, 0, 256, 128)
+
+
+def scene(truth: WorldFrame, boxes: Boxes3D, depth_m: np.ndarray) -> Scene:
+    frame = CameraFrame(truth.rgb, truth.intrinsics, 0, 'camera')
+    labels = LabelMap(truth.labels, truth.labels, CITYSCAPES_19)
+    results: dict[str, Result] = {'semantic': labels, 'depth': DepthMap(depth_m), 'boxes3d': boxes}
+    return Scene(frame, results, {'infer': 0.02})
+
+
+def test_truth_scores_one() -> None:
+    score = Score()
+    score.add(scene(TRUTH, TRUTH.boxes, TRUTH.depth_m), TRUTH)
+    result = score.result()
+    assert result['semantic']['miou'] == 1
+    assert result['depth']['delta1'] == 1
+    assert result['boxes3d']['map'] == pytest.approx(1)
+    assert result['boxes3d']['car_within_40_m']['yaw_error_deg'] == pytest.approx(0, abs=1e-5)
+    assert '| road | 1.000 |' in table(result)
+
+
+def test_nothing_found_scores_zero() -> None:
+    score = Score()
+    none = TRUTH.boxes.select(np.zeros(0, np.int64))
+    score.add(scene(TRUTH, none, np.full_like(TRUTH.depth_m, np.inf)), TRUTH)
+    result = score.result()
+    assert result['boxes3d']['map'] == 0
+    assert result['depth']['coverage'] == 0

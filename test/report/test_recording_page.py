@@ -1,0 +1,165 @@
+"""Reports of recordings written here: results are truth, changed by known amounts."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtscene_ros.datasets.classes import CITYSCAPES_19
+from mtscene_ros.recordings.bags import BagError, BagWriter
+from mtscene_ros.recordings.node_results import read_recording
+from mtscene_ros.report.recording_page import rate_hz, write_report
+from mtscene_ros.types import Boxes3D, DepthMap, LabelMap
+from mtscene_ros.worlds.drive import drive_sequence
+
+FIRST_NS = 1_700_000_000_000_000_000
+
+
+class Writer(BagWriter):
+    """Messages of the node, written by field name."""
+
+    def put(self, topic: str, kind: str, stamp_ns: int, **fields: Any) -> None:
+        stamp = self.make('builtin_interfaces/Time', *divmod(stamp_ns, 10**9))
+        header = self.make('std_msgs/Header', stamp, 'camera_optical_frame')
+        package, name = kind.split('/')
+        self.write(topic, f'{package}/msg/{name}', stamp_ns, self.make(kind, header, **fields))
+
+    def make(self, kind: str, *values: Any, **fields: Any) -> Any:
+        return self.types.types['/msg/'.join(kind.split('/'))](*values, **fields)
+
+    def image(self, topic: str, encoding: str, stamp_ns: int, pixels: np.ndarray) -> None:
+        height, width = pixels.shape[:2]
+        data = np.ascontiguousarray(pixels).view(np.uint8).ravel()
+        fields = {'height': height, 'width': width, 'step': data.size // height, 'data': data}
+        self.put(topic, 'sensor_msgs/Image', stamp_ns, encoding=encoding, is_bigendian=0, **fields)
+
+    def info(self, topic: str, stamp_ns: int, i: Any) -> None:
+        k = np.array([i.fx_px, 0, i.cx_px, 0, i.fy_px, i.cy_px, 0, 0, 1])
+        roi = self.make('sensor_msgs/RegionOfInterest', 0, 0, 0, 0, False)
+        self.put(
+            topic, 'sensor_msgs/CameraInfo', stamp_ns, height=i.height_px, width=i.width_px,
+            distortion_model='plumb_bob', d=np.zeros(5), k=k, r=np.eye(3).ravel(),
+            p=np.zeros(12), binning_x=0, binning_y=0, roi=roi,
+        )  # fmt: skip
+
+    def boxes(self, topic: str, stamp_ns: int, boxes: Boxes3D) -> None:
+        stamp = self.make('builtin_interfaces/Time', *divmod(stamp_ns, 10**9))
+        header = self.make('std_msgs/Header', stamp, 'camera_optical_frame')
+        found = []
+        for i in range(len(boxes)):
+            point = self.make('geometry_msgs/Point', *boxes.centers_m[i])
+            turned = self.make('geometry_msgs/Quaternion', *boxes.quaternions_xyzw[i])
+            pose = self.make('geometry_msgs/Pose', point, turned)
+            size = self.make('geometry_msgs/Vector3', *boxes.sizes_m[i])
+            name = boxes.classes[boxes.class_ids[i]].name
+            opinion = self.make('vision_msgs/ObjectHypothesis', name, float(boxes.scores[i]))
+            known = self.make('geometry_msgs/PoseWithCovariance', pose, np.zeros(36))
+            result = self.make('vision_msgs/ObjectHypothesisWithPose', opinion, known)
+            box = self.make('vision_msgs/BoundingBox3D', pose, size)
+            found.append(self.make('vision_msgs/Detection3D', header, [result], box, ''))
+        self.put(topic, 'vision_msgs/Detection3DArray', stamp_ns, detections=found)
+
+
+def write_drive(path: Path, length: int, width: int = 64, height: int = 32) -> None:
+    """Depth 10 % too long, the left half of the labels wrong, one result missing for frame 1."""
+    with Writer(path) as bag:
+        table = [bag.make('vision_msgs/VisionClass', c.id, c.name) for c in CITYSCAPES_19]
+        for k, world in enumerate(drive_sequence(5, length, 10.0, width, height)):
+            t, wrong = world.stamp_ns, world.labels.copy()
+            wrong[:, : width // 2] = (wrong[:, : width // 2] + 1) % 19
+            bag.put('/perception/semantic/label_info', 'vision_msgs/LabelInfo', t,
+                    class_map=table, threshold=0.0)  # fmt: skip
+            bag.put('/truth/label_info', 'vision_msgs/LabelInfo', t,
+                    class_map=table, threshold=0.0)  # fmt: skip
+            bag.image('/camera/image_raw', 'rgb8', t, world.rgb)
+            bag.image('/truth/semantic', 'mono8', t, world.labels)
+            bag.image('/truth/depth', '32FC1', t, world.depth_m)
+            bag.boxes('/truth/detections_3d', t, world.boxes)
+            bag.image('/perception/semantic/image', 'mono8', t, wrong)
+            bag.info('/perception/depth/camera_info', t, world.intrinsics)
+            if k != 1:
+                bag.image('/perception/depth/image', '32FC1', t, world.depth_m * np.float32(1.1))
+            bag.boxes('/perception/detections_3d', t, world.boxes)
+            stages = [bag.make('mtscene_msgs/StageTime', n, s * (k + 1))
+                      for n, s in (('infer', 0.010), ('publish', 0.001))]  # fmt: skip
+            counts = {'received': k + 2, 'published': k + 1, 'dropped': 1, 'failed': 0}
+            bag.put('/perception/debug/frame_stats', 'mtscene_msgs/FrameStats', t,
+                    camera='', age_s=0.1, stages=stages, **counts)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four frames, of which three are complete."""
+    path = tmp_path_factory.mktemp('drive') / 'out.mcap'
+    write_drive(path, 4)
+    return path
+
+
+def test_statistics(drive: Path) -> None:
+    recording = read_recording(drive)
+    assert recording.image_topic == '/camera/image_raw'
+    assert rate_hz(recording.input_ns) == pytest.approx(10)
+    np.testing.assert_allclose(recording.total_s, [0.011, 0.022, 0.033, 0.044])
+    assert recording.counts == {'received': 5, 'published': 4, 'dropped': 1, 'failed': 0}
+
+
+def test_results_are_matched_by_stamp(drive: Path) -> None:
+    recording = read_recording(drive)
+    worlds = {w.stamp_ns: w for w in drive_sequence(5, 4, 10.0, 64, 32)}
+    stamps = [m.scene.frame.stamp_ns for m in recording.shown]
+    assert stamps == [FIRST_NS + k * 10**8 for k in (0, 2, 3)]  # frame 1 has no depth
+    for shown_frame in recording.shown:
+        world, scene = worlds[shown_frame.scene.frame.stamp_ns], shown_frame.scene
+        depth, labels, boxes = (scene.results[t] for t in ('depth', 'semantic', 'boxes3d'))
+        assert isinstance(depth, DepthMap)
+        assert isinstance(labels, LabelMap)
+        assert isinstance(boxes, Boxes3D)
+        np.testing.assert_array_equal(scene.frame.rgb, world.rgb)
+        np.testing.assert_array_equal(depth.depth_m, world.depth_m * np.float32(1.1))
+        np.testing.assert_array_equal(labels.labels[:, 32:], world.labels[:, 32:])
+        np.testing.assert_array_equal(boxes.centers_m, world.boxes.centers_m)
+        assert labels.classes == CITYSCAPES_19
+
+
+class Page(HTMLParser):
+    """Sources of images, text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.images: list[str] = []
+        self.text = ''
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == 'img':
+            self.images.append(str(dict(attrs)['src']))
+
+    def handle_data(self, data: str) -> None:
+        self.text += f' {data}'
+
+
+def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Path) -> None:
+    write_report(drive, tmp_path / 'a' / 'report.html', shown=2)
+    html = (tmp_path / 'a' / 'report.html').read_text()
+    page = Page(html)
+    assert len(page.images) == 2 * 5  # image, overlay, depth and its scale, from above
+    assert all(re.match(r'data:image/(png|jpeg);base64,', source) for source in page.images)
+    assert not re.search(r'https?://|<script|<link', html)
+    assert '4 of 4' in page.text
+    assert page.text.count('pixel accuracy 50.0 %') == 2  # the left half is wrong
+    assert page.text.count('depth AbsRel 0.100') == 2
+    assert re.search(r'infer\s+25\.0\s+', page.text)  # median of 10, 20, 30, 40 ms
+
+
+def test_bags_without_results_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BagError, match='does not exist'):
+        read_recording(tmp_path / 'no.mcap')
+    with Writer(tmp_path / 'in.mcap') as bag:
+        bag.image('/camera/image_raw', 'rgb8', FIRST_NS, np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(BagError, match='no results of /perception'):
+        read_recording(tmp_path / 'in.mcap')

@@ -1,0 +1,255 @@
+"""What is learned in a run, and one step of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mtscene_ros.types import SemanticClass
+from training.config import CONFIGS, CompactConfig
+from training.data.sample import Sample
+from training.learn import learning_compact, learning_published
+from training.learn.recompute import recompute_blocks
+from training.learn.weighting import WEIGHTINGS
+from training.networks.decoders import load_weights
+from training.recipes import RECIPES, Recipe
+from training.weights.checkpoint_store import read_file
+
+Batch = dict[str, dict[str, Tensor]]
+Config = CompactConfig | Recipe
+ALL_CONFIGS: dict[str, Config] = {**CONFIGS, **RECIPES}
+
+
+class Kind(Protocol):
+    """A kind of configuration: a module that knows how its networks are trained.
+
+    LOSS_OF_ALL: whether `losses` gathers all processes' images; defaults: of the options of
+    training.train; augmented, whole: a sample at network size; losses: terms by name; weighted:
+    what is summed up, by task; deployed: (B, H, W, 3) uint8 → the model file's tensors.
+    """
+
+    @property
+    def LOSS_OF_ALL(self) -> bool: ...  # noqa: N802
+
+    def network_of(self, config: Any) -> nn.Module: ...
+
+    def encoder_of(self, network: nn.Module) -> nn.Module: ...
+
+    def load_encoder(self, network: nn.Module, path: Path, config: Any) -> None: ...
+
+    def optimizer_of(
+        self, network: nn.Module, further: list[nn.Parameter], config: Any
+    ) -> torch.optim.Optimizer: ...
+
+    def defaults(self, config: Any) -> dict[str, Any]: ...
+
+    def augmented(self, sample: Sample, config: Any, rng: np.random.Generator) -> Sample: ...
+
+    def whole(self, sample: Sample, config: Any) -> Sample: ...
+
+    def targets(
+        self, sample: Sample, config: Any, rng: np.random.Generator
+    ) -> dict[str, dict[str, Any]]: ...
+
+    def losses(self, network: nn.Module, batch: Batch, config: Any) -> dict[str, Tensor]: ...
+
+    def weighted(self, found: dict[str, Tensor], config: Any) -> dict[str, Tensor]: ...
+
+    def classes_of(self, config: Any) -> tuple[SemanticClass, ...]: ...
+
+    def deployed(self, network: nn.Module, config: Any) -> nn.Module: ...
+
+
+KINDS: dict[type, Kind] = {CompactConfig: learning_compact, Recipe: learning_published}
+
+
+def kind_of(config: Config) -> Kind:
+    return KINDS[type(config)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    """network: what the optimizer changes; engine: the network, or DDP around it; average: its
+    exponential moving average, which is what is exported; weights: of the tasks' losses."""
+
+    config: Config
+    device: torch.device
+    network: nn.Module
+    engine: nn.Module
+    average: nn.Module
+    weights: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.config)
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            'network': self.network,
+            'average': self.average,
+            'weights': self.weights,
+            'optimizer': self.optimizer,
+        }
+
+
+def built(
+    config: Config,
+    device: torch.device,
+    world: int,
+    weighting: str = 'fixed',
+    encoder_weights: Path | None = None,
+    recompute: bool = False,
+) -> Learning:
+    """A fresh network and everything around it; recompute: see training/learn/recompute.py. Raises
+    ValueError for encoder weights that do not fit."""
+    kind = kind_of(config)
+    network = kind.network_of(config).to(device)
+    if encoder_weights:
+        kind.load_encoder(network, encoder_weights, config)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = kind.network_of(config).to(device)
+    average.load_state_dict(network.state_dict())
+    if recompute:
+        recompute_blocks(network, kind.encoder_of(network))
+    weights = WEIGHTINGS[weighting](config.tasks).to(device)
+    optimizer = kind.optimizer_of(network, list(weights.parameters()), config)
+    engine = network
+    if world > 1:
+        if device.type == 'cuda':
+            # In place, so that the optimizer's parameters and the saved names stay.
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        engine = DistributedDataParallel(network, broadcast_buffers=False)
+    return Learning(config, device, network, engine, average, weights, optimizer)
+
+
+def load_average(learning: Learning, path: Path) -> None:
+    """Begins where another run's averaged network ended; step, optimizer and schedule are new.
+
+    Raises ValueError for a checkpoint of another configuration.
+    """
+    state = read_file(path)
+    if state['config'] != learning.config.name:
+        raise ValueError(
+            f'{path} holds {state["config"]}; give --weights a checkpoint of '
+            f'{learning.config.name}.'
+        )
+    for network in (learning.network, learning.average):
+        load_weights(network, state['average'])
+
+
+def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
+    network.train()
+    for module in network.modules():
+        if freeze_batch_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    return {
+        name: {key: value.to(device, non_blocking=True) for key, value in of.items()}
+        for name, of in batch.items()
+    }
+
+
+def advance(
+    learning: Learning, batches: list[Batch], rate: float, clip: float, bf16: bool
+) -> tuple[dict[str, Tensor], float]:
+    """One step over one or more batches → every loss of the last one, and the norm of the
+    gradient; NaN where the step was skipped.
+
+    Skipped are steps with a loss or gradient that is not finite, and batches without any label.
+    """
+    for group in learning.optimizer.param_groups:
+        group['lr'] = rate * group['share']
+    learning.optimizer.zero_grad(set_to_none=True)
+    counted = 0
+    for number, batch in enumerate(batches):
+        with synchronised(learning, number == len(batches) - 1):
+            found, total = total_loss(learning, batch, bf16)
+            if not agreed(learning, bool(torch.isfinite(total))):
+                return found, math.nan
+            if agreed(learning, any(bool(v.detach() != 0) for v in found.values())):
+                (total * shares(learning) / len(batches)).backward()
+                counted += 1
+    if not counted:
+        return found, math.nan
+    for p in learning.weights.parameters():
+        if p.grad is not None:
+            p.grad /= shares(learning)
+    norm = float(nn.utils.clip_grad_norm_(learning.network.parameters(), clip))
+    if not math.isfinite(norm):
+        return found, math.nan
+    learning.optimizer.step()
+    return found, norm
+
+
+def total_loss(learning: Learning, batch: Batch, bf16: bool) -> tuple[dict[str, Tensor], Tensor]:
+    """Every term, and what is minimised."""
+    kind, config = learning.kind, learning.config
+    with torch.autocast(learning.device.type, torch.bfloat16, enabled=bf16):
+        found = kind.losses(learning.engine, moved(batch, learning.device), config)
+    return found, learning.weights(kind.weighted(found, config))
+
+
+def synchronised(learning: Learning, is_last: bool) -> AbstractContextManager[None]:
+    """DDP averages gradients over the processes once a step, after the last batch."""
+    engine = learning.engine
+    if isinstance(engine, DistributedDataParallel) and not is_last:
+        waiting: AbstractContextManager[None] = engine.no_sync()
+        return waiting
+    return nullcontext()
+
+
+def shares(learning: Learning) -> int:
+    """DDP's average must not shrink a loss that is every process's already."""
+    several = isinstance(learning.engine, DistributedDataParallel)
+    return torch.distributed.get_world_size() if several and learning.kind.LOSS_OF_ALL else 1
+
+
+def agreed(learning: Learning, own: bool) -> bool:
+    """True only where all processes say so: none may go on to a backward pass alone."""
+    if not isinstance(learning.engine, DistributedDataParallel) or learning.kind.LOSS_OF_ALL:
+        return own
+    flag = torch.tensor(float(own), device=learning.device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MIN)
+    return bool(flag)
+
+
+def update_average(learning: Learning, step: int, decay: float) -> None:
+    """Exponential moving average of weights and batch statistics, shorter at the beginning."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for mean, value in zip(
+            learning.average.state_dict().values(),
+            learning.network.state_dict().values(),
+            strict=True,
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+def validation_loss(learning: Learning, batches: Iterator[Batch]) -> float:
+    """Mean over batches of the averaged network's total loss with fixed weights."""
+    kind, config = learning.kind, learning.config
+    learning.average.eval()
+    totals = []
+    with torch.no_grad():
+        for batch in batches:
+            found = kind.losses(learning.average, moved(batch, learning.device), config)
+            totals.append(float(sum(kind.weighted(found, config).values())))
+    learning.average.train()
+    return sum(totals) / max(1, len(totals))

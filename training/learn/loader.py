@@ -1,0 +1,98 @@
+"""Batches whose content depends on nothing but seed, step and rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from training.data import DATASETS, DataSet
+from training.learn.learning import Config, kind_of
+
+Batch = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where one image with its truth comes from."""
+
+    data_set: DataSet
+    folder: Path
+    name: str
+
+
+def listed(data_set: str, folders: list[Path], split: str) -> list[Frame]:
+    """The split's frames of all folders. Raises DataError where there are none."""
+    source = DATASETS[data_set]
+    return [Frame(source, folder, n) for folder in folders for n in source.names(folder, split)]
+
+
+class Frames(Dataset[dict[str, Any]]):
+    """Item g is the g-th frame that the run sees: g // len(frames) is the epoch.
+
+    is_augmented: otherwise every frame comes whole and unchanged, at network size.
+    """
+
+    def __init__(
+        self, frames: list[Frame], config: Config, seed: int, is_augmented: bool = True
+    ) -> None:
+        self.frames = frames
+        self.config, self.seed, self.is_augmented = config, seed, is_augmented
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        cv2.setNumThreads(0)
+        epoch, place = divmod(position, len(self.frames))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.frames))
+        index = int(order[place])
+        rng = np.random.default_rng([self.seed, epoch, index])
+        frame, config, kind = self.frames[index], self.config, kind_of(self.config)
+        sample = frame.data_set.read(frame.folder, frame.name)
+        if self.is_augmented:
+            sample = kind.augmented(sample, config, rng)
+        else:
+            sample = kind.whole(sample, config)
+        targets = kind.targets(sample, config, rng)
+        return {'image': {'rgb': sample.rgb}, **targets}
+
+
+class Positions(Sampler[list[int]]):
+    """Positions of one rank's batches from `step` on; ranks follow one another in a step."""
+
+    def __init__(self, step: int, batch: int, rank: int, world: int) -> None:
+        self.step, self.batch, self.rank, self.world = step, batch, rank, world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        step = self.step
+        while True:
+            first = (step * self.world + self.rank) * self.batch
+            yield list(range(first, first + self.batch))
+            step += 1
+
+
+def batches(frames: Frames, positions: Positions, workers: int) -> Iterator[Batch]:
+    own = torch.Generator()  # the global one belongs to the network and is part of a checkpoint
+    return iter(
+        DataLoader(
+            frames,
+            batch_sampler=positions,
+            num_workers=workers,
+            generator=own,
+            pin_memory=torch.cuda.is_available(),  # else copies to the GPU wait for one another
+            prefetch_factor=4 if workers else None,
+        )
+    )
+
+
+def once(frames: Frames) -> Iterator[Batch]:
+    """Every frame one time."""
+    size = frames.config.batch
+    count = len(frames.frames)
+    parts = [list(range(k, min(k + size, count))) for k in range(0, count, size)]
+    return iter(DataLoader(frames, batch_sampler=parts, generator=torch.Generator()))

@@ -1,0 +1,74 @@
+"""What a run says: JSON lines in a file, plain lines or a bar on the terminal, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.learn.learning import Learning
+
+
+class RunLog:
+    """Of the first process; the others say nothing. One line of JSON per `line`."""
+
+    def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:
+        self.is_first = is_first
+        self.file = (folder / 'log.jsonl').open('a') if is_first else None
+        self.bar: Progress | None = None
+        self.writer: Any = None
+        if is_first and sys.stderr.isatty():
+            columns = TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn()
+            self.bar = Progress(*columns)
+            self.task = self.bar.add_task('', total=1.0)
+            self.bar.start()
+        if is_first and tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder))
+
+    def line(self, entry: dict[str, Any], progress: float) -> None:
+        """entry: 'step' and whatever else; None where a number is not finite."""
+        if self.file is None:
+            return
+        print(json.dumps(entry), file=self.file, flush=True)
+        told = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
+        text = ', '.join(f'{k} {entry[k]:.3g}' for k in told if entry.get(k) is not None)
+        if self.bar is not None:
+            self.bar.update(self.task, completed=progress, description=f'{entry["step"]} {text}')
+        else:
+            print(f'step {entry["step"]} ({100 * progress:.0f} %): {text}', flush=True)
+        if self.writer is not None:
+            for key, value in entry.items():
+                if isinstance(value, int | float):
+                    self.writer.add_scalar(key, value, entry['step'])
+
+    def pictures(self, learning: Learning, rgb: torch.Tensor, step: int) -> None:
+        """The averaged network's labels and depth of the first image of a batch."""
+        if self.writer is None:
+            return
+        learning.average.eval()
+        with torch.no_grad():
+            graph = learning.kind.deployed(learning.average, learning.config)
+            found = graph(rgb[:1].to(learning.device))
+        learning.average.train()
+        self.writer.add_image('image', rgb[0], step, dataformats='HWC')
+        if 'semantic_labels' in found:
+            colors = [c.color_rgb for c in learning.kind.classes_of(learning.config)]
+            palette = torch.tensor(colors, dtype=torch.uint8)
+            labels = found['semantic_labels'][0].long().cpu()
+            self.writer.add_image('semantic', palette[labels], step, dataformats='HWC')
+        if 'depth' in found:
+            inverse = 1 / found['depth'][0].cpu().clamp(min=1)
+            self.writer.add_image('inverse depth', inverse, step, dataformats='HW')
+
+    def close(self) -> None:
+        for opened in (self.file, self.writer):
+            if opened is not None:
+                opened.close()
+        if self.bar is not None:
+            self.bar.stop()
