@@ -1,14 +1,14 @@
 """The truth gets the full score; two processes get the score that one gets."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
+
+from two_processes import run_in_two  # noqa: E402
 
 from mtscene_ros.camera.geometry import project  # noqa: E402
 from mtscene_ros.datasets.classes import DRIVE_BOXES  # noqa: E402
@@ -108,14 +108,11 @@ def test_two_processes_get_the_score_of_one(miniatures: Path, tmp_path: Path, na
     checkpoint = train.main(
         [name, *common, '--out', str(tmp_path), '--steps', '1', '--workers', '0']
     )
-    for count in ('1', '2'):
-        arguments = [name, str(checkpoint), *common, '--frames', count]
-        alone = evaluate.main(arguments)
-        command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
-        command += ['--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
-        command += ['-m', 'training.evaluate', *arguments, '--json', str(tmp_path / 's.json')]
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
-        together = json.loads((tmp_path / 's.json').read_text())
+    calls = {n: [name, str(checkpoint), *common, '--frames', n] for n in ('1', '2')}
+    kept = {n: tmp_path / f'{n}.json' for n in calls}
+    run_in_two('training.evaluate', [[*calls[n], '--json', str(kept[n])] for n in calls])
+    for count, arguments in calls.items():
+        alone, together = evaluate.main(arguments), json.loads(kept[count].read_text())
         assert together.keys() == alone.keys()
         for task in together.keys() - {'frames'}:
             assert together[task] == pytest.approx(alone[task], nan_ok=True), task

@@ -12,9 +12,9 @@ from training import train  # noqa: E402
 from training.data import worlds  # noqa: E402
 
 STEPS, KILLS = 60, 20
-# Forks a process that has imported everything but computed nothing, and kills each child at a
-# random moment within one and a half steps after a new checkpoint, so that even a fast machine
-# does not finish first.
+# Forks a process that has imported everything but computed nothing; kills each child at a random
+# moment within one and a half steps after it saved something new, at the latest when it has saved
+# again: however fast or slow the machine becomes, none comes to the end.
 KILLER = """
 import os, random, signal, sys, time
 from training import train
@@ -38,7 +38,9 @@ for _ in range(kills):
         os._exit(0)
     saved_s = next_save(child)
     step_s = step_s or next_save(child) - saved_s
-    time.sleep(rng.uniform(0, 1.5 * step_s))
+    end_s, saved = time.monotonic() + rng.uniform(0, 1.5 * step_s), moment()
+    while time.monotonic() < end_s and moment() == saved:
+        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 print(kills)
