@@ -66,8 +66,9 @@ def camera_messages() -> tuple[Image, CameraInfo]:
     image = Image(encoding='rgb8', width=WIDTH, height=HEIGHT, step=3 * WIDTH)
     image.data = rgb.tobytes()
     info = CameraInfo(width=WIDTH, height=HEIGHT)
-    info.k = [1500.0, 0.0, 960.0, 0.0, 1500.0, 540.0, 0.0, 0.0, 1.0]
-    info.p = [1500.0, 0.0, 960.0, 0.0, 0.0, 1500.0, 540.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    cx, cy = (WIDTH - 1) / 2, (HEIGHT - 1) / 2
+    info.k = [1500.0, 0.0, cx, 0.0, 1500.0, cy, 0.0, 0.0, 1.0]
+    info.p = [1500.0, 0.0, cx, 0.0, 0.0, 1500.0, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     image.header.frame_id = info.header.frame_id = 'camera'
     return image, info
 

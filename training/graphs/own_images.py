@@ -61,5 +61,5 @@ def bag_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
 
 def frame_of(rgb: NDArray[np.uint8], index: int) -> CameraFrame:
     height, width = rgb.shape[:2]
-    camera = Intrinsics(width, height, width, width, (width - 1) / 2, (height - 1) / 2)
+    camera = Intrinsics.centered(width, height, width)
     return CameraFrame(rgb, camera, index, 'camera_optical_frame')

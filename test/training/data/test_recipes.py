@@ -37,7 +37,7 @@ def test_train_resume_evaluate_export(miniatures: Path, tmp_path: Path, name: st
     arguments = [str(checkpoint), '--model', recipe.network, '-o', str(model), '--no-check']
     assert import_checkpoint.main(arguments) == 0
     height, width = recipe.height_px, recipe.width_px
-    camera = Intrinsics(width, height, width, width, width / 2, height / 2)
+    camera = Intrinsics.centered(width, height, width)
     frame = CameraFrame(np.zeros((height, width, 3), np.uint8), camera, 0, 'c')
     assert len(open_estimator(str(model)).estimate([frame])[0].results) == len(recipe.tasks)
 
