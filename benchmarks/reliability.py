@@ -18,49 +18,50 @@ PAGE = Path(__file__).parents[1] / 'docs' / 'reliability.md'
 
 HEAD = """# Reliability
 
-What was done to the package, how often, and with what outcome. `python -m benchmarks.reliability`
-generates every figure below from `benchmarks/results/{soak,faults,faults_gpu,fuzzing}.json`, and a
-test compares. `make reliability` repeats the faults, `python -m benchmarks.soak` the long runs. On
-a machine with a GPU use `TRUST_SCALE=1 TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m
-pytest test/trust/test_fault_gpu.py`, `python -m benchmarks.soak gpu` and `python -m
-benchmarks.digests --backends onnxruntime_cuda`.
+This page lists what was done to the package to make it fail, how often, and the outcome. Every
+figure comes from `benchmarks/results/{soak,faults,faults_gpu,fuzzing}.json`, and `python -m
+benchmarks.reliability` writes the page; a test compares them. `make reliability` repeats the
+faults, `python -m benchmarks.soak` the long runs. On a machine with a GPU: `TRUST_SCALE=1
+TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/test_fault_gpu.py`,
+`python -m benchmarks.soak gpu` and `python -m benchmarks.digests --backends onnxruntime_cuda`.
 
-## What the node promises
+## What the node guarantees
 
-* Every image that the node receives is published, dropped or failed, and counted as such in
-  `~/debug/frame_stats` and `/diagnostics`: `received = published + dropped + failed` once the
+* Every image that the node received is published, dropped or failed, and counted as such in
+  `~/debug/frame_stats` and `/diagnostics`: `received = published + dropped + failed`, once the
   image being processed and the waiting one are done.
-* An image that cannot be used, or an inference that fails, costs only that image. After three in a
-  row the camera's entry in `/diagnostics` is ERROR.
-* NaN in the model's outputs becomes unknown depth and omitted boxes, with a WARN.
-* An inference that takes longer than `watchdog.timeout_s` (10 s) counts as hung. No process can
-  abort such a call within itself, so the node continues without it: `/diagnostics` and the log
-  report ERROR, images are still counted, and services answer. If the call returns, everything is
-  as before. `deactivate` and `cleanup` finish within the timeout and leave the model behind with
+* An image that cannot be used, or whose inference fails, is lost; the node continues with the
+  next one. After three in a row, the camera's entry in `/diagnostics` is ERROR.
+* NaN in a model's output becomes unknown depth and left-out boxes, with a WARN.
+* An inference that takes longer than `watchdog.timeout_s` (10 s) is considered to hang. Since no
+  process can stop such a call in itself, the node continues without it: `/diagnostics` and the log
+  show an ERROR, images are still counted, services answer. If the call returns, everything is as
+  before. `deactivate` and `cleanup` finish within the timeout and abandon the model together with
   its memory; `configure` loads it again. SIGINT and SIGTERM end the process within 5 s with exit
-  code 0. (A runtime that hangs while it holds Python's interpreter lock stops all of this; the
-  supported runtimes release it. Then only SIGKILL helps, which `ros2 launch` sends by itself.)
-* With `watchdog.exit` the node then exits with code 1, and `use_respawn` of the launch file starts
-  it again: the only way to a healthy runtime without a person. It is off by default, because
-  whatever supervises the robot may know better.
-* A signal ends the ROS context and interrupts nothing else. If rclpy handled SIGINT, it would also
-  raise KeyboardInterrupt, which destroys the executor while a thread of rclpy is about to wake it
-  without a lock: of 223 nodes interrupted while they started to load, three at a time on two
-  cores, one crashed this way (SIGSEGV in rcl_trigger_guard_condition); of 1,142 since, three and
-  six at a time, none did.
-* The middleware can hang too. Fast DDS 2.14, which Jazzy uses, can deadlock when many processes of
-  a busy machine leave at once (one thread removes a peer and waits for a timer, whose thread waits
-  for the first), and when it mistakes a slow process for a dead one (eProsima/Fast-DDS#6484,
-  #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores, one or two occasionally hang
-  this way on exit, while rclpy holds Python's interpreter lock. Only a new process helps: 8 s
-  after SIGINT or SIGTERM the old one is ended with exit code 1 and reports where its threads were;
-  two seconds later SIGALRM ends one whose interpreter has already finished.
-* A model has its GPU memory from the start (`warm_up`), so other programs that take the rest cost
-  no frame. A node that starts or changes its model at such a time reports the lack of memory in
-  one sentence; `backend: auto` uses the processor.
-* Files appear completely or not at all: engines, checkpoints, weights, recordings. `mtscene
-  record` ends 64 MB before its disk is full, with a complete recording and exit code 1. If it is
-  killed, it leaves a folder `.recording-*`, which `mcap recover` can read.
+  code 0. (This does not hold for a runtime that hangs while it holds Python's global interpreter
+  lock; those that we use release it. Otherwise only SIGKILL helps, which `ros2 launch` sends by
+  itself.)
+* With `watchdog.exit`, the node ends itself in this case with exit code 1, and `use_respawn` of
+  the launch file starts it again. This is the only way back to a working runtime without a
+  person. It is off by default, because the robot's own supervision may know better.
+* A signal shuts down the ROS context and interrupts nothing else. If it were left to rclpy, SIGINT
+  would also raise KeyboardInterrupt, which destroys the executor while a thread of rclpy is about
+  to wake it, without a lock. Of 223 nodes that were interrupted while they started to load, three
+  at a time on two cores, one crashed like this (SIGSEGV in rcl_trigger_guard_condition). Of 1,142
+  since then, three and six at a time, none did.
+* The middleware can hang, too. Fast DDS 2.14, which Jazzy uses, can deadlock when many processes
+  of a busy machine leave at once (one thread removes a peer and waits for a timer, whose thread
+  waits for the first), and when it takes a slow process for a dead one (eProsima/Fast-DDS#6484,
+  #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores, sometimes one or two hang like
+  this at their end, while rclpy holds the global interpreter lock. Only a new process helps: 8 s
+  after SIGINT or SIGTERM the old one is ended with exit code 1, and prints where its threads were.
+  Two seconds later, SIGALRM ends a process whose Python interpreter has already finished.
+* A model allocates its GPU memory at the start (`warm_up`), so no image is lost when other
+  programs take the rest. A node that starts without enough memory, or is asked to change its model,
+  says so in one sentence; `backend: auto` uses the CPU.
+* Files are complete or absent: engines, checkpoints, weights, recordings. `mtscene record`
+  stops 64 MB before its disk is full, with a complete recording and exit code 1. A killed one
+  leaves a folder `.recording-*` beside it, which `mcap recover` can read.
 """
 
 COLUMNS = {
@@ -104,8 +105,8 @@ SOAK_ROWS = {
 GROUPS = {
     'backend': 'Runtimes that fail',
     'camera': 'Cameras that misbehave',
-    'listeners': 'Listeners, load, many nodes',
-    'churn': 'Models, listeners and cameras that come and go',
+    'listeners': 'Subscribers, load, many nodes',
+    'churn': 'Subscribers, cameras and models that come and go',
     'model': 'Model and engine files, signals',
     'disk': 'Full disks and SIGKILL',
     'canary': 'Numbers that must not change',
@@ -137,9 +138,9 @@ def soak_section(soak: dict[str, Any] | None) -> list[str]:
         lines.append(f'| {title} | ' + ' | '.join(cell(soak[k]) for k in kinds) + ' |')
     lines += [
         '',
-        'The next image is sent when the last one is accounted for, so every image is processed. '
-        "Latencies are the node's own; on a shared machine they vary with the load of other "
-        'programs, so CPU time per image is the better measure.',
+        'Each image is sent after the last one was accounted for, so that all are processed. '
+        "Latencies are the node's own. They vary with other programs on a shared machine, where "
+        'CPU time per image is the better measure.',
     ]
     return lines
 
@@ -156,7 +157,7 @@ def fault_section(
     for group, about in GROUPS.items():
         tests = [t for t in faults['tests'] if t['group'] == group and t['outcome'] != 'skipped']
         if tests:
-            lines += ['', f'### {about}', '', '| fault | required result | times | outcome |']
+            lines += ['', f'### {about}', '', '| fault | required behaviour | times | outcome |']
             lines += ['|---|---|---|---|', *fault_rows(tests)]
     return lines
 
