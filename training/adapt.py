@@ -30,8 +30,8 @@ from training.data import manifest_samples
 from training.data.augment import augmented, letterboxed
 from training.data.sample import Sample
 from training.evaluate import scores_of
-from training.export import current_commit
 from training.graphs.deploy import DeployGraph, normalised
+from training.graphs.onnx_export import current_commit
 from training.learn.adapting import (
     adaptation_of,
     adapted_config,

@@ -34,7 +34,6 @@ from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
 from training.data.sample import Sample
-from training.export import graph_from_checkpoint
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
 from training.learn.learning import ALL_CONFIGS, Config, kind_of
@@ -61,6 +60,7 @@ from training.scores.task_metrics import (
     value_meter,
 )
 from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.weight_files import graph_from_checkpoint
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:

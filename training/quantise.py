@@ -42,7 +42,7 @@ from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.types import CameraFrame
-from training.export import write_model
+from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
 
 HELD_BACK = 5  # every fifth image
