@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from mtscene_ros.camera.geometry import (
     box_corners,
@@ -28,6 +27,7 @@ from mtscene_ros.camera.geometry import (
 )
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import counted, quantity
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -145,7 +145,8 @@ def covered(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> flo
 def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
     """Every frame of a split; unreadable ones become complaints."""
     account = DataCounts()
-    for name in track(data_set.names(folder, split), 'reading', transient=True):
+    names = data_set.names(folder, split)
+    for name in counted(names, 'frame', len(names)):
         try:
             look_at(data_set.read(folder, name), name, account)
         except DataError as error:
@@ -158,7 +159,8 @@ def report(account: DataCounts) -> str:
     for task, frames in account.frames.items():
         share = 100 * account.known[task] / max(1, account.pixels)
         lines.append(
-            f'{task}: {frames} frames' + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
+            f'{task}: {quantity(frames, "frame")}'
+            + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
         )
         total = sum(account.ids[task].values())
         for k, count in sorted(account.ids[task].items()):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtscene_ros.cli.arguments import positive
+from mtscene_ros.terminal import StatusLine
+
+if TYPE_CHECKING:
+    from mtscene_ros.backends.engine_build import Progress
 
 EXAMPLE = """mtscene build model.onnx
 mtscene build model.onnx --target 8.6,8.9 --max-batch 4 -o engines"""
@@ -31,8 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    built = elsewhere(arguments) if arguments.target else [here(arguments)]
-    print(file=sys.stderr)  # ends the line of progress
+    line = StatusLine(to_stderr=True, plain_period_s=60.0)
+    try:
+        build = elsewhere if arguments.target else here
+        built = build(arguments, shown_in(line))
+    finally:
+        line.end()
     for engine in built:
         if arguments.json:
             print(json.dumps(engine))
@@ -43,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(engine['warning'] for engine in built) else 0
 
 
-def here(arguments: argparse.Namespace) -> dict[str, Any]:
+def here(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
     """Opens it as the node would, so that what the node looks for is what was built."""
     from mtscene_ros.backends import BackendOptions, tensorrt
 
@@ -52,16 +59,16 @@ def here(arguments: argparse.Namespace) -> dict[str, Any]:
         max_batch=arguments.max_batch,
         dla_core=arguments.dla_core,
         engine_folder=str(arguments.output or ''),
-        progress=told,
+        progress=progress,
     )
     backend = tensorrt.load(str(arguments.model), options)
     details, description = backend.details, backend.description
     backend.close()
     why = f'{description}; {details["engine built because"]}'
-    return {'engine': details['engine'], 'why': why, 'warning': ''}
+    return [{'engine': details['engine'], 'why': why, 'warning': ''}]
 
 
-def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def elsewhere(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
     """One engine per compute capability, under the key that the node will look for."""
     from mtscene_ros.backends import BackendOptions, engine_build, engine_cache, engine_process
     from mtscene_ros.backends.cuda import Gpu
@@ -78,9 +85,9 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             key,
             folder,
             lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
-                arguments.model, trt.__name__, settings, told, 0, sha256
+                arguments.model, trt.__name__, settings, progress, 0, sha256
             ),
-            progress=told,
+            progress=progress,
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
         why = f'{size}; {found.reason or "it was there"}'
@@ -88,14 +95,11 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return built
 
 
-def told(phase: str, share: float) -> bool:
-    """A line that stays where it is, on a terminal; a line a minute elsewhere."""
-    if sys.stderr.isatty():
-        print(f'\r{phase[:60]:60s} {100 * share:3.0f} %', end='', file=sys.stderr)
-    elif time.monotonic() - _LAST[0] > 60:
-        _LAST[0] = time.monotonic()
-        print(f'{phase} {100 * share:.0f} %', file=sys.stderr)
-    return True
+def shown_in(line: StatusLine) -> Progress:
+    """Shows each phase; never cancels."""
 
+    def show(phase: str, share: float) -> bool:
+        line.show(f'{phase} {100 * share:.0f} %')
+        return True
 
-_LAST = [0.0]
+    return show

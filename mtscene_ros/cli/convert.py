@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.datasets.kitti import kitti_moments
     from mtscene_ros.recordings.write import write_recording
-    from mtscene_ros.terminal import counted
+    from mtscene_ros.terminal import counted, quantity
     from mtscene_ros.worlds import SEQUENCES
     from mtscene_ros.worlds.as_moment import moment_from_world
 
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         moments = map(moment_from_world, frames)
     total = getattr(arguments, 'frames', None)
-    moments = counted(moments, 'frames', total)
+    moments = counted(moments, 'frame', total)
     count = write_recording(arguments.output, moments, arguments.compressed)
     if arguments.json:
         print(json.dumps({'output': str(arguments.output), 'frames': count}))
     else:
-        print(f'{arguments.output}: {count} frames')
+        print(f'{arguments.output}: {quantity(count, "frame")}')
     return 0

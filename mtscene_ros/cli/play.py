@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtscene_ros.cli.arguments import positive, remapping
+from mtscene_ros.terminal import quantity
 
 EXAMPLE = 'mtscene play drive.mcap --step /perception/detections_3d'
 EXIT = '0 done, 1 where images got no answer (--step), 2 refused'
@@ -46,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(played)))
     else:
-        print(f'{sum(played.sent.values())} messages on {len(played.sent)} topics')
+        messages = quantity(sum(played.sent.values()), 'message')
+        print(f'{messages} on {quantity(len(played.sent), "topic")}')
     if played.unanswered:
-        print(f'{played.unanswered} images got no answer on {arguments.step}', file=sys.stderr)
+        images = quantity(played.unanswered, 'image')
+        print(f'{images} got no answer on {arguments.step}', file=sys.stderr)
     return 1 if played.unanswered else 0

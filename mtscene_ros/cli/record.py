@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from mtscene_ros.terminal import quantity
+
 EXAMPLE = 'mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d'
 
 
@@ -31,7 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
         about = {'messages': counts, 'skipped': recorder.skipped, 'ended': recorder.why_ended}
         print(json.dumps({'output': str(arguments.output), **about}))
     else:
-        print(f'{arguments.output}: {sum(counts.values())} messages on {len(counts)} topics')
+        messages, topics = (
+            quantity(sum(counts.values()), 'message'),
+            quantity(len(counts), 'topic'),
+        )
+        print(f'{arguments.output}: {messages} on {topics}')
     if recorder.why_ended:
         print(f'mtscene record: {recorder.why_ended}.', file=sys.stderr)
     return int(bool(recorder.why_ended))

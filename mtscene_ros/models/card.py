@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mtscene_ros.models.catalogue import Model
+from mtscene_ros.terminal import quantity
 
 NOT_SAID = 'not stated'
 
@@ -50,7 +51,7 @@ def scores(model: Model) -> str:
 def described(options: Mapping[str, Any]) -> str:
     """Classes and the numbers of a task's options."""
     names = [str(c['name']) for c in options.get('classes', ())]
-    told = [f'{len(names)} classes ({", ".join(names)})'] if names else []
+    told = [f'{quantity(len(names), "class", "classes")} ({", ".join(names)})'] if names else []
     told += [f'{key} {value}' for key, value in options.items() if key != 'classes']
     return '; '.join(told) or 'no options'
 

@@ -25,6 +25,7 @@ from mtscene_ros.models.nested import leaves
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
 from mtscene_ros.ros.playback import IMAGE_TYPES
+from mtscene_ros.terminal import quantity
 
 DISCOVERY_S = 2.0
 NODE_NAMES = ('/**', '/perception', 'perception')
@@ -65,7 +66,7 @@ def parameters(path: Path) -> Finding:
     wrong = [sentence for sentence in wrong if sentence]
     if wrong or strangers:
         return Finding(name, FAIL if wrong else WARN, ' '.join([*wrong, *strangers]), 'mend it')
-    return Finding(name, OK, f'{path}: {len(values)} parameters')
+    return Finding(name, OK, f'{path}: {quantity(len(values), "parameter")}')
 
 
 def ours(section: dict[str, Any]) -> dict[str, Any]:

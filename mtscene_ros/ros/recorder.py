@@ -105,7 +105,7 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     let_signals_end_the_context()
     rclpy.init(args=[])  # the command line is ours, not ROS's
     node = rclpy.create_node('mtscene_record')
-    bar = Bar('messages')
+    bar = Bar('message')
     try:
         with BagWriter(path) as writer:
             recorder = Recorder(node, writer, topics)

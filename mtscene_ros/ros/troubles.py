@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from mtscene_ros.terminal import quantity
+
 SAY_AGAIN_S, RAREST_S = 5.0, 160.0
 MOST_KINDS = 200  # memory must not grow with what a robot sees
 MOST_VARIANTS = 3  # of one kind that are said at once
@@ -49,7 +51,7 @@ class Troubles:
             again_s = min(2 * trouble.pause_s, RAREST_S)
             trouble.pause_s = SAY_AGAIN_S if is_over else again_s
             trouble.said_at_s, seen = now_s, trouble.seen
-        self._logger.warning(f'{sentence} (seen {seen} times)')
+        self._logger.warning(f'{sentence} (seen {quantity(seen, "time")})')
 
     def tell_once(self, sentence: str) -> None:
         """For what is worth a line, and no more."""

@@ -32,6 +32,7 @@ from mtscene_ros.recordings.node_results import (
     result_of,
     stamp_ns_of,
 )
+from mtscene_ros.terminal import quantity
 from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap
 from training.data import DATASETS
 from training.data.masks import coco_frames, label_studio_frames
@@ -235,8 +236,8 @@ def main(arguments: list[str] | None = None) -> Path:
             writer.add(LabelledFrame(path.stem, read_rgb(path), labels=labels))
     path = writer.finish()
     print(
-        f'{path}: {len(writer.frames)} frames; look at them with `python -m training.check_data '
-        f'manifest {path}`'
+        f'{path}: {quantity(len(writer.frames), "frame")}; look at them with '
+        f'`python -m training.check_data manifest {path}`'
     )
     return path
 
