@@ -9,7 +9,7 @@ mIoU, F measures; as published.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch.distributed
 from torch import Tensor
@@ -18,6 +18,7 @@ from mtscene_ros.evaluate.scores import meters
 from mtscene_ros.types import UNLABELED
 
 UNKNOWN = UNLABELED
+M = TypeVar('M', bound=meters.Meter)
 
 
 class TensorMeter(Protocol):
@@ -39,11 +40,14 @@ class Gathered:
         self._own.update(prediction.cpu().numpy(), truth.cpu().numpy())
 
     def result(self) -> dict[str, float]:
-        total = self._blank()
-        for state in of_every_process(self._own.state()):
-            if state:
-                total.add(state)
-        return total.scores()
+        return added_up(self._own, self._blank()).scores()
+
+
+def added_up(own: M, blank: M) -> M:
+    """What the meters of all processes have counted, in the blank one."""
+    for state in of_every_process(own.state()):
+        blank.add(state)
+    return blank
 
 
 def of_every_process(own: Any) -> list[Any]:

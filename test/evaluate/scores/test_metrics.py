@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mtscene_ros.evaluate.scores.metrics import (
-    DepthErrors,
     angle_difference_rad,
     average_precision,
     confusion,
@@ -20,18 +19,6 @@ def test_iou_counts_missing_answers_and_skips_unlabeled() -> None:
     assert iou[0] == pytest.approx(2 / 4)
     assert iou[1] == 0
     assert np.isnan(iou[2])
-
-
-def test_depth_errors() -> None:
-    errors = DepthErrors(60.0)
-    truth = np.array([[10.0, 20.0, 40.0, 70.0, np.inf]], np.float32)
-    depth = np.array([[11.0, 30.0, np.inf, 1.0, 1.0]], np.float32)
-    errors.add(depth, truth)
-    result = errors.result()
-    assert result['abs_rel'] == pytest.approx((0.1 + 0.5) / 2)
-    assert result['rmse_m'] == pytest.approx(np.sqrt((1 + 100) / 2))
-    assert result['delta1'] == pytest.approx(1 / 3)
-    assert result['coverage'] == pytest.approx(2 / 3)
 
 
 def test_the_better_score_takes_the_truth() -> None:
