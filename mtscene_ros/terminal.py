@@ -25,9 +25,9 @@ QUIET_S = 1.5  # what is over by then needs no bar
 PERIOD_S = 0.2
 
 
-def quantity(count: int, singular: str, plural: str = '') -> str:
-    """'1 frame', '2 frames'; plural: where it is not the singular with an s."""
-    return f'{count} {singular if count == 1 else plural or singular + "s"}'
+def plural(count: int, noun: str, nouns: str = '') -> str:
+    """(1, 'frame') → '1 frame'; (2, 'frame') → '2 frames'; nouns: where it is not noun + 's'."""
+    return f'{count} {noun if count == 1 else nouns or noun + "s"}'
 
 
 def time_left(seconds: float) -> str:
@@ -35,8 +35,8 @@ def time_left(seconds: float) -> str:
     whole_s = max(round(seconds), 1)
     hours, minutes = divmod(round(whole_s / 60), 60)
     if whole_s < 60:
-        return f'about {quantity(whole_s, "second")} left'
-    parts = [quantity(hours, 'hour')] * bool(hours) + [quantity(minutes, 'minute')] * bool(minutes)
+        return f'about {plural(whole_s, "second")} left'
+    parts = [plural(hours, 'hour')] * bool(hours) + [plural(minutes, 'minute')] * bool(minutes)
     return f'about {" ".join(parts)} left'
 
 
@@ -113,7 +113,7 @@ def progress_text(
     done: float, total: float | None, unit: str, rate_hz: float, note: str = ''
 ) -> str:
     """'50 of 100 frames, 10.0 per second, about 5 seconds left'; note: instead of the count."""
-    counts = f'{done:g} of {quantity(int(total), unit)}' if total else quantity(int(done), unit)
+    counts = f'{done:g} of {plural(int(total), unit)}' if total else plural(int(done), unit)
     parts = [note or f'{counts}, {rate_hz:.1f} per second']
     if total and rate_hz > 0:
         parts.append(time_left((total - done) / rate_hz))
@@ -195,7 +195,7 @@ def live_text(arrived_s: Sequence[float], total_s: Sequence[float], counts: dict
     span_s = recent[-1] - recent[0] if recent else 0.0
     rate_hz = (len(recent) - 1) / span_s if span_s > 0 else 0.0
     p50, p95, p99 = 1000 * np.percentile(total_s or [0.0], (50, 95, 99))
-    frames = quantity(counts['published'], 'frame')
+    frames = plural(counts['published'], 'frame')
     return (
         f'{frames:>11s}  {rate_hz:5.1f} Hz  latency p50 {p50:.0f}  p95 {p95:.0f}  p99 {p99:.0f} ms'
         f'  dropped {counts["dropped"]}  failed {counts["failed"]}'

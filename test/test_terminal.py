@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mtscene_ros.terminal import StatusLine, counted, progress_text, quantity, time_left
+from mtscene_ros.terminal import StatusLine, counted, plural, progress_text, time_left
 
 BEGIN = """
 import sys
@@ -41,8 +41,8 @@ def seen(code: str) -> tuple[str, str]:
 
 
 def test_plurals() -> None:
-    assert [quantity(n, 'frame') for n in (0, 1, 2)] == ['0 frames', '1 frame', '2 frames']
-    assert quantity(3, 'class', 'classes') == '3 classes'
+    assert [plural(n, 'frame') for n in (0, 1, 2)] == ['0 frames', '1 frame', '2 frames']
+    assert plural(3, 'class', 'classes') == '3 classes'
 
 
 @pytest.mark.parametrize(

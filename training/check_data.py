@@ -27,7 +27,7 @@ from mtscene_ros.camera.geometry import (
 )
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.terminal import counted, quantity
+from mtscene_ros.terminal import counted, plural
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -159,7 +159,7 @@ def report(account: DataCounts) -> str:
     for task, frames in account.frames.items():
         share = 100 * account.known[task] / max(1, account.pixels)
         lines.append(
-            f'{task}: {quantity(frames, "frame")}'
+            f'{task}: {plural(frames, "frame")}'
             + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
         )
         total = sum(account.ids[task].values())

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU; an extra: pip install mtscene_ros[openvino]."""
+"""OpenVINO on the CPU; install it with `pip install mtscene_ros[openvino]`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import openvino
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
-from mtscene_ros.backends.onnxruntime import session_of
+from mtscene_ros.backends.onnxruntime import checked_precision
 from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
@@ -28,7 +27,7 @@ class OpenVino:
         self._request = compiled.create_infer_request()
         self.spec_json = spec_json
         nodes = (*compiled.inputs, *compiled.outputs)
-        # A tensor may have several names here, those of operators that were fused into one.
+        # A tensor may have several names, one for each operator that was fused into it.
         self.tensors = {name: _tensor(node, name) for node in nodes for name in node.get_names()}
         hint = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.precision = precision if precision != 'fp32' else OPENVINO_NAMES.get(hint, hint)
@@ -59,9 +58,10 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     path = Path(model_path)
     if not path.is_file():
         raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
-    precision = checked_by_onnxruntime(model_path)
+    # OpenVINO's reader crashes on damaged graphs (test/trust), which ONNX Runtime refuses.
+    precision = checked_precision(model_path)
     settings: dict[str, Any] = {
-        # Without the hint OpenVINO computes in bfloat16 where the processor can.
+        # Without the hint OpenVINO computes in bfloat16 where the processor supports it.
         'INFERENCE_PRECISION_HINT': 'f32',
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': options.threads,
@@ -76,15 +76,6 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
             f'{openvino.__version__} can run ({last_line}); export it again.'
         ) from error
     return OpenVino(compiled, metadata.get(METADATA_KEY), precision)
-
-
-def checked_by_onnxruntime(model_path: str) -> str:
-    """Precision of the weights of a graph that is sound: OpenVINO's reader dies of damaged ones
-    (test/trust), which ONNX Runtime refuses. Raises BackendError."""
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    return session_of(model_path, options, ['CPUExecutionProvider'])[1]
 
 
 def _tensor(node: Any, name: str) -> TensorSpec:

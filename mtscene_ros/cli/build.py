@@ -1,4 +1,4 @@
-"""An engine for TensorRT ahead of time: for the GPU that is here, or for RTX GPUs elsewhere."""
+"""Builds a TensorRT engine ahead of time, for the GPU of this machine or for other RTX GPUs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--target',
         default='',
         metavar='8.6,8.9',
-        help='compute capabilities of RTX GPUs that need not be here; default: the GPU here',
+        help='compute capabilities of RTX GPUs, which need not be here; default: the GPU here',
     )
-    parser.add_argument('--max-batch', type=positive, default=1, help='cameras')
+    parser.add_argument('--max-batch', type=positive, default=1, help='number of cameras')
     parser.add_argument('--gpu-id', type=int, default=0)
-    parser.add_argument('--dla-core', type=int, default=-1, help='of a Jetson; default: none')
-    parser.add_argument('-o', '--output', type=Path, help='folder; default: the cache')
-    parser.add_argument('--json', action='store_true', help='a line of JSON per engine')
+    parser.add_argument(
+        '--dla-core', type=int, default=-1, help='DLA core of a Jetson; default: none'
+    )
+    parser.add_argument('-o', '--output', type=Path, help='folder; default: the engine cache')
+    parser.add_argument('--json', action='store_true', help='print one line of JSON per engine')
 
 
 def run(arguments: argparse.Namespace) -> int:
     line = StatusLine(to_stderr=True, plain_period_s=60.0)
     try:
-        build = elsewhere if arguments.target else here
+        build = for_targets if arguments.target else for_this_gpu
         built = build(arguments, shown_in(line))
     finally:
         line.end()
@@ -50,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(engine['warning'] for engine in built) else 0
 
 
-def here(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
-    """Opens it as the node would, so that what the node looks for is what was built."""
+def for_this_gpu(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
+    """Opens the model as the node would, so that the node finds exactly this engine."""
     from mtscene_ros.backends import BackendOptions, tensorrt
 
     options = BackendOptions(
@@ -68,8 +70,8 @@ def here(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, An
     return [{'engine': details['engine'], 'why': why, 'warning': ''}]
 
 
-def elsewhere(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
-    """One engine per compute capability, under the key that the node will look for."""
+def for_targets(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
+    """Builds one engine per compute capability, under the key that the node looks for."""
     from mtscene_ros.backends import BackendOptions, engine_build, engine_cache, engine_process
     from mtscene_ros.backends.cuda import Gpu
     from mtscene_ros.backends.tensorrt import key_of
@@ -84,19 +86,21 @@ def elsewhere(arguments: argparse.Namespace, progress: Progress) -> list[dict[st
             arguments.model,
             key,
             folder,
-            lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
-                arguments.model, trt.__name__, settings, progress, 0, sha256
+            lambda settings=key.settings, sha256=key.onnx_sha256: (
+                engine_process.build_in_subprocess(  # type: ignore[misc]
+                    arguments.model, trt.__name__, settings, progress, 0, sha256
+                )
             ),
             progress=progress,
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
-        why = f'{size}; {found.reason or "it was there"}'
+        why = f'{size}; {found.reason or "it existed already"}'
         built.append({'engine': str(found.path), 'why': why, 'warning': found.warning})
     return built
 
 
 def shown_in(line: StatusLine) -> Progress:
-    """Shows each phase; never cancels."""
+    """Rewrites one line on a terminal; elsewhere prints a line per minute. Never cancels."""
 
     def show(phase: str, share: float) -> bool:
         line.show(f'{phase} {100 * share:.0f} %')

@@ -67,3 +67,9 @@ def test_no_distortion_is_known_as_such() -> None:
     assert Distortion('plumb_bob', (0.0,) * 5).is_none
     assert Distortion('', ()).is_none
     assert not Distortion('plumb_bob', (0.0, 0.0, 0.0, 0.0, 0.1)).is_none
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_coefficients_that_are_no_numbers_are_refused(bad: float) -> None:
+    with pytest.raises(DistortionError, match='not all of them numbers'):
+        Rectifier(CAMERA, Distortion('plumb_bob', (0.1, bad, 0.0, 0.0, 0.0)))

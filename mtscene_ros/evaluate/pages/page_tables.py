@@ -14,7 +14,7 @@ from mtscene_ros.evaluate.pages import charts
 from mtscene_ros.evaluate.run.report_folder import Columns, Report, number, scores
 from mtscene_ros.recordings.node_results import color_of
 from mtscene_ros.report.html import facts, section, table, tiles
-from mtscene_ros.terminal import quantity
+from mtscene_ros.terminal import plural
 
 # Score → how a tile shows it: format, caption.
 HEADLINES = {
@@ -26,7 +26,7 @@ HEADLINES = {
     'normals.mean_deg': ('{:.1f}°', 'mean angle of normals'),
     'boundary.ods_f': ('{:.1f} %', 'boundary odsF'),
     'saliency.max_f': ('{:.1f} %', 'saliency maxF'),
-    'parts.miou': ('{:.1f} %', 'mIoU of parts'),
+    'human_parts.miou': ('{:.1f} %', 'mIoU of parts'),
     'semantic.flicker': ('{:.2f} %', 'labels that flicker'),
     'latency.p50_ms': ('{:.0f} ms', 'latency, median'),
     'latency.p99_ms': ('{:.0f} ms', 'latency, 99 %'),
@@ -89,7 +89,7 @@ def about(report: Report) -> str:
     pairs += [('precision', str(first['precision'])), ('mtscene_ros', str(first['mtscene_ros']))]
     for of in report.sequences[:12]:
         name = 'recording' if len(report.sequences) == 1 else of.name
-        pairs.append((name, f'{of.bag} ({quantity(of.metrics["bag"]["frames"], "frame")})'))
+        pairs.append((name, f'{of.bag} ({plural(of.metrics["bag"]["frames"], "frame")})'))
     return section('What was measured', facts(pairs))
 
 

@@ -27,7 +27,7 @@ from mtscene_ros.evaluate.scores.metrics import (
 )
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain
-from mtscene_ros.terminal import quantity, size
+from mtscene_ros.terminal import plural, size
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
 from mtscene_ros.worlds.drive import drive_frame
 from mtscene_ros.worlds.frame import WorldFrame
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = score(estimator, scenes(options.seed, options.count, options.size)).result()
     print(table(result))
     elapsed_s = time.perf_counter() - begin_s
-    print(f'\n{quantity(options.count, "scene")} of seed {options.seed}, {elapsed_s:.0f} s')
+    print(f'\n{plural(options.count, "scene")} of seed {options.seed}, {elapsed_s:.0f} s')
     if options.json:
         write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 

@@ -152,3 +152,14 @@ def test_bins_of_depth_share_out_the_pixels() -> None:
     meter.update(np.full((1, 4), 12.0, np.float32), np.array([[5, 10, 10.5, 40]], np.float32))
     assert [b['truths'] for b in meter.bins] == [2, 2]
     assert meter.bins[0]['abs_rel'] == pytest.approx(7 / 5 + 2 / 10)
+
+
+def test_a_depth_of_zero_is_an_answer_and_a_bad_one() -> None:
+    found = meters.DepthMeter().update(np.array([[0.0, np.inf]]), np.array([[4.0, 4.0]]))
+    assert (found['coverage'], found['abs_rel'], found['rmse']) == (0.5, 1.0, 4.0)
+
+
+def test_classes_that_an_image_has_not_are_left_out_of_its_miou() -> None:
+    meter, zero = meters.LabelMeter(['road', 'car']), np.zeros((2, 2), np.uint8)
+    assert meter.update(zero, zero) == {'miou': 100.0, 'accuracy': 100.0}
+    assert meter.scores()['miou'] == 50.0  # as published: the absent class counts as 0

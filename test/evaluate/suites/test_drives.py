@@ -44,6 +44,16 @@ def test_depth_beyond_60_m_is_not_scored_and_no_answer_costs_coverage() -> None:
     }
 
 
+def test_a_depth_at_the_limit_and_a_factor_at_the_limit() -> None:
+    """60 m is scored; 5 m instead of 4 m is not within a factor of 1.25, and no depth is 0."""
+    meter = DepthMeter()
+    depth, truth = np.array([[66.0, 5, 4, 0, 1], [60, 4, 4, 4, 0]], np.float32)
+    meter.update(*depth_within(depth[None], truth[None]))
+    found = depth_summary(meter)
+    assert (found['delta1'], found['coverage']) == (2 / 4, 3 / 4)
+    assert found['abs_rel'] == pytest.approx((0.1 + 0.25 + 0) / 3)
+
+
 def test_nothing_found_scores_zero() -> None:
     score = Score()
     none = TRUTH.boxes.select(np.zeros(0, np.int64))

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from training.learn import losses  # noqa: E402
+from training import losses  # noqa: E402
 from training.scores.task_metrics import METERS, label_meter  # noqa: E402
 
 Case = tuple[dict[str, Any], dict[str, Any]]

@@ -1,0 +1,4 @@
+"""HTML pages of an evaluation and of a comparison, and the pictures in them.
+
+Nothing in here may change a score.
+"""

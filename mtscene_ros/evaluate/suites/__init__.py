@@ -1,0 +1,4 @@
+"""Programs that score a model on fixed sets of frames: generated drives and photographs.
+
+No other module may import from here.
+"""
