@@ -66,10 +66,7 @@ FIELD = re.compile(r'(?P<type>\S+) (?P<name>\w+) *# (?P<unit>\[[^]]+\] )?(?P<mea
 
 def messages() -> str:
     """From msg/mtscene_msgs: every field with its unit; ValueError for a field without comment."""
-    parts = [
-        '# Messages and services',
-        'Made from the comments of the definitions, where units stand in brackets.',
-    ]
+    parts = ['# Messages and services', 'From the comments of the definitions, units in brackets.']
     for path in sorted((ROOT / 'msg' / 'mtscene_msgs').glob('*/*')):
         if path.suffix in ('.msg', '.srv'):
             parts.append(f'## mtscene_msgs/{path.parent.name}/{path.stem}')

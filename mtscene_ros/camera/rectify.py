@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 
 # sensor_msgs/distortion_models → numbers of coefficients that OpenCV supports.
@@ -41,9 +42,10 @@ class Rectifier:
         count = len(distortion.coefficients)
         if count not in MODELS.get(distortion.model, ()):
             raise DistortionError(
-                f'camera_info has distortion_model {distortion.model!r} with {count} '
-                f'coefficients; supported are {", ".join(f"{k} {v}" for k, v in MODELS.items())}: '
-                'rectify the image beforehand and set input_is_rectified.'
+                f'camera_info has distortion_model {distortion.model!r} with '
+                f'{plural(count, "coefficient")}; supported are '
+                f'{", ".join(f"{k} {v}" for k, v in MODELS.items())}: rectify the image '
+                'beforehand and set input_is_rectified.'
             )
         if not np.isfinite(distortion.coefficients).all():
             raise DistortionError(

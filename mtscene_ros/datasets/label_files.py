@@ -188,4 +188,4 @@ def typical_camera(size: tuple[int, int]) -> Intrinsics:
     The focal length is the image width, the principal point the image centre; size: height and
     width.
     """
-    return Intrinsics(size[1], size[0], size[1], size[1], (size[1] - 1) / 2, (size[0] - 1) / 2)
+    return Intrinsics.centered(size[1], size[0], size[1])

@@ -138,11 +138,11 @@ def read_frames(path: Path) -> Columns:
 
 # Task → the score by which its worst frames are chosen, whether more of it is worse, as text.
 WORST_BY = {
-    'semantic': ('semantic.miou', False, 'mIoU {:.1f} %'),
+    'semantic': ('semantic.present_miou', False, 'mIoU {:.1f} %'),
     'depth': ('depth.abs_rel', True, 'depth AbsRel {:.3f}'),
     'boxes3d': ('boxes3d.recall', False, 'boxes found {:.2f}'),
     'normals': ('normals.mean_deg', True, 'normals {:.1f}° off'),
     'boundary': ('boundary.ods_f', False, 'boundary odsF {:.1f} %'),
     'saliency': ('saliency.max_f', False, 'saliency maxF {:.1f} %'),
-    'human_parts': ('human_parts.miou', False, 'mIoU of parts {:.1f} %'),
+    'human_parts': ('human_parts.present_miou', False, 'mIoU of parts {:.1f} %'),
 }

@@ -20,7 +20,7 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, BoxesMeter
-from mtscene_ros.evaluate.scores.meters import DepthMeter
+from mtscene_ros.evaluate.scores.meters import DepthMeter, mean_ious
 from mtscene_ros.evaluate.scores.metrics import (
     confusion,
     iou_per_class,
@@ -89,7 +89,7 @@ class Score:
         iou = iou_per_class(self.confusion)
         return {
             'semantic': {
-                'miou': float(np.nanmean(iou)),
+                **mean_ious(iou, np.isfinite(iou)),
                 'iou': {c.name: float(iou[c.id]) for c in CITYSCAPES_19},
             },
             'depth': depth_summary(self.depth),
@@ -120,7 +120,8 @@ def table(result: dict[str, Any]) -> str:
     """Markdown."""
     depth, boxes = result['depth'], result['boxes3d']
     lines = [
-        f'mIoU {result["semantic"]["miou"]:.3f}',
+        f'mIoU over all classes {result["semantic"]["miou"]:.3f}, '
+        f'over those that occur {result["semantic"]["present_miou"]:.3f}',
         f'depth within {MAX_M:.0f} m: AbsRel {depth["abs_rel"]:.3f}, '
         f'RMSE {depth["rmse_m"]:.2f} m, '
         f'delta1 {depth["delta1"]:.3f}, coverage {depth["coverage"]:.3f}',

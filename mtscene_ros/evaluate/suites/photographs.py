@@ -21,7 +21,7 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
 from mtscene_ros.datasets.kitti import kitti_moments
 from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.evaluate.scores.meters import DepthMeter
+from mtscene_ros.evaluate.scores.meters import DepthMeter, mean_ious
 from mtscene_ros.evaluate.scores.metrics import confusion, iou_per_class
 from mtscene_ros.evaluate.suites.drives import depth_summary, depth_within, near_cars_meter
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
@@ -53,7 +53,7 @@ def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[
         counts += confusion(table[labels.labels], truth, len(CAMVID_11))
     iou = iou_per_class(counts)
     by_class = dict(zip(CAMVID_11, iou.tolist(), strict=True))
-    return {'images': len(images), 'miou': float(np.nanmean(iou)), 'iou': by_class}
+    return {'images': len(images), **mean_ious(iou, np.isfinite(iou)), 'iou': by_class}
 
 
 def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:

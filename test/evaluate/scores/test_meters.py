@@ -89,6 +89,21 @@ def test_labels_as_torchmetrics() -> None:
     assert found['present_miou'] == pytest.approx(float(exact[:5].mean()), rel=1e-12)
 
 
+def test_one_image_and_many_have_the_same_means_over_classes() -> None:
+    """Of three classes two occur, with IoU 2 / 3 and 1 / 2."""
+    meter = meters.LabelMeter(['a', 'b', 'c'])
+    answer, truth = np.array([[0, 0, 0, 1]], np.uint8), np.array([[0, 0, 1, 1]], np.uint8)
+    found = meter.update(answer, truth)
+    assert found['miou'] == pytest.approx(100 * (2 / 3 + 1 / 2) / 3)
+    assert found['present_miou'] == pytest.approx(100 * (2 / 3 + 1 / 2) / 2)
+    assert found.items() <= meter.scores().items()
+
+
+def test_without_a_known_pixel_there_is_no_mean_over_classes() -> None:
+    found = meters.LabelMeter(NAMES).update(*[np.full((1, 2), 255, np.uint8)] * 2)
+    assert np.isnan([found['miou'], found['present_miou'], found['accuracy']]).all()
+
+
 def test_depth_as_torchmetrics() -> None:
     images = [depths() for _ in range(3)]
     answer, truth = known(images, np.isfinite)

@@ -1,4 +1,4 @@
-"""A user's own frames: what is read, what is refused, what is printed about them beforehand."""
+"""A user's own frames: what is read, what is refused, and what training.check_data reports."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ BOX = {'class': 'cart', 'center_m': [0.5, 0.2, 6.0], 'size_m': [1.2, 0.8, 1.0], 
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Two frames of 32x24 px: one with everything, one with an image alone."""
+    """Writes two frames of 32x24 px: one with every label, one with an image alone."""
     ids = np.zeros((24, 32), np.uint8)
     ids[12:] = 1
     cv2.imwrite(str(folder / 'a.png'), np.full((24, 32, 3), 90, np.uint8))
