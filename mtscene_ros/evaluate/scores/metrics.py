@@ -35,6 +35,21 @@ def iou_per_class(counts: NDArray[np.int64]) -> F64:
     return out
 
 
+def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> dict[str, float]:
+    """The two means over classes: (C,) IoU of any unit, whether truth or prediction has the class.
+
+    `miou` is over all classes, and one that is absent counts as 0: InvPT and TaskPrompter report
+    this one, and on a data set that has every class both are equal. `present_miou` is over the
+    classes that occur, for images and recordings that have few. Both are NaN where none does.
+    """
+    if not is_present.any():
+        return {'miou': float('nan'), 'present_miou': float('nan')}
+    return {
+        'miou': float(np.where(is_present, iou, 0.0).mean()),
+        'present_miou': float(iou[is_present].mean()),
+    }
+
+
 @dataclass(slots=True)
 class DepthErrors:
     """Sums over the pixels whose true depth is at most max_m (Eigen et al., NIPS 2014, section 4).

@@ -22,8 +22,13 @@ from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
 from mtscene_ros.datasets.kitti import kitti_moments
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
-from mtscene_ros.evaluate.scores.meters import mean_ious
-from mtscene_ros.evaluate.scores.metrics import DepthErrors, Detections, confusion, iou_per_class
+from mtscene_ros.evaluate.scores.metrics import (
+    DepthErrors,
+    Detections,
+    confusion,
+    iou_per_class,
+    mean_ious,
+)
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
 from mtscene_ros.models.atomic_file import write_text
