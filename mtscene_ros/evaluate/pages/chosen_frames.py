@@ -20,10 +20,9 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
 from mtscene_ros.evaluate.run.job import asked_for
 from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row
-from mtscene_ros.evaluate.scores.judge import Judge
-from mtscene_ros.evaluate.scores.meters import Scores
+from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.evaluate.truth.truth_messages import CLOUD, plane
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -157,25 +156,13 @@ def classes_of_task(spec: ModelSpec, task: str) -> tuple[SemanticClass, ...]:
 # -- image and truth -----------------------------------------------------------------------------
 
 
-class Collector(Judge):
-    """Keeps the truth that it is given instead of scoring against it."""
-
-    def __init__(
-        self, spec: ModelSpec, options: EvaluateOptions, seen: Mapping[int, FrameParts]
-    ) -> None:
-        super().__init__(spec, options)
-        self._of, self._seen = spec, seen
-
-    def score(self, task: str, result: Any, truth: Any) -> Scores:
-        """result: the stamp of the frame, as read_again answers."""
-        if isinstance(truth, Boxes3D):
-            found: Result = replace(truth, classes=classes_of_task(self._of, task))
-        else:
-            is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
-            kept = truth if is_sparse else narrowed(truth)  # points would be lost
-            found = map_of(task, self._of, kept, is_truth=True)
-        self._seen[result].truth[task] = found
-        return {}
+def truth_of(task: str, spec: ModelSpec, truth: Any) -> Result:
+    """truth: as ImageTruth gives it."""
+    if isinstance(truth, Boxes3D):
+        return replace(truth, classes=classes_of_task(spec, task))
+    is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
+    kept = truth if is_sparse else narrowed(truth)  # points would be lost
+    return map_of(task, spec, kept, is_truth=True)
 
 
 def read_again(
@@ -187,8 +174,13 @@ def read_again(
 ) -> None:
     """Fills in frame and truth from the part of the recording around them."""
     frames = CameraFrames('', topics.info, options.input_is_rectified)
-    collector = Collector(spec, options, seen)
-    alignment = Alignment(bag, topics, collector, options, lambda sentence: None)
+    truth = ImageTruth(topics, spec, options, lambda sentence: None)
+
+    def keep(answer: Prediction) -> None:
+        found = truth.of(answer, spec.tasks)
+        seen[answer.row.stamp_ns].truth = {task: truth_of(task, spec, v) for task, v in found}
+
+    alignment = Alignment(bag, topics, truth, keep, lambda sentence: None)
     at = [one.at_ns for one in seen.values()]
     clouds = {source.topic for source in topics.sources if source.kind == CLOUD}
     for c, at_ns, raw in around(bag, topics, min(at) - HOLD_NS, max(at) + HOLD_NS):
@@ -200,8 +192,7 @@ def read_again(
                 frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
                 seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
-                asked: Any = dict.fromkeys(spec.tasks, stamp_ns)
-                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, asked))
+                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
         elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
             alignment.message(c.topic, c.msgtype, raw, at_ns)
     alignment.finish()

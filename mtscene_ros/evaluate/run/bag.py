@@ -31,10 +31,12 @@ from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
 from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
+from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsError, MdsFiles
+from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
@@ -122,7 +124,9 @@ class BagRun:
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
         self._judge = Judge(estimator.spec, options)
-        self._alignment = Alignment(reader, topics, self._judge, options, notes.tell, self._mds)
+        truth = ImageTruth(topics, estimator.spec, options, notes.tell)
+        scoring = Scoring(self._judge, truth, options, notes.tell, self._mds)
+        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.tell)
         self._frames = CameraFrames('', topics.info, options.input_is_rectified)
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
