@@ -24,7 +24,8 @@ PAGES = [
     *(ROOT / 'docs' / f'{name}.md' for name in OTHERS),
 ]
 FENCE = re.compile(
-    r'^(?:<!-- tests: (?P<marker>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```', re.M | re.S
+    r'^(?:<!-- tests: (?P<marker>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```',
+    re.M | re.S,
 )
 NOT_RUN, SLOW, UNTIL_STOPPED = 'not run, ', 'slow, ', 'until stopped'
 LANGUAGES = {'bash': ['bash', '-euo', 'pipefail', '-c'], 'python': [sys.executable, '-c']}

@@ -8,9 +8,7 @@ from mtscene_ros.types import Intrinsics
 
 
 def test_prose_becomes_fields() -> None:
-    text = (
-        'Cuts (H, W) → (h, w).\n\nwidth_px: of the map; smooth: fast. Raises AError if bad.'
-    )
+    text = 'Cuts (H, W) → (h, w).\n\nwidth_px: of the map; smooth: fast. Raises AError if bad.'
     types = {'width_px': 'int', 'smooth': 'bool', 'return': 'Array'}
     assert as_fields(text, types).splitlines()[2:] == [
         ':param width_px: of the map',
@@ -54,7 +52,7 @@ def test_sections_of_google_style_are_kept() -> None:
 
 
 def test_what_would_be_markup_is_escaped() -> None:
-    assert escaped('a * b_ | `c * d_`') == r'a \* b\_ \| `c * d_`'
+    assert escaped('a * b_ | `c * d_`, *e*') == r'a \* b\_ \| `c * d_`, *e*'
 
 
 def test_types_are_those_of_the_source() -> None:
