@@ -19,16 +19,20 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
-.PHONY: help demo test lint docs docs-commands pictures states trust reliability audit lock trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint style types docs docs-commands pictures states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
 
-test: lint
-	$(VENV)/bin/python -m pytest
+# mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
+JOBS ?= 2
+test: style
+	$(MAKE) --no-print-directory types & types=$$!; status=0; \
+	  OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal || status=$$?; \
+	  wait $$types; exit $$status
 
 # Hostile input, faults and long runs at full size: up to 30 minutes.
 trust: $(VENV)/test.stamp
@@ -44,10 +48,19 @@ reliability: $(VENV)/test.stamp
 	  --ignore test/trust/test_reliability_page.py
 	$(VENV)/bin/python -m benchmarks.reliability
 
-lint: $(VENV)/test.stamp
+# Small changes of core modules, one at a time: do their own tests notice? About an hour on two cores.
+mutants: $(VENV)/test.stamp
+	$(PIP) install -r requirements/mutants.txt
+	nice -n 10 $(VENV)/bin/python -m benchmarks.mutants
+
+lint: style types
+
+style: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-cache >/dev/null || { $(VENV)/bin/lint-imports --no-cache; exit 1; }
+
+types: $(VENV)/test.stamp
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
 
 # Pages of docs/ and of the reference, dead links refused.

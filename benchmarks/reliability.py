@@ -1,7 +1,7 @@
-"""docs/reliability.md from the files of measurements, so that its figures are theirs.
+"""Writes docs/reliability.md from the measurement files, so that its figures are always theirs.
 
-python -m benchmarks.reliability            write it
-python -m benchmarks.reliability --check    exit code 1 where it is not what the files say
+python -m benchmarks.reliability            write the page
+python -m benchmarks.reliability --check    exit code 1 if the page differs from the files
 """
 
 from __future__ import annotations
@@ -57,8 +57,13 @@ TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/tes
   after SIGINT or SIGTERM the old one is ended with exit code 1, and prints where its threads were.
   Two seconds later, SIGALRM ends a process whose Python interpreter has already finished.
 * A model allocates its GPU memory at the start (`warm_up`), so no image is lost when other
+<<<<<<< HEAD
   programs take the rest. A node that starts without enough memory, or is asked to change its
   model, says so in one sentence; `backend: auto` uses the CPU.
+=======
+  programs take the rest. A node that starts or changes its model without enough memory says so in
+  one sentence; `backend: auto` uses the CPU.
+>>>>>>> main
 * Files are complete or absent: engines, checkpoints, weights, recordings. `mtscene record`
   stops 64 MB before its disk is full, with a complete recording and exit code 1. A killed one
   leaves a folder `.recording-*` beside it, which `mcap recover` can read.
@@ -151,9 +156,9 @@ def fault_section(
     if not faults:
         return [title, '', 'Not measured yet.']
     outcomes = Counter(test['outcome'] for test in faults['tests'])
-    told = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
-    size = 'full size' if faults['full_size'] else 'some as samples, see `times`'
-    lines = [title, '', f'{faults["machine"]}, Python {faults["python"]}; {size}; {told}.']
+    summary = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
+    size = 'full size' if faults['full_size'] else 'some faults repeated less often, see `times`'
+    lines = [title, '', f'{faults["machine"]}, Python {faults["python"]}; {size}; {summary}.']
     for group, about in GROUPS.items():
         tests = [t for t in faults['tests'] if t['group'] == group and t['outcome'] != 'skipped']
         if tests:
@@ -163,20 +168,20 @@ def fault_section(
 
 
 def fault_rows(tests: list[dict[str, Any]]) -> list[str]:
-    """One for each test; its cases together."""
+    """Returns one row per test, with its cases combined."""
     named: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for test in tests:
         named[test['name']].append(test)
     rows = []
     for name, cases in named.items():
         outcomes = Counter(case['outcome'] for case in cases)
-        told = ', '.join(
+        result = ', '.join(
             outcome if len(cases) == 1 else f'{count} {outcome}'
             for outcome, count in outcomes.items()
         )
-        told += ''.join(f'; {case["note"]}' for case in cases if 'note' in case)
+        result += ''.join(f'; {case["note"]}' for case in cases if 'note' in case)
         count = sum(case['times'] for case in cases)
-        rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {told} |')
+        rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {result} |')
     return rows
 
 
@@ -187,11 +192,12 @@ def fuzzing_section(fuzzing: dict[str, Any] | None) -> list[str]:
     lines += [
         f'{fuzzing["date"]}, {fuzzing["machine"]}, Python {fuzzing["python"]}: '
         f'{fuzzing["inputs"]:,} inputs in {fuzzing["hours"]:g} hours, {fuzzing["refused"]:,} '
-        f'refused with one sentence, {fuzzing["deaths"]} deaths of the process, '
-        f'{fuzzing["findings"]} findings left; the slowest input took '
+        f'refused with one sentence, {fuzzing["deaths"]} process '
+        f'crash{"es" if fuzzing["deaths"] != 1 else ""}, {fuzzing["findings"]} open '
+        f'finding{"s" if fuzzing["findings"] != 1 else ""}; the slowest input took '
         f'{fuzzing["slowest_ms"]:.0f} ms of processor time.',
         '',
-        '| target | inputs | refused | deaths | slowest, ms | findings left |',
+        '| target | inputs | refused | crashes | slowest, ms | open findings |',
         '|---|---|---|---|---|---|',
     ]
     targets: dict[str, list[dict[str, Any]]] = defaultdict(list)

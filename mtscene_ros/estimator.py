@@ -85,7 +85,7 @@ class SceneEstimator:
         most_frames: the largest batch. Raises BackendError if the runtime fails.
         """
         height_px, width_px = self.spec.height_px, self.spec.width_px
-        camera = Intrinsics(width_px, height_px, width_px, width_px, width_px / 2, height_px / 2)
+        camera = Intrinsics.centered(width_px, height_px, width_px)
         rgb = np.zeros((height_px, width_px, 3), np.uint8)
         frame = CameraFrame(rgb, camera, 0, 'camera_optical_frame')
         for count in range(1, most_frames + 1):

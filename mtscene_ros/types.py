@@ -33,6 +33,13 @@ class Intrinsics:
     cx_px: float
     cy_px: float
 
+    @classmethod
+    def centered(cls, width_px: int, height_px: int, focal_px: float) -> Intrinsics:
+        """A camera that nobody has calibrated: square pixels, the principal point in the middle of
+        the image, which is ((width - 1) / 2, (height - 1) / 2)."""
+        cx_px, cy_px = (width_px - 1) / 2, (height_px - 1) / 2
+        return cls(width_px, height_px, focal_px, focal_px, cx_px, cy_px)
+
     def resized(self, width_px: int, height_px: int) -> Intrinsics:
         """Returns the intrinsics of the same image resized to width_px x height_px."""
         x, y = width_px / self.width_px, height_px / self.height_px

@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper
 
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.types import CameraFrame, Intrinsics
 
+# The same examples in every run, on machines of any speed.
+settings.register_profile('mtscene', derandomize=True, deadline=None, max_examples=50)
+settings.load_profile('mtscene')
+
 H, W, STRIDE = 16, 32, 4
 FOCAL_PX = 32.0
+
+
+def own_domain() -> int:
+    """A ROS domain that no other test run on this machine has, nor another worker of this one:
+    their nodes would answer for ours. The lock ends with this process."""
+    for number in (1 + (os.getpid() + k) % 100 for k in range(100)):
+        path = Path(tempfile.gettempdir()) / f'mtscene_domain_{number}.lock'
+        lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+        else:
+            return number
+    raise RuntimeError('a hundred test runs at once')
+
+
+def pytest_configure() -> None:
+    """Before anything is collected: what is started from here on inherits it."""
+    os.environ['ROS_DOMAIN_ID'] = str(own_domain())
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 
 def shared_folder() -> Path | None:

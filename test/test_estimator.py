@@ -8,7 +8,7 @@ from conftest import tiny_model, tiny_spec
 from mtscene_ros.backends import BackendError
 from mtscene_ros.estimator import SceneEstimator, decoders_of, open_estimator
 from mtscene_ros.models.spec import METADATA_KEY, SpecError
-from mtscene_ros.types import CameraFrame
+from mtscene_ros.types import CameraFrame, Intrinsics
 
 
 def test_one_frame_through_the_whole_line(tiny_path: str, frame: CameraFrame) -> None:
@@ -71,6 +71,14 @@ def test_wrong_tensors_at_run_time_are_refused(frame: CameraFrame) -> None:
 def test_models_that_promise_too_much_are_refused(change: dict, word: str) -> None:
     with pytest.raises(SpecError, match=word):
         decoders_of(replace(tiny_spec(), **change), 'm.onnx')
+
+
+def test_warm_up_looks_through_the_middle_of_the_image(tiny_path: str) -> None:
+    estimator, cameras = open_estimator(tiny_path), []
+    estimator.decoders['depth'] = lambda *given: cameras.append(given[2].intrinsics)
+    estimator.warm_up(2)
+    # Pixel centres lie at integers: 32 of them from 0 to 31, 16 from 0 to 15.
+    assert cameras == [Intrinsics(32, 16, 32, 32, 15.5, 7.5)] * 3
 
 
 def test_graph_that_breaks_its_spec_is_refused(tmp_path: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.datasets.classes import DRIVE_BOXES
-from mtscene_ros.tracking import Tracker, TrackingOptions
+from mtscene_ros.tracking import Track, Tracker, TrackingOptions, correct, predict
 from mtscene_ros.types import Boxes3D
 from mtscene_ros.worlds import SEQUENCES
 from mtscene_ros.worlds.frame import WorldFrame
@@ -78,6 +78,7 @@ def test_odometry_that_comes_late_begins_anew() -> None:
     pose[0, 3] = 500.0  # far from where the camera's own frame has the box
     assert tracker.update(boxes([(0, 0, 10)]), ns(1)).ids == ('1',)
     assert tracker.update(boxes([(0, 0, 10)]), ns(1.1), pose).ids == ('2',)
+    assert len(tracker.tracks) == 1  # what lay in the camera's frame is forgotten
     assert tracker.update(boxes([(0, 0, 10)]), ns(1.2), pose).ids == ('2',)
 
 
@@ -120,3 +121,48 @@ def test_few_switches_on_generated_drives(drop_share: float) -> None:
                     last[thing] = name
     assert pairs > 200
     assert switches <= 0.02 * pairs
+
+
+def test_what_acceleration_adds() -> None:
+    """Over 1 s with 2 m/s^2: a position by 1 m, a velocity by 2 m/s (standard deviations)."""
+    track = Track(1, 0, np.array([0.0, 0, 10, 1, 2, 3]), np.zeros((6, 6)), 0)
+    predict(track, 1.0, 2.0)
+    assert track.mean.tolist() == [1, 2, 13, 1, 2, 3]
+    expected = np.kron([[1.0, 2.0], [2.0, 4.0]], np.eye(3))
+    np.testing.assert_array_equal(track.covariance, expected)
+
+
+def test_a_measured_centre_is_weighed_by_its_deviation() -> None:
+    """Variances 4 and 1: the centre moves by 4 / 5, and so does the velocity tied to it by 2."""
+    covariance = np.diag([4.0, 4, 4, 9, 9, 9])
+    covariance[0, 3] = covariance[3, 0] = 2.0
+    track = Track(1, 0, np.zeros(6), covariance, 0)
+    correct(track, np.array([5.0, 0, 10]), 1.0)
+    np.testing.assert_allclose(track.mean, [4, 0, 8, 2, 0, 0])
+    np.testing.assert_allclose(np.diag(track.covariance), [0.8, 0.8, 0.8, 9 - 4 / 5, 9, 9])
+
+
+@pytest.mark.parametrize(('gap_m', 'ids'), [(3.9, ('1',)), (4.1, ('2',))])
+def test_the_gate_is_in_standard_deviations(gap_m: float, ids: tuple[str]) -> None:
+    """A track begins with 1 m; a measurement of 0 m adds nothing: 4 m is the gate."""
+    options = TrackingOptions(hits=1, measurement_m=1e-6, measurement_share=0.0)
+    tracker = Tracker(options)
+    tracker.update(boxes([(0, 0, 10)]), ns(1))
+    assert tracker.update(boxes([(gap_m, 0, 10)]), ns(1)).ids == ids
+
+
+def test_what_was_not_seen_for_exactly_a_second_is_still_known() -> None:
+    for age_ns, ids in ((ns(1), ('1',)), (ns(1) + 1, ('2',))):
+        tracker = Tracker(TrackingOptions(hits=1))
+        tracker.update(boxes([(0, 0, 10)]), ns(5))
+        assert tracker.update(boxes([(0, 0, 10)]), ns(5) + age_ns).ids == ids
+
+
+def test_the_measurement_is_coarser_far_away() -> None:
+    """0.3 m and 4 % of 10 m: a deviation of 0.7 m beside the track's 1 m."""
+    tracker = Tracker()
+    for z in (10.0, 10.0):
+        tracker.update(boxes([(0, 0, z)]), ns(1))
+    expected = 1 * 0.49 / (1 + 0.49)
+    np.testing.assert_allclose(np.diag(tracker.tracks[0].covariance)[:3], [expected] * 3)
+    assert tracker.tracks[0].hits == 2

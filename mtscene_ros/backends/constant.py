@@ -6,7 +6,6 @@ including the failures of real runtimes.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.models.array_file import read_npz
+from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, TensorSpec, spec_from_json
 
 DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
@@ -123,10 +123,8 @@ def write(
     if fault is not None:
         stored |= {FAULT: fault.kind, FAULT_FIRST: fault.first, FAULT_COUNT: fault.count}
     stored[METADATA_KEY] = np.array(spec.to_json())
-    partial_file = path.with_suffix('.partial')
-    with partial_file.open('wb') as file:
+    with replacing(path) as partial_file, partial_file.open('wb') as file:
         np.savez(file, **stored)
-    os.replace(partial_file, path)
 
 
 class Constant:

@@ -1,9 +1,9 @@
 """ONNX file → TensorRT engine, with full TensorRT 8.6, 10, 11 or TensorRT for RTX.
 
-The four differ only in the build: 8.6 takes a float32 graph and may choose float16 by a flag; from
-10 on graphs are strongly typed, so that the file itself is in float16; RTX builds for GPUs of other
-machines. A build blocks for seconds to minutes; `progress` is called meanwhile and cancels the
-build by returning False.
+The four differ only in the build: 8.6 takes a float32 graph and may choose float16 by a flag;
+from 10 on graphs are strongly typed, so that the file itself is in float16; RTX builds for GPUs of
+other machines. A build blocks for seconds to minutes; `progress` is called meanwhile and cancels
+the build by returning False.
 
     python -m mtscene_ros.backends.engine_build model.onnx model.engine --target 8.9
 

@@ -15,7 +15,7 @@ from mtscene_ros.backends.engine_build import (
     EngineError,
     Progress,
 )
-from mtscene_ros.backends.engine_cache import sha256_of
+from mtscene_ros.backends.engine_cache import onnx_sha256_of
 
 
 def build_in_subprocess(
@@ -38,7 +38,7 @@ def build_in_subprocess(
             run_builder(onnx_path, plan_file.fileno(), module, settings, progress, gpu_id)
             plan_file.seek(0)
             plan = plan_file.read()
-        if onnx_sha256 and sha256_of(onnx_path) != onnx_sha256:
+        if onnx_sha256 and onnx_sha256_of(onnx_path) != onnx_sha256:
             raise EngineError(f'{onnx_path} was replaced while its engine was built; start again.')
         return plan
     except OSError as error:

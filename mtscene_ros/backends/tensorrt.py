@@ -30,6 +30,7 @@ from mtscene_ros.backends import (
 )
 from mtscene_ros.backends.cuda import Cuda, CudaError, Gpu, open_driver
 from mtscene_ros.backends.engine_precision import precision_of_engine
+from mtscene_ros.models import atomic_file
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
 from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
@@ -140,7 +141,8 @@ class Execution:
         """Frees contexts and engine before the memory that they use."""
         if self._jit:
             with suppress(OSError):
-                engine_cache.replace_whole(self._jit_path, bytes(self._jit.serialize()))
+                content = bytes(self._jit.serialize())
+                atomic_file.write_bytes(self._jit_path, content, engine_cache.PRIVATE)
         self._prepared.clear()
         self._runtime_config = self._jit = self._engine = None
         self._buffers.clear()
@@ -288,5 +290,5 @@ def key_of(trt: Any, gpu: Gpu, path: Path, options: BackendOptions) -> engine_ca
     device = engine_cache.Device(gpu.name, gpu.compute_capability, gpu.driver)
     if rtx:
         device = engine_cache.Device(compute_capability=gpu.compute_capability)
-    sha256 = engine_cache.sha256_of(path)
+    sha256 = engine_cache.onnx_sha256_of(path)
     return engine_cache.EngineKey(sha256, trt.__name__, trt.__version__, device, settings)

@@ -15,7 +15,7 @@ from mtscene_ros.camera.image_headers import (
     is_cut_off,
     is_slow,
     kind_of,
-    most_pixels,
+    max_pixels_of,
     scans,
 )
 
@@ -182,7 +182,7 @@ def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
             f'Compressed image ({kind}, {len(raw)} bytes) does not decode; it is damaged: cut off.'
         )
     check_size(*claimed, max_pixels)
-    if claimed[0] * claimed[1] > most_pixels(raw):
+    if claimed[0] * claimed[1] > max_pixels_of(raw):
         raise ImageError(
             f'Compressed image ({kind}) claims {claimed[0]}x{claimed[1]} pixels, but its '
             f'{len(raw)} bytes cannot hold them; it is damaged.'

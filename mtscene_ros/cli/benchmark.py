@@ -22,9 +22,10 @@ import numpy as np
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.terminal import counted
-from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds.drive import drive_frame
 
 WARM_UP = 5
@@ -62,8 +63,7 @@ def camera_frames(count: int, width_px: int, height_px: int) -> list[CameraFrame
     for index in range(min(count, 8)):
         world = drive_frame(seed=9, index=index)
         rgb = np.asarray(cv2.resize(world.rgb, (width_px, height_px)), np.uint8)
-        fx = world.intrinsics.fx_px * width_px / world.intrinsics.width_px
-        camera = Intrinsics(width_px, height_px, fx, fx, width_px / 2, height_px / 2)
+        camera = world.intrinsics.resized(width_px, height_px)
         frames.append(CameraFrame(rgb, camera, index, 'camera_optical_frame'))
     return [frames[i % len(frames)] for i in range(count)]
 
@@ -192,6 +192,6 @@ def plot(result: dict[str, Any]) -> str:
 def write(result: dict[str, Any], folder: Path) -> None:
     """Writes bench.json, bench.md and bench.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'bench.json').write_text(json.dumps(result, indent=1) + '\n')
-    (folder / 'bench.md').write_text(table(result) + '\n')
-    (folder / 'bench.svg').write_text(plot(result))
+    write_text(folder / 'bench.json', json.dumps(result, indent=1) + '\n')
+    write_text(folder / 'bench.md', table(result) + '\n')
+    write_text(folder / 'bench.svg', plot(result))

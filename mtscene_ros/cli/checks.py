@@ -183,8 +183,7 @@ def model(configuration: Configuration) -> Finding:
     try:
         spec = estimator.spec
         grey = np.full((spec.height_px, spec.width_px, 3), 128, np.uint8)
-        width, height = float(spec.width_px), float(spec.height_px)
-        camera = Intrinsics(spec.width_px, spec.height_px, width, width, width / 2, height / 2)
+        camera = Intrinsics.centered(spec.width_px, spec.height_px, spec.width_px)
         frame = CameraFrame(grey, camera, 0, 'camera_optical_frame')
         spent_s = sorted(timed(lambda: estimator.estimate([frame])) for _ in range(IMAGES))
         median_ms = 1e3 * spent_s[IMAGES // 2]

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtscene_ros.models.atomic_file import write_text
+
 if TYPE_CHECKING:
     from mtscene_ros.models.catalogue import Model
 
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def scored(models: list[Model], results: Path) -> Model:
     """Returns the model with the scores of an evaluation, and stores them beside it."""
-    from mtscene_ros.models.about import flat, sidecar_of
+    from mtscene_ros.models.about import numbers, sidecar_of
 
     if len(models) != 1:
         raise ValueError(
@@ -64,11 +66,11 @@ def scored(models: list[Model], results: Path) -> Model:
         )
     (model,) = models
     raw = json.loads(results.read_text())
-    scores = dict(flat(raw if isinstance(raw, dict) else {}))
+    scores = numbers(raw if isinstance(raw, dict) else {})
     if not scores:
         raise ValueError(f'{results} does not hold a JSON object with numbers.')
     about = replace(model.about, scores=scores)
-    sidecar_of(model.path).write_text(about.to_json() + '\n')
+    write_text(sidecar_of(model.path), about.to_json() + '\n')
     return replace(model, about=about)
 
 
@@ -76,7 +78,7 @@ def write_card(model: Model) -> None:
     from mtscene_ros.models.card import card
 
     path = model.path.with_suffix('.md')
-    path.write_text(card(model))
+    write_text(path, card(model))
     print(path, file=sys.stderr)
 
 

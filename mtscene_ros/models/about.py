@@ -11,10 +11,12 @@ and NAME.about.json beside the file, for what is known only later. Both hold one
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from mtscene_ros.models.nested import leaves
 
 ABOUT_KEY = 'mtscene_about'
 
@@ -70,13 +72,13 @@ def _object(text: str, path: str) -> dict[str, Any]:
     texts = [value for name, value in raw.items() if name != 'scores']
     if not isinstance(scores, dict) or not all(isinstance(value, str) for value in texts):
         raise ValueError(f'{path}: {ABOUT_KEY} must hold texts, and scores as names with numbers.')
-    return {**raw, 'scores': dict(flat(scores))} if 'scores' in raw else raw
+    return {**raw, 'scores': numbers(scores)} if 'scores' in raw else raw
 
 
-def flat(scores: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, float]]:
-    """{'depth': {'abs_rel': 0.1}} → ('depth.abs_rel', 0.1); skips whatever is not a number."""
-    for name, value in scores.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f'{prefix}{name}.')
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield f'{prefix}{name}', float(value)
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """{'depth': {'abs_rel': 0.1}} → {'depth.abs_rel': 0.1}; skips whatever is not a number."""
+    return {
+        name: float(value)
+        for name, value in leaves(scores)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

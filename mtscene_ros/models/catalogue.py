@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from mtscene_ros.models.about import About, about_of
 from mtscene_ros.models.array_file import read_npz
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, spec_from_json
 
@@ -67,17 +67,13 @@ def model_of(path: Path) -> Model:
         raise
     except ValueError as error:
         raise SpecError(f'{path} is not an ONNX model ({error}).') from error
-    content = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 20):
-            content.update(block)
     return Model(
         path,
         spec_from_json(metadata.get(METADATA_KEY), str(path)),
         about_of(path, metadata),
         precision,
         path.stat().st_size,
-        content.hexdigest(),
+        sha256_of(path),
         path.resolve().parent == Path(BUNDLED_MODEL).resolve().parent,
     )
 

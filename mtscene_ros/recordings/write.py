@@ -1,4 +1,4 @@
-"""Recordings with ground truth: generated drives and KITTI tracking sequences → MCAP."""
+"""Writes recordings with ground truth from generated worlds and KITTI sequences."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter
-
-F64 = NDArray[np.float64]
 
 OPTICAL = 'camera_optical_frame'
 BASE = 'base_link'
@@ -27,7 +23,7 @@ def write_recording(
 ) -> int:
     """Writes images, camera_info, truth and transforms; returns the number of frames.
 
-    compressed: images as JPEG; zstd: the whole recording, without loss.
+    compressed: images as JPEG; zstd: compresses the whole recording without loss.
     """
     count = 0
     with BagWriter(path, compressed=zstd) as writer:

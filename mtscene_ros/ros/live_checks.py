@@ -21,6 +21,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from mtscene_ros.models.nested import leaves
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
 from mtscene_ros.ros.playback import IMAGE_TYPES
@@ -56,7 +57,7 @@ def parameters(path: Path) -> Finding:
     values: dict[str, Any] = {}
     for node_name in NODE_NAMES:
         section = content.get(node_name) if isinstance(content, dict) else None
-        values |= flat((section or {}).get('ros__parameters') or {})
+        values |= node_values((section or {}).get('ros__parameters') or {})
     if not values:
         fix = 'start it with `/**:` and `ros__parameters:` as config/perception.yaml does'
         return Finding(name, FAIL, f'{path} has no parameters for the node', fix)
@@ -68,15 +69,13 @@ def parameters(path: Path) -> Finding:
     return Finding(name, OK, f'{path}: {plural(len(values), "parameter")}')
 
 
-def flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+def node_values(section: dict[str, Any]) -> dict[str, Any]:
     """{'sync': {'policy': 'latest'}} → {'sync.policy': 'latest'}; drops rclpy's own parameters."""
-    values: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, dict):
-            values |= flat(value, f'{prefix}{key}.')
-        elif f'{prefix}{key}' != 'use_sim_time' and not f'{prefix}{key}'.startswith('qos_'):
-            values[f'{prefix}{key}'] = value
-    return values
+    return {
+        name: value
+        for name, value in leaves(section)
+        if name != 'use_sim_time' and not name.startswith('qos_')
+    }
 
 
 def topics(node: Node, image: str) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 trt = pytest.importorskip('tensorrt_rtx')
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineError, build_engine, logger_of  # noqa: E402
-from mtscene_ros.backends.engine_cache import sha256_of  # noqa: E402
+from mtscene_ros.backends.engine_cache import onnx_sha256_of  # noqa: E402
 from mtscene_ros.backends.engine_process import build_in_subprocess  # noqa: E402
 
 ADA = BuildSettings(2, target='8.9')
@@ -101,7 +101,7 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 def test_a_model_replaced_while_its_engine_is_built(tmp_path: Path) -> None:
     path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
-    checksum = sha256_of(path)
+    checksum = onnx_sha256_of(path)
     other = path.read_bytes() + b'\x12\x01x'  # another producer name
 
     def replace(phase: str, share: float) -> bool:

@@ -13,9 +13,18 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from patience import PATIENCE_S
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineCancelledError, EngineError
-from mtscene_ros.backends.engine_cache import Device, Engine, EngineKey, engine_for, sha256_of
+from mtscene_ros.backends.engine_cache import (
+    Device,
+    Engine,
+    EngineKey,
+    default_folder,
+    engine_for,
+    onnx_sha256_of,
+    sidecar_of,
+)
 from mtscene_ros.backends.engine_process import build_in_subprocess
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
@@ -117,7 +126,7 @@ def user(folder: Path, seconds: float, limit: int = 0) -> 'subprocess.Popen[str]
 
 
 def test_one_builds_and_the_others_wait(tmp_path: Path) -> None:
-    said = [p.communicate(timeout=60)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
+    said = [p.communicate(timeout=PATIENCE_S)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
     assert sum('building' in text for text in said) == 1
     assert sum('found' in text for text in said) == 3
 
@@ -166,7 +175,7 @@ def test_killed_while_building(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_the_cache_alone(tmp_path: Path) -> None:
-    said = user(tmp_path, 0, limit=1000).communicate(timeout=60)[0]
+    said = user(tmp_path, 0, limit=1000).communicate(timeout=PATIENCE_S)[0]
     assert 'cannot be kept' in said
     assert said.rstrip().endswith(f'| {len(PLAN)}')
     assert not list(tmp_path.glob('*.engine')) + list(tmp_path.glob('*.partial'))
@@ -183,10 +192,76 @@ def test_external_weights_count(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(np.ones(3, np.float32), 'weight')
     whole = helper.make_model(helper.make_graph([], 'g', [], [], [tensor]))
     onnx.save(whole, model, save_as_external_data=True, location=weights.name, size_threshold=0)
-    first = sha256_of(model)
+    first = onnx_sha256_of(model)
     weights.write_bytes(bytes(12))
-    assert sha256_of(model) != first
+    assert onnx_sha256_of(model) != first
     weights.unlink()
     for missing in (model, tmp_path / 'n.onnx'):
         with pytest.raises(EngineError, match=r'(weights\.bin|n\.onnx) does not exist'):
-            sha256_of(missing)
+            onnx_sha256_of(missing)
+
+
+@pytest.mark.parametrize('mode', [0o770, 0o707])
+def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    engine = found(tmp_path)
+    assert engine.plan == PLAN
+    assert 'others may write there' in engine.warning
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    cache, elsewhere = tmp_path / 'cache', tmp_path / 'elsewhere'
+    lock = found(cache).path.with_suffix('.lock')
+    lock.unlink()
+    lock.symlink_to(elsewhere)
+    assert 'cannot be used' in found(cache).warning
+    assert not elsewhere.exists()
+
+
+def test_an_engine_that_is_a_link_is_built_again(tmp_path: Path) -> None:
+    path = found(tmp_path / 'cache').path
+    os.replace(path, tmp_path / 'elsewhere')
+    path.symlink_to(tmp_path / 'elsewhere')
+    assert found(tmp_path / 'cache').reason
+    assert not path.is_symlink()
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path: Path) -> None:
+    path = found(tmp_path).path
+    left = path.with_suffix('.engine.1.partial')
+    left.write_bytes(b'half')
+    assert found(tmp_path).reason == ''
+    assert not left.exists()
+
+
+def test_only_this_user_may_look_into_the_cache(tmp_path: Path) -> None:
+    path = found(tmp_path / 'a' / 'cache').path
+    modes = [p.stat().st_mode & 0o777 for p in (path.parent, path, path.with_suffix('.lock'))]
+    assert modes == [0o700, 0o600, 0o600]
+
+
+def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert default_folder() == Path('/somewhere/mtscene_ros/engines')
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    assert default_folder() == Path.home() / '.cache/mtscene_ros/engines'
+
+
+def test_the_sidecar_says_what_the_engine_belongs_to(tmp_path: Path) -> None:
+    path = found(tmp_path).path
+    assert sidecar_of(path)['key']['device']['driver'] == '540'
+    path.with_suffix('.json').write_text('{')
+    with pytest.raises(EngineError, match='no readable sidecar'):
+        sidecar_of(path)
+    path.with_suffix('.json').unlink()
+    with pytest.raises(EngineError, match='no readable sidecar'):
+        sidecar_of(path)
+
+
+def test_engines_of_other_models_give_no_reason(tmp_path: Path) -> None:
+    engine_for(Path('other.onnx'), replace(KEY, version='1'), tmp_path, lambda: PLAN)
+    assert found(tmp_path).reason == 'There is no engine of this model yet.'
+    (tmp_path / 'model-0.json').write_text('{')
+    again = found(tmp_path, replace(KEY, version='10.4'))
+    assert again.reason == 'The engine in the cache is another: version 10.3 instead of 10.4.'

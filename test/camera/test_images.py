@@ -1,7 +1,11 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from mtscene_ros.camera.image_headers import START_OF_SCAN, is_slow, max_pixels_of
 from mtscene_ros.camera.images import ENCODINGS, ImageError, rgb_from_compressed, rgb_from_image
 
 
@@ -127,3 +131,65 @@ def test_endianness_is_honoured_in_every_encoding_of_two_bytes(encoding: str) ->
         for is_big, data in ((False, little), (True, big))
     ]
     np.testing.assert_array_equal(*found)
+
+
+def test_the_orientation_of_exif_turns_nothing() -> None:
+    """camera_info describes the sensor, whatever a tag says of how to hold the picture."""
+    jpeg = cv2.imencode('.jpg', np.zeros((8, 16, 3), np.uint8))[1].tobytes()
+    quarter_turn = b'MM\0*\0\0\0\x08' + b'\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0' + bytes(4)
+    exif = b'Exif\0\0' + quarter_turn
+    tagged = jpeg[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + jpeg[2:]
+    data = np.frombuffer(tagged, np.uint8)
+    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (16, 8, 3)  # the tag is well-formed
+    assert rgb_from_compressed('jpeg', data).shape == (8, 16, 3)
+
+
+def jpeg_of(scans: int) -> bytes:
+    return b'\xff\xd8\xff\xe0' + bytes([0xFF, START_OF_SCAN]) * scans
+
+
+def test_many_scans_are_slow_in_large_images_only() -> None:
+    assert not is_slow(jpeg_of(10), 12_800_000)  # 128 million pixels in all
+    assert is_slow(jpeg_of(10), 12_800_001)
+    assert not is_slow(jpeg_of(4), 64_000_000)  # baseline
+    assert is_slow(jpeg_of(5), 64_000_000)
+
+
+def test_a_bit_of_a_jpeg_holds_16_blocks_at_most() -> None:
+    assert max_pixels_of(jpeg_of(0) + bytes(96)) == 100 * 8 * 64 * 16
+
+
+IMAGES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)).flatmap(
+    lambda shape: arrays(np.uint8, shape)
+)
+# How to write an RGB image in an encoding that keeps all of it.
+WRITERS = {
+    'rgb8': lambda rgb: rgb,
+    'bgr8': lambda rgb: rgb[..., ::-1],
+    'rgba8': lambda rgb: np.dstack([rgb, rgb[..., :1]]),
+    'bgra8': lambda rgb: np.dstack([rgb[..., ::-1], rgb[..., :1]]),
+}
+
+
+@pytest.mark.parametrize('encoding', WRITERS)
+@given(IMAGES, st.integers(0, 5))
+def test_colours_survive_their_encoding(encoding: str, rgb: np.ndarray, padding: int) -> None:
+    height, width = rgb.shape[:2]
+    rows = np.ascontiguousarray(WRITERS[encoding](rgb)).reshape(height, -1)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    found = rgb_from_image(encoding, width, height, padded.shape[1], False, padded.ravel())
+    np.testing.assert_array_equal(found, rgb)
+
+
+@given(arrays(np.uint16, st.tuples(st.integers(1, 6), st.integers(1, 6))), st.booleans())
+def test_grey_of_two_bytes_keeps_the_higher(grey: np.ndarray, is_big: bool) -> None:
+    data = np.frombuffer(grey.astype('>u2' if is_big else '<u2').tobytes(), np.uint8)
+    height, width = grey.shape
+    found = rgb_from_image('mono16', width, height, 2 * width, is_big, data)
+    np.testing.assert_array_equal(found, np.repeat((grey // 256)[..., None], 3, 2))
+
+
+@given(IMAGES)
+def test_png_loses_nothing(rgb: np.ndarray) -> None:
+    png = np.asarray(cv2.imencode('.png', rgb[..., ::-1])[1]).ravel()
+    np.testing.assert_array_equal(rgb_from_compressed('png', png), rgb)

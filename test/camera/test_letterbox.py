@@ -1,8 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mtscene_ros.camera.letterbox import PAD_RGB, Letterbox
+from mtscene_ros.camera.letterbox import PAD_RGB, Letterbox, halved
 
 
 def test_wide_image_is_centred_between_bars() -> None:
@@ -100,3 +102,105 @@ def test_large_images_become_means_of_their_areas() -> None:
     expected = rgb.reshape(16, 5, 32, 5, 3).mean((1, 3))
     assert np.abs(out - expected).mean() < 1
     assert np.abs(out - expected).max() < 10
+
+
+SIZES = st.integers(1, 200)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, st.booleans())
+def test_points_survive_the_letterbox(
+    width: int, height: int, network_width: int, network_height: int, stretched: bool
+) -> None:
+    view = Letterbox(width, height, network_width, network_height, stretched)
+    edges = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5], [width / 3, height / 7]])
+    there = view.points_to_network(edges)
+    np.testing.assert_allclose(view.points_to_camera(there), edges, atol=1e-9)
+    top_left = np.array([view.left_px, view.top_px]) - 0.5
+    inner = (view.inner_width_px, view.inner_height_px)
+    np.testing.assert_allclose(there[:2], [top_left, top_left + inner], atol=1e-9)
+    assert (inner[0] == network_width or inner[1] == network_height) or not stretched
+    assert (top_left >= -0.5).all()
+    assert 0 <= network_width - inner[0] - 2 * view.left_px <= 1  # centred
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
+def test_labels_survive_the_letterbox_at_whole_scales(width: int, height: int, times: int) -> None:
+    """The camera's picture enlarged: each pixel becomes times x times, and comes back."""
+    size = max(width, height) * times
+    view = Letterbox(width, height, size, size)
+    labels = np.arange(width * height, dtype=np.int32).reshape(height, width)
+    network = np.full((size, size), -1, np.int32)
+    top, left = view.top_px, view.left_px
+    enlarged = labels.repeat(times, 0).repeat(times, 1)
+    network[top : top + height * times, left : left + width * times] = enlarged
+    np.testing.assert_array_equal(view.to_camera(network, smooth=False), labels)
+
+
+def test_the_bars_have_imagenets_mean_colour() -> None:
+    out = Letterbox(4, 2, 4, 4).to_network(np.zeros((2, 4, 3), np.uint8))
+    assert out[:, 0].tolist() == [[124, 116, 104], [0, 0, 0], [0, 0, 0], [124, 116, 104]]
+    tall = Letterbox(2, 4, 4, 4).to_network(np.zeros((4, 2, 3), np.uint8))
+    assert tall[0].tolist() == [[124, 116, 104], [0, 0, 0], [0, 0, 0], [124, 116, 104]]
+
+
+def test_nothing_becomes_smaller_than_a_pixel() -> None:
+    wide, tall = Letterbox(1000, 1, 10, 10), Letterbox(1, 1000, 10, 10, output_scale=0.01)
+    assert (wide.inner_width_px, wide.inner_height_px) == (10, 1)
+    assert (tall.inner_width_px, tall.inner_height_px) == (1, 10)
+    assert (tall.output_width_px, tall.output_height_px) == (1, 10)
+    assert Letterbox(1000, 1, 10, 10, output_scale=0.01).output_height_px == 1
+
+
+def test_a_third_of_an_image_is_the_mean_of_its_pixels() -> None:
+    """Not the middle one of three, which bilinear interpolation would take."""
+    rgb = np.zeros((3, 3, 3), np.uint8)
+    rgb[0, 0] = 90
+    assert Letterbox(3, 3, 1, 1).to_network(rgb).tolist() == [[[10, 10, 10]]]
+
+
+def test_an_enlarged_image_is_interpolated() -> None:
+    rgb = np.zeros((1, 2, 3), np.uint8)
+    rgb[:, 1] = 100
+    assert Letterbox(2, 1, 4, 2).to_network(rgb)[0, :, 0].tolist() == [0, 25, 75, 100]
+
+
+@pytest.mark.parametrize(
+    ('width', 'height', 'size', 'found'),
+    [
+        (16, 8, (4, 2), (8, 4)),  # four times: halved once
+        (16, 8, (5, 2), (16, 8)),
+        (16, 8, (4, 3), (16, 8)),
+        (32, 16, (4, 2), (8, 4)),
+        (34, 16, (4, 2), (17, 8)),  # 17 is odd
+        (16, 9, (1, 1), (16, 9)),
+    ],
+)
+def test_halved_as_often_as_it_stays_above_twice(
+    width: int, height: int, size: tuple[int, int], found: tuple[int, int]
+) -> None:
+    rgb = halved(np.full((height, width, 3), 9, np.uint8), size)
+    assert rgb.shape == (found[1], found[0], 3)
+    assert (rgb == 9).all()
+
+
+def test_points_of_an_image_that_is_padded_on_every_side_of_one_axis() -> None:
+    """Scale 1/2, 3 px of bars on the left: the first pixel's outer edge is at 3 - 1/2."""
+    view = Letterbox(8, 20, 10, 10)
+    assert (view.left_px, view.top_px) == (3, 0)
+    found = view.points_to_network(np.array([[-0.5, -0.5], [7.5, 19.5]]))
+    np.testing.assert_allclose(found, [[2.5, -0.5], [6.5, 9.5]])
+
+
+def test_nearest_cells_of_a_finer_map() -> None:
+    """A map of two cells per network pixel, one pixel of bar: the image begins at row 2."""
+    view = Letterbox(4, 2, 4, 4)
+    cells = np.arange(64).reshape(8, 8)
+    found = view.to_camera(cells, smooth=False)
+    np.testing.assert_array_equal(found, cells[3:7:2, 1::2])
+
+
+def test_at_half_the_size_an_image_is_still_interpolated() -> None:
+    """Five rows become two: at 0.75 and 3.25, which the row in the middle does not reach."""
+    rgb = np.zeros((5, 4, 3), np.uint8)
+    rgb[2] = 100
+    assert Letterbox(4, 5, 2, 10).to_network(rgb)[4:6].max() == 0

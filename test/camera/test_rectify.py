@@ -38,7 +38,7 @@ def test_blobs_move_to_where_the_pinhole_sees_them(model: str) -> None:
 
 
 def test_an_unknown_model_is_one_sentence() -> None:
-    with pytest.raises(DistortionError, match="distortion_model 'fov' with 1 coefficients"):
+    with pytest.raises(DistortionError, match="distortion_model 'fov' with 1 coefficient;"):
         Rectifier(CAMERA, Distortion('fov', (0.9,)))
 
 
@@ -67,3 +67,9 @@ def test_no_distortion_is_known_as_such() -> None:
     assert Distortion('plumb_bob', (0.0,) * 5).is_none
     assert Distortion('', ()).is_none
     assert not Distortion('plumb_bob', (0.0, 0.0, 0.0, 0.0, 0.1)).is_none
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_coefficients_that_are_no_numbers_are_refused(bad: float) -> None:
+    with pytest.raises(DistortionError, match='are not all numbers'):
+        Rectifier(CAMERA, Distortion('plumb_bob', (0.1, bad, 0.0, 0.0, 0.0)))

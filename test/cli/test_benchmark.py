@@ -8,8 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from mtscene_ros.cli.benchmark import camera_frames
 from mtscene_ros.cli.main import main
 from mtscene_ros.models.operations import count_macs
+from mtscene_ros.worlds.drive import drive_frame
 
 
 def graph(path: Path) -> Path:
@@ -35,6 +37,15 @@ def test_operations_of_a_small_graph(tmp_path: Path) -> None:
     assert found['Conv'] == 4 * 64 * 27
     assert found['MatMul'] == 4 * 8 * 5 * 8
     assert found['Einsum'] == 4 * 8 * 5 * 5
+
+
+def test_cameras_of_resized_images_are_theirs() -> None:
+    """Twice as wide and as high as what was drawn, whose pixel centres lie at integers."""
+    [frame] = camera_frames(1, 1024, 512)
+    drawn, camera = drive_frame(9, 0).intrinsics, frame.intrinsics
+    assert camera is not None
+    assert (camera.fx_px, camera.cx_px) == pytest.approx((2 * drawn.fx_px, 2 * drawn.cx_px + 0.5))
+    assert (camera.fy_px, camera.cy_px) == pytest.approx((2 * drawn.fy_px, 2 * drawn.cy_px + 0.5))
 
 
 def test_bench_of_two_candidates(tiny_path: str, tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from patience import PATIENCE_S
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
@@ -56,12 +58,22 @@ class Inside:
         assert self.node._worker is not None
         return self.node._worker
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
         """Fails the test where the condition does not come true."""
         end_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end_s
             time.sleep(0.01)
+
+    def stop_clock(self) -> SimpleNamespace:
+        """The mailbox's clock: it stands still, now and until the test moves `now_s`."""
+        hands = SimpleNamespace(now_s=time.monotonic())
+        self.node._mailbox._clock = lambda: hands.now_s
+        return hands
+
+    def is_waiting(self, camera: str) -> bool:
+        """Whether an image of it lies in the mailbox."""
+        return camera in self.node._mailbox._slots
 
     def connect(self, fleet: Fleet, infos: Mapping[str, CameraInfo]) -> None:
         """Until every camera is heard and its camera_info is there."""

@@ -32,7 +32,8 @@ def image(width: int, height: int) -> tuple[Image, CameraInfo]:
     made = Image(encoding='rgb8', width=width, height=height, step=3 * width)
     made.data = np.zeros(3 * width * height, np.uint8).tobytes()
     info = CameraInfo(width=width, height=height)
-    info.k = [float(width), 0.0, width / 2, 0.0, float(width), height / 2, 0.0, 0.0, 1.0]
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    info.k = [float(width), 0.0, cx, 0.0, float(width), cy, 0.0, 0.0, 1.0]
     made.header.frame_id = info.header.frame_id = 'optical'
     return made, info
 

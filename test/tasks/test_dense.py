@@ -6,7 +6,7 @@ from conftest import class_options
 
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.datasets.classes import DRIVE_BOXES
-from mtscene_ros.tasks import TASKS, normals
+from mtscene_ros.tasks import TASKS, normals, task_of
 from mtscene_ros.types import CameraFrame, LabelMap, ProbabilityMap
 
 FRAME = CameraFrame(np.zeros((2, 4, 3), np.uint8), None, 0, 'camera')  # not even calibrated
@@ -43,3 +43,34 @@ def test_human_parts_are_labels_of_their_own() -> None:
     assert isinstance(found, LabelMap)
     assert found.labels.tolist() == [[1, 1, 2, 2]] * 2
     assert found.confidence[0].tolist() == [100, 100, 200, 200]
+
+
+@pytest.mark.parametrize(('length', 'is_known'), [(0.1, True), (0.09, False), (1.0, True)])
+def test_a_mean_of_directions_that_contradict_each_other_is_unknown(
+    length: float, is_known: bool
+) -> None:
+    raw = np.zeros((3, 2, 4), np.float32)
+    raw[1] = length
+    found = normals.decoder({'signs': [-1, -1, 1]})({'normals': raw}, SAME, FRAME).normals
+    assert np.isfinite(found).all() == is_known
+    if is_known:
+        np.testing.assert_allclose(found[1, 3], [0, -1, 0])
+
+
+def test_normals_are_interpolated_and_need_no_calibration() -> None:
+    raw = np.zeros((3, 1, 2), np.float32)
+    raw[:, 0] = [[1, 0], [0, 1], [0, 0]]  # right, then down
+    found = normals.decoder({'signs': [1, 1, 1]})({'normals': raw}, SAME, FRAME).normals
+    # A quarter and three quarters of the way: (3, 1) and (1, 3), to unit length.
+    np.testing.assert_allclose(found[0, 1:3, :2] ** 2, [[0.9, 0.1], [0.1, 0.9]], atol=1e-6)
+    assert not normals.NEEDS_INTRINSICS
+
+
+def test_a_value_is_interpolated() -> None:
+    task = task_of('warmth', {'kind': 'values'})
+    assert (task.OUTPUTS, task.NEEDS_INTRINSICS) == (('warmth',), False)
+    decode = task.decoder({'kind': 'values'})
+    found = decode({'warmth': np.array([[-8.0, 8.0]], np.float32)}, Letterbox(4, 2, 4, 2), FRAME)
+    np.testing.assert_allclose(found.values, [[-8, -4, 4, 8]] * 2)
+    with pytest.raises(KeyError):
+        task_of('warmth', {})

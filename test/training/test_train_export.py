@@ -1,4 +1,4 @@
-"""The real scripts, tiny: render, train, resume, export, decode."""
+"""The real programs on tiny data: render, train, resume, export, decode."""
 
 import json
 from dataclasses import replace
@@ -48,10 +48,10 @@ def test_train_and_resume(frames: Path, tmp_path: Path) -> None:
     assert run(frames, tmp_path, 2)['step'] == 2
     assert run(frames, tmp_path, 3)['step'] == 3
     lines = (tmp_path / 'log.jsonl').read_text().splitlines()
-    assert [json.loads(line)['step'] for line in lines] == [2, 3]  # the second run went on
+    assert [json.loads(line)['step'] for line in lines] == [2, 3]  # the second run resumed
 
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     run(frames, tmp_path, 2)
@@ -103,6 +103,6 @@ def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> N
     assert all(isinstance(results[name], kind) for name, kind in kinds.items())
 
 
-def test_missing_frames_are_told(tmp_path: Path) -> None:
+def test_missing_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'training\.data\.worlds'):
         worlds.sample_files(tmp_path)

@@ -1,4 +1,4 @@
-"""What a run says: JSON lines in a file, plain lines or a bar on the terminal, TensorBoard."""
+"""Logs a run: JSON lines in a file, lines or a progress bar on the terminal, TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.learn.learning import Learning
 
 
 class RunLog:
-    """Of the first process; the others say nothing. One line of JSON per `line`."""
+    """Logs from the first process only. Each call of `line` writes one line of JSON."""
 
     def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:
         self.is_first = is_first
@@ -32,12 +32,13 @@ class RunLog:
             self.writer = SummaryWriter(str(folder))
 
     def line(self, entry: dict[str, Any], progress: float) -> None:
-        """entry: 'step' and whatever else; None where a number is not finite."""
+        """Writes an entry with 'step' and other values; None stands for numbers that are not
+        finite."""
         if self.file is None:
             return
         print(json.dumps(entry), file=self.file, flush=True)
-        told = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
-        text = ', '.join(f'{k} {entry[k]:.3g}' for k in told if entry.get(k) is not None)
+        shown_keys = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
+        text = ', '.join(f'{k} {entry[k]:.3g}' for k in shown_keys if entry.get(k) is not None)
         if self.bar is not None:
             self.bar.update(self.task, completed=progress, description=f'{entry["step"]} {text}')
         else:
@@ -48,7 +49,7 @@ class RunLog:
                     self.writer.add_scalar(key, value, entry['step'])
 
     def pictures(self, learning: Learning, rgb: torch.Tensor, step: int) -> None:
-        """The averaged network's labels and depth of the first image of a batch."""
+        """Logs the averaged network's labels and depth of the first image of a batch."""
         if self.writer is None:
             return
         learning.average.eval()

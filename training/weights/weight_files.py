@@ -1,4 +1,4 @@
-"""Weights from a file of any of our forms."""
+"""Reads weights from any kind of file that the training writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.weights.checkpoint_store import read_file, read_safetensors
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
-    """Configuration and averaged weights of a checkpoint, or of NAME.safetensors."""
+    """Reads configuration and averaged weights of a checkpoint or of NAME.safetensors."""
     if path.suffix == '.safetensors':
         weights = {name: value.float() for name, value in read_safetensors(path).items()}
         return config_of({'config': path.stem}), weights
@@ -24,7 +24,7 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
 
 
 def config_of(state: dict[str, Any]) -> CompactConfig:
-    """The configuration of a checkpoint, adapted or not."""
+    """Returns the configuration of a checkpoint, adapted or not."""
     config = CONFIGS[state['config']]
     found = state.get('adapted')
     if found is None:

@@ -46,8 +46,7 @@ def ratio(part: float, whole: float) -> float:
 
 
 class LabelMeter:
-    """(H, W) ids; truth 255 unknown. A class that nobody has or predicts counts as 0 in the mean,
-    as published; `present_miou` leaves those out, and so does the miou of a single image."""
+    """(H, W) ids; truth 255 unknown. `mean_ious` defines the means over classes."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
@@ -65,7 +64,7 @@ class LabelMeter:
         self.counts += counts
         iou, union = iou_percent(counts)
         right = ratio(float(np.trace(counts)), float(counts.sum()))
-        return {'miou': mean(iou[union > 0]), 'accuracy': 100 * right}
+        return mean_ious(iou, union > 0) | {'accuracy': 100 * right}
 
     def state(self) -> State:
         return {'names': self.names, 'counts': self.counts.tolist()}
@@ -83,7 +82,7 @@ class LabelMeter:
 
     def scores(self) -> Scores:
         iou, union = iou_percent(self.counts)
-        found = {'miou': mean(iou), 'present_miou': mean(iou[union > 0])}
+        found = mean_ious(iou, union > 0)
         found['accuracy'] = 100 * ratio(float(np.trace(self.counts)), float(self.counts.sum()))
         return found | {f'iou {n}': float(v) for n, v in zip(self.names, iou, strict=True)}
 
@@ -94,6 +93,21 @@ def iou_percent(counts: NDArray[np.int64]) -> tuple[F64, NDArray[np.int64]]:
     both = np.diag(square)
     union = counts.sum(1) + square.sum(0) - both
     return 100.0 * both / np.maximum(union, 1), union
+
+
+def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> Scores:
+    """The two means over classes: (C,) IoU of any unit, whether truth or prediction has the class.
+
+    `miou` is over all classes, and one that is absent counts as 0: InvPT and TaskPrompter report
+    this one, and on a data set that has every class both are equal. `present_miou` is over the
+    classes that occur, for images and recordings that have few. Both are NaN where none does.
+    """
+    if not is_present.any():
+        return {'miou': NAN, 'present_miou': NAN}
+    return {
+        'miou': float(np.where(is_present, iou, 0.0).mean()),
+        'present_miou': mean(iou[is_present]),
+    }
 
 
 def mean(values: F64) -> float:

@@ -19,12 +19,15 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, add_boxes
+from mtscene_ros.evaluate.scores.meters import mean_ious
 from mtscene_ros.evaluate.scores.metrics import (
     DepthErrors,
     Detections,
     confusion,
     iou_per_class,
 )
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
 from mtscene_ros.terminal import size
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
 from mtscene_ros.worlds.drive import drive_frame
@@ -69,7 +72,7 @@ class Score:
         found = [of['ap'] for of in boxes.values() if of['truths']]
         return {
             'semantic': {
-                'miou': float(np.nanmean(iou)),
+                **mean_ious(iou, np.isfinite(iou)),
                 'iou': {c.name: float(iou[c.id]) for c in CITYSCAPES_19},
             },
             'depth': self.depth.result(),
@@ -100,7 +103,8 @@ def table(result: dict[str, Any]) -> str:
     """Markdown."""
     depth, boxes = result['depth'], result['boxes3d']
     lines = [
-        f'mIoU {result["semantic"]["miou"]:.3f}',
+        f'mIoU over all classes {result["semantic"]["miou"]:.3f}, '
+        f'over those that occur {result["semantic"]["present_miou"]:.3f}',
         f'depth within {MAX_M:.0f} m: AbsRel {depth["abs_rel"]:.3f}, '
         f'RMSE {depth["rmse_m"]:.2f} m, '
         f'delta1 {depth["delta1"]:.3f}, coverage {depth["coverage"]:.3f}',
@@ -139,8 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     elapsed_s = time.perf_counter() - begin_s
     print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
     if options.json:
-        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
-        options.json.write_text(json.dumps(plain, indent=2) + '\n')
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 
 
 if __name__ == '__main__':

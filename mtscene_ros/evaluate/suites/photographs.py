@@ -22,9 +22,12 @@ from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
 from mtscene_ros.datasets.kitti import kitti_moments
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
+from mtscene_ros.evaluate.scores.meters import mean_ious
 from mtscene_ros.evaluate.scores.metrics import DepthErrors, Detections, confusion, iou_per_class
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap
 
 
@@ -51,7 +54,7 @@ def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[
         counts += confusion(table[labels.labels], truth, len(CAMVID_11))
     iou = iou_per_class(counts)
     by_class = dict(zip(CAMVID_11, iou.tolist(), strict=True))
-    return {'images': len(images), 'miou': float(np.nanmean(iou)), 'iou': by_class}
+    return {'images': len(images), **mean_ious(iou, np.isfinite(iou)), 'iou': by_class}
 
 
 def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:
@@ -88,8 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = json.dumps(result, indent=2)
     print(text)
     if options.json:
-        plain = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN
-        options.json.write_text(json.dumps(plain, indent=2) + '\n')
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -89,6 +89,21 @@ def test_labels_as_torchmetrics() -> None:
     assert found['present_miou'] == pytest.approx(float(exact[:5].mean()), rel=1e-12)
 
 
+def test_one_image_and_many_have_the_same_means_over_classes() -> None:
+    """Of three classes two occur, with IoU 2 / 3 and 1 / 2."""
+    meter = meters.LabelMeter(['a', 'b', 'c'])
+    answer, truth = np.array([[0, 0, 0, 1]], np.uint8), np.array([[0, 0, 1, 1]], np.uint8)
+    found = meter.update(answer, truth)
+    assert found['miou'] == pytest.approx(100 * (2 / 3 + 1 / 2) / 3)
+    assert found['present_miou'] == pytest.approx(100 * (2 / 3 + 1 / 2) / 2)
+    assert found.items() <= meter.scores().items()
+
+
+def test_without_a_known_pixel_there_is_no_mean_over_classes() -> None:
+    found = meters.LabelMeter(NAMES).update(*[np.full((1, 2), 255, np.uint8)] * 2)
+    assert np.isnan([found['miou'], found['present_miou'], found['accuracy']]).all()
+
+
 def test_depth_as_torchmetrics() -> None:
     images = [depths() for _ in range(3)]
     answer, truth = known(images, np.isfinite)
@@ -152,3 +167,14 @@ def test_bins_of_depth_share_out_the_pixels() -> None:
     meter.update(np.full((1, 4), 12.0, np.float32), np.array([[5, 10, 10.5, 40]], np.float32))
     assert [b['truths'] for b in meter.bins] == [2, 2]
     assert meter.bins[0]['abs_rel'] == pytest.approx(7 / 5 + 2 / 10)
+
+
+def test_a_depth_of_zero_is_an_answer_and_a_bad_one() -> None:
+    found = meters.DepthMeter().update(np.array([[0.0, np.inf]]), np.array([[4.0, 4.0]]))
+    assert (found['coverage'], found['abs_rel'], found['rmse']) == (0.5, 1.0, 4.0)
+
+
+def test_classes_that_an_image_has_not_are_left_out_of_its_miou() -> None:
+    meter, zero = meters.LabelMeter(['road', 'car']), np.zeros((2, 2), np.uint8)
+    assert meter.update(zero, zero) == {'miou': 100.0, 'accuracy': 100.0}
+    assert meter.scores()['miou'] == 50.0  # as published: the absent class counts as 0

@@ -122,7 +122,33 @@ def test_calibration() -> None:
     good.merge(bad.state())
     assert good.ece() == pytest.approx(0.4)
     [row] = good.rows()
-    assert (row['count'], row['accuracy']) == (20, 0.4)
+    assert (row['count'], row['accuracy'], row['confidence']) == (20, 0.4, pytest.approx(0.8))
     levels = np.full((1, 10), 204, np.uint8)  # 0.8
     true = np.where(right, 1, 2).astype(np.uint8)[None]
     assert Calibration().add_labels(np.ones((1, 10), np.uint8), levels, true) == pytest.approx(0)
+
+
+def test_calibration_has_15_bins() -> None:
+    """0.50 and 0.55 lie in two of 15 bins: 0.5 off each of them, and 0.55."""
+    found = Calibration()
+    assert found.add(np.array([0.5, 0.55]), np.array([True, False])) == (0.5 + 0.55) / 2
+    assert [(row['from'], row['to']) for row in found.rows()] == [(7 / 15, 8 / 15), (8 / 15, 0.6)]
+
+
+def test_calibration_of_labels_is_that_of_their_pixels() -> None:
+    random = np.random.default_rng(5)
+    labels, truth = random.integers(0, 3, (2, 4, 50)).astype(np.uint8)
+    confidence = random.integers(0, 256, (4, 50), np.uint8)
+    truth[0], confidence[1] = 255, 255
+    whole, pixels, known = Calibration(), Calibration(), truth != 255
+    found = whole.add_labels(labels, confidence, truth)
+    expected = pixels.add(confidence[known] / 255, (labels == truth)[known])
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(whole.sums, pixels.sums)
+    assert whole.ece() == pytest.approx(expected)
+    assert whole.rows()[-1]['to'] == 1
+
+
+def test_calibration_of_nothing() -> None:
+    assert np.isnan(Calibration().ece())
+    assert Calibration().rows() == []

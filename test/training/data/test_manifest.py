@@ -1,4 +1,4 @@
-"""A user's own frames: what is read, what is refused, what is said about them beforehand."""
+"""A user's own frames: what is read, what is refused, and what training.check_data reports."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ BOX = {'class': 'cart', 'center_m': [0.5, 0.2, 6.0], 'size_m': [1.2, 0.8, 1.0], 
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Two frames of 32x24 px: one with everything, one with an image alone."""
+    """Writes two frames of 32x24 px: one with every label, one with an image alone."""
     ids = np.zeros((24, 32), np.uint8)
     ids[12:] = 1
     cv2.imwrite(str(folder / 'a.png'), np.full((24, 32, 3), 90, np.uint8))
@@ -85,16 +85,16 @@ def test_frames_from_a_table(tmp_path: Path) -> None:
     ('changes', 'sentence'),
     [
         ({'frames': []}, 'lists no frames'),
-        ({'frame': []}, "'frame' is no key of a manifest; did you mean frames"),
+        ({'frame': []}, "a manifest has no key 'frame'; did you mean frames"),
         ({'frames': [{'image': 'a.png', 'semantics': 'x'}]}, 'did you mean semantic'),
-        ({'frames': [{'semantic': 'ids.png'}]}, 'frame 0 names no image'),
+        ({'frames': [{'semantic': 'ids.png'}]}, 'frame 0 has no image'),
         ({'frames': [{'image': '../a.png'}]}, r'\.\./a\.png lies outside'),
         ({'frames': [{'image': 'b.png'}]}, r'b\.png is missing'),
-        ({'frames': [{'image': 'a.png', 'depth': 'ids.png'}]}, 'depth images have 16 bits'),
+        ({'frames': [{'image': 'a.png', 'depth': 'ids.png'}]}, 'depth images need 16 bits'),
         ({'frames': [{'image': 'a.png', 'maps': {'wettness': 'x'}}]}, 'did you mean wetness'),
-        ({'semantic': ['floor']}, r'ids\.png holds the class id 1; ids go from 0 to 0'),
-        ({'boxes3d': ['car']}, "'cart' is no class of boxes3d"),
-        ({'semantic': 'cityscape'}, 'are no classes'),
+        ({'semantic': ['floor']}, r'ids\.png has the class id 1; ids go from 0 to 0'),
+        ({'boxes3d': ['car']}, "'cart' is not a class of boxes3d"),
+        ({'semantic': 'cityscape'}, 'is not a list of classes'),
         ({'camera': {'fx_px': 30}}, 'calibration is broken'),
         ({'camera': {'fx_px': -1, **CENTER}}, 'focal lengths'),
     ],
@@ -114,16 +114,16 @@ def test_no_code_is_run(tmp_path: Path) -> None:
 def test_check_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path)
     assert check_data.main(['manifest', str(path)]) == 0
-    said = capsys.readouterr().out
-    assert 'labels: 1 frames, 100.0 % of all pixels' in said
-    assert 'id   1  50.00 %' in said
-    assert 'depth from 2.50 to 2.50 m' in said
-    assert 'maps' not in said
-    assert 'from 0 to 1' in said
+    printed = capsys.readouterr().out
+    assert 'labels: 1 frame, 100.0 % of all pixels' in printed
+    assert 'id   1  50.00 %' in printed
+    assert 'depth from 2.50 to 2.50 m' in printed
+    assert 'maps' not in printed
+    assert 'from 0 to 1' in printed
     wrong = [{**BOX, 'center_m': [0, 0, -4.0]}, {**BOX, 'center_m': [90.0, 0, 5.0]}]
     (tmp_path / 'boxes.json').write_text(json.dumps(wrong))
     assert check_data.main(['manifest', str(path)]) == 1
-    said = capsys.readouterr().out
-    assert 'box 0 at [0.0, 0.0, -4.0] m lies behind the camera' in said
-    assert 'box 1 at [90.0, 0.0, 5.0] m does not project into the image' in said
-    assert '2 complaints' in said
+    printed = capsys.readouterr().out
+    assert 'box 0 at [0.0, 0.0, -4.0] m lies behind the camera' in printed
+    assert 'box 1 at [90.0, 0.0, 5.0] m does not project into the image' in printed
+    assert '2 complaints' in printed
