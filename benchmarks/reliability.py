@@ -57,13 +57,8 @@ TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/tes
   after SIGINT or SIGTERM the old one is ended with exit code 1, and prints where its threads were.
   Two seconds later, SIGALRM ends a process whose Python interpreter has already finished.
 * A model allocates its GPU memory at the start (`warm_up`), so no image is lost when other
-<<<<<<< HEAD
-  programs take the rest. A node that starts without enough memory, or is asked to change its
-  model, says so in one sentence; `backend: auto` uses the CPU.
-=======
   programs take the rest. A node that starts or changes its model without enough memory says so in
   one sentence; `backend: auto` uses the CPU.
->>>>>>> main
 * Files are complete or absent: engines, checkpoints, weights, recordings. `mtscene record`
   stops 64 MB before its disk is full, with a complete recording and exit code 1. A killed one
   leaves a folder `.recording-*` beside it, which `mcap recover` can read.

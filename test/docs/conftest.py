@@ -29,8 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '-c',
         str(ROOT / 'docs'),
     ]
-    done = subprocess.run(
-        [*command, str(folder / 'pages'), str(folder / 'site')], capture_output=True, text=True
-    )
+    command = [sys.executable, '-m', 'sphinx', *options, *folders]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder / 'site'
