@@ -68,13 +68,14 @@ def split_fields(text: str, names: tuple[str, ...]) -> tuple[str, dict[str, str]
         for match, end in zip(found, ends, strict=False)
         for name in re.split(', | and ', match[1])
     }
-    return text[: found[0].start()].strip() if found else text, meanings
+    prose = re.sub(r'[;,]$', '.', text[: found[0].start()].strip()) if found else text
+    return prose, meanings
 
 
 def escaped(text: str) -> str:
     """Without what reStructuredText takes for emphasis, substitution or a link."""
-    parts = re.split(r'(`[^`]*`)', text)  # code stays
-    return ''.join(p if p.startswith('`') else SPECIAL.sub(r'\\\g<0>', p) for p in parts)
+    parts = re.split(r'(`[^`]*`|(?<!\w)\*\w+\*(?!\w))', text)  # code and *emphasis* stay
+    return ''.join(p if i % 2 else SPECIAL.sub(r'\\\g<0>', p) for i, p in enumerate(parts))
 
 
 def _sectioned(paragraphs: list[str], types: dict[str, str]) -> list[str]:

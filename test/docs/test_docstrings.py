@@ -52,7 +52,7 @@ def test_sections_of_google_style_are_kept() -> None:
 
 
 def test_what_would_be_markup_is_escaped() -> None:
-    assert escaped('a * b_ | `c * d_`') == r'a \* b\_ \| `c * d_`'
+    assert escaped('a * b_ | `c * d_`, *e*') == r'a \* b\_ \| `c * d_`, *e*'
 
 
 def test_types_are_those_of_the_source() -> None:
