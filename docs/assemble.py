@@ -11,15 +11,18 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
+from docs import python_api
 from docs.reference import commands, messages, parameters, topics
 from docs.results import RESULTS, performance, result_page
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r'(\]\()(?!https?:|#|mailto:)([^)#\s]+)')
 CONTENTS = {
-    'Start': ('concepts', 'installation', 'node', 'howto/see'),
+    'Start': ('installation', 'concepts', 'node', 'howto/see'),
+    'Inside': ('architecture', 'conventions'),
     'How to': tuple(
         f'howto/{name}'
         for name in (
@@ -27,10 +30,14 @@ CONTENTS = {
         )
     ),
     'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
-    'Networks': ('bundled-model', 'networks', 'training', 'runtimes'),
-    'Reference': tuple(
-        f'reference/{name}' for name in ('topics', 'parameters', 'messages', 'commands')
+    'Networks': (
+        'bundled-model', 'networks', 'network-specification', 'training', 'runtimes', 'tensorrt',
     ),
+    'Reference': tuple(
+        f'reference/{name}'
+        for name in ('topics', 'parameters', 'messages', 'commands', 'python')
+    ),
+    'Python': tuple(f'reference/python/{name}' for name in python_api.PAGES),
 }  # fmt: skip
 
 MADE = {
@@ -39,6 +46,8 @@ MADE = {
     'reference/parameters.md': parameters,
     'reference/messages.md': messages,
     'reference/commands.md': commands,
+    'reference/python.md': python_api.index,
+    **{f'reference/python/{name}.md': partial(python_api.page, name) for name in python_api.PAGES},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from mtscene_ros.camera.outputs import LABEL_INFO, OUTPUTS
@@ -61,14 +62,46 @@ def parameters() -> str:
     return PARAMETERS.format(table=markdown_table())
 
 
+FIELD = re.compile(r'(?P<type>\S+) (?P<name>\w+) *# (?P<unit>\[[^]]+\] )?(?P<meaning>.+)')
+
+
 def messages() -> str:
-    """From msg/mtscene_msgs."""
-    parts = ['# Messages and services']
+    """From msg/mtscene_msgs: every field with its unit; ValueError for a field without comment."""
+    parts = [
+        '# Messages and services',
+        'Made from the comments of the definitions, where units stand in brackets.',
+    ]
     for path in sorted((ROOT / 'msg' / 'mtscene_msgs').glob('*/*')):
         if path.suffix in ('.msg', '.srv'):
             parts.append(f'## mtscene_msgs/{path.parent.name}/{path.stem}')
-            parts.append(f'```text\n{path.read_text().strip()}\n```')
+            parts += _definition(path.read_text())
     return '\n\n'.join(parts) + '\n'
+
+
+def _definition(text: str) -> list[str]:
+    """Comments as paragraphs, fields as tables."""
+    parts = []
+    for block in re.split(r'\n\n+|(?=^---$)', text.strip(), flags=re.M):
+        lines = block.splitlines()
+        if lines[0] == '---':
+            parts.append('Response:')
+            lines = lines[1:]
+        comments = [line.lstrip('# ') for line in lines if line.startswith('#')]
+        fields = [line for line in lines if not line.startswith('#')]
+        parts += [' '.join(comments)] if comments else []
+        parts += [_fields_table(fields)] if fields else []
+    return parts
+
+
+def _fields_table(lines: list[str]) -> str:
+    rows = ['| field | type | unit | meaning |', '|---|---|---|---|']
+    for line in lines:
+        found = FIELD.fullmatch(line)
+        if found is None:
+            raise ValueError(f'{line!r} has no comment that says what it holds.')
+        unit = (found['unit'] or '').strip('[] ')
+        rows.append(f'| `{found["name"]}` | {found["type"]} | {unit} | {found["meaning"]} |')
+    return '\n'.join(rows)
 
 
 def commands() -> str:

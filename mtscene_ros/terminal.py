@@ -108,3 +108,8 @@ def live_text(arrived_s: Sequence[float], total_s: Sequence[float], counts: dict
         f'{counts["published"]:4d} frames  {rate_hz:5.1f} Hz  latency p50 {p50:.0f}  p95 {p95:.0f}'
         f'  p99 {p99:.0f} ms  dropped {counts["dropped"]}  failed {counts["failed"]}'
     )
+
+
+def plural(count: int, noun: str) -> str:
+    """(1, 'frame') → '1 frame'; (2, 'frame') → '2 frames'."""
+    return f'{count} {noun}{"" if count == 1 else "s"}'

@@ -1,8 +1,8 @@
-"""Stable ids for 3D boxes: a constant-velocity Kalman filter per object, and the assignment of
-boxes to objects that costs least (Weng et al., AB3DMOT, IROS 2020, with centre distance for IoU).
+"""Stable ids for 3D boxes: a constant-velocity Kalman filter per object, and the cheapest
+assignment of boxes to objects (Weng et al., AB3DMOT, IROS 2020, with centre distance for IoU).
 
-In the odometry frame where that is known: there parked cars stand still, whatever the camera does.
-In the camera frame otherwise.
+Objects are tracked in the odometry frame where it is known, because parked cars stand still there
+however the camera moves, and in the camera frame otherwise.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from mtscene_ros.types import Boxes3D
 
 F64 = NDArray[np.float64]
-FAR = 1e6  # cost of a pair that must not be
+FORBIDDEN_COST = 1e6  # of a pair that must not be matched
 
 
 class TrackingError(RuntimeError):
-    """Boxes cannot be tracked here; one sentence."""
+    """Boxes cannot be tracked here; the message is one sentence."""
 
 
 def check_installed() -> None:
@@ -36,10 +36,13 @@ def check_installed() -> None:
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """gate: how many standard deviations a box may lie from where it was expected; max_age_s: an
-    object that was not seen for longer is forgotten; hits: boxes before an id is given out;
-    acceleration_mps2: what objects do beyond constant velocity; measurement: standard deviation of
-    a centre, metres at once plus a share of its distance, for depth from one camera."""
+    """How boxes become tracks.
+
+    gate: how many standard deviations a box may lie from its prediction; max_age_s: an object that
+    was not seen for longer is forgotten; hits: boxes before an id is given out; acceleration_mps2:
+    how far objects deviate from constant velocity; measurement_m, measurement_share: standard
+    deviation of a centre in metres, plus a share of its distance, as depth from one camera has it.
+    """
 
     gate: float = 4.0
     max_age_s: float = 1.0
@@ -51,7 +54,7 @@ class TrackingOptions:
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """mean: (6,) position m, velocity m/s; covariance: (6, 6)."""
+    """One object; mean: (6,) position in m and velocity in m/s; covariance: (6, 6)."""
 
     number: int
     class_id: int
@@ -63,7 +66,7 @@ class Track:
 
 @dataclass(slots=True)
 class Tracker:
-    """Of one camera."""
+    """The tracks of one camera."""
 
     options: TrackingOptions = TrackingOptions()
     tracks: list[Track] = field(default_factory=list)
@@ -74,10 +77,10 @@ class Tracker:
     def update(
         self, boxes: Boxes3D, stamp_ns: int, odometry_from_optical: F64 | None = None
     ) -> Boxes3D:
-        """The same boxes with ids ('' for an object that is too new).
+        """Returns the same boxes with ids, '' for an object that is too new.
 
-        odometry_from_optical: (4, 4), of one frame; None: the last one holds, or the camera's own
-        frame before the first. A stamp that goes back forgets everything.
+        odometry_from_optical: (4, 4) pose of this frame; None: the last one still holds, or the
+        camera's own frame before the first. A stamp that goes back clears all tracks.
         """
         pose = self._pose(odometry_from_optical)
         oldest_ns = stamp_ns - int(self.options.max_age_s * 1e9)
@@ -103,39 +106,47 @@ class Tracker:
     def _pose(self, odometry_from_optical: F64 | None) -> F64:
         if odometry_from_optical is not None:
             if self._odometry_from_optical is None:
-                self.tracks.clear()  # they lie in the camera's frame
+                self.tracks.clear()  # their positions are in the camera frame
             self._odometry_from_optical = odometry_from_optical
-        # Odometry that is late for a frame must not cost the ids: the camera stands still for it.
+        # Late odometry must not cost the ids: for this frame the camera counts as standing still.
         return np.eye(4) if self._odometry_from_optical is None else self._odometry_from_optical
 
     def _assigned(self, boxes: Boxes3D, centers_m: F64, deviations_m: F64) -> dict[int, Track]:
-        """Box → track; pairs beyond the gate or of different classes stay apart."""
+        """Returns box index → track; pairs beyond the gate or of different classes never match."""
         if not self.tracks or not len(boxes):
             return {}
-        cost = np.full((len(boxes), len(self.tracks)), FAR)
+        cost = np.full((len(boxes), len(self.tracks)), FORBIDDEN_COST)
         for j, track in enumerate(self.tracks):
             gap = centers_m - track.mean[:3]
             spread = track.covariance[:3, :3] + np.square(deviations_m)[:, None, None] * np.eye(3)
             distance = np.sqrt(np.einsum('ni,nij,nj->n', gap, np.linalg.inv(spread), gap))
             fits = (distance <= self.options.gate) & (boxes.class_ids == track.class_id)
             cost[fits, j] = distance[fits]
-        from scipy.optimize import linear_sum_assignment  # late: only who tracks needs it
+        from scipy.optimize import linear_sum_assignment  # imported late: only tracking needs it
 
         rows, columns = linear_sum_assignment(cost)
         return {
-            int(i): self.tracks[j] for i, j in zip(rows, columns, strict=True) if cost[i, j] < FAR
+            int(i): self.tracks[j]
+            for i, j in zip(rows, columns, strict=True)
+            if cost[i, j] < FORBIDDEN_COST
         }
 
     def _born(self, class_id: int, center_m: F64, stamp_ns: int) -> Track:
         start = np.concatenate([center_m, np.zeros(3)])
-        deviation = np.array([1.0, 1.0, 1.0, 15.0, 3.0, 15.0])  # cars come at 15 m/s
+        deviation = np.array(
+            [1.0, 1.0, 1.0, 15.0, 3.0, 15.0]
+        )  # an oncoming car moves at about 15 m/s
         track = Track(next(self._numbers), class_id, start, np.diag(deviation**2), stamp_ns)
         self.tracks.append(track)
         return track
 
 
 def predict(track: Track, dt_s: float, acceleration_mps2: float) -> None:
-    """Constant velocity; white acceleration as noise (Bar-Shalom et al., 2001, section 6.3.2)."""
+    """Predicts with constant velocity and white acceleration noise.
+
+    Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation, 2001,
+    section 6.3.2.
+    """
     step = np.eye(6)
     step[:3, 3:] = dt_s * np.eye(3)
     gain = np.concatenate([np.full(3, dt_s**2 / 2), np.full(3, dt_s)])
@@ -145,7 +156,7 @@ def predict(track: Track, dt_s: float, acceleration_mps2: float) -> None:
 
 
 def correct(track: Track, center_m: F64, deviation_m: float) -> None:
-    """A measured centre."""
+    """Updates a track with a measured centre."""
     spread = track.covariance[:3, :3] + deviation_m**2 * np.eye(3)
     gain = track.covariance[:, :3] @ np.linalg.inv(spread)
     track.mean = track.mean + gain @ (center_m - track.mean[:3])

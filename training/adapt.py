@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import Manifest, load
+from mtscene_ros.models.atomic_file import write_text
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.augment import augmented, letterboxed
@@ -204,7 +205,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = options_from(arguments)
     found = adapt(options)
     text = json.dumps(found, indent=2)
-    (options.out / 'adapted.json').write_text(text + '\n')
+    write_text(options.out / 'adapted.json', text + '\n')
     print(text)
     return found
 

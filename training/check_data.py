@@ -27,6 +27,7 @@ from mtscene_ros.camera.geometry import (
     project,
 )
 from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.models.atomic_file import write_text
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -196,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(report(account))
     if options.json:
         found = {'frames': dict(account.frames), 'complaints': account.complaints}
-        options.json.write_text(json.dumps(found, indent=2) + '\n')
+        write_text(options.json, json.dumps(found, indent=2) + '\n')
     return 1 if account.complaints else 0
 
 

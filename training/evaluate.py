@@ -29,6 +29,7 @@ from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
 from mtscene_ros.evaluate.scores.metrics import Detections
 from mtscene_ros.evaluate.suites.drives import MAX_M
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
@@ -261,7 +262,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             text = json.dumps(scores, indent=2)
             print(text)
             if options.json:
-                options.json.write_text(text + '\n')
+                write_text(options.json, text + '\n')
     finally:
         if together:
             torch.distributed.destroy_process_group()

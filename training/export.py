@@ -6,7 +6,6 @@ python -m training.export runs/nano/last.pt mtscene_ros/models/drive_lite.onnx -
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.models.about import ABOUT_KEY, About
+from mtscene_ros.models.atomic_file import move_into_place, write_text
 from mtscene_ros.models.external_data import external_files
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.worlds import FRAMES
@@ -95,8 +95,8 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
         else:
             onnx.save(model, part, save_as_external_data=True, location=beside.name)
             onnx.checker.check_model(str(part), full_check=True)
-            os.replace(part_beside, beside)
-        os.replace(part, path)
+            move_into_place(part_beside, beside)
+        move_into_place(part, path)
     if beside not in external_files(path):
         beside.unlink(missing_ok=True)  # of the file that was there before
 
@@ -149,7 +149,7 @@ def check_images(
 def check(plain: nn.Module, path: Path, max_m: float, images: Images) -> None:
     """Prints the table of agreement and stores it beside the model."""
     text = agreement_table(plain, path, max_m, images)
-    path.with_suffix('.agreement.md').write_text(text)
+    write_text(path.with_suffix('.agreement.md'), text)
     print(text, end='')
 
 

@@ -1,4 +1,6 @@
-"""Losses of InvPT and TaskPrompter on dense tasks, and their published weights (SPEC 5).
+"""Losses of InvPT and TaskPrompter on dense tasks, and their published weights.
+
+Source: docs/network-specification.md, section 5.
 
 Predictions are raw outputs (B, C, H, W), labels (B, 1 or 3, H, W) float with 255 where unknown
 (depth: 255 in InvPT, -1 in TaskPrompter). All return a scalar.

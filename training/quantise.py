@@ -37,6 +37,7 @@ from mtscene_ros.backends import BackendError
 from mtscene_ros.estimator import SceneEstimator, open_estimator, prepare
 from mtscene_ros.evaluate.scores.agreement import agreement, table
 from mtscene_ros.models.about import ABOUT_KEY, About, about_of
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.recordings.bags import BagError
@@ -157,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.model, options.out, teaching, source.spec, options.method, options.keep
     )
     text = report(source, options.out, held_back)
-    options.out.with_suffix('.agreement.md').write_text(text)
+    write_text(options.out.with_suffix('.agreement.md'), text)
     print(text, end='')
     print(
         f'{options.out}: {layers} convolutions in INT8, {options.out.stat().st_size / 1e6:.1f} MB'

@@ -1,4 +1,6 @@
-"""The papers' trainings as named configurations (SPEC 5, 6): one per published checkpoint.
+"""The papers' trainings as named configurations: one per published checkpoint.
+
+Source: docs/network-specification.md, sections 5 and 6.
 
     torchrun --nproc-per-node 2 -m training.train taskprompter_vitl_nyud --data NYUDv2 --out runs/t
 

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         for precision in options.precisions or precisions_of(name):
             rows.append(checked(name, precision, options.targets, options.opset))
             print(json.dumps(rows[-1]), flush=True)
-            options.out.write_text(table(rows, options.targets, options.opset))
+            write_text(options.out, table(rows, options.targets, options.opset))
     return 1 if any('refused' in row for row in rows) else 0
 
 

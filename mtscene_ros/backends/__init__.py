@@ -20,20 +20,23 @@ from mtscene_ros.models.spec import TensorSpec
 
 
 class BackendError(RuntimeError):
-    """The model cannot be loaded or run; the message is one sentence that says why and what to
-    do."""
+    """The model cannot be loaded or run; one sentence says why and what to do."""
 
 
 class BackendCancelledError(BackendError):
-    """Whoever listens to the progress of an engine's build ended it."""
+    """The receiver of the build's progress cancelled the build."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """threads: CPU threads of the runtime, 0 = one per physical core; gpu_id: index of the GPU;
-    max_batch: images per inference; precision: what the model must turn out to compute in, 'auto'
-    = whatever the file says; dla_core: of a Jetson, -1 = none; engine_folder: '' = the user's
-    cache; progress: told of an engine's build, ends it by returning False."""
+    """How to open a model.
+
+    threads: CPU threads of the runtime, 0 for one per physical core; gpu_id: index of the GPU;
+    max_batch: images per inference; precision: the number format that the runtime must compute in,
+    'auto' for the one of the file; dla_core: of a Jetson, -1 for none; engine_folder: '' for the
+    user's cache; progress: called with phase and share done while an engine is built, and cancels
+    the build by returning False.
+    """
 
     threads: int = 0
     gpu_id: int = 0
@@ -47,17 +50,17 @@ class BackendOptions:
 class Backend(Protocol):
     """A loaded model. All calls come from one thread."""
 
-    description: str  # runtime, its version, device and real precision, for logs and diagnostics
-    precision: str  # the real one: fp32, fp16, int8
+    description: str  # runtime, version, device and actual precision, for logs and diagnostics
+    precision: str  # the actual one: fp32, fp16, int8
     details: Mapping[str, str]  # for diagnostics: engine, GPU memory
-    spec_json: str | None  # what the file's metadata says
+    spec_json: str | None  # the spec in the metadata of the file
     tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
-        """(B, h, w, 3) uint8 → the named outputs. Raises BackendError."""
+        """Runs (B, h, w, 3) uint8 images; returns the named outputs. Raises BackendError."""
 
     def close(self) -> None:
-        """Frees memory; the object is not used afterwards."""
+        """Frees the memory; the object must not be used afterwards."""
 
 
 BACKENDS: dict[str, str] = {
@@ -75,19 +78,22 @@ def check_weights(model_path: str) -> None:
     """Raises BackendError for an ONNX file that takes weights from outside its folder."""
     path = Path(model_path)
     if path.suffix == '.npz' or not path.is_file():
-        return  # no ONNX file; a missing one is the runtime's to tell
+        return  # not an ONNX file; the runtime reports a missing one
     try:
         external_files(path)
     except (OSError, ValueError) as error:
         raise BackendError(
             f'Model file {model_path!r} is not an ONNX model that may be loaded ({error}); export '
-            'it again, or put its weights beside it.'
+            'it again or put its weights beside it.'
         ) from None
 
 
 def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend:
-    """Loads the model. Raises BackendError for unknown backends, missing runtimes and bad
-    files."""
+    """Loads the model.
+
+    Raises BackendError for unknown backends, missing runtimes, unusable files, and where the
+    runtime computes in another precision than requested.
+    """
     if name not in BACKENDS:
         raise BackendError(f'Backend {name!r} is unknown; use one of {", ".join(BACKENDS)}.')
     try:

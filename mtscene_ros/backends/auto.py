@@ -1,7 +1,7 @@
-"""backend: auto: the fastest runtime that is there and takes the model, with the reason.
+"""backend: auto: the fastest available runtime that accepts the model, and why.
 
-TensorRT, ONNX Runtime with CUDA, OpenVINO, ONNX Runtime: the order of their speed as measured
-(benchmarks/results), each only where its package and its device are.
+The order is that of their measured speed (benchmarks/results): TensorRT, ONNX Runtime with CUDA,
+OpenVINO, ONNX Runtime; each is tried only where its package and its device exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mtscene_ros.backends.engine_build import MODULES
 
 
 def why_not_tensorrt(options: BackendOptions) -> str:
-    """'' where it can be tried."""
+    """Returns why TensorRT cannot be tried, '' where it can."""
     if not any(importlib.util.find_spec(module) for module in MODULES):
         return f'neither {" nor ".join(MODULES)} is installed'
     return why_no_gpu(options)
@@ -50,7 +50,7 @@ def why_no_gpu(options: BackendOptions) -> str:
     return ''
 
 
-# Backend → why it cannot be used here, '' if it can; the first that can is taken.
+# Backend → why it cannot be used here, '' if it can; the first usable one is taken.
 ORDER: dict[str, Callable[[BackendOptions], str]] = {
     'tensorrt': why_not_tensorrt,
     'onnxruntime_cuda': why_not_onnxruntime_cuda,
@@ -60,7 +60,7 @@ ORDER: dict[str, Callable[[BackendOptions], str]] = {
 
 
 def load(model_path: str, options: BackendOptions) -> Backend:
-    """The first backend that opens the model. Raises BackendError where none does."""
+    """Returns the first backend that opens the model. Raises BackendError where none does."""
     reasons: list[str] = []
     for name, why_not in ORDER.items():
         reason = why_not(options)
@@ -76,4 +76,4 @@ def load(model_path: str, options: BackendOptions) -> Backend:
                 backend.description += f' (auto: {others})' if others else ' (auto: first choice)'
                 return backend
         reasons.append(f'no {name}: {reason}')
-    raise BackendError(f'No backend opens {model_path}: {"; ".join(reasons)}.')
+    raise BackendError(f'No backend can open {model_path}: {"; ".join(reasons)}.')

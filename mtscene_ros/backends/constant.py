@@ -1,12 +1,11 @@
 """Stored outputs instead of a network, for tests and demos: same contract, no arithmetic.
 
 The model is an .npz file (`write`): one array (1, ...) per output, the spec, and how it behaves,
-which includes what goes wrong with real runtimes.
+including the failures of real runtimes.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.models.array_file import read_npz
+from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, TensorSpec, spec_from_json
 
 DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
@@ -28,8 +28,11 @@ Outputs = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """kind: one of FAULTS; first: the inference that it begins with, 1 = the first, which is the
-    one that warms up; count: how many inferences it lasts, 0 = for ever."""
+    """A simulated failure.
+
+    kind: one of FAULTS; first: the inference that it starts with, where 1 is the warm-up; count:
+    how many inferences it lasts, 0 for ever.
+    """
 
     kind: str
     first: int = 2
@@ -40,11 +43,11 @@ class Fault:
 
 
 def _raises(outputs: Outputs) -> Outputs:
-    raise BackendError('This inference fails, as the stored outputs ask for.')
+    raise BackendError('This inference fails, as the stored outputs demand.')
 
 
 def _raises_another(outputs: Outputs) -> Outputs:
-    raise ArithmeticError('an error of no known kind')
+    raise ArithmeticError('an error of an unknown kind')
 
 
 def _hangs(outputs: Outputs) -> Outputs:
@@ -78,7 +81,7 @@ def _lost(outputs: Outputs) -> Outputs:
     return dict(list(outputs.items())[1:])
 
 
-# What a runtime may do to an inference: kind → the outputs that come of it, or an error.
+# What may happen to an inference: kind → the resulting outputs, or an error.
 FAULTS: dict[str, Callable[[Outputs], Outputs]] = {
     'raises': _raises,
     'raises_another': _raises_another,
@@ -100,9 +103,12 @@ def write(
     load_delay_s: float = 0.0,
     fault: Fault | None = None,
 ) -> None:
-    """outputs: (1, ...) as the spec promises them; delay_s: time of an inference; fail_every: each
-    so many inferences one fails, 0 = none does; load_delay_s: before the file is read, as while an
-    engine is built. Raises ValueError for outputs of another shape and unknown faults."""
+    """Writes a file of stored outputs.
+
+    outputs: (1, ...) as the spec promises them; delay_s: time of an inference; fail_every: every
+    so many inferences one fails, 0 for none; load_delay_s: time before the file is read, as if an
+    engine were built. Raises ValueError for outputs of another shape and unknown faults.
+    """
     for promised in spec.outputs:
         array = outputs.get(promised.name)
         if array is None or array.shape != (1, *promised.shape[1:]):
@@ -117,10 +123,8 @@ def write(
     if fault is not None:
         stored |= {FAULT: fault.kind, FAULT_FIRST: fault.first, FAULT_COUNT: fault.count}
     stored[METADATA_KEY] = np.array(spec.to_json())
-    partial_file = path.with_suffix('.partial')
-    with partial_file.open('wb') as file:
+    with replacing(path) as partial_file, partial_file.open('wb') as file:
         np.savez(file, **stored)
-    os.replace(partial_file, path)
 
 
 class Constant:
@@ -136,13 +140,13 @@ class Constant:
         }
         self.precision = 'fp32'
         self.details: dict[str, str] = {}
-        self.description = f'stored outputs, {1e3 * self.delay_s:.0f} ms an inference'
+        self.description = f'stored outputs, {1e3 * self.delay_s:.0f} ms per inference'
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """See `Backend.infer`."""
         if batch.shape[1:] != self._input.shape[1:] or batch.dtype.name != self._input.dtype:
             raise BackendError(
-                f'Stored outputs answer {self._input.dtype} {self._input.shape}, not a batch of '
+                f'Stored outputs take {self._input.dtype} {self._input.shape}, not a batch of '
                 f'{batch.dtype} {batch.shape}.'
             )
         if not names:
@@ -150,7 +154,7 @@ class Constant:
         self._count += 1
         time.sleep(self.delay_s)
         if self.fail_every and self._count % self.fail_every == 0:
-            raise BackendError(f'Inference {self._count} fails, as the stored outputs ask for.')
+            raise BackendError(f'Inference {self._count} fails, as the stored outputs demand.')
         outputs = {name: self._outputs[name].repeat(len(batch), 0) for name in names}
         if self._fault is not None and self._fault.is_due(self._count):
             return FAULTS[self._fault.kind](outputs)
@@ -162,7 +166,10 @@ class Constant:
 
 
 def fault_in(stored: Outputs) -> Fault | None:
-    """Taken out of what a file holds. Raises ValueError for an unknown one."""
+    """Removes the fault from the content of a file and returns it.
+
+    Raises ValueError for an unknown one.
+    """
     if FAULT not in stored:
         return None
     kind, first, count = (stored.pop(key).item() for key in (FAULT, FAULT_FIRST, FAULT_COUNT))
@@ -172,7 +179,7 @@ def fault_in(stored: Outputs) -> Fault | None:
 
 
 def load(model_path: str, options: BackendOptions) -> Constant:
-    """Opens an .npz file that `write` made. Raises BackendError and SpecError."""
+    """Opens an .npz file that `write` has written. Raises BackendError and SpecError."""
     try:
         first = read_npz(Path(model_path))
         time.sleep(float(first[LOAD_DELAY]) if LOAD_DELAY in first else 0.0)
@@ -184,6 +191,6 @@ def load(model_path: str, options: BackendOptions) -> Constant:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(
-            f'{model_path!r} holds no stored outputs ({error}); write it with '
+            f'{model_path!r} does not hold stored outputs ({error}); write it with '
             '`mtscene_ros.backends.constant.write`.'
         ) from error

@@ -1,8 +1,8 @@
 """CUDA's driver API through ctypes: one GPU, one stream, buffers that live as long as the model.
 
-libcuda comes with the driver and has kept these functions since CUDA 11.4, so one file serves
-JetPack 5 to 7 and desktops; NVIDIA's own cuda-bindings must fit the CUDA version of the machine.
-Every call comes from one thread: the context is bound to it.
+libcuda comes with the driver and has kept these functions since CUDA 11.4, so that one file serves
+JetPack 5 to 7 and desktops, whereas NVIDIA's cuda-bindings must match the CUDA version of the
+machine. All calls must come from one thread, to which the context is bound.
 """
 
 from __future__ import annotations
@@ -24,19 +24,22 @@ from mtscene_ros.backends import BackendError
 COMPUTE_MAJOR, COMPUTE_MINOR, INTEGRATED = 75, 76, 18  # CUdevice_attribute
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream
 DEVICE_MAP = 2  # CU_MEMHOSTALLOC_DEVICEMAP
-THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may go on allocating
+THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may still allocate
 OUT_OF_MEMORY = 2
 KERNEL_DRIVER = Path('/proc/driver/nvidia/version')
 
 
 class CudaError(BackendError):
-    """A call of the driver failed; the message names it and what to do."""
+    """A call of the driver failed; the message names the call and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """compute_capability: '8.9'; driver: versions of CUDA and, where it is told, of the kernel
-    driver; is_integrated: shares its memory with the CPU, as on a Jetson."""
+    """One GPU.
+
+    compute_capability: '8.9'; driver: the versions of CUDA and, if known, of the kernel driver;
+    is_integrated: the GPU shares its memory with the CPU, as on a Jetson.
+    """
 
     name: str
     compute_capability: str
@@ -46,8 +49,11 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
-    """Memory that both sides know. host: uint8; device: address on the GPU; is_mapped: the same
-    memory, so that nothing is copied."""
+    """Memory that CPU and GPU can access.
+
+    host: (n,) uint8; device: the address on the GPU; is_mapped: both are the same memory, so that
+    nothing is copied.
+    """
 
     host: NDArray[np.uint8]
     host_address: int
@@ -56,7 +62,7 @@ class Buffer:
 
 
 def open_driver() -> Any:
-    """libcuda. Raises CudaError where there is none."""
+    """Opens libcuda. Raises CudaError where there is none."""
     for name in ('libcuda.so.1', 'libcuda.so'):
         with suppress(OSError):
             return ctypes.CDLL(name)
@@ -67,7 +73,7 @@ def open_driver() -> Any:
 
 
 def gpu_name(gpu_id: int = 0) -> str:
-    """With CUDA's version and the kernel driver's; '' where there is none."""
+    """Returns the GPU's name with the versions of CUDA and of the kernel driver, '' for none."""
     with suppress(CudaError):
         cuda = Cuda(open_driver(), gpu_id)
         cuda.close()
@@ -79,7 +85,7 @@ def gpu_name(gpu_id: int = 0) -> str:
 
 
 class Cuda:
-    """The context, its stream, and everything allocated in it; `close` gives all of it back."""
+    """The context, its stream and everything allocated in it; `close` frees all of it."""
 
     def __init__(self, driver: Any, gpu_id: int) -> None:
         self._driver, self.gpu_id = driver, gpu_id
@@ -90,8 +96,8 @@ class Cuda:
         self._call('cuDeviceGetCount', byref(count))
         if not 0 <= gpu_id < count.value:
             raise CudaError(
-                f'gpu_id is {gpu_id}, but there are {count.value} GPUs; set gpu_id to 0 to '
-                f'{count.value - 1}.'
+                f'gpu_id is {gpu_id}, but the number of GPUs is {count.value}; set gpu_id to '
+                f'a number from 0 to {count.value - 1}.'
             )
         self._call('cuDeviceGet', byref(device), c_int(gpu_id))
         self.gpu = self._identify(device)
@@ -104,7 +110,7 @@ class Cuda:
 
     def _enter(self) -> None:
         context, stream = c_void_p(), c_void_p()
-        # The primary context is the one that TensorRT and ONNX Runtime use as well.
+        # TensorRT and ONNX Runtime use the primary context as well.
         self._call('cuDevicePrimaryCtxRetain', byref(context), self._device)
         self._undo.append(('cuDevicePrimaryCtxRelease_v2', self._device))
         self._call('cuCtxSetCurrent', context)
@@ -114,12 +120,14 @@ class Cuda:
 
     @property
     def stream(self) -> int:
-        """The handle that TensorRT takes."""
+        """The handle that TensorRT expects."""
         return int(self._stream.value or 0)
 
     def buffer(self, size_bytes: int) -> Buffer:
-        """Pinned host memory and its twin on the GPU; one and the same where the GPU is
-        integrated."""
+        """Allocates pinned host memory and its counterpart on the GPU.
+
+        Both are the same memory where the GPU is integrated.
+        """
         host, device = c_void_p(), c_ulonglong()
         mapped = self.gpu.is_integrated
         flags = c_uint(DEVICE_MAP if mapped else 0)
@@ -136,28 +144,28 @@ class Cuda:
         return Buffer(np.ctypeslib.as_array(memory), address, device.value, mapped)
 
     def upload(self, buffer: Buffer, size_bytes: int) -> None:
-        """Host → GPU, queued on the stream."""
+        """Queues a copy from the host to the GPU on the stream."""
         if not buffer.is_mapped:
             host, device = c_void_p(buffer.host_address), c_ulonglong(buffer.device)
             self._call('cuMemcpyHtoDAsync_v2', device, host, c_size_t(size_bytes), self._stream)
 
     def download(self, buffer: Buffer, size_bytes: int) -> None:
-        """GPU → host, queued on the stream; the host has it after `synchronize`."""
+        """Queues a copy from the GPU to the host, which is complete after `synchronize`."""
         if not buffer.is_mapped:
             host, device = c_void_p(buffer.host_address), c_ulonglong(buffer.device)
             self._call('cuMemcpyDtoHAsync_v2', host, device, c_size_t(size_bytes), self._stream)
 
     def synchronize(self) -> None:
-        """Waits for everything queued."""
+        """Waits for everything on the stream."""
         self._call('cuStreamSynchronize', self._stream)
 
     def capture(self, enqueue: Callable[[], None]) -> c_void_p:
-        """What `enqueue` puts on the stream, as one graph that `launch` repeats."""
+        """Returns what `enqueue` puts on the stream as one graph, which `launch` repeats."""
         graph, executable = c_void_p(), c_void_p()
         self._call('cuStreamBeginCapture_v2', self._stream, c_int(THREAD_LOCAL))
         try:
             enqueue()
-        finally:  # the stream is of no use until the capture has ended
+        finally:  # the stream is unusable until the capture has ended
             status = self._driver.cuStreamEndCapture(self._stream, byref(graph))
         self._check('cuStreamEndCapture', status)
         try:
@@ -173,13 +181,13 @@ class Cuda:
         self._call('cuGraphLaunch', executable, self._stream)
 
     def free_bytes(self) -> int:
-        """GPU memory that nobody uses."""
+        """Returns the free GPU memory in bytes."""
         free, total = c_size_t(), c_size_t()
         self._call('cuMemGetInfo_v2', byref(free), byref(total))
         return free.value
 
     def close(self) -> None:
-        """Frees everything, newest first; goes on where a call fails. May be called twice."""
+        """Frees everything, newest first, even if a call fails. May be called twice."""
         while self._undo:
             name, handle = self._undo.pop()
             getattr(self._driver, name)(handle)
@@ -210,6 +218,8 @@ class Cuda:
             return
         text = c_char_p()
         self._driver.cuGetErrorString(c_int(status), byref(text))
-        said = (text.value or b'unknown error').decode()
+        reason = (text.value or b'unknown error').decode()
         fix = 'free GPU memory or lower max_batch' if status == OUT_OF_MEMORY else 'see dmesg'
-        raise CudaError(f'{name} failed on GPU {self.gpu_id} with error {status} ({said}); {fix}.')
+        raise CudaError(
+            f'{name} failed on GPU {self.gpu_id} with error {status} ({reason}); {fix}.'
+        )

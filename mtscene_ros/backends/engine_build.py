@@ -1,14 +1,14 @@
 """ONNX file → TensorRT engine, with full TensorRT 8.6, 10, 11 or TensorRT for RTX.
 
-The four differ in the building alone: 8.6 takes a float32 graph and may choose float16 by a flag;
-from 10 on graphs are strongly typed, the file itself is in float16; RTX builds for GPUs that are
-not there. A build blocks for seconds to minutes; `progress` is called all the while and ends it by
-returning False.
+The four differ only in the build: 8.6 takes a float32 graph and may choose float16 by a flag;
+from 10 on graphs are strongly typed, so that the file itself is in float16; RTX builds for GPUs of
+other machines. A build blocks for seconds to minutes; `progress` is called meanwhile and cancels
+the build by returning False.
 
     python -m mtscene_ros.backends.engine_build model.onnx model.engine --target 8.9
 
-prints one line of JSON and exits with 1 and a sentence where the graph is refused. A builder that
-crashes takes its process with it: `mtscene build` and the node run it in one of its own.
+prints one line of JSON, or exits with 1 and a sentence where the graph is refused. A builder that
+crashes takes its process with it, so `mtscene build` and the node run it in a separate one.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ from pathlib import Path
 from typing import Any
 
 MODULES = ('tensorrt', 'tensorrt_rtx')
-Progress = Callable[[str, float], bool]  # phase, share done → whether to go on
+Progress = Callable[[str, float], bool]  # phase, share done → whether to continue
 
 
 class EngineError(RuntimeError):
-    """No engine comes of this; the message says why in one sentence."""
+    """No engine can be built or used; the message says why in one sentence."""
 
 
 class EngineCancelledError(EngineError):
-    """`progress` said no."""
+    """`progress` returned False."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """max_batch: images per inference; half: float16 where the graph leaves it open (8.6 alone);
-    target: compute capabilities of the GPUs to build for, such as '8.6,8.9', '' for the one that
-    is there (RTX alone can build for others); dla_core: -1 for none."""
+    """How to build an engine.
+
+    max_batch: images per inference; half: float16 where the graph leaves it open (8.6 only);
+    target: compute capabilities of the GPUs to build for, such as '8.6,8.9', '' for the GPU of
+    this machine (only RTX can build for others); dla_core: -1 for none.
+    """
 
     max_batch: int = 1
     half: bool = True
@@ -49,15 +52,15 @@ class BuildSettings:
 
 
 def find_module(name: str = '') -> Any:
-    """tensorrt or tensorrt_rtx. Raises EngineError where neither is installed."""
+    """Imports tensorrt or tensorrt_rtx. Raises EngineError where neither is installed."""
     for candidate in (name,) if name else MODULES:
         try:
             return importlib.import_module(candidate)
         except ImportError:
             continue
     raise EngineError(
-        'Neither tensorrt nor tensorrt_rtx is installed; on a Jetson JetPack brings it, on an RTX '
-        'GPU run `pip install tensorrt-rtx`.'
+        'Neither tensorrt nor tensorrt_rtx is installed; JetPack contains it on a Jetson, and for '
+        'an RTX GPU run `pip install tensorrt-rtx`.'
     )
 
 
@@ -70,23 +73,23 @@ def major(trt: Any) -> int:
 
 
 def is_strongly_typed(trt: Any) -> bool:
-    """Whether the graph alone decides on precision."""
+    """Whether the graph alone decides the precision."""
     return is_rtx(trt) or major(trt) >= 10
 
 
 _LOGGERS: dict[str, Any] = {}
-_ERRORS: list[str] = []  # what TensorRT said last
+_ERRORS: list[str] = []  # the last errors of TensorRT
 
 
 def logger_of(trt: Any) -> Any:
-    """One for the whole process: TensorRT keeps the first."""
+    """Returns the logger of this process; TensorRT keeps the first one it gets."""
     if trt.__name__ not in _LOGGERS:
-        _LOGGERS[trt.__name__] = errors_kept(trt)
+        _LOGGERS[trt.__name__] = error_logger(trt)
     return _LOGGERS[trt.__name__]
 
 
-def errors_kept(trt: Any) -> Any:
-    """TensorRT's errors go to stderr and into the sentence about a failed build."""
+def error_logger(trt: Any) -> Any:
+    """Returns a logger that prints errors and keeps them for the sentence on a failed build."""
 
     class Errors(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -104,11 +107,11 @@ def errors_kept(trt: Any) -> Any:
 def build_engine(
     trt: Any, onnx_path: Path, settings: BuildSettings, progress: Progress | None = None
 ) -> bytes:
-    """The serialized engine. Raises EngineError naming the refused operator."""
+    """Returns the serialized engine. Raises EngineError, which names a refused operator."""
     builder = trt.Builder(logger_of(trt))
     network = builder.create_network(network_flags(trt))
     parser = trt.OnnxParser(network, logger_of(trt))
-    # From the file and not from bytes: weights beside a large model are found.
+    # From the file instead of bytes, so that weights beside a large model are found.
     if not parser.parse_from_file(str(onnx_path)):
         raise EngineError(refusal(trt, parser, onnx_path))
     config = configured(trt, builder, network, settings)
@@ -120,7 +123,7 @@ def build_engine(
     if plan is None:
         if monitor is not None and monitor.cancelled:
             raise EngineCancelledError('The build was cancelled.')
-        why = _ERRORS[-1] if _ERRORS else 'it does not say why'
+        why = _ERRORS[-1] if _ERRORS else 'it gives no reason'
         raise EngineError(
             f'TensorRT {trt.__version__} parsed {onnx_path} but built no engine: {why}'
         )
@@ -134,17 +137,22 @@ def network_flags(trt: Any) -> int:
 
 
 def configured(trt: Any, builder: Any, network: Any, settings: BuildSettings) -> Any:
-    """Raises EngineError where the settings ask for what this TensorRT cannot do."""
-    # Its memory is left to TensorRT: with 2 GiB it refused a batch of four 2048x1024 images.
+    """Returns the builder's configuration.
+
+    Raises EngineError where this TensorRT does not support the settings.
+    """
+    # No limit on the memory: with 2 GiB TensorRT refused a batch of four 2048x1024 images.
     config = builder.create_builder_config()
-    # TF32 has float16's ten bits: where the file says float32 (islands above all), it is meant.
+    # TF32 has the ten bits of float16; where the file says float32, float32 is needed.
     config.clear_flag(trt.BuilderFlag.TF32)
     profile = builder.create_optimization_profile()
     image = network.get_input(0)
     shape = tuple(image.shape)[1:]
     profile.set_shape(image.name, (1, *shape), (1, *shape), (settings.max_batch, *shape))
     config.add_optimization_profile(profile)
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # tells the real precision
+    config.profiling_verbosity = (
+        trt.ProfilingVerbosity.DETAILED
+    )  # the inspector then reports the real precision
     if not is_strongly_typed(trt):
         allow_precisions(trt, network, config, settings)
     if settings.target:
@@ -155,7 +163,7 @@ def configured(trt: Any, builder: Any, network: Any, settings: BuildSettings) ->
 
 
 def allow_precisions(trt: Any, network: Any, config: Any, settings: BuildSettings) -> None:
-    """TensorRT 8.6: flags beside the graph; integers where the graph quantizes."""
+    """Sets the flags of TensorRT 8.6: float16 if allowed, int8 where the graph quantizes."""
     if settings.half:
         config.set_flag(trt.BuilderFlag.FP16)
     kinds = {network.get_layer(index).type for index in range(network.num_layers)}
@@ -164,7 +172,7 @@ def allow_precisions(trt: Any, network: Any, config: Any, settings: BuildSetting
 
 
 def aim_at(trt: Any, config: Any, target: str) -> None:
-    """For GPUs that are not there: '8.6,8.9' → SM86 and SM89 in one engine."""
+    """Builds for GPUs that need not be present: '8.6,8.9' → SM86 and SM89 in one engine."""
     wanted = target.split(',')
     known = getattr(trt, 'ComputeCapability', None)
     found = [getattr(known, f'SM{each.replace(".", "")}', None) for each in wanted]
@@ -179,7 +187,7 @@ def aim_at(trt: Any, config: Any, target: str) -> None:
 
 
 def use_dla(trt: Any, builder: Any, config: Any, core: int) -> None:
-    """Layers that the DLA cannot do run on the GPU."""
+    """Uses a DLA core; layers that it does not support run on the GPU."""
     if is_rtx(trt) or core >= builder.num_DLA_cores:
         raise EngineError(
             f'DLA core {core} does not exist here (there are {builder.num_DLA_cores}); set '
@@ -191,7 +199,7 @@ def use_dla(trt: Any, builder: Any, config: Any, core: int) -> None:
 
 
 def refusal(trt: Any, parser: Any, onnx_path: Path) -> str:
-    """One sentence about the first thing that the parser did not take."""
+    """Returns one sentence about the first operator that the parser refused."""
     error = parser.get_error(0)
     node, operator = (
         getattr(error, part)() if hasattr(error, part) else ''
@@ -203,7 +211,7 @@ def refusal(trt: Any, parser: Any, onnx_path: Path) -> str:
 
 
 def monitor_of(trt: Any, progress: Progress) -> Any:
-    """TensorRT's own phases as phase and share; nested phases are told by their names alone."""
+    """Returns a monitor that passes TensorRT's phases and their shares to `progress`."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -225,12 +233,12 @@ def monitor_of(trt: Any, progress: Progress) -> Any:
     return Monitor()
 
 
-def told(phase: str, share: float) -> bool:
-    """False, which ends the build, where nobody reads it any more: the node was killed."""
+def print_progress(phase: str, share: float) -> bool:
+    """Prints one step as JSON; returns False, which cancels the build, once nobody reads it."""
     try:
         print(json.dumps({'phase': phase, 'share': round(share, 3)}), flush=True)
     except BrokenPipeError:
-        # What is left in the buffer must not fail once more at the end of Python.
+        # The rest of the buffer must not fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
@@ -239,21 +247,23 @@ def told(phase: str, share: float) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     command = argparse.ArgumentParser(description=__doc__)
     command.add_argument('onnx', type=Path)
-    command.add_argument('engine', type=Path, nargs='?', help='where to; default: nowhere')
+    command.add_argument('engine', type=Path, nargs='?', help='file to write; default: none')
     command.add_argument('--module', choices=MODULES, default='')
     command.add_argument('--target', default='', help='compute capabilities, such as 8.6,8.9')
     command.add_argument('--max-batch', type=int, default=1)
     command.add_argument('--dla-core', type=int, default=-1)
-    command.add_argument('--no-half', action='store_true', help='float32 alone (TensorRT 8.6)')
-    command.add_argument('--progress', action='store_true', help='a line of JSON per step')
+    command.add_argument('--no-half', action='store_true', help='float32 only (TensorRT 8.6)')
+    command.add_argument('--progress', action='store_true', help='print one line of JSON per step')
     options = command.parse_args(arguments)
-    begin_s = time.perf_counter()
+    start_s = time.perf_counter()
     settings = BuildSettings(
         options.max_batch, not options.no_half, options.target, options.dla_core
     )
     try:
         trt = find_module(options.module)
-        plan = build_engine(trt, options.onnx, settings, told if options.progress else None)
+        plan = build_engine(
+            trt, options.onnx, settings, print_progress if options.progress else None
+        )
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
@@ -263,12 +273,12 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             print(f'{options.engine} cannot be written ({error}).', file=sys.stderr)
             return 1
-    # Not getrusage: its peak is that of the parent where that was larger.
+    # Not getrusage, whose peak may be that of the parent process.
     status = Path('/proc/self/status').read_text()
     peak_kb = int(status.split('VmHWM:')[1].split()[0])
     found = {
         'builder': f'{trt.__name__} {trt.__version__}',
-        'seconds': round(time.perf_counter() - begin_s, 1),
+        'seconds': round(time.perf_counter() - start_s, 1),
         'engine_mb': round(len(plan) / 1e6, 1),
         'peak_mb': round(peak_kb / 1e3),
         **asdict(settings),

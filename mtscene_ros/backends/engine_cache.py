@@ -26,11 +26,14 @@ from mtscene_ros.backends.engine_build import (
     EngineError,
     Progress,
 )
+from mtscene_ros.models import atomic_file
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.external_data import external_files
+from mtscene_ros.models.nested import leaves
 from mtscene_ros.models.spec import MALFORMED
 
-CHUNK = 1 << 20
 POLL_S = 0.1
+PRIVATE = 0o600  # permissions of what this user's GPU will run
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,14 @@ def default_folder() -> Path:
     return Path(home) / 'mtscene_ros' / 'engines'
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file and of the files that hold its weights. Raises EngineError."""
-    digest = hashlib.sha256()
+def onnx_sha256_of(path: Path) -> str:
+    """Checksum of a model file and of the files that hold its weights. Raises EngineError."""
     try:
-        for part in (path, *weight_files(path)):
-            with part.open('rb') as file:
-                while chunk := file.read(CHUNK):
-                    digest.update(chunk)
+        return sha256_of(path, *weight_files(path))
     except FileNotFoundError as error:
         raise EngineError(
             f'{error.filename} does not exist; give the path of a model file that is whole.'
         ) from None
-    return digest.hexdigest()
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -119,8 +117,8 @@ def engine_for(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
         with locked(path.with_suffix('.lock'), progress):
-            for left in folder.glob(f'{path.stem}.*.partial'):  # of a process that was killed
-                left.unlink(missing_ok=True)
+            for file in (path, path.with_suffix('.json')):
+                atomic_file.remove_leftovers(file)
             plan, reason = stored(path, key, is_valid)
             if plan is not None:
                 return Engine(plan, path, '')
@@ -145,7 +143,7 @@ def check_private(folder: Path) -> None:
 def locked(path: Path, progress: Progress | None) -> Iterator[None]:
     """The kernel lets go of the lock when the process ends, however it ends."""
     # Whatever somebody has put there as a link stays as it is.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
     with os.fdopen(handle, 'w') as file:
         while not taken(file):
             if progress and not progress('waiting for the process that builds this engine', 0.0):
@@ -208,40 +206,18 @@ def other_engine(path: Path, key: EngineKey) -> str:
 
 def difference(old: Any, new: Any) -> str:
     """'version 10.3 instead of 10.4, ...'"""
-    flat_old, flat_new = flattened(old), flattened(new)
+    flat_old, flat_new = dict(leaves(old if isinstance(old, dict) else {})), dict(leaves(new))
     changed = [k for k in flat_new if str(flat_old.get(k)) != str(flat_new[k])]
     return ', '.join(f'{k} {flat_old.get(k)} instead of {flat_new[k]}' for k in changed)
-
-
-def flattened(values: Any, prefix: str = '') -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, dict):
-            found |= flattened(value, f'{name}.')
-        else:
-            found[prefix + name] = value
-    return found
 
 
 def keep(path: Path, key: EngineKey, plan: bytes) -> str:
     """Engine first, then the sidecar that vouches for it → '' or what went wrong."""
     about = {'key': asdict(key), 'engine_sha256': hashlib.sha256(plan).hexdigest()}
     try:
-        replace_whole(path, plan)
-        replace_whole(path.with_suffix('.json'), json.dumps(about, indent=1).encode())
+        atomic_file.write_bytes(path, plan, PRIVATE)
+        sidecar = json.dumps(about, indent=1).encode()
+        atomic_file.write_bytes(path.with_suffix('.json'), sidecar, PRIVATE)
     except OSError as error:
         return f'{path} cannot be kept ({error}); the next start builds it again.'
     return ''
-
-
-def replace_whole(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(f'{path.suffix}.{os.getpid()}.partial')
-    try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

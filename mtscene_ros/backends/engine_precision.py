@@ -1,4 +1,4 @@
-"""What an engine really computes in, as TensorRT's inspector tells it layer by layer."""
+"""The precision in which an engine really computes, from TensorRT's inspector, layer by layer."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ WORDS = {
 
 
 def precision_of_engine(trt: Any, engine: Any, of_file: str) -> str:
-    """The precision of most layers. of_file: that of the weights, which holds where the inspector
-    is silent: strongly typed engines follow the file."""
+    """Returns the precision of most layers.
+
+    of_file: the precision of the weights, returned where the inspector gives no details; strongly
+    typed engines follow the file.
+    """
     counts = layers_of(trt, engine)
     return max(counts, key=lambda kind: counts[kind], default=of_file)
 
 
 def layers_of(trt: Any, engine: Any) -> Counter[str]:
-    """Precision → number of layers."""
+    """Returns precision → number of layers."""
     inspector = engine.create_engine_inspector()
     return layer_precisions(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
 
 
 def layer_precisions(text: str) -> Counter[str]:
-    """Precision → layers whose output has it; empty where the engine tells no details."""
+    """Returns precision → number of layers with such an output; empty without details."""
     try:
         layers = json.loads(text)['Layers']
     except (ValueError, KeyError, TypeError):
@@ -45,6 +48,6 @@ def layer_precisions(text: str) -> Counter[str]:
 
 
 def kind_of(words: str) -> str:
-    """'Row major linear FP16 format' → 'fp16'; '' for what is no arithmetic."""
+    """'Row major linear FP16 format' → 'fp16'; '' for formats without arithmetic."""
     found = (kind for kind, spelt in WORDS.items() if any(word in words for word in spelt))
     return next(found, '')

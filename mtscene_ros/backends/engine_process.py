@@ -1,4 +1,4 @@
-"""The builder of engines in a process of its own: it may crash, and can be ended at any step."""
+"""Builds engines in a subprocess, which may crash and can be cancelled at any step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mtscene_ros.backends.engine_build import (
     EngineError,
     Progress,
 )
-from mtscene_ros.backends.engine_cache import sha256_of
+from mtscene_ros.backends.engine_cache import onnx_sha256_of
 
 
-def built_apart(
+def build_in_subprocess(
     onnx_path: Path,
     module: str,
     settings: BuildSettings,
@@ -26,21 +26,25 @@ def built_apart(
     gpu_id: int = 0,
     onnx_sha256: str = '',
 ) -> bytes:
-    """Built in a process of its own, which may crash. onnx_sha256: what the file must still be
-    afterwards, '' = anything. Raises EngineError, also when `progress` returns False, which ends
-    the build within a step."""
+    """Builds an engine in a subprocess and returns it serialized.
+
+    onnx_sha256: what the file must still be afterwards, '' for anything. Raises EngineError, and
+    EngineCancelledError when `progress` returns False, which ends the build within a step.
+    """
     try:
-        with tempfile.TemporaryFile() as plan_file:  # without a name: a SIGKILL leaves nothing
+        with (
+            tempfile.TemporaryFile() as plan_file
+        ):  # it has no name, so that a SIGKILL leaves nothing behind
             run_builder(onnx_path, plan_file.fileno(), module, settings, progress, gpu_id)
             plan_file.seek(0)
             plan = plan_file.read()
-        if onnx_sha256 and sha256_of(onnx_path) != onnx_sha256:
+        if onnx_sha256 and onnx_sha256_of(onnx_path) != onnx_sha256:
             raise EngineError(f'{onnx_path} was replaced while its engine was built; start again.')
         return plan
     except OSError as error:
         raise EngineError(
-            f'{onnx_path} became no engine ({error}); it is built in {tempfile.gettempdir()}, '
-            'which needs room for it: set TMPDIR.'
+            f'No engine could be built from {onnx_path} ({error}); the build needs room in '
+            f'{tempfile.gettempdir()}: free some, or set TMPDIR.'
         ) from error
 
 
@@ -68,20 +72,20 @@ def run_builder(
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            # TensorRT's own log shares the stream.
+            # TensorRT's own log uses the same stream.
             step = json.loads(line) if line.startswith('{') else {}
             if 'phase' in step and progress and not progress(step['phase'], step['share']):
                 process.kill()
                 raise EngineCancelledError('The build was cancelled.')
         assert process.stderr is not None
-        said = process.stderr.read().strip().splitlines()
+        lines = process.stderr.read().strip().splitlines()
     if process.returncode:
-        last = said[-1] if said else f'it ended with {process.returncode}'
-        raise EngineError(f'{onnx_path} became no engine: {last}')
+        last = lines[-1] if lines else f'the builder ended with {process.returncode}'
+        raise EngineError(f'No engine could be built from {onnx_path}: {last}')
 
 
 def visible_gpu(gpu_id: int) -> str:
-    """What the builder must see so that the GPU is its first one."""
+    """Returns the CUDA_VISIBLE_DEVICES under which the GPU is the builder's first one."""
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
     listed = visible.split(',') if visible else []
     return listed[gpu_id] if gpu_id < len(listed) else str(gpu_id)

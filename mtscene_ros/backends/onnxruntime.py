@@ -16,7 +16,7 @@ from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.models.onnx_file import precision_of
 from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
-ort.set_default_logger_severity(3)  # errors; what it warns of is not for users of a robot
+ort.set_default_logger_severity(3)  # errors only; its warnings mean nothing to a robot's user
 
 # ONNX Runtime has no common base class for its errors.
 ERRORS = (
@@ -28,7 +28,7 @@ ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
     ort_errors.EPFail,
-    UnicodeDecodeError,  # of a message that tells a name as the file has it
+    UnicodeDecodeError,  # from a message that quotes a name of the file
 )
 
 GPU_FAILURE = re.compile(r'(CU(DA|BLAS|DNN)\w* failure|Failed to allocate memory)[^;\n]*')
@@ -43,8 +43,11 @@ _DTYPES = {
 
 
 class OnnxRuntime:
-    """One session. It computes the whole graph whatever is asked for (measured with 1.32, with and
-    without only_execute_path_to_fetches: docs/node.md); without any output nothing runs."""
+    """One session.
+
+    It computes the whole graph whatever outputs are requested (measured with 1.32, with and
+    without only_execute_path_to_fetches: docs/node.md); without any output nothing runs.
+    """
 
     def __init__(self, session: ort.InferenceSession, precision: str) -> None:
         self._session, self.precision = session, precision
@@ -82,12 +85,12 @@ def load(model_path: str, options: BackendOptions) -> OnnxRuntime:
 def open_session(
     model_path: str, options: BackendOptions, providers: list[Any]
 ) -> tuple[ort.InferenceSession, str]:
-    """A session and the precision of the file's weights. Raises BackendError."""
+    """Returns a session and the precision of the file's weights. Raises BackendError."""
     if not Path(model_path).is_file():
         raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
     session_options = ort.SessionOptions()
     session_options.intra_op_num_threads = options.threads
-    # Threads that spin between frames burn a core each; a robot has other software to run.
+    # Threads that spin between frames occupy a core each; a robot needs it for other software.
     session_options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     session, precision = session_of(model_path, session_options, providers)
     if len(session.get_inputs()) != 1:
@@ -101,17 +104,17 @@ def open_session(
 def session_of(
     model_path: str, options: ort.SessionOptions, providers: list[Any]
 ) -> tuple[ort.InferenceSession, str]:
-    """The session and the precision of the weights. Raises BackendError."""
+    """Returns the session and the precision of the weights. Raises BackendError."""
     options.log_severity_level = 3
     try:
         precision = precision_of(Path(model_path))
-        # Its own way out, the CPU, would hide why the GPU fails.
+        # Its own fallback to the CPU would hide why the GPU fails.
         session = ort.InferenceSession(model_path, options, providers=providers, enable_fallback=0)
     except (*ERRORS, RuntimeError, ValueError) as error:
         if providers[0] != 'CPUExecutionProvider' and GPU_FAILURE.search(str(error)):
             raise BackendError(
-                f'Model file {model_path!r} cannot be opened on the GPU ({cause_of(error)}); see '
-                'with nvidia-smi who uses its memory, or set backend: onnxruntime.'
+                f'Model file {model_path!r} cannot be opened on the GPU ({cause_of(error)}); '
+                'check with nvidia-smi which process uses its memory, or set backend: onnxruntime.'
             ) from error
         raise BackendError(
             f'Model file {model_path!r} is not an ONNX model that ONNX Runtime {ort.__version__} '
@@ -133,35 +136,39 @@ def checked_precision(model_path: str) -> str:
 
 
 def cause_of(error: Exception) -> str:
-    """One line; what CUDA says comes after a page of C++ signatures."""
+    """Returns one line; CUDA's own message comes after a page of C++ signatures."""
     found = GPU_FAILURE.search(str(error))
     return found[0].strip() if found else (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def check_tensors(session: ort.InferenceSession, model_path: str) -> None:
-    """ONNX Runtime takes names of any bytes, which Python's strings do not, and sizes of 0, by
-    which OpenVINO divides. Raises BackendError."""
+    """Raises BackendError for tensors that ONNX Runtime accepts and others cannot handle.
+
+    Those are names that are not valid text in Python, and sizes of 0, by which OpenVINO divides.
+    """
     try:
         tensors = [tensor_of(node) for node in (*session.get_inputs(), *session.get_outputs())]
     except UnicodeDecodeError as error:
         raise BackendError(
-            f'Model file {model_path!r} has an input or output whose name is no text ({error}); '
+            f'Model file {model_path!r} has an input or output whose name is not text ({error}); '
             'export it again.'
         ) from None
     for tensor in tensors:
         if 0 in tensor.shape:
             raise BackendError(
                 f'Model file {model_path!r} has a tensor {tensor.name!r} of shape '
-                f'{list(tensor.shape)}, which holds nothing; export it again.'
+                f'{list(tensor.shape)}, which is empty; export it again.'
             )
 
 
 def metadata_of_session(session: ort.InferenceSession) -> str | None:
-    """The spec as the file has it. Raises BackendError."""
+    """Returns the spec as stored in the file. Raises BackendError."""
     try:
         found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     except UnicodeDecodeError as error:
-        raise BackendError(f'The metadata of the model are no text ({error}).') from None
+        raise BackendError(
+            f'The metadata of the model are not text ({error}); export it again.'
+        ) from None
     return found
 
 
@@ -171,5 +178,5 @@ def tensor_of(node: ort.NodeArg) -> TensorSpec:
 
 
 def providers() -> list[str]:
-    """What this build of ONNX Runtime can run on, best first."""
+    """Returns what this build of ONNX Runtime can run on, best first."""
     return list(ort.get_available_providers())

@@ -1,6 +1,6 @@
 """ONNX Runtime on an NVIDIA GPU: buffers stay on the device, bound once per batch size.
 
-Needs the package onnxruntime-gpu in place of onnxruntime.
+This needs the package onnxruntime-gpu instead of onnxruntime.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ PROVIDER = 'CUDAExecutionProvider'
 
 
 class BoundOnnxRuntime:
-    """device: where inputs and outputs live, 'cuda' or, to try the same path, 'cpu'."""
+    """One session with bound buffers; device: where inputs and outputs live, 'cuda', or 'cpu' to
+    test the same path."""
 
     def __init__(
         self, session: ort.InferenceSession, precision: str, device: str, gpu_id: int
@@ -53,7 +54,7 @@ class BoundOnnxRuntime:
                 binding.bind_output(name, self._device, self._gpu_id)
             self._session.run_with_iobinding(binding)
             values = binding.copy_outputs_to_cpu()
-        except (*ERRORS, RuntimeError, ValueError) as error:  # bindings raise plain ones
+        except (*ERRORS, RuntimeError, ValueError) as error:  # bindings raise built-in errors
             raise BackendError(
                 f'ONNX Runtime failed on a batch of {batch.shape}: {cause_of(error)}'
             ) from error
@@ -65,7 +66,7 @@ class BoundOnnxRuntime:
         del self._session
 
     def _on_device(self, batch: NDArray[np.uint8]) -> ort.OrtValue:
-        """The batch in the memory that this batch size had before."""
+        """Copies the batch into the device memory that this batch size already has."""
         held = self._inputs.get(len(batch))
         if held is None or tuple(held.shape()) != batch.shape:
             held = ort.OrtValue.ortvalue_from_numpy(batch, self._device, self._gpu_id)
@@ -81,24 +82,25 @@ def load(model_path: str, options: BackendOptions) -> BoundOnnxRuntime:
 
 
 def cuda_settings(options: BackendOptions) -> dict[str, Any]:
-    """Without TF32, whose products keep 10 bits: what is called fp32 is to be float32."""
+    """Returns settings without TF32, whose products keep 10 bits: fp32 must mean float32."""
     return {'device_id': options.gpu_id, 'use_tf32': 0}
 
 
 def load_on(
     model_path: str, options: BackendOptions, provider: str, settings: dict[str, Any]
 ) -> BoundOnnxRuntime:
-    """With one of the providers for GPUs; what it cannot run, CUDA and then the CPU runs.
+    """Opens the model with one of the GPU providers.
 
-    Raises BackendError, also where ONNX Runtime quietly took the CPU alone.
+    Operators that it cannot run fall to CUDA, then to the CPU. Raises BackendError, also where
+    ONNX Runtime silently chose the CPU alone.
     """
     if provider not in ort.get_available_providers():
         raise BackendError(
-            f'This ONNX Runtime {ort.__version__} has no {provider}; install onnxruntime-gpu in '
-            'place of onnxruntime, or set backend: onnxruntime.'
+            f'This ONNX Runtime {ort.__version__} has no {provider}; install onnxruntime-gpu '
+            'instead of onnxruntime, or set backend: onnxruntime.'
         )
     if importlib.util.find_spec('nvidia') and hasattr(ort, 'preload_dlls'):
-        ort.preload_dlls()  # CUDA and cuDNN that came as wheels are on no library path
+        ort.preload_dlls()  # CUDA and cuDNN from wheels are not on the library path
     providers: list[Any] = [(provider, settings)]
     if provider != PROVIDER:
         providers.append((PROVIDER, cuda_settings(options)))

@@ -1,4 +1,4 @@
-"""ONNX Runtime with TensorRT below it: for graphs of which TensorRT takes only parts."""
+"""ONNX Runtime with TensorRT underneath, for graphs that TensorRT supports only in parts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ PROVIDER = 'TensorrtExecutionProvider'
 
 
 def load(model_path: str, options: BackendOptions) -> BoundOnnxRuntime:
-    """Opens the model file; engines are built in here and kept. Raises BackendError."""
+    """Opens the model file; ONNX Runtime builds and caches the engines. Raises BackendError."""
     folder = options.engine_folder or str(engine_cache.default_folder() / 'onnxruntime')
     settings = {
         'device_id': options.gpu_id,
-        'trt_engine_cache_enable': True,  # ONNX Runtime checks version and GPU by itself
+        'trt_engine_cache_enable': True,  # ONNX Runtime itself checks version and GPU
         'trt_engine_cache_path': folder,
         'trt_fp16_enable': options.precision == 'fp16',
     }

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU; an extra: pip install mtscene_ros[openvino]."""
+"""OpenVINO on the CPU; install it with `pip install mtscene_ros[openvino]`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OpenVino:
         self._request = compiled.create_infer_request()
         self.spec_json = spec_json
         nodes = (*compiled.inputs, *compiled.outputs)
-        # A tensor may have several names here, those of operators that were fused into one.
+        # A tensor may have several names, one for each operator that was fused into it.
         self.tensors = {name: _tensor(node, name) for node in nodes for name in node.get_names()}
         hint = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.precision = precision if precision != 'fp32' else OPENVINO_NAMES.get(hint, hint)
@@ -61,7 +61,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     # OpenVINO's reader crashes on damaged graphs (test/trust), which ONNX Runtime refuses.
     precision = checked_precision(model_path)
     settings: dict[str, Any] = {
-        # Without the hint OpenVINO computes in bfloat16 where the processor can.
+        # Without the hint OpenVINO computes in bfloat16 where the processor supports it.
         'INFERENCE_PRECISION_HINT': 'f32',
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': options.threads,

@@ -1,9 +1,9 @@
 """TensorRT 8.6, 10, 11 and TensorRT for RTX: one path from an engine to arrays.
 
-    model.onnx → engine (engine_cache.py) → buffers once → per batch size: upload and network as
-    one CUDA graph → download of what is asked for
+    model.onnx → engine (engine_cache.py) → buffers, once → per batch size: upload and network as
+    one CUDA graph → download of the requested outputs
 
-One thread owns CUDA: this file's own. `load`, `infer` and `close` hand their work to it and wait.
+One thread of this module owns CUDA; `load`, `infer` and `close` hand their work to it and wait.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mtscene_ros.backends import (
 )
 from mtscene_ros.backends.cuda import Cuda, CudaError, Gpu, open_driver
 from mtscene_ros.backends.engine_precision import precision_of_engine
+from mtscene_ros.models import atomic_file
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
 from mtscene_ros.models.spec import METADATA_KEY, TensorSpec
 
@@ -66,8 +67,11 @@ class TensorRt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """What repeats one batch size. A captured graph belongs to the state of its context, so each
-    size has a context of its own; graph: None where this one cannot be captured."""
+    """What it takes to repeat one batch size.
+
+    A captured graph belongs to the state of its context, so that each size has its own context;
+    graph: None where the network cannot be captured.
+    """
 
     context: Any
     graph: c_void_p | None
@@ -90,7 +94,7 @@ class Execution:
             f'{kind} {trt.__version__}, {cuda.gpu.name}, {self.precision}, up to '
             f'{self.max_batch} images at once'
         )
-        # RTX compiles kernels on the machine itself; what it compiled lies beside the engine.
+        # RTX compiles kernels on the target machine; the compiled ones are kept beside the engine.
         self._jit_path = found.path.with_suffix('.jit')
         self._runtime_config: Any = None
         self._jit: Any = None
@@ -102,7 +106,7 @@ class Execution:
         }
 
     def details(self) -> dict[str, str]:
-        """Buffers, weights and scratch memory of each batch size in use."""
+        """Returns engine, GPU and memory: buffers, weights and the scratch memory in use."""
         scratch = scratch_bytes(self._engine) * len(self._prepared)
         used_bytes = self._cuda.allocated_bytes + len(self._found.plan) + scratch
         return {
@@ -113,14 +117,14 @@ class Execution:
         }
 
     def run(self, batch: NDArray[np.uint8], names: list[str]) -> dict[str, NDArray[Any]]:
-        """At most max_batch images → copies of the named outputs."""
+        """Runs at most max_batch images; returns copies of the named outputs."""
         tensor = self.tensors[self._input]
         if batch.shape[1:] != tensor.shape[1:] or batch.dtype.name != tensor.dtype:
             raise BackendError(
                 f'The engine takes {tensor.dtype} {tensor.shape}, not {batch.dtype} {batch.shape}.'
             )
         count = len(batch)
-        self._view(self._input, count)[:] = batch  # the one copy on the host on the way in
+        self._view(self._input, count)[:] = batch  # the only copy on the host on the way in
         if count not in self._prepared:
             self._prepared[count] = self._prepare(count)
         prepared = self._prepared[count]
@@ -134,21 +138,22 @@ class Execution:
         return {name: self._view(name, count).copy() for name in names}
 
     def close(self) -> None:
-        """Contexts and engine before the memory that they use."""
+        """Frees contexts and engine before the memory that they use."""
         if self._jit:
             with suppress(OSError):
-                engine_cache.replace_whole(self._jit_path, bytes(self._jit.serialize()))
+                content = bytes(self._jit.serialize())
+                atomic_file.write_bytes(self._jit_path, content, engine_cache.PRIVATE)
         self._prepared.clear()
         self._runtime_config = self._jit = self._engine = None
         self._buffers.clear()
         self._cuda.close()
 
     def _prepare(self, count: int) -> Prepared:
-        """A first run, in which TensorRT allocates what it needs, then the capture."""
+        """Runs once, so that TensorRT allocates what it needs, then captures the graph."""
         arguments = (self._runtime_config,) if self._runtime_config else ()
         context = self._engine.create_execution_context(*arguments)
         if context is None:
-            raise CudaError('TensorRT made no execution context; free GPU memory.')
+            raise CudaError('TensorRT created no execution context; free GPU memory.')
         for name, buffer in self._buffers.items():
             context.set_tensor_address(name, buffer.device)
         context.set_input_shape(self._input, (count, *self.tensors[self._input].shape[1:]))
@@ -159,7 +164,7 @@ class Execution:
             return Prepared(context, None)
         try:
             return Prepared(context, self._cuda.capture(lambda: self._enqueue(context, count)))
-        except CudaError:  # what cannot be captured still runs, call by call
+        except CudaError:  # a network that cannot be captured still runs, call by call
             return Prepared(context, None)
 
     def _enqueue(self, context: Any, count: int) -> None:
@@ -168,7 +173,7 @@ class Execution:
             raise CudaError(f'TensorRT could not run a batch of {count}; its log says why.')
 
     def _view(self, name: str, count: int) -> NDArray[Any]:
-        """The first images of a buffer, in the tensor's own type."""
+        """Returns the first `count` images of a buffer, with the tensor's type and shape."""
         tensor = self.tensors[name]
         used = self._buffers[name].host[: count * bytes_per_image(tensor)]
         return used.view(tensor.dtype).reshape(count, *tensor.shape[1:])
@@ -198,7 +203,7 @@ def bytes_per_image(tensor: TensorSpec) -> int:
 
 
 def scratch_bytes(engine: Any) -> int:
-    """GPU memory of one execution context; TensorRT 11 knows only the second name."""
+    """Returns the GPU memory of one execution context; TensorRT 11 knows only the second name."""
     old = getattr(engine, 'device_memory_size', 0)
     return int(getattr(engine, 'device_memory_size_v2', old))
 
@@ -225,7 +230,7 @@ def load(model_path: str, options: BackendOptions) -> TensorRt:
 
 
 def opened(path: Path, options: BackendOptions) -> Execution:
-    """On the thread that owns CUDA."""
+    """Opens the engine; must run on the thread that owns CUDA."""
     trt = engine_build.find_module()
     cuda = Cuda(open_driver(), options.gpu_id)
     try:
@@ -239,7 +244,7 @@ def opened(path: Path, options: BackendOptions) -> Execution:
 def engine_of(
     trt: Any, cuda: Cuda, path: Path, options: BackendOptions
 ) -> tuple[engine_cache.Engine, Any]:
-    """The cached engine, else a new one; opened, because only that shows that it fits."""
+    """Returns the cached engine or a new one, opened, as only opening it shows that it fits."""
     key = key_of(trt, cuda.gpu, path, options)
     runtime = trt.Runtime(engine_build.logger_of(trt))
     if options.dla_core >= 0:
@@ -255,7 +260,7 @@ def engine_of(
         path,
         key,
         folder or engine_cache.default_folder(),
-        lambda: engine_process.built_apart(
+        lambda: engine_process.build_in_subprocess(
             path, trt.__name__, key.settings, options.progress, options.gpu_id, key.onnx_sha256
         ),
         fits,
@@ -263,15 +268,18 @@ def engine_of(
     )
     if found.reason and not fits(found.plan):
         raise BackendError(
-            f'{trt.__name__} {trt.__version__} built an engine of {path} and does not take it '
-            'back; its log says why.'
+            f'{trt.__name__} {trt.__version__} built an engine of {path} and cannot load '
+            'it; its log says why.'
         )
     return found, opened_engines[-1]
 
 
 def key_of(trt: Any, gpu: Gpu, path: Path, options: BackendOptions) -> engine_cache.EngineKey:
-    """Full TensorRT's engines belong to one GPU and its driver. RTX's belong to a compute
-    capability, so that those of `mtscene build --target` on another machine are found."""
+    """Returns the key of an engine.
+
+    Engines of full TensorRT belong to one GPU and its driver. Those of RTX belong to a compute
+    capability, so that engines from `mtscene build --target` on another machine are found.
+    """
     rtx = engine_build.is_rtx(trt)
     settings = engine_build.BuildSettings(
         options.max_batch,
@@ -282,5 +290,5 @@ def key_of(trt: Any, gpu: Gpu, path: Path, options: BackendOptions) -> engine_ca
     device = engine_cache.Device(gpu.name, gpu.compute_capability, gpu.driver)
     if rtx:
         device = engine_cache.Device(compute_capability=gpu.compute_capability)
-    sha256 = engine_cache.sha256_of(path)
+    sha256 = engine_cache.onnx_sha256_of(path)
     return engine_cache.EngineKey(sha256, trt.__name__, trt.__version__, device, settings)

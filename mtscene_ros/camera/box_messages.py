@@ -1,4 +1,4 @@
-"""Boxes → Detection3DArray, Detection2DArray, MarkerArray (CONVENTIONS.md 3)."""
+"""Boxes → Detection3DArray, Detection2DArray, MarkerArray (docs/conventions.md, section 3)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Waiting(Generic[T]):
 class Mailbox(Generic[T]):
     """One slot per camera. `put` from the executor's thread, `take` from the worker's.
 
-    clock: seconds; another one lets a recording's time pass instead (evaluate/arrivals.py).
+    clock: seconds; another one lets a recording's time pass instead (evaluate/run/arrivals.py).
     """
 
     def __init__(

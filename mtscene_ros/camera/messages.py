@@ -1,7 +1,9 @@
-"""Scene ↔ ROS messages: everything the package knows about message fields (CONVENTIONS.md 1-4).
+"""Scene ↔ ROS messages: everything the package knows about message fields.
+
+The rules are those of docs/conventions.md, sections 1 to 4.
 
 Without importing a message class: `new` makes a message of a kind with the named fields, of
-rclpy's classes in the node (ros/kinds.py) and of rosbags' where no ROS is installed
+rclpy's classes in the node (ros/message_types.py) and of rosbags' where no ROS is installed
 (bag_messages.py). So what a recording is answered with offline is made by the very functions of
 the node.
 """
@@ -133,7 +135,7 @@ def label_info(new: New, classes: tuple[SemanticClass, ...], header: Message) ->
 
 
 def point_cloud(new: New, points: NDArray[np.void], header: Message) -> Message:
-    """Organised (H, W) of points.POINT; rgb is declared as a float, as PCL packs it."""
+    """Organised (H, W) of point_cloud.POINT; rgb is declared as a float, as PCL packs it."""
     kinds = {'<f4': FLOAT32, '<u4': FLOAT32, '|u1': UINT8, '<u2': UINT16}
     dtype = points.dtype
     fields = [

@@ -1,4 +1,4 @@
-"""Values of options from their text; argparse makes a sentence of a ValueError."""
+"""Converters of option values; argparse turns their ValueErrors into sentences."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 
 
 def positive(text: str) -> float | int:
-    """A number above zero; whole where it is written so."""
+    """Returns a number above zero, an int where the text has no decimal point."""
     value = float(text) if '.' in text else int(text)
     if not value > 0:
-        raise argparse.ArgumentTypeError(f'{text} is not above zero')
+        raise argparse.ArgumentTypeError(f'{text} is not greater than zero')
     return value
 
 

@@ -1,4 +1,4 @@
-"""Latency, memory and operations of model files, backends and thread counts, interleaved."""
+"""Measures latency, memory and operations of models, backends and thread counts in turns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ EXAMPLE = 'mtscene bench a.onnx b.onnx --backends onnxruntime openvino --threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('models', nargs='*', help='default: the bundled one')
+    parser.add_argument('models', nargs='*', help='model files; default: the bundled one')
     parser.add_argument('--backends', nargs='+', default=['onnxruntime'])
     parser.add_argument('--threads', nargs='+', type=int, default=[2])
     parser.add_argument('--frames', type=positive, default=100)
     parser.add_argument('--batch', type=positive, default=1)
-    parser.add_argument('--size', type=size, default=(1242, 375), metavar='WxH', help='of images')
+    parser.add_argument(
+        '--size', type=size, default=(1242, 375), metavar='WxH', help='size of the images'
+    )
     parser.add_argument('--json', action='store_true', help='print JSON instead of the table')
     parser.add_argument('-o', '--output', type=Path, help='folder for JSON, table and plot')
 

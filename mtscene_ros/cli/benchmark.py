@@ -1,7 +1,7 @@
 """`mtscene bench`: latency, throughput, memory and operations of model files, side by side.
 
-The candidates take turns, so that whatever else the machine does hits them alike; memory is that
-of a process of its own for each.
+The candidates take turns, so that other load on the machine affects them alike; the memory of each
+is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import SceneEstimator, open_estimator
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.terminal import counted
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -38,14 +39,14 @@ model, backend, threads, width, height = sys.argv[1:]
 estimator = open_estimator(model, backend, BackendOptions(int(threads)))
 for frame in camera_frames(3, int(width), int(height)):
     estimator.estimate([frame])
-# Not ru_maxrss: that of a child begins at its parent's.
+# Not ru_maxrss: a child process inherits its parent's.
 print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What takes part in the comparison."""
+    """One participant of the comparison."""
 
     model: str
     backend: str
@@ -57,7 +58,7 @@ class Candidate:
 
 
 def camera_frames(count: int, width_px: int, height_px: int) -> list[CameraFrame]:
-    """A few generated images at camera size, repeated."""
+    """Returns `count` frames: a few generated images at camera size, repeated."""
     frames = []
     for index in range(min(count, 8)):
         world = drive_frame(seed=9, index=index)
@@ -71,7 +72,7 @@ def camera_frames(count: int, width_px: int, height_px: int) -> list[CameraFrame
 def bench(
     candidates: list[Candidate], frames: int, size_px: tuple[int, int], batch: int = 1
 ) -> dict[str, Any]:
-    """Everything measured, ready for JSON. Raises BackendError and SpecError."""
+    """Measures all candidates; the result is ready for JSON. Raises BackendError and SpecError."""
     images = camera_frames(frames + WARM_UP, *size_px)
     estimators = {
         c: open_estimator(c.model, c.backend, BackendOptions(c.threads)) for c in candidates
@@ -92,7 +93,7 @@ def bench(
 
 
 def once(estimator: SceneEstimator, frames: list[CameraFrame]) -> Iterator[tuple[str, float]]:
-    """Stage → milliseconds of one batch; decoding is that of all its images."""
+    """Yields stage and milliseconds for one batch; `decode` sums up all its images."""
     start_s = time.perf_counter()
     scenes = estimator.estimate(frames)
     total_s = time.perf_counter() - start_s
@@ -109,7 +110,7 @@ def about(
     size_px: tuple[int, int],
     batch: int,
 ) -> dict[str, Any]:
-    """One candidate's row."""
+    """Returns the row of one candidate."""
     p50, p95, p99 = np.percentile(stages_ms['total'], (50, 95, 99)).tolist()
     whole_ms = sum(np.sum(stages_ms[stage]) for stage in STAGES)
     return {
@@ -126,17 +127,17 @@ def about(
 
 
 def peak_memory_mb(candidate: Candidate, size_px: tuple[int, int]) -> float:
-    """Largest resident set of a process that does nothing else. Raises BackendError."""
+    """Returns the peak resident set of a process that does nothing else. Raises BackendError."""
     values = [candidate.model, candidate.backend, candidate.threads, *size_px]
     command = [sys.executable, '-c', MEMORY_SCRIPT, *map(str, values)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BackendError(f'{candidate.name} ends with {done.stderr.strip().splitlines()[-1]}')
+        raise BackendError(f'{candidate.name} failed: {done.stderr.strip().splitlines()[-1]}')
     return int(done.stdout) * 1024 / 1e6
 
 
 def gmac(model: str) -> float | None:
-    """Of one image; None where the file is no ONNX graph or onnx is not installed."""
+    """Returns the GMAC for one image; None without an ONNX graph or the package onnx."""
     from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
     path = Path(model or BUNDLED_MODEL)
@@ -147,7 +148,7 @@ def gmac(model: str) -> float | None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown."""
+    """Returns the result as a Markdown table."""
     lines = [
         f'{result["frames"]} images of {result["image"]}, batch {result["batch"]}; '
         f'{result["machine"]}.',
@@ -166,7 +167,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any]) -> str:
-    """SVG: every candidate's latencies in the order of the images."""
+    """Returns an SVG with every candidate's latencies in the order of the images."""
     rows, colors = result['candidates'], ('#0969da', '#cf222e', '#1a7f37', '#8250df', '#9a6700')
     top_ms = 1.05 * max(max(row['samples_ms']) for row in rows)
     parts = [
@@ -190,8 +191,8 @@ def plot(result: dict[str, Any]) -> str:
 
 
 def write(result: dict[str, Any], folder: Path) -> None:
-    """bench.json, bench.md and bench.svg."""
+    """Writes bench.json, bench.md and bench.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'bench.json').write_text(json.dumps(result, indent=1) + '\n')
-    (folder / 'bench.md').write_text(table(result) + '\n')
-    (folder / 'bench.svg').write_text(plot(result))
+    write_text(folder / 'bench.json', json.dumps(result, indent=1) + '\n')
+    write_text(folder / 'bench.md', table(result) + '\n')
+    write_text(folder / 'bench.svg', plot(result))

@@ -1,4 +1,4 @@
-"""An engine for TensorRT ahead of time: for the GPU that is here, or for RTX GPUs elsewhere."""
+"""Builds a TensorRT engine ahead of time, for the GPU of this machine or for other RTX GPUs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--target',
         default='',
         metavar='8.6,8.9',
-        help='compute capabilities of RTX GPUs that need not be here; default: the GPU here',
+        help='compute capabilities of RTX GPUs, which need not be here; default: the GPU here',
     )
-    parser.add_argument('--max-batch', type=positive, default=1, help='cameras')
+    parser.add_argument('--max-batch', type=positive, default=1, help='number of cameras')
     parser.add_argument('--gpu-id', type=int, default=0)
-    parser.add_argument('--dla-core', type=int, default=-1, help='of a Jetson; default: none')
-    parser.add_argument('-o', '--output', type=Path, help='folder; default: the cache')
-    parser.add_argument('--json', action='store_true', help='a line of JSON per engine')
+    parser.add_argument(
+        '--dla-core', type=int, default=-1, help='DLA core of a Jetson; default: none'
+    )
+    parser.add_argument('-o', '--output', type=Path, help='folder; default: the engine cache')
+    parser.add_argument('--json', action='store_true', help='print one line of JSON per engine')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    built = elsewhere(arguments) if arguments.target else [here(arguments)]
+    built = for_targets(arguments) if arguments.target else [for_this_gpu(arguments)]
     print(file=sys.stderr)  # ends the line of progress
     for engine in built:
         if arguments.json:
@@ -43,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(engine['warning'] for engine in built) else 0
 
 
-def here(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Opens it as the node would, so that what the node looks for is what was built."""
+def for_this_gpu(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Opens the model as the node would, so that the node finds exactly this engine."""
     from mtscene_ros.backends import BackendOptions, tensorrt
 
     options = BackendOptions(
@@ -52,7 +54,7 @@ def here(arguments: argparse.Namespace) -> dict[str, Any]:
         max_batch=arguments.max_batch,
         dla_core=arguments.dla_core,
         engine_folder=str(arguments.output or ''),
-        progress=told,
+        progress=show_progress,
     )
     backend = tensorrt.load(str(arguments.model), options)
     details, description = backend.details, backend.description
@@ -61,8 +63,8 @@ def here(arguments: argparse.Namespace) -> dict[str, Any]:
     return {'engine': details['engine'], 'why': why, 'warning': ''}
 
 
-def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """One engine per compute capability, under the key that the node will look for."""
+def for_targets(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Builds one engine per compute capability, under the key that the node looks for."""
     from mtscene_ros.backends import BackendOptions, engine_build, engine_cache, engine_process
     from mtscene_ros.backends.cuda import Gpu
     from mtscene_ros.backends.tensorrt import key_of
@@ -77,19 +79,21 @@ def elsewhere(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             arguments.model,
             key,
             folder,
-            lambda settings=key.settings, sha256=key.onnx_sha256: engine_process.built_apart(  # type: ignore[misc]
-                arguments.model, trt.__name__, settings, told, 0, sha256
+            lambda settings=key.settings, sha256=key.onnx_sha256: (
+                engine_process.build_in_subprocess(  # type: ignore[misc]
+                    arguments.model, trt.__name__, settings, show_progress, 0, sha256
+                )
             ),
-            progress=told,
+            progress=show_progress,
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
-        why = f'{size}; {found.reason or "it was there"}'
+        why = f'{size}; {found.reason or "it existed already"}'
         built.append({'engine': str(found.path), 'why': why, 'warning': found.warning})
     return built
 
 
-def told(phase: str, share: float) -> bool:
-    """A line that stays where it is, on a terminal; a line a minute elsewhere."""
+def show_progress(phase: str, share: float) -> bool:
+    """Rewrites one line on a terminal; elsewhere prints a line per minute. Never cancels."""
     if sys.stderr.isatty():
         print(f'\r{phase[:60]:60s} {100 * share:3.0f} %', end='', file=sys.stderr)
     elif time.monotonic() - _LAST[0] > 60:

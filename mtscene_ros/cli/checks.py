@@ -1,4 +1,4 @@
-"""What `mtscene check` looks at without ROS: settings of the middleware, kernel, GPU, model."""
+"""The checks of `mtscene check` that need no ROS: middleware settings, kernel, GPU, model."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ IMAGES = 10
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the node is to be started with. model '' = the bundled one; image: topic of the images,
-    '' = any; params_file '' = none."""
+    """What the node will be started with.
+
+    model: '' for the bundled one; image: topic of the images, '' for any; params_file: '' for
+    none.
+    """
 
     model: str = ''
     backend: str = 'auto'
@@ -47,29 +50,29 @@ def python(_: Configuration) -> Finding:
     found = f'Python {platform.python_version()}, NumPy {np.__version__}'
     if (3, 10) <= sys.version_info[:2] <= (3, 13):
         return Finding('python', OK, found)
-    return Finding('python', WARN, found, 'tested are Python 3.10 to 3.13')
+    return Finding('python', WARN, found, 'use Python 3.10 to 3.13, which are tested')
 
 
 def ros(_: Configuration) -> Finding:
-    """Whether the node's imports are there; distribution as the environment tells it."""
+    """Checks the node's imports; the environment says which distribution it is."""
     needed = ('rclpy', 'sensor_msgs', 'vision_msgs', 'mtscene_msgs')
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     distribution = os.environ.get('ROS_DISTRO') or 'not from a ROS installation'
     if not missing:
         return Finding('ros', OK, f'{", ".join(needed)} ({distribution})')
-    mend = 'source /opt/ros/DISTRO/setup.bash and the workspace, or see docs/installation.md (pip)'
-    return Finding('ros', FAIL, f'{", ".join(missing)} cannot be imported', mend)
+    fix = 'source /opt/ros/DISTRO/setup.bash and the workspace, or see docs/installation.md (pip)'
+    return Finding('ros', FAIL, f'{", ".join(missing)} cannot be imported', fix)
 
 
 def index(_: Configuration) -> Finding:
-    """Whether `ros2 run` and `ros2 launch` find the package."""
+    """Checks whether `ros2 run` and `ros2 launch` find the package."""
     prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     marker = 'share/ament_index/resource_index/packages/mtscene_ros'
     found = [prefix for prefix in prefixes if (Path(prefix) / marker).exists()]
     if found:
         return Finding('ament index', OK, f'mtscene_ros in {found[0]}')
-    mend = f'export AMENT_PREFIX_PATH={sys.prefix}, or source install/setup.bash of the workspace'
-    return Finding('ament index', WARN, 'ros2 run will not find mtscene_ros', mend)
+    fix = f'export AMENT_PREFIX_PATH={sys.prefix}, or source install/setup.bash of the workspace'
+    return Finding('ament index', WARN, 'ros2 run will not find mtscene_ros', fix)
 
 
 def rmw(_: Configuration) -> Finding:
@@ -80,36 +83,36 @@ def rmw(_: Configuration) -> Finding:
 
 
 def profile(_: Configuration) -> Finding:
-    """Of Fast DDS; other middleware does not read it."""
+    """Checks the profile of Fast DDS; other middleware does not read it."""
     name = 'fast dds profile'
     if 'fastrtps' not in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
-        return Finding(name, OK, 'not needed: the middleware is another one')
-    mend = (
+        return Finding(name, OK, 'not needed, because the middleware is not Fast DDS')
+    fix = (
         f'export {middleware.VARIABLES[1]}={middleware.fastdds_profile() or "config/fastdds.xml"}'
     )
-    mend += ' in every process that sends or receives images'
+    fix += ' in every process that sends or receives images'
     path = next((os.environ[v] for v in middleware.VARIABLES if os.environ.get(v)), '')
     if not path:
-        return Finding(name, WARN, 'none: large best-effort images will be lost', mend)
+        return Finding(name, WARN, 'none: large best-effort images will be lost', fix)
     try:
         transport = middleware.transport_of(Path(path))
     except (OSError, ValueError) as error:
-        return Finding(name, FAIL, f'{path} cannot be read: {error}', mend)
+        return Finding(name, FAIL, f'{path} cannot be read: {error}', fix)
     if min(transport.segment_bytes, transport.message_bytes) < MESSAGE_BYTES:
-        return Finding(name, WARN, f'{path} has no room for a 1080p image in one message', mend)
+        return Finding(name, WARN, f'{path} has no room for a 1080p image in one message', fix)
     return Finding(name, OK, path)
 
 
 def receive_buffer(_: Configuration) -> Finding:
-    """What the kernel grants a socket at most."""
+    """Checks the largest receive buffer that the kernel grants a socket."""
     limit = Path('/proc/sys/net/core/rmem_max')
     if not limit.exists():
         return Finding('rmem_max', WARN, 'unknown on this system')
     found = int(limit.read_text())
     if found >= RMEM_BYTES:
         return Finding('rmem_max', OK, f'{found} bytes')
-    mend = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES} (images from other machines get lost)'
-    return Finding('rmem_max', WARN, f'{found} bytes', mend)
+    fix = f'sudo sysctl -w net.core.rmem_max={RMEM_BYTES}, or images from other machines are lost'
+    return Finding('rmem_max', WARN, f'{found} bytes', fix)
 
 
 def shared_memory(_: Configuration) -> Finding:
@@ -119,19 +122,19 @@ def shared_memory(_: Configuration) -> Finding:
     free = shutil.disk_usage(folder).free
     if free >= SHM_BYTES:
         return Finding('/dev/shm', OK, f'{free >> 20} MB free')
-    mend = 'remove what fills it, or start the container with --shm-size=1g or --ipc=host'
-    return Finding('/dev/shm', WARN, f'{free >> 20} MB free', mend)
+    fix = 'free some space there, or start the container with --shm-size=1g or --ipc=host'
+    return Finding('/dev/shm', WARN, f'{free >> 20} MB free', fix)
 
 
 def gpu(_: Configuration) -> Finding:
     found = gpu_here()
     if isinstance(found, str):
-        return Finding('gpu', OK, f'none, the CPU is used: {found}')
+        return Finding('gpu', OK, f'none, so the CPU is used: {found}')
     return Finding('gpu', OK, f'{found.name}, compute capability {found.compute_capability}')
 
 
 def gpu_here() -> Gpu | str:
-    """The first one, or why there is none."""
+    """Returns the first GPU, or why there is none."""
     try:
         cuda = Cuda(open_driver(), 0)
     except BackendError as error:
@@ -147,13 +150,13 @@ def tensorrt(_: Configuration) -> Finding:
         trt = engine_build.find_module()
     except EngineError as error:
         if isinstance(gpu_here(), str):
-            return Finding('tensorrt', OK, 'absent, of no use without an NVIDIA GPU')
-        return Finding('tensorrt', WARN, 'absent though there is a GPU', str(error))
+            return Finding('tensorrt', OK, 'absent; it needs an NVIDIA GPU anyway')
+        return Finding('tensorrt', WARN, 'absent although there is a GPU', str(error))
     return Finding('tensorrt', OK, f'{trt.__name__} {trt.__version__}')
 
 
 def runtime(_: Configuration) -> Finding:
-    """ONNX Runtime with what it can run on."""
+    """Checks ONNX Runtime and what it can run on."""
     names = ('onnxruntime', 'onnxruntime-gpu')
     installed = [d for d in metadata.distributions() if d.metadata['Name'] in names]
     if not importlib.util.find_spec('onnxruntime'):
@@ -163,16 +166,16 @@ def runtime(_: Configuration) -> Finding:
     versions = ', '.join(f'{d.metadata["Name"]} {d.version}' for d in installed)
     found = f'{versions}: {", ".join(providers())}'
     if len({d.metadata['Name'] for d in installed}) > 1:
-        mend = 'pip uninstall onnxruntime onnxruntime-gpu, then install the one that you want'
-        return Finding('onnxruntime', WARN, f'{found}; two packages own the same files', mend)
+        fix = 'pip uninstall onnxruntime onnxruntime-gpu, then install the one that you want'
+        return Finding('onnxruntime', WARN, f'{found}; two packages own the same files', fix)
     if not isinstance(gpu_here(), str) and 'CUDAExecutionProvider' not in providers():
-        mend = 'pip install onnxruntime-gpu in place of onnxruntime, unless TensorRT is used'
-        return Finding('onnxruntime', WARN, found, mend)
+        fix = 'pip install onnxruntime-gpu in place of onnxruntime, unless TensorRT is used'
+        return Finding('onnxruntime', WARN, found, fix)
     return Finding('onnxruntime', OK, found)
 
 
 def model(configuration: Configuration) -> Finding:
-    """Opened as the node would, and run on a few grey images of its own size."""
+    """Opens the model as the node would and runs it on a few grey images of its own size."""
     try:
         estimator = open_estimator(configuration.model, configuration.backend, BackendOptions())
     except (BackendError, EngineError, SpecError, OSError, ValueError) as error:
@@ -187,7 +190,7 @@ def model(configuration: Configuration) -> Finding:
         median_ms = 1e3 * spent_s[IMAGES // 2]
         what = f'{spec.name} {spec.version} ({", ".join(spec.tasks)})'
         return Finding(
-            'model', OK, f'{what} on {estimator.backend.description}: {median_ms:.0f} ms an image'
+            'model', OK, f'{what} on {estimator.backend.description}: {median_ms:.0f} ms per image'
         )
     except BackendError as error:
         return Finding('model', FAIL, str(error), 'choose another --backend')
@@ -196,7 +199,7 @@ def model(configuration: Configuration) -> Finding:
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Seconds."""
+    """Returns how many seconds the call took."""
     start_s = time.perf_counter()
     call()
     return time.perf_counter() - start_s
@@ -218,7 +221,7 @@ CHECKS: tuple[Callable[[Configuration], Finding], ...] = (
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """One after another, as they are made."""
+    """Yields the findings as the checks make them."""
     for check in CHECKS:
         yield check(configuration)
     if ros(configuration).level == OK:
@@ -226,7 +229,8 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
 
 
 def live(configuration: Configuration) -> Iterator[Finding]:
-    """What needs ROS, in a process of its own: middleware that does not fit ends its process."""
+    """Yields the findings that need ROS, from a process of its own, because a middleware that
+    does not work ends its process."""
     words = [sys.executable, '-m', 'mtscene_ros.ros.live_checks']
     words += [configuration.image, configuration.params_file]
     done = subprocess.run(words, capture_output=True, text=True)
@@ -234,6 +238,6 @@ def live(configuration: Configuration) -> Iterator[Finding]:
     for line in lines:
         yield Finding(**json.loads(line))
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.strip()] or ['without a word']
-        mend = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
-        yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {told[-1]}', mend)
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ['no message']
+        fix = 'set RMW_IMPLEMENTATION to an installed one and ROS_DOMAIN_ID to 0 to 232'
+        yield Finding('ros starts', FAIL, f'exit status {done.returncode}: {lines[-1]}', fix)

@@ -1,4 +1,4 @@
-"""Two reports of `mtscene evaluate` side by side: what changed, and how sure that is."""
+"""Compares two reports of `mtscene evaluate`: what changed, and how certain that is."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ EXAMPLE = """mtscene compare before/ after/ --fail-if "semantic.miou < -0.5" -o 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('a', type=Path, help='folder of the report that counts as before')
-    parser.add_argument('b', type=Path, help='folder of the report that counts as after')
+    parser.add_argument('a', type=Path, help='folder of the report from before')
+    parser.add_argument('b', type=Path, help='folder of the report from after')
     parser.add_argument(
         '--fail-if',
         action='append',
         default=[],
         metavar='"SCORE < NUMBER"',
-        help='exit status 1 where the change B - A is so; may be given several times',
+        help='exit with 1 if the change B - A meets this; may be given several times',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of the table')
-    parser.add_argument('--all', action='store_true', help='scores that did not change as well')
+    parser.add_argument('--all', action='store_true', help='also list scores that did not change')
     parser.add_argument('-o', '--output', type=Path, metavar='HTML', help='write a page as well')
-    parser.add_argument('--seed', type=int, default=0, help='of the resampling')
-    parser.add_argument('--resamples', type=positive, default=1000, help='for the intervals')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the resampling')
+    parser.add_argument(
+        '--resamples', type=positive, default=1000, help='resamples for the intervals'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,5 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(compare_page.as_text(a, b, found, arguments.all))
     for c in fired:
-        print(f'mtscene compare: {c}, for it is {found.changes[c.path]:+.4g}', file=sys.stderr)
+        print(
+            f'mtscene compare: {c} holds, the change is {found.changes[c.path]:+.4g}',
+            file=sys.stderr,
+        )
     return 1 if fired else 0

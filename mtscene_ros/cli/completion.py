@@ -1,4 +1,4 @@
-"""A script with which the shell completes verbs, options and files of mtscene."""
+"""Prints a script with which the shell completes verbs, options and files of mtscene."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def complete_files(parser: argparse.ArgumentParser, how: object) -> None:
-    """Marks whatever takes a path, in all verbs, as shtab wants it."""
+    """Marks every argument that takes a path, in all verbs, the way shtab expects it."""
     for action in parser._actions:
         if action.type is Path:
             action.complete = how  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Generated drives and public data sets → a recording with ground truth."""
+"""Writes generated worlds or a public data set as a recording with ground truth."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     worlds.add_argument('--rate-hz', type=positive, default=10.0)
     worlds.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='pixels')
     kitti = sources.add_parser('kitti', help='a KITTI tracking sequence')
-    kitti.add_argument('folder', type=Path, help='holds image_2, label_2, calib, velodyne')
+    kitti.add_argument('folder', type=Path, help='contains image_2, label_2, calib, velodyne')
     kitti.add_argument('--sequence', default='0001')
     for source in (worlds, kitti):
         source.add_argument('-o', '--output', type=Path, required=True, help='.mcap or folder')
         source.add_argument('--compressed', action='store_true', help='JPEG images')
-        source.add_argument('--json', action='store_true', help='output and number of frames')
+        source.add_argument(
+            '--json', action='store_true', help='print the output and the number of frames'
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.datasets.kitti import kitti_moments
     from mtscene_ros.recordings.write import write_recording
-    from mtscene_ros.terminal import counted
+    from mtscene_ros.terminal import counted, plural
     from mtscene_ros.worlds import SEQUENCES
     from mtscene_ros.worlds.as_moment import moment_from_world
 
@@ -52,5 +54,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({'output': str(arguments.output), 'frames': count}))
     else:
-        print(f'{arguments.output}: {count} frames')
+        print(f'{arguments.output}: {plural(count, "frame")}')
     return 0

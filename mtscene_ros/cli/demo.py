@@ -1,4 +1,4 @@
-"""The node on a generated drive or on a recording of yours."""
+"""Runs the node on a generated drive or on a recording of yours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--bag', type=Path, help='a recording of yours; default: a generated drive'
     )
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
-    parser.add_argument('--frames', type=int, default=60, help='of the generated drive')
+    parser.add_argument('--frames', type=int, default=60, help='length of the generated drive')
 
 
 def run(arguments: argparse.Namespace) -> int:

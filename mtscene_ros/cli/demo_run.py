@@ -1,4 +1,4 @@
-"""`make demo`: a drive through the node in its own process, recorded and reported."""
+"""`mtscene demo`: plays a drive into the node, records its outputs and writes a report."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ SEED, RATE_HZ = 6, 10.0
 
 
 def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
-    """Writes out.mcap and report.html to the folder `out`. bag None: a drive is generated.
+    """Writes out.mcap and report.html to the folder `out`; returns the exit code.
 
-    model: model file, '' = the bundled one. Raises BagError and OSError.
+    bag: the recording to play, None to generate a drive; model: model file, '' for the bundled
+    one. Raises BagError and OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     if bag is None:
@@ -35,15 +36,15 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
     camera = choose_camera(bag)
     say(f'Camera: {camera.topic}' + (', JPEG or PNG' if camera.compressed else ''))
     if camera.others:
-        say(f'Not taken: {", ".join(camera.others)}')
+        say(f'Other cameras, not used: {", ".join(camera.others)}')
     if not camera.calibrated:
-        say(f'No {camera_info_topic(camera.topic)} in the recording: labels only, no depth, boxes')
+        say(f'No {camera_info_topic(camera.topic)} in the recording, so no depth and no boxes')
     _settle_environment()
     from mtscene_ros.ros.demo_session import DemoSession, run_session
 
     playable = out / 'ros2_bag' if camera.ros1 else bag
     if camera.ros1:
-        say('Converting the camera of a ROS 1 bag')
+        say('Converting the camera topics of a ROS 1 bag')
         convert_ros1(bag, playable, (camera.topic, camera_info_topic(camera.topic)))
     run_session(DemoSession(playable, camera, out / 'out.mcap', out / 'node.log', model))
     write_report(out / 'out.mcap', out / 'report.html')
@@ -52,7 +53,7 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
 
 
 def generate_drive(path: Path, frames: int) -> None:
-    """A generated drive with its truth, always the same."""
+    """Writes a generated drive with its ground truth, always the same one."""
     start_s = time.monotonic()
     shown = StatusLine()
     moments = []
@@ -83,7 +84,8 @@ def convert_ros1(bag: Path, converted: Path, topics: Sequence[str]) -> None:
 
 
 def _settle_environment() -> None:
-    """A domain of our own, so that no other node hears the drive; room for large images."""
+    """Sets a ROS domain of its own, so that no other node hears the drive, and the profile that
+    has room for large images."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.update(with_profile(os.environ))

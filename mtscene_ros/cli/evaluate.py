@@ -1,4 +1,4 @@
-"""A model on recordings with ground truth: scores, and what the node would have published."""
+"""Evaluates a model on recordings with ground truth: scores, and what the node would publish."""
 
 from __future__ import annotations
 
@@ -39,74 +39,101 @@ def add_many(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--scenario', type=Path, metavar='YAML', help='recordings, options and criteria in a file'
     )
-    parser.add_argument('--jobs', type=positive, default=1, help='recordings at once, here')
     parser.add_argument(
-        '--ray', default='', metavar='ADDRESS', help='on a Ray cluster: auto, HOST:PORT, local'
+        '--jobs', type=positive, default=1, help='recordings evaluated at the same time'
     )
-    parser.add_argument('--fresh', action='store_true', help='again what was evaluated before')
-    parser.add_argument('--no-page', action='store_true', help='no index.html')
+    parser.add_argument(
+        '--ray', default='', metavar='ADDRESS', help='use a Ray cluster: auto, HOST:PORT or local'
+    )
+    parser.add_argument(
+        '--fresh', action='store_true', help='evaluate again what was evaluated before'
+    )
+    parser.add_argument('--no-page', action='store_true', help='do not write index.html')
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument('--model', default='', help='model file; default: the bundled one')
     parser.add_argument('--backend', default='auto')
     parser.add_argument('--precision', default='auto', choices=('auto', 'fp32', 'fp16', 'int8'))
-    parser.add_argument('--threads', type=int, default=0, help='0 = one per core')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: one per core')
 
 
 def add_topics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--truth', default='topics', help="'topics' of the recording, or a manifest of files"
     )
-    parser.add_argument('--image', default='', metavar='TOPIC', help='default: the likeliest')
-    parser.add_argument('--camera-info', default='', metavar='TOPIC', help="default: the image's")
+    parser.add_argument(
+        '--image', default='', metavar='TOPIC', help='default: the most likely one'
+    )
+    parser.add_argument(
+        '--camera-info', default='', metavar='TOPIC', help='default: the one of the image'
+    )
     parser.add_argument(
         '--truth-topic',
         action='append',
         type=assignment,
         default=[],
         metavar='TASK=TOPIC',
-        help='default: /truth/semantic and so on; for depth a PointCloud2 as well',
+        help='default: /truth/semantic and so on; depth may be a PointCloud2',
     )
-    parser.add_argument('--label-info', default='', metavar='TOPIC', help='of /truth/semantic')
-    parser.add_argument('--fixed-frame', default='', metavar='FRAME', help='of TF: map, odom')
+    parser.add_argument(
+        '--label-info', default='', metavar='TOPIC', help='class map of /truth/semantic'
+    )
+    parser.add_argument(
+        '--fixed-frame', default='', metavar='FRAME', help='fixed frame in TF: map, odom'
+    )
     parser.add_argument(
         '--outputs',
         nargs='*',
         default=['*'],
         metavar='TOPIC',
-        help="in predictions.mcap, as the node's private names; default: all",
+        help="topics in predictions.mcap, by the node's private names; default: all",
     )
     parser.add_argument(
-        '--distorted', action='store_true', help='input_is_rectified: false of the node'
+        '--distorted',
+        action='store_true',
+        help='undistort the images, as the node does with input_is_rectified: false',
     )
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--realtime', action='store_true', help='drop what a node of this latency would drop'
+        '--realtime',
+        action='store_true',
+        help='drop the images that a node of this latency would drop',
     )
     parser.add_argument(
-        '--latency-ms', type=positive, default=0.0, help='of each image; default: as measured'
+        '--latency-ms',
+        type=positive,
+        default=0.0,
+        help='latency of each image; default: as measured',
     )
-    parser.add_argument('--frames', type=positive, default=0, help='the first ones only')
-    parser.add_argument('--min-score', type=float, default=0.3, help='of boxes that are published')
+    parser.add_argument('--frames', type=positive, default=0, help='evaluate only the first ones')
+    parser.add_argument(
+        '--min-score', type=float, default=0.3, help='lowest score of published boxes'
+    )
     parser.add_argument('--depth-max-m', type=positive, default=60.0)
     parser.add_argument('--boxes-max-m', type=positive, default=40.0)
-    parser.add_argument('--match-m', type=positive, default=2.0, help='between centres of a pair')
-    parser.add_argument('--mds', action='store_true', help='mDS of Cityscapes-3D as well')
+    parser.add_argument(
+        '--match-m',
+        type=positive,
+        default=2.0,
+        help='largest distance between the centres of a matched pair',
+    )
+    parser.add_argument('--mds', action='store_true', help='also compute the mDS of Cityscapes-3D')
     parser.add_argument('--no-progress', action='store_true')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: all is well; 1: a recording failed or a criterion does not hold; 2: nothing was done."""
+    """Returns 0 on success, 1 if a recording failed or a criterion is not met, 2 if nothing was
+    evaluated."""
     from mtscene_ros.evaluate.pages.evaluation_page import write_page
     from mtscene_ros.evaluate.run.assemble import assemble, judged, start_afresh, unmet
     from mtscene_ros.evaluate.run.job import jobs_of
     from mtscene_ros.evaluate.run.summary import table
 
     report: Path = arguments.output
-    bags, options, criteria = asked(arguments)
+    bags, options, criteria = requested(arguments)
     jobs = jobs_of(bags, options, report)
     if arguments.fresh:
         start_afresh(report, jobs)
@@ -117,29 +144,31 @@ def run(arguments: argparse.Namespace) -> int:
     all_hold = judged(report, total, criteria) if criteria else True
     if not arguments.no_page:
         write_page(report)
-    shown = {k: total[k] for k in ('counts', 'notes', 'metrics', 'criteria') if k in total}
-    print(json.dumps(shown, indent=1) if arguments.json else table(total))
+    summary = {k: total[k] for k in ('counts', 'notes', 'metrics', 'criteria') if k in total}
+    print(json.dumps(summary, indent=1) if arguments.json else table(total))
     for sentence in unmet(total):
         print(f'mtscene evaluate: {sentence}', file=sys.stderr)
     return int(not all_hold or any(outcome.error for outcome in outcomes.values()))
 
 
-def asked(
+def requested(
     arguments: argparse.Namespace,
 ) -> tuple[Sequence[Path], EvaluateOptions, Sequence[Condition]]:
-    """Recordings, options, criteria: from the command line or from a scenario. Raises ValueError
-    for both at once."""
+    """Returns recordings, options and criteria, from the command line or from a scenario.
+
+    Raises ValueError for both at once.
+    """
     from mtscene_ros.evaluate.run.scenario import read_scenario
 
     options = options_from(arguments)
     if arguments.scenario is None:
         if not arguments.bags:
-            raise ValueError('There is nothing to evaluate; name recordings, or give --scenario.')
+            raise ValueError('There is nothing to evaluate; name recordings or give --scenario.')
         return arguments.bags, options, ()
-    elsewhere = EvaluateOptions(threads=options.threads, progress=options.progress)
-    if arguments.bags or options != elsewhere:
+    allowed = EvaluateOptions(threads=options.threads, progress=options.progress)
+    if arguments.bags or options != allowed:
         raise ValueError(
-            'With --scenario, recordings, model, topics and rules are named in the file only.'
+            'With --scenario, recordings, model, topics and rules belong into the file only.'
         )
     found = read_scenario(arguments.scenario)
     progress = found.options.progress and options.progress
@@ -148,28 +177,36 @@ def asked(
 
 
 def evaluated(jobs: Sequence[EvaluationJob], arguments: argparse.Namespace) -> dict[str, Outcome]:
-    """By name; a line for each as it comes, where there are several or it failed."""
+    """Returns the outcomes by name, and prints a line for each as it arrives."""
     from mtscene_ros.evaluate.run.fleet import run_on_ray
     from mtscene_ros.evaluate.run.many import run_here
 
-    begin_s, outcomes = time.monotonic(), {}
+    start_s, outcomes = time.monotonic(), {}
     if arguments.ray:
         coming = run_on_ray(jobs, arguments.ray)
     else:
         coming = run_here(jobs, int(arguments.jobs))
     for outcome in coming:
         outcomes[outcome.name] = outcome
-        print(told(outcome, outcomes, len(jobs), time.monotonic() - begin_s), file=sys.stderr)
+        print(
+            progress_line(outcome, outcomes, len(jobs), time.monotonic() - start_s),
+            file=sys.stderr,
+        )
     return outcomes
 
 
-def told(outcome: Outcome, so_far: Mapping[str, Outcome], count: int, elapsed_s: float) -> str:
-    """`[3/12] night: 35 s, 4 min left`; the time left from those that were really evaluated."""
+def progress_line(
+    outcome: Outcome, so_far: Mapping[str, Outcome], count: int, elapsed_s: float
+) -> str:
+    """Returns `[3/12] night: 35 s, 4 min left`.
+
+    The time left is extrapolated from the recordings that were evaluated in this run.
+    """
     place = f'[{len(so_far)}/{count}] ' if count > 1 else ''
     if outcome.error:
         return f'mtscene evaluate: {place}{outcome.name} failed: {outcome.error}'
     if outcome.resumed:
-        return f'{place}{outcome.name}: was evaluated before (--fresh evaluates again)'
+        return f'{place}{outcome.name}: evaluated before (--fresh evaluates it again)'
     ran = sum(not of.resumed for of in so_far.values())
     left_s = elapsed_s / ran * (count - len(so_far))
     left = f', {left_s / 60:.0f} min left' if left_s >= 60 else ''

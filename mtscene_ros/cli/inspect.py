@@ -1,4 +1,4 @@
-"""What a model file or a cached engine says about itself: tasks, classes, tensors, precision."""
+"""Shows what a model file or a cached engine says about itself: tasks, classes, tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ mtscene inspect ~/.cache/mtscene_ros/engines/model-0123456789abcdef.engine --jso
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('model', type=Path, help='.onnx or .engine')
-    parser.add_argument('--json', action='store_true', help='everything, for programs')
+    parser.add_argument('--json', action='store_true', help='print everything as JSON')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def model(path: Path, as_json: bool) -> int:
     except FileNotFoundError:
         raise ValueError(f'{path} does not exist; give the path of a model file.') from None
     except ValueError as error:
-        raise ValueError(f'{path} is no ONNX file ({error}).') from error
+        raise ValueError(f'{path} is not an ONNX file ({error}).') from error
     spec = spec_from_json(metadata.get(METADATA_KEY), str(path))
     if as_json:
         print(json.dumps({'precision': precision, 'size_bytes': size_bytes, **asdict(spec)}))
@@ -54,22 +54,22 @@ def model(path: Path, as_json: bool) -> int:
 
 
 def engine(path: Path, as_json: bool) -> int:
-    """From the sidecar; layers' precision only where a GPU can open the engine."""
+    """Prints the sidecar; the layers' precision is known only where a GPU can open the engine."""
     from mtscene_ros.backends.engine_cache import sidecar_of
 
-    said = sidecar_of(path)
+    sidecar = sidecar_of(path)
     found: dict[str, Any] = {
-        **said['key'],
+        **sidecar['key'],
         'size_bytes': path.stat().st_size,
         'layers': layers(path),
     }
     if as_json:
         print(json.dumps(found))
         return 0
-    key = said['key']
+    key = sidecar['key']
     device = ', '.join(value for value in key['device'].values() if value)
     print(f'{path.name}: {key["module"]} {key["version"]}, for {device}')
-    print(f'of the model with sha256 {key["onnx_sha256"]}')
+    print(f'built from the model with sha256 {key["onnx_sha256"]}')
     print(f'settings: {key["settings"]}')
     print(f'layers by precision: {found["layers"]}')
     return 0

@@ -1,4 +1,4 @@
-"""`mtscene VERB ...`: everything that is not the node."""
+"""`mtscene VERB ...`: everything but the node itself."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from mtscene_ros.backends.engine_build import EngineError
 
 # Each verb is the file of its name in cli/; it is imported when somebody calls it.
 VERBS = {
-    'run': 'the node, with the options that are needed first',
-    'check': 'a machine and a configuration: what to mend before the node is started',
-    'demo': 'the node on a generated drive or on a recording of yours',
-    'play': 'a recording onto real topics',
-    'record': 'real topics into a recording',
-    'convert': 'generated worlds and public data sets into a recording with ground truth',
-    'evaluate': 'a model on recordings with ground truth: scores, what it would have published',
-    'report': "a recording of the node's outputs into one HTML page",
-    'compare': 'two evaluations: what changed, and how sure that is',
-    'view': 'recordings, evaluations or live topics in a Rerun viewer',
-    'bench': 'latency, memory and operations of models, backends and thread counts',
-    'build': 'an engine for TensorRT ahead of time',
-    'models': 'models on this machine: tasks, classes, size, scores, licence, model card',
-    'inspect': 'what a model file or an engine says about itself',
-    'completion': 'a script with which bash, zsh or tcsh completes verbs and options',
+    'run': 'start the node, with the most common options',
+    'check': 'check a machine and a configuration before the node starts',
+    'demo': 'run the node on a generated drive or on a recording of yours',
+    'play': 'play a recording onto real topics',
+    'record': 'record real topics',
+    'convert': 'write generated worlds or public data sets as a recording with ground truth',
+    'evaluate': 'evaluate a model on recordings with ground truth',
+    'report': "turn a recording of the node's outputs into one HTML page",
+    'compare': 'compare two evaluations: what changed, and how certain that is',
+    'view': 'show recordings, evaluations or live topics in a Rerun viewer',
+    'bench': 'measure latency, memory and operations of models and backends',
+    'build': 'build a TensorRT engine ahead of time',
+    'models': 'list the models on this machine: tasks, scores, licence; write model cards',
+    'inspect': 'show what a model file or an engine says about itself',
+    'completion': 'print a completion script for bash, zsh or tcsh',
 }
 
 EXIT = '0 done, 1 done in part, 2 refused with one sentence'
 
 
 def verb_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of one verb. No side effects: the verb's own imports come when it runs."""
+    """Returns the parser of one verb. What the verb imports is imported when it runs."""
     parser = argparse.ArgumentParser(prog=f'mtscene {name}')
     return filled(parser, name)
 
 
 def command_parser() -> argparse.ArgumentParser:
-    """One parser with all verbs, for what wants to know them all: completion, documentation."""
+    """Returns one parser with all verbs, for completion and documentation."""
     parser = argparse.ArgumentParser(prog='mtscene')
     verbs = parser.add_subparsers(metavar='VERB')
     for name, what in VERBS.items():
@@ -48,7 +48,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def filled(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
-    """With the description, example, exit status and arguments of a verb."""
+    """Adds the description, example, exit status and arguments of a verb to its parser."""
     verb = importlib.import_module(f'mtscene_ros.cli.{name}')
     examples = f'example:\n  {verb.EXAMPLE}'.replace('\nmtscene', '\n  mtscene')
     parser.description = verb.__doc__
@@ -67,8 +67,7 @@ def overview() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one verb; 0 = done, 1 = done in part, 2 = refused with one sentence,
-    130 = Ctrl-C."""
+    """Runs one verb. Returns 0 done, 1 done in part, 2 refused with one sentence, 130 Ctrl-C."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ('-h', '--help'):
         print(overview())
@@ -76,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = words[0]
     if name not in VERBS:
         print(
-            f'mtscene: there is no verb {name!r}; it is one of {", ".join(VERBS)}.',
+            f'mtscene: there is no verb {name!r}; choose one of {", ".join(VERBS)}.',
             file=sys.stderr,
         )
         return 2
@@ -85,11 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
         status = int(parsed.run(parsed))
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return 130  # as shells have it
+        return 130  # what shells report for SIGINT
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
         print(f'mtscene {name}: {error}', file=sys.stderr)
         return 2

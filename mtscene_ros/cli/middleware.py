@@ -1,4 +1,4 @@
-"""The Fast DDS profile of this package: where it is, and whether a process is under one."""
+"""The Fast DDS profile of this package: where it is, and whether a process uses one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ NAMESPACE = '{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}'
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """What a profile says of shared memory. Sizes in bytes, 0 where it says nothing."""
+    """What a profile sets for shared memory; sizes in bytes, 0 where it sets none."""
 
     segment_bytes: int
     message_bytes: int
 
 
 def shared_file(name: str) -> Path | None:
-    """A file of the package's share/: of the checkout, of `pip install`, or of `colcon build`."""
-    package = Path(__file__).resolve().parents[1]
+    """Returns a file of the package's share folder: from the checkout, pip or colcon."""
+    package = Path(__file__).resolve().parents[2]
     prefixes = [sys.prefix, *os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)]
     # lib/pythonX.Y/site-packages lies three folders below the prefix.
     folders = [package, *(p / 'share' / 'mtscene_ros' for p in package.parents[2:3])]
@@ -32,12 +32,12 @@ def shared_file(name: str) -> Path | None:
 
 
 def fastdds_profile() -> Path | None:
-    """The profile that loses no large image."""
+    """Returns the profile under which large images are not lost."""
     return shared_file('config/fastdds.xml')
 
 
 def with_profile(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with our profile, unless one is chosen already."""
+    """Returns the environment with our profile, unless one is set already."""
     profile = fastdds_profile()
     if profile is None or any(environment.get(name) for name in VARIABLES):
         return dict(environment)
@@ -45,11 +45,14 @@ def with_profile(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def transport_of(profile: Path) -> Transport:
-    """Raises OSError, and ValueError where the file is no XML or a size in it is no number."""
+    """Reads the sizes from a profile.
+
+    Raises OSError, and ValueError where the file is not XML or a size is not a number.
+    """
     try:
         root = ElementTree.parse(profile).getroot()
     except ElementTree.ParseError as error:
-        raise ValueError(f'{profile} is no XML file ({error}).') from error
+        raise ValueError(f'{profile} is not an XML file ({error}).') from error
     sizes = [
         max((int(e.text or 0) for e in root.iter(f'{NAMESPACE}{name}')), default=0)
         for name in ('segment_size', 'maxMessageSize')

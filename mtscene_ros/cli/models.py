@@ -1,6 +1,6 @@
-"""Bundled and local models: tasks, classes, size, scores, licence; their cards.
+"""Lists bundled and local models: tasks, classes, size, scores, licence; writes their cards.
 
-Looked for beside the package, in ~/.local/share/mtscene_ros/models and $MTSCENE_MODELS.
+Models are searched in the package, in ~/.local/share/mtscene_ros/models and in $MTSCENE_MODELS.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtscene_ros.models.atomic_file import write_text
+
 if TYPE_CHECKING:
     from mtscene_ros.models.catalogue import Model
 
 EXAMPLE = """mtscene models
 mtscene models mine.onnx --json
 mtscene models mine.onnx --scores scores.json --card"""
-EXIT = '0 done, 1 where a file is no model of ours, 2 refused'
+EXIT = '0 done, 1 if a file is not a model of mtscene_ros, 2 refused'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'places', nargs='*', type=Path, metavar='MODEL', help='files or folders; default: all'
     )
-    parser.add_argument('--card', action='store_true', help='write NAME.md beside each')
+    parser.add_argument('--card', action='store_true', help='write NAME.md beside each model')
     parser.add_argument(
         '--scores',
         type=Path,
         metavar='JSON',
-        help='results of an evaluation, kept in NAME.about.json beside the one model',
+        help='scores of an evaluation to store in NAME.about.json beside the one model',
     )
-    parser.add_argument('--json', action='store_true', help='a list of objects')
+    parser.add_argument('--json', action='store_true', help='print a list of objects')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([model.to_dict() for model in models]))
     for model in models:
         if not arguments.json:
-            print(shown(model))
+            print(summary(model))
         if arguments.card:
             write_card(model)
     for sentence in sentences:
@@ -55,18 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def scored(models: list[Model], results: Path) -> Model:
-    """The model with the scores of an evaluation, which are stored beside it as well."""
-    from mtscene_ros.models.about import flat, sidecar_of
+    """Returns the model with the scores of an evaluation, and stores them beside it."""
+    from mtscene_ros.models.about import numbers, sidecar_of
 
     if len(models) != 1:
-        raise ValueError(f'--scores belong to one model, not to {len(models)}; name its file.')
+        raise ValueError(
+            f'--scores belong to one model, but {len(models)} were found; name its file.'
+        )
     (model,) = models
     raw = json.loads(results.read_text())
-    scores = dict(flat(raw if isinstance(raw, dict) else {}))
+    scores = numbers(raw if isinstance(raw, dict) else {})
     if not scores:
-        raise ValueError(f'{results} holds no JSON object with numbers.')
+        raise ValueError(f'{results} does not hold a JSON object with numbers.')
     about = replace(model.about, scores=scores)
-    sidecar_of(model.path).write_text(about.to_json() + '\n')
+    write_text(sidecar_of(model.path), about.to_json() + '\n')
     return replace(model, about=about)
 
 
@@ -74,19 +78,19 @@ def write_card(model: Model) -> None:
     from mtscene_ros.models.card import card
 
     path = model.path.with_suffix('.md')
-    path.write_text(card(model))
+    write_text(path, card(model))
     print(path, file=sys.stderr)
 
 
-def shown(model: Model) -> str:
-    """A few lines."""
+def summary(model: Model) -> str:
+    """Returns a few lines about a model."""
     spec, about = model.spec, model.about
     origin = 'bundled' if model.is_bundled else str(model.path)
     tasks = [
         f'{task} ({len(options["classes"])} classes)' if 'classes' in options else task
         for task, options in spec.tasks.items()
     ]
-    # One for each task: the shortest name, then by alphabet.
+    # One score for each task: the shortest name, then the first by alphabet.
     names = sorted(about.scores, key=lambda name: (name.count('.'), name))
     firsts = [next((n for n in names if n.startswith(f'{task}.')), '') for task in spec.tasks]
     brief = [f'{name} {about.scores[name]:.3g}' for name in firsts if name]

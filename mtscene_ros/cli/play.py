@@ -1,4 +1,4 @@
-"""A recording onto real topics."""
+"""Plays a recording onto real topics."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mtscene_ros.cli.arguments import positive, remapping
+from mtscene_ros.terminal import plural
 
 EXAMPLE = 'mtscene play drive.mcap --step /perception/detections_3d'
-EXIT = '0 done, 1 where images got no answer (--step), 2 refused'
+EXIT = '0 done, 1 if images got no answer (--step), 2 refused'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path)
-    parser.add_argument('--rate', type=positive, default=1.0, help='1 = as recorded')
+    parser.add_argument('--rate', type=positive, default=1.0, help='1: as recorded')
     parser.add_argument('--fast', action='store_true', help='as fast as possible')
     parser.add_argument(
-        '--step', default='', metavar='TOPIC', help="wait there for each image's answer"
+        '--step',
+        default='',
+        metavar='TOPIC',
+        help='wait for the answer to each image on this topic',
     )
-    parser.add_argument('--timeout-s', type=float, default=10.0, help='for one answer')
+    parser.add_argument(
+        '--timeout-s', type=float, default=10.0, help='longest wait for one answer'
+    )
     parser.add_argument('--topics', nargs='+', default=(), help='default: all')
     parser.add_argument('--remap', nargs='+', type=remapping, default=(), metavar='FROM:=TO')
     parser.add_argument('--clock', action='store_true', help='publish /clock')
-    parser.add_argument('--json', action='store_true', help='what was sent, by topic')
+    parser.add_argument('--json', action='store_true', help='print what was sent, by topic')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(played)))
     else:
-        print(f'{sum(played.sent.values())} messages on {len(played.sent)} topics')
+        sent, topics = sum(played.sent.values()), len(played.sent)
+        print(f'{plural(sent, "message")} on {plural(topics, "topic")}')
     if played.unanswered:
-        print(f'{played.unanswered} images got no answer on {arguments.step}', file=sys.stderr)
+        print(
+            f'{plural(played.unanswered, "image")} got no answer on {arguments.step}',
+            file=sys.stderr,
+        )
     return 1 if played.unanswered else 0

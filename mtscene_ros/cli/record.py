@@ -1,4 +1,4 @@
-"""Real topics into a recording, until SIGINT or SIGTERM."""
+"""Records real topics until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+from mtscene_ros.terminal import plural
+
 EXAMPLE = 'mtscene record -o out.mcap --topics /camera/image_raw /perception/detections_3d'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-o', '--output', type=Path, required=True, help='.mcap or folder')
     parser.add_argument('--topics', nargs='+', default=(), help='default: all')
-    parser.add_argument('--json', action='store_true', help='what was written, by topic')
+    parser.add_argument('--json', action='store_true', help='print what was written, by topic')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,7 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     for left in sorted(arguments.output.parent.glob('.recording-*')):
         print(
-            f'{left} is being recorded, or was cut off: `mcap recover` reads it', file=sys.stderr
+            f'{left} is still being recorded or was cut off; `mcap recover` can read it',
+            file=sys.stderr,
         )
     recorder = run_record(arguments.output, arguments.topics)
     for topic, type_name in recorder.skipped.items():
@@ -31,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         about = {'messages': counts, 'skipped': recorder.skipped, 'ended': recorder.why_ended}
         print(json.dumps({'output': str(arguments.output), **about}))
     else:
-        print(f'{arguments.output}: {sum(counts.values())} messages on {len(counts)} topics')
+        written = f'{plural(sum(counts.values()), "message")} on {plural(len(counts), "topic")}'
+        print(f'{arguments.output}: {written}')
     if recorder.why_ended:
         print(f'mtscene record: {recorder.why_ended}.', file=sys.stderr)
     return int(bool(recorder.why_ended))

@@ -1,4 +1,4 @@
-"""A recording of the node's outputs → one HTML page."""
+"""Turns a recording of the node's outputs into one HTML page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ EXAMPLE = 'mtscene report out.mcap -o report.html'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path)
     parser.add_argument('-o', '--output', type=Path, default=Path('report.html'))
-    parser.add_argument('--json', action='store_true', help='where it was written, as an object')
+    parser.add_argument(
+        '--json', action='store_true', help='print where it was written, as an object'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

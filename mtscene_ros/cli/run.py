@@ -1,6 +1,6 @@
-"""The perception node with the options that are needed first; all others by --set.
+"""Starts the perception node with the most common options; --set sets any other parameter.
 
-It becomes `perception_node --ros-args ...`, which --dry-run shows instead.
+The process becomes `perception_node --ros-args ...`; --dry-run prints that command instead.
 """
 
 from __future__ import annotations
@@ -18,30 +18,38 @@ from mtscene_ros.cli.arguments import remapping
 EXAMPLE = """mtscene run --image /camera/image_raw
 mtscene run --image /camera/image_raw --compressed --model mine.onnx --set min_score:=0.5
 mtscene run --cameras front rear --namespace robot1 --params-file robot1.yaml"""
-EXIT = "that of the node: 0 after SIGINT or SIGTERM, 1 where it cannot start; 2 for what's refused"
+EXIT = 'that of the node: 0 after SIGINT or SIGTERM, 1 if it cannot start; 2 refused'
 BACKENDS_HELP = 'auto, onnxruntime, openvino, tensorrt, ...'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--image', default='', metavar='TOPIC', help='images; default: image')
+    parser.add_argument(
+        '--image', default='', metavar='TOPIC', help='topic of the images; default: image'
+    )
     parser.add_argument(
         '--camera-info', default='', metavar='TOPIC', help='default: camera_info beside the images'
     )
-    parser.add_argument('--compressed', action='store_true', help='listen to IMAGE/compressed')
+    parser.add_argument('--compressed', action='store_true', help='subscribe to IMAGE/compressed')
     parser.add_argument(
-        '--cameras', nargs='+', default=(), metavar='NAME', help='each listens to NAME/image'
+        '--cameras', nargs='+', default=(), metavar='NAME', help='each subscribes to NAME/image'
     )
-    parser.add_argument('--model', type=Path, metavar='FILE', help='default: the bundled one')
+    parser.add_argument(
+        '--model', type=Path, metavar='FILE', help='model file; default: the bundled one'
+    )
     parser.add_argument('--backend', default='', help=BACKENDS_HELP)
     parser.add_argument('--precision', default='', help='auto, fp32, fp16 or int8')
-    parser.add_argument('--params-file', type=Path, metavar='YAML', help='options win over it')
+    parser.add_argument(
+        '--params-file', type=Path, metavar='YAML', help='parameter file; options override it'
+    )
     parser.add_argument(
         '--set', nargs='+', type=remapping, default=(), metavar='NAME:=VALUE', help='parameters'
     )
     parser.add_argument('--remap', nargs='+', type=remapping, default=(), metavar='FROM:=TO')
     parser.add_argument('--namespace', default='', metavar='NAME')
     parser.add_argument('--log-level', default='', help='debug, info, warn, error or fatal')
-    parser.add_argument('--dry-run', action='store_true', help='show the command, do not run it')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='print the command instead of running it'
+    )
     parser.add_argument('--json', action='store_true', help='with --dry-run: as a JSON list')
 
 
@@ -58,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def become(words: list[str]) -> NoReturn:
-    """This process is the node from here on: signals and exit status are the node's own."""
+    """Replaces this process by the node, so that signals and exit status are the node's own."""
     from mtscene_ros.cli.middleware import with_profile
 
     sys.stdout.flush()
@@ -66,7 +74,7 @@ def become(words: list[str]) -> NoReturn:
 
 
 def ros_arguments(arguments: argparse.Namespace) -> list[str]:
-    """What follows --ros-args. The file comes first: of two values the node takes the later."""
+    """Returns what follows --ros-args; the file comes first, because later values win."""
     words = ['--params-file', str(arguments.params_file)] if arguments.params_file else []
     for name, value in parameters(arguments).items():
         words += ['-p', f'{name}:={value}']

@@ -1,5 +1,5 @@
-"""Live topics, recordings or an evaluation in a Rerun viewer: camera image, classes, depth, 3D
-boxes and latency, in a window, on a page or into a file."""
+"""Shows live topics, recordings or an evaluation in a Rerun viewer: camera image, classes, depth,
+3D boxes and latency, in a window, on a web page or in a file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='*',
         type=Path,
         metavar='RECORDING',
-        help='bag, or folder of an evaluation; several are joined by their stamps; none: live',
+        help='bag or folder of an evaluation; several are joined by stamp; none: live topics',
     )
     parser.add_argument(
-        '--node', default='/perception', help='whose outputs (default: %(default)s)'
+        '--node', default='/perception', help='node whose outputs are shown; default: %(default)s'
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--web', action='store_true', help='serve a web page, print its address')
     where.add_argument('-o', '--output', type=Path, metavar='FILE.rrd', help='write a file')
-    parser.add_argument('--port', type=int, default=9090, help='of the page; the next for data')
+    parser.add_argument(
+        '--port', type=int, default=9090, help='port of the page; the next one serves the data'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     if arguments.web:
         stream, address = sinks.page(arguments.port)
-        print(f'{address}\nCtrl-C ends it', flush=True)
+        print(f'{address}\nPress Ctrl-C to stop', flush=True)
     else:
         output = arguments.output
         stream = sinks.file(output) if output else sinks.window()

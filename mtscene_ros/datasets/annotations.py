@@ -23,7 +23,7 @@ from mtscene_ros.datasets.label_files import (
     read_image,
     read_npy,
 )
-from mtscene_ros.models.spec import MALFORMED, shown
+from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.types import Boxes3D, SemanticClass
 
 MM_PER_M = 1000.0
@@ -85,7 +85,7 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
     except MALFORMED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{path} is no list of boxes ({shown(error)}).') from None
+        raise DataError(f'{path} is no list of boxes ({brief(error)}).') from None
     if not np.isfinite(centers_m).all() or not (sizes_m > 0).all():
         raise DataError(f'{path} holds a box whose centre is not finite or whose size is not > 0.')
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ CLASS_OF_TYPE = {
     'Person': 'person', 'Person_sitting': 'person', 'Cyclist': 'bicycle',
 }  # fmt: skip
 CLASS_IDS = {c.name: c.id for c in DRIVE_BOXES}
+SEQUENCES = 32  # whose parsed labels are kept; KITTI has 21 to train on
+
+# Class id, track, and the 14 numbers of a line, from truncation to rotation_y.
+Row = tuple[int, str, F64]
 
 
 class KittiError(ValueError):
@@ -70,12 +75,12 @@ def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
 def tracking_moment(folder: Path, sequence: str, name: str) -> Moment:
     """One frame of a sequence, named by its image's stem. Raises KittiError."""
     calibration = read_calibration(folder / 'calib' / f'{sequence}.txt')
-    boxes = read_labels(folder / 'label_2' / f'{sequence}.txt', calibration)
+    rows = _label_rows(folder / 'label_2' / f'{sequence}.txt').get(int(name), [])
     image, points = (
         folder / part / sequence / f'{name}.{suffix}'
         for part, suffix in (('image_2', 'png'), ('velodyne', 'bin'))
     )
-    return _moment(image, calibration, boxes.get(int(name), NOTHING), points, EPOCH_NS)
+    return _moment(image, calibration, _tracked(rows, calibration), points, EPOCH_NS)
 
 
 def object_moment(folder: Path, name: str) -> Moment:
@@ -86,7 +91,7 @@ def object_moment(folder: Path, name: str) -> Moment:
     if not labels.is_file():
         raise KittiError(f'{labels} is missing; it holds the labels.')
     rows = [f'0 {k} {line}' for k, line in enumerate(_lines(labels))]
-    boxes = _parsed(rows, labels, calibration).get(0, NOTHING)
+    boxes = _tracked(_parsed(rows, labels).get(0, []), calibration)
     image, points = folder / 'image_2' / f'{name}.png', folder / 'velodyne' / f'{name}.bin'
     return _moment(image, calibration, boxes, points, EPOCH_NS)
 
@@ -157,15 +162,26 @@ def read_calibration(path: Path) -> KittiCalibration:
 
 def read_labels(path: Path, calibration: KittiCalibration) -> dict[int, tuple[Boxes3D, list[str]]]:
     """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
+    return {number: _tracked(rows, calibration) for number, rows in _label_rows(path).items()}
+
+
+def _label_rows(path: Path) -> dict[int, list[Row]]:
+    """Frame number → lines of a sequence's label file, which is parsed when it is first asked for
+    and again when it has changed: training asks for every frame. Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
-    return _parsed(_lines(path), path, calibration)
+    return _parsed_once(path, path.stat().st_mtime_ns)
 
 
-def _parsed(
-    lines: list[str], path: Path, calibration: KittiCalibration
-) -> dict[int, tuple[Boxes3D, list[str]]]:
-    rows: dict[int, list[tuple[int, str, F64]]] = {}
+@lru_cache(maxsize=SEQUENCES)
+def _parsed_once(path: Path, changed_ns: int) -> dict[int, list[Row]]:
+    """changed_ns: when the file was last changed."""
+    return _parsed(_lines(path), path)
+
+
+def _parsed(lines: list[str], path: Path) -> dict[int, list[Row]]:
+    """Frame number → lines. Raises KittiError."""
+    rows: dict[int, list[Row]] = {}
     for row, line in enumerate(lines, start=1):
         try:
             frame, track, kind, *numbers = line.split()
@@ -178,15 +194,20 @@ def _parsed(
                 f'{path}, line {row}: {len(values)} numbers instead of 14 finite ones.'
             )
         if kind in CLASS_OF_TYPE:
-            values[10:13] += calibration.optical_from_rectified_m
             rows.setdefault(number, []).append((CLASS_IDS[CLASS_OF_TYPE[kind]], track, values))
-    return {number: (_boxes(found), [t for _, t, _ in found]) for number, found in rows.items()}
+    return rows
 
 
-def _boxes(rows: list[tuple[int, str, F64]]) -> Boxes3D:
+def _tracked(rows: list[Row], calibration: KittiCalibration) -> tuple[Boxes3D, list[str]]:
+    """Boxes in camera 2's optical frame, in arrays of their own, and their track ids."""
+    return _boxes(rows, calibration.optical_from_rectified_m), [track for _, track, _ in rows]
+
+
+def _boxes(rows: list[Row], optical_from_rectified_m: F64) -> Boxes3D:
     values = np.array([v for _, _, v in rows]).reshape(len(rows), 14)
     height_m = values[:, 7]
-    centers_m = values[:, 10:13] - np.stack([0 * height_m, height_m / 2, 0 * height_m], 1)
+    bottoms_m = values[:, 10:13] + optical_from_rectified_m
+    centers_m = bottoms_m - np.stack([0 * height_m, height_m / 2, 0 * height_m], 1)
     return Boxes3D(
         class_ids=np.array([c for c, _, _ in rows], np.int64),
         scores=np.ones(len(rows), np.float32),
@@ -197,7 +218,7 @@ def _boxes(rows: list[tuple[int, str, F64]]) -> Boxes3D:
     )
 
 
-NOTHING: tuple[Boxes3D, list[str]] = (_boxes([]), [])
+NOTHING: tuple[Boxes3D, list[str]] = (_boxes([], np.zeros(3)), [])
 
 
 def _points(path: Path) -> NDArray[np.float32] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.image_headers import kind_of
 from mtscene_ros.camera.images import ImageError, check_claims
 from mtscene_ros.models import array_file
-from mtscene_ros.models.spec import shown
+from mtscene_ros.models.spec import brief
 from mtscene_ros.types import UNLABELED, Intrinsics
 
 
@@ -55,7 +55,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text('utf-8')
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} is not a text file ({shown(error)}).') from None
+        raise DataError(f'{path} is not a text file ({brief(error)}).') from None
 
 
 def read_any_json(path: Path) -> Any:
@@ -65,7 +65,7 @@ def read_any_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{path} is not JSON ({shown(error)}).') from None
+        raise DataError(f'{path} is not JSON ({brief(error)}).') from None
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -173,7 +173,7 @@ def checked_camera(values: Mapping[str, Any], size: tuple[int, int], path: Path)
         pixels = [float(values[name]) for name in ('fx_px', 'fy_px', 'cx_px', 'cy_px')]
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataError(
-            f'{path}: the calibration is broken ({shown(error)}); it needs fx_px, fy_px, cx_px, '
+            f'{path}: the calibration is broken ({brief(error)}); it needs fx_px, fy_px, cx_px, '
             'cy_px.'
         ) from None
     if not np.isfinite(pixels).all() or min(pixels[:2]) <= 0:

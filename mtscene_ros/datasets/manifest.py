@@ -49,7 +49,7 @@ from mtscene_ros.datasets.label_files import (
     read_normals,
     read_text,
 )
-from mtscene_ros.models.spec import MALFORMED, shown
+from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import SemanticClass
 
@@ -105,7 +105,7 @@ def load(path: Path) -> Manifest:
     except (yaml.YAMLError, *MALFORMED) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{path} is not YAML ({" ".join(shown(error).split())}).') from None
+        raise DataError(f'{path} is not YAML ({" ".join(brief(error).split())}).') from None
     known(found, TOP, f'{path}')
     frames = found.get('frames')
     if isinstance(frames, str):

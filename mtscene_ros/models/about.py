@@ -1,8 +1,8 @@
-"""What is said about a model file beside its spec: licence, data, scores.
+"""What a model file states besides its spec: licence, data, scores.
 
-It is optional, in two places, the second wins entry by entry: the file's metadata entry
-`mtscene_about` (set by training.export and training.import_checkpoint) and NAME.about.json beside
-the file, for what is known only later. Both hold one JSON object:
+All of it is optional and may stand in two places, of which the second wins entry by entry: the
+file's metadata entry `mtscene_about` (written by training.export and training.import_checkpoint)
+and NAME.about.json beside the file, for what is known only later. Both hold one JSON object:
 
     {"licence": "Apache-2.0", "trained_on": "...", "intended_use": "...", "limits": "...",
      "scored_on": "...", "scores": {"semantic.miou": 0.79, "depth.abs_rel": 0.074}}
@@ -11,17 +11,22 @@ the file, for what is known only later. Both hold one JSON object:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from mtscene_ros.models.nested import leaves
 
 ABOUT_KEY = 'mtscene_about'
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """'' and {} where nothing is said. licence: SPDX identifier; scores: dotted name → number."""
+    """What is stated, '' and {} where nothing is.
+
+    licence: an SPDX identifier; scores: dotted name → number.
+    """
 
     licence: str = ''
     trained_on: str = ''
@@ -31,9 +36,9 @@ class About:
     scores: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Without what is not said."""
-        said = {name: value for name, value in asdict(self).items() if value}
-        return json.dumps(said, sort_keys=True, indent=2)
+        """Returns the JSON object without empty entries."""
+        stated = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(stated, sort_keys=True, indent=2)
 
 
 def sidecar_of(model: Path) -> Path:
@@ -41,36 +46,39 @@ def sidecar_of(model: Path) -> Path:
 
 
 def about_of(model: Path, metadata: Mapping[str, str]) -> About:
-    """metadata: of the model file. Raises ValueError where an entry is malformed, OSError."""
+    """Reads both places; metadata: that of the model file.
+
+    Raises OSError, and ValueError where an entry is malformed.
+    """
     texts = {str(model): metadata.get(ABOUT_KEY, '')}
     sidecar = sidecar_of(model)
     if sidecar.exists():
         texts[str(sidecar)] = sidecar.read_text()
-    said: dict[str, Any] = {}
+    stated: dict[str, Any] = {}
     for path, text in texts.items():
-        said |= _object(text, path) if text else {}
-    return About(**said)
+        stated |= _object(text, path) if text else {}
+    return About(**stated)
 
 
 def _object(text: str, path: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
     except ValueError as error:
-        raise ValueError(f'{path}: {ABOUT_KEY} is no JSON ({error}).') from error
+        raise ValueError(f'{path}: {ABOUT_KEY} is not JSON ({error}).') from error
     known = {entry.name for entry in fields(About)}
     if not isinstance(raw, dict) or set(raw) - known:
         raise ValueError(f'{path}: {ABOUT_KEY} may hold {", ".join(sorted(known))} only.')
     scores = raw.get('scores', {})
     texts = [value for name, value in raw.items() if name != 'scores']
     if not isinstance(scores, dict) or not all(isinstance(value, str) for value in texts):
-        raise ValueError(f'{path}: {ABOUT_KEY} holds texts, and scores as names with numbers.')
-    return {**raw, 'scores': dict(flat(scores))} if 'scores' in raw else raw
+        raise ValueError(f'{path}: {ABOUT_KEY} must hold texts, and scores as names with numbers.')
+    return {**raw, 'scores': numbers(scores)} if 'scores' in raw else raw
 
 
-def flat(scores: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, float]]:
-    """{'depth': {'abs_rel': 0.1}} → ('depth.abs_rel', 0.1), what is no number left out."""
-    for name, value in scores.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f'{prefix}{name}.')
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield f'{prefix}{name}', float(value)
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """{'depth': {'abs_rel': 0.1}} → {'depth.abs_rel': 0.1}; skips whatever is not a number."""
+    return {
+        name: float(value)
+        for name, value in leaves(scores)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

@@ -1,5 +1,5 @@
-"""NumPy's .npy and .npz files of unknown origin: no pickle, no more memory than announced, and one
-kind of error whatever is wrong with them."""
+"""Reads NumPy's .npy and .npz files of unknown origin: no pickle, bounded memory, one kind of
+error whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 4_000_000_000  # of all arrays of an .npz; compressed zeros take a thousandth
+MAX_BYTES = 4_000_000_000  # of all arrays of an .npz; compressed zeros take a thousandth of that
 
-# What NumPy, zipfile and zlib let through for damaged files.
+# The errors that NumPy, zipfile and zlib raise for damaged files.
 DAMAGED = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError,
     TypeError, ValueError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
@@ -23,12 +23,12 @@ DAMAGED = (
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Name → array. Raises OSError, and ValueError where it is no .npz or too large."""
+    """Returns name → array. Raises OSError, and ValueError for a damaged or too large file."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_BYTES:
-            raise ValueError(f'its arrays take {size} bytes, more than {MOST_BYTES}')
+        if size > MAX_BYTES:
+            raise ValueError(f'its arrays take {size} bytes, more than {MAX_BYTES}')
         with np.load(path, allow_pickle=False) as stored:
             return {name: np.asarray(stored[name]) for name in stored.files}
     except DAMAGED as error:
@@ -36,9 +36,9 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """The array. Raises OSError, and ValueError where it is no .npy."""
+    """Returns the array. Raises OSError, and ValueError for a file that is not an .npy."""
     try:
-        # A mapped file must be as long as its header says, before memory is taken for it.
+        # Mapping checks that the file is as long as its header says before memory is allocated.
         mapped = np.load(path, mmap_mode='r', allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
             mapped.close()
@@ -49,5 +49,5 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line that fits into a sentence."""
+    """Returns the first line of an error, shortened to fit into a sentence."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip('.')[:200]

@@ -1,4 +1,4 @@
-"""A model card: Markdown from what a model file says about itself, and its evaluation."""
+"""Writes a model card: Markdown from what a model file states about itself and its scores."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 from mtscene_ros.models.catalogue import Model
 
-NOT_SAID = 'not stated'
+NOT_STATED = 'not stated'
 
 
 def card(model: Model) -> str:
-    """The whole text."""
+    """Returns the card."""
     spec, about = model.spec, model.about
     rows = [
         ('version', spec.version),
-        ('licence', about.licence or NOT_SAID),
+        ('licence', about.licence or NOT_STATED),
         ('file', f'{model.path.name}, {model.size_bytes / 1e6:.1f} MB, {model.precision}'),
         ('sha256', f'`{model.sha256}`'),
         ('training code', spec.commit),
         ('input', f'RGB, {spec.width_px}x{spec.height_px} px'),
-        ('trained on', about.trained_on or NOT_SAID),
+        ('trained on', about.trained_on or NOT_STATED),
     ]
     parts = [
         f'# {spec.name} {spec.version}',
-        'Made by `mtscene models --card` from the file and what is beside it; do not edit.',
+        'Made by `mtscene models --card` from the model file and NAME.about.json; do not edit.',
         table(('', ''), rows),
         '## Tasks',
         *(f'- **{task}**: {described(options)}' for task, options in spec.tasks.items()),
         '## Scores',
         scores(model),
         '## Use',
-        f'Intended: {about.intended_use or NOT_SAID}',
-        f'Limits: {about.limits or NOT_SAID}',
+        f'Intended: {about.intended_use or NOT_STATED}',
+        f'Limits: {about.limits or NOT_STATED}',
         f'Start it: `mtscene run --image /camera/image_raw --model {model.path.name}`',
     ]
     return '\n\n'.join(parts).replace('\n\n- ', '\n- ').replace('Tasks\n- ', 'Tasks\n\n- ') + '\n'
@@ -48,11 +48,11 @@ def scores(model: Model) -> str:
 
 
 def described(options: Mapping[str, Any]) -> str:
-    """Classes and the numbers of a task's options."""
+    """Returns the classes and the other options of a task."""
     names = [str(c['name']) for c in options.get('classes', ())]
-    told = [f'{len(names)} classes ({", ".join(names)})'] if names else []
-    told += [f'{key} {value}' for key, value in options.items() if key != 'classes']
-    return '; '.join(told) or 'no options'
+    parts = [f'{len(names)} classes ({", ".join(names)})'] if names else []
+    parts += [f'{key} {value}' for key, value in options.items() if key != 'classes']
+    return '; '.join(parts) or 'no options'
 
 
 def table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:

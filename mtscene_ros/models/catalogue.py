@@ -1,8 +1,7 @@
-"""Model files on this machine, with everything that they say about themselves."""
+"""Model files on this machine, with everything that they state about themselves."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from mtscene_ros.models.about import About, about_of
 from mtscene_ros.models.array_file import read_npz
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, spec_from_json
 
@@ -21,7 +21,7 @@ VARIABLE = 'MTSCENE_MODELS'
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """precision: of most weights; sha256: of the file, as hexadecimal digits."""
+    """One model file; precision: that of most weights; sha256: hexadecimal digits."""
 
     path: Path
     spec: ModelSpec
@@ -32,20 +32,22 @@ class Model:
     is_bundled: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Returns a dict that is ready for JSON."""
         return {**asdict(self), 'path': str(self.path)}
 
 
 def folders() -> list[Path]:
-    """Where models are looked for: bundled ones, the user's, and those of $MTSCENE_MODELS."""
+    """Returns where models are searched: the package, the user's folder and $MTSCENE_MODELS."""
     data = Path(os.environ.get('XDG_DATA_HOME') or Path.home() / '.local' / 'share')
     named = [Path(p) for p in os.environ.get(VARIABLE, '').split(os.pathsep) if p]
     return [Path(BUNDLED_MODEL).parent, data / 'mtscene_ros' / 'models', *named]
 
 
 def model_paths(places: Iterable[Path]) -> Iterator[Path]:
-    """Model files in folders, and files themselves, each once. Raises OSError for what is not
-    there."""
+    """Yields the given files and the model files in the given folders, each once.
+
+    Raises FileNotFoundError for a place that does not exist.
+    """
     seen = set()
     for place in places:
         if not place.exists():
@@ -57,7 +59,7 @@ def model_paths(places: Iterable[Path]) -> Iterator[Path]:
 
 
 def model_of(path: Path) -> Model:
-    """Raises SpecError, ValueError and OSError, each with one sentence."""
+    """Reads one model file. Raises SpecError, ValueError and OSError, each with one sentence."""
     try:
         metadata = metadata_of(path)
         precision = precision_of(path)
@@ -65,23 +67,19 @@ def model_of(path: Path) -> Model:
         raise
     except ValueError as error:
         raise SpecError(f'{path} is not an ONNX model ({error}).') from error
-    content = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 20):
-            content.update(block)
     return Model(
         path,
         spec_from_json(metadata.get(METADATA_KEY), str(path)),
         about_of(path, metadata),
         precision,
         path.stat().st_size,
-        content.hexdigest(),
+        sha256_of(path),
         path.resolve().parent == Path(BUNDLED_MODEL).resolve().parent,
     )
 
 
 def found(places: Iterable[Path]) -> tuple[list[Model], list[str]]:
-    """Models, and a sentence for each file that is none of ours."""
+    """Returns the models, and a sentence for each file that is not one of mtscene_ros."""
     models, sentences = [], []
     for path in model_paths(places):
         try:
@@ -92,7 +90,7 @@ def found(places: Iterable[Path]) -> tuple[list[Model], list[str]]:
 
 
 def spec_of_file(model_path: str = '') -> ModelSpec:
-    """What a model file promises, without opening it in a runtime. Raises SpecError."""
+    """Reads the spec of a model file without opening it in a runtime. Raises SpecError."""
     path = Path(model_path or BUNDLED_MODEL)
     try:
         if path.suffix == '.npz':  # stored outputs

@@ -1,7 +1,7 @@
-"""Which other files an ONNX file takes its weights from: they must lie in its own folder.
+"""Finds the other files from which an ONNX file takes its weights; they must lie in its folder.
 
-ONNX lets every tensor name a path. Recent runtimes refuse those that lead elsewhere; older ones
-and TensorRT's parser do not, and a model would carry in whatever file the user may read.
+ONNX lets every tensor name a path. Recent runtimes refuse paths that lead elsewhere; older ones
+and TensorRT's parser do not, so that a model could read in any file that the user may read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from mtscene_ros.models.onnx_file import BYTES, Field, content, fields, strings
 
-# Message of onnx.proto → number of a field → what message the field holds; others are left out.
+# Message of onnx.proto → field number → the message in the field; other fields are skipped.
 PARTS: dict[str, dict[int, str]] = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
     'training': {1: 'graph', 2: 'graph'},
@@ -24,12 +24,15 @@ PARTS: dict[str, dict[int, str]] = {
     'sparse': {1: 'tensor', 2: 'tensor'},
     'tensor': {13: 'location'},
 }
-DEEPEST = 64  # graphs within graphs
+MAX_DEPTH = 64  # of nested messages
 
 
 def external_files(path: Path) -> list[Path]:
-    """Files that tensors of the model name, without repetition. Raises OSError, and ValueError for
-    a file that is no protobuf message or names one outside its folder."""
+    """Returns the files that tensors of the model name, each once.
+
+    Raises OSError, and ValueError for a file that is not a protobuf message or that names a file
+    outside its folder.
+    """
     with path.open('rb') as file:
         whole = Field(0, BYTES, 0, 0, os.fstat(file.fileno()).st_size)
         found = dict.fromkeys(locations(file, whole, 'model', 0))
@@ -37,9 +40,9 @@ def external_files(path: Path) -> list[Path]:
 
 
 def locations(file: BinaryIO, message: Field, kind: str, depth: int) -> Iterator[str]:
-    """What the tensors below this message call their files."""
-    if depth > DEEPEST:
-        raise ValueError(f'more than {DEEPEST} messages within one another')
+    """Yields the file names of the tensors below this message."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f'more than {MAX_DEPTH} nested messages')
     parts = PARTS[kind]
     for part in fields(file, message.start, message.end):
         if part.wire != BYTES or part.number not in parts:

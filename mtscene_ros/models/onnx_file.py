@@ -1,8 +1,8 @@
-"""Metadata and precision of an ONNX file without a runtime or the onnx package.
+"""Reads metadata and precision of an ONNX file without a runtime or the onnx package.
 
-An ONNX file is one protobuf message (ModelProto). Its field 14, metadata_props, holds messages of
-a key (field 1) and a value (field 2); its field 7 is the graph, whose field 5 are the weights
-(TensorProto: dims 1, data_type 2). Everything else is stepped over without being read.
+An ONNX file is one protobuf message (ModelProto). Its field 14, metadata_props, holds messages
+with a key (field 1) and a value (field 2); its field 7 is the graph, whose field 5 holds the
+weights (TensorProto: dims 1, data_type 2). Everything else is skipped unread.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ INITIALIZER = 5  # of GraphProto
 DIMS, DATA_TYPE = 1, 2  # of TensorProto
 PRECISIONS = {1: 'fp32', 3: 'int8', 10: 'fp16', 16: 'bf16'}  # TensorProto.DataType
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MOST_AXES = 64  # of a tensor
-MOST_BYTES = 16 << 20  # of one entry; a longer one is not ours
+MAX_AXES = 64  # of a tensor
+MAX_ENTRY_BYTES = 16 << 20  # of one metadata entry; ours are shorter
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """number; value: of a VARINT; start, end: bytes of any other in the file."""
+    """One field; value: of a VARINT; start, end: byte offsets in the file of any other."""
 
     number: int
     wire: int
@@ -37,21 +37,21 @@ class Field:
 
 
 def metadata_of(path: Path) -> dict[str, str]:
-    """Key → value. Raises OSError, and ValueError where the file is no protobuf message."""
+    """Returns key → value. Raises OSError, and ValueError for a file that is not protobuf."""
     found: dict[str, str] = {}
     with path.open('rb') as file:
         for field in fields(file, 0, os.fstat(file.fileno()).st_size):
             size = field.end - field.start
-            if (field.number, field.wire) == (METADATA_PROPS, BYTES) and size <= MOST_BYTES:
+            if (field.number, field.wire) == (METADATA_PROPS, BYTES) and size <= MAX_ENTRY_BYTES:
                 entry = strings(content(file, field))
                 found[entry.get(1, '')] = entry.get(2, '')
     return found
 
 
 def precision_of(path: Path) -> str:
-    """What most weights are stored in: 'fp32', 'fp16', 'bf16' or 'int8'. Raises as `metadata_of`.
+    """Returns the format of most weights: 'fp32', 'fp16', 'bf16' or 'int8'.
 
-    That is what strongly typed runtimes compute in.
+    Strongly typed runtimes compute in that format. Raises what `metadata_of` raises.
     """
     counts: Counter[str] = Counter()
     with path.open('rb') as file:
@@ -65,7 +65,7 @@ def precision_of(path: Path) -> str:
 
 
 def weights(file: BinaryIO, tensor: Field) -> Counter[str]:
-    """Precision → number of values, of one TensorProto; empty for whole numbers."""
+    """Returns precision → number of values of one TensorProto; empty for integers."""
     shape: list[int] = []
     kind = 0
     for field in fields(file, tensor.start, tensor.end):
@@ -73,17 +73,17 @@ def weights(file: BinaryIO, tensor: Field) -> Counter[str]:
             shape.append(field.value)
         elif field.number == DIMS and field.wire == BYTES:  # packed
             packed = io.BytesIO(content(file, field))
-            while packed.tell() < field.end - field.start and len(shape) <= MOST_AXES:
+            while packed.tell() < field.end - field.start and len(shape) <= MAX_AXES:
                 shape.append(varint(packed))
         elif field.number == DATA_TYPE:
             kind = field.value
-        if len(shape) > MOST_AXES:
-            raise ValueError(f'a tensor of more than {MOST_AXES} axes')
+        if len(shape) > MAX_AXES:
+            raise ValueError(f'a tensor has more than {MAX_AXES} axes')
     return Counter({PRECISIONS[kind]: math.prod(shape)} if kind in PRECISIONS else {})
 
 
 def fields(file: BinaryIO, start: int, end: int) -> Iterator[Field]:
-    """The fields of the message between two bytes of the file; contents are not read."""
+    """Yields the fields of the message between two byte offsets; their content is not read."""
     at = start
     while at < end:
         file.seek(at)
@@ -93,12 +93,12 @@ def fields(file: BinaryIO, start: int, end: int) -> Iterator[Field]:
             at = file.tell()
         elif wire in (FIXED64, FIXED32, BYTES):
             length = {FIXED64: 8, FIXED32: 4}.get(wire) or varint(file)
-            begin, at = file.tell(), file.tell() + length
+            first, at = file.tell(), file.tell() + length
             if at > end:
-                raise ValueError(f'cut off: a field of {length} bytes at byte {begin} of {end}')
-            field = Field(number, wire, 0, begin, at)
+                raise ValueError(f'cut off: a field of {length} bytes at byte {first} of {end}')
+            field = Field(number, wire, 0, first, at)
         else:
-            raise ValueError(f'no protobuf message: wire type {wire} at byte {file.tell()}')
+            raise ValueError(f'not a protobuf message: wire type {wire} at byte {file.tell()}')
         yield field
 
 
@@ -108,7 +108,7 @@ def content(file: BinaryIO, field: Field) -> bytes:
 
 
 def varint(file: BinaryIO) -> int:
-    """Seven bits to a byte, lowest first; the top bit says that more follow."""
+    """Reads a number of seven bits per byte, lowest first; the top bit says that more follow."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)
@@ -117,14 +117,14 @@ def varint(file: BinaryIO) -> int:
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return value
-    raise ValueError('no protobuf message: a number of more than ten bytes')
+    raise ValueError('not a protobuf message: a number of more than ten bytes')
 
 
 def strings(message: bytes) -> dict[int, str]:
-    """Field → text of a message that holds strings only."""
+    """Returns field number → text of a message that holds only strings."""
     file, found = io.BytesIO(message), {}
     for field in fields(file, 0, len(message)):
         if field.wire != BYTES:
-            raise ValueError(f'no protobuf message: wire type {field.wire} in a metadata entry')
+            raise ValueError(f'not a protobuf message: wire type {field.wire} in a metadata entry')
         found[field.number] = content(file, field).decode('utf-8', 'replace')
     return found

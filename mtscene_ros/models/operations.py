@@ -1,4 +1,4 @@
-"""Multiply-accumulate operations of an ONNX graph. Needs the onnx package, which robots lack."""
+"""Counts the multiply-accumulate operations of an ONNX graph; needs the onnx package."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Shape = tuple[int, ...]
 
 
 def count_macs(path: Path) -> Counter[str]:
-    """Operator → multiply-accumulates for one image; 'Resize' and element-wise ones have none.
+    """Returns operator → multiply-accumulate operations for one image.
 
-    Counted are Conv, ConvTranspose, MatMul, Gemm and Einsum. Raises ImportError without onnx,
-    ValueError where a shape stays unknown.
+    Conv, ConvTranspose, MatMul, Gemm and Einsum are counted; Resize and element-wise operators
+    have none. Raises ImportError without onnx, and ValueError where a shape stays unknown.
     """
     import onnx
 
@@ -25,7 +25,7 @@ def count_macs(path: Path) -> Counter[str]:
             if dimension.dim_param:
                 dimension.Clear()
                 dimension.dim_value = 1
-    del model.graph.value_info[:]  # they still say 'batch'
+    del model.graph.value_info[:]  # they still contain 'batch'
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):

@@ -1,5 +1,4 @@
-"""The contract of one exported model, carried as JSON inside its ONNX file under the metadata key
-METADATA_KEY."""
+"""The contract of an exported model, stored as JSON in its ONNX file under METADATA_KEY."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ from mtscene_ros.types import SemanticClass
 METADATA_KEY = 'mtscene_spec'
 FORMAT_VERSION = 1
 
-MOST_VALUES = 1 << 28  # of one tensor of one image; a damaged shape must not make us ask for it
-# What JSON of another structure than expected ends in.
+MAX_VALUES = 1 << 28  # of one tensor of one image; a damaged shape must not exhaust the memory
+# The errors that JSON of an unexpected structure causes.
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-# JSON object of one task; `tasks/*.py` turn it into what they need.
+# The JSON object of one task; tasks/ turns it into decoders.
 Options = Mapping[str, Any]
 
 
@@ -29,7 +28,7 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """shape: -1 marks the batch axis; dtype: NumPy's name."""
+    """One tensor; shape: -1 marks the batch axis; dtype: its name in NumPy."""
 
     name: str
     shape: tuple[int, ...]
@@ -65,8 +64,10 @@ class ModelSpec:
 
 
 def spec_from_json(text: str | None, path: str) -> ModelSpec:
-    """Metadata of the model file at `path` → its spec. Raises SpecError where it is missing, newer
-    or malformed."""
+    """Reads the spec from the metadata of the model file at `path`.
+
+    Raises SpecError where it is missing, newer than this package or malformed.
+    """
     if text is None:
         raise SpecError(
             f'{path} is an ONNX file without the metadata entry {METADATA_KEY!r}: it was not '
@@ -77,7 +78,7 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
         version = int(raw['format_version'])
     except MALFORMED as error:
         raise SpecError(
-            f'{path} has unreadable metadata {METADATA_KEY!r} ({shown(error)}); export it again.'
+            f'{path} has unreadable metadata {METADATA_KEY!r} ({brief(error)}); export it again.'
         ) from error
     if version > FORMAT_VERSION:
         raise SpecError(
@@ -88,12 +89,12 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
         return _spec(raw)
     except MALFORMED as error:
         raise SpecError(
-            f'{path} has an incomplete spec ({shown(error)}); export it again.'
+            f'{path} has an incomplete spec ({brief(error)}); export it again.'
         ) from error
 
 
-def shown(error: Exception) -> str:
-    """An error as it fits into a sentence, whatever it quotes."""
+def brief(error: Exception) -> str:
+    """Returns an error's type and text, shortened to fit into a sentence."""
     return f'{type(error).__name__}: {str(error)[:200]}'
 
 
@@ -115,14 +116,17 @@ def _spec(raw: Mapping[str, Any]) -> ModelSpec:
 
 def _tensor(raw: Mapping[str, Any]) -> TensorSpec:
     found = TensorSpec(str(raw['name']), tuple(int(n) for n in raw['shape']), str(raw['dtype']))
-    if min(found.shape[1:], default=1) < 1 or math.prod(found.shape[1:]) > MOST_VALUES:
+    if min(found.shape[1:], default=1) < 1 or math.prod(found.shape[1:]) > MAX_VALUES:
         raise ValueError(f'tensor {found.name!r} has the shape {found.shape}')
     return found
 
 
 def classes_from_options(options: Options) -> tuple[SemanticClass, ...]:
-    """The class table of a task: options['classes'] = [{id, name, color_rgb}, ...] with ids 0, 1,
-    2, ..."""
+    """Returns the class table of a task.
+
+    options['classes']: [{id, name, color_rgb}, ...] with the ids 0, 1, 2, ... Raises ValueError
+    for other ids or an empty table.
+    """
     classes = []
     for raw in options['classes']:
         red, green, blue = (int(c) for c in raw['color_rgb'])
@@ -133,7 +137,7 @@ def classes_from_options(options: Options) -> tuple[SemanticClass, ...]:
 
 
 def mismatches(spec: ModelSpec, reported: Mapping[str, TensorSpec]) -> list[str]:
-    """One sentence for every promise of the spec that the backend's tensors do not keep.
+    """Returns one sentence for every tensor of the spec that the backend reports differently.
 
     reported: name → tensor as the backend sees it, dynamic axes as -1.
     """

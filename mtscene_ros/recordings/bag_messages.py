@@ -103,7 +103,7 @@ class Messages:
         return messages.label_info(self.new, classes, header)
 
     def detections_3d(self, boxes: Boxes3D, header: Message) -> Message:
-        """vision_msgs/Detection3DArray as CONVENTIONS.md 3."""
+        """vision_msgs/Detection3DArray as docs/conventions.md, section 3."""
         return box_messages.detections_3d(self.new, boxes, header)
 
     def point_cloud(self, points: NDArray[np.float32], header: Message) -> Message:

@@ -30,6 +30,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from mtscene_ros.models.array_file import first_line
+from mtscene_ros.models.atomic_file import move_into_place
 
 # What using a message of another form than expected ends in.
 OF_OTHER_FORM = (
@@ -37,7 +38,7 @@ OF_OTHER_FORM = (
     struct.error,
 )  # fmt: skip
 INTERFACES = ('vision_msgs', 'mtscene_msgs')
-SOURCE = Path(__file__).resolve().parents[1] / 'msg'
+SOURCE = Path(__file__).resolve().parents[2] / 'msg'
 
 
 class BagError(ValueError):
@@ -159,10 +160,10 @@ class BagWriter:
         if self.path.suffix != '.mcap':
             if self.path.exists():
                 os.replace(self.path, self._scratch / 'old')
-            os.replace(folder, self.path)
+            move_into_place(folder, self.path)
             return
         [file] = folder.glob('*.mcap')
-        os.replace(file, self.path)
+        move_into_place(file, self.path)
 
 
 class CheckedReader(AnyReader):

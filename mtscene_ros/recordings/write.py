@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter
-
-F64 = NDArray[np.float64]
 
 OPTICAL = 'camera_optical_frame'
 BASE = 'base_link'

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.node_results import Recording, ShownFrame, read_recording
 from mtscene_ros.report.html import data_uri, facts, figure, page, tiles
 from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, Scene
@@ -35,7 +36,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception
         *(_frame(m, recording.input_ns[0], depth_max_m) for m in recording.shown),
     ]
     html.parent.mkdir(parents=True, exist_ok=True)
-    html.write_text(page(f'mtscene_ros: {bag.name}', parts), encoding='utf-8')
+    write_text(html, page(f'mtscene_ros: {bag.name}', parts))
 
 
 def _depth_range_m(scenes: list[Scene]) -> float:

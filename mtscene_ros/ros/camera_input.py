@@ -1,4 +1,4 @@
-"""One camera: the newest serialized image goes to the mailbox, camera_info is cached."""
+"""One camera: passes serialized images to the mailbox and keeps the latest camera_info."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mtscene_ros.types import CameraFrame
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """What is refused before memory is spent on it: longer messages, larger images."""
+    """Longer messages and larger images are refused before they cost memory."""
 
     max_message_bytes: int = 256_000_000
     max_pixels: int = MAX_PIXELS
 
 
 def limits_of(node: Node) -> InputLimits:
-    """As the node's parameters say."""
+    """Returns the limits that the node's parameters set."""
     names = ('max_message_mb', 'max_image_mpx')
     return InputLimits(*(round(1e6 * node.get_parameter(name).value) for name in names))
 
@@ -39,7 +39,7 @@ class CameraInput:
     camera's name if it has one. Raises QosError.
 
     put: called from the executor's thread with the camera's name, the serialized image and its
-    stamp.
+    stamp in nanoseconds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class CameraInput:
         self._frames = CameraFrames(name, self.info_topic, is_rectified, self._limits.max_pixels)
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._subscriptions = []
-        # camera_info first: of two messages that wait, the executor serves the older subscription.
+        # camera_info first: of two waiting messages the executor serves the older subscription's.
         for message, topic, callback, raw in (
             (CameraInfo, self.info_topic, self._on_camera_info, False),
             (self._image_type, self.image_topic, self._on_image, True),
@@ -76,25 +76,25 @@ class CameraInput:
 
     @property
     def image_kind(self) -> str:
-        """Type of its image messages, as the graph names it."""
+        """The type of the image messages, as the ROS graph names it."""
         return f'sensor_msgs/msg/{self._image_type.__name__}'
 
     @property
     def has_camera_info(self) -> bool:
-        """Whether one has come."""
+        """Whether a camera_info has arrived."""
         return self._frames.info is not None
 
     def close(self, node: Node) -> None:
-        """Takes the subscriptions down."""
+        """Unsubscribes."""
         for subscription in self._subscriptions:
             node.destroy_subscription(subscription)
 
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[Remark]]:
-        """Serialized image → frame, and what limits its use.
+        """Turns a serialized image into a frame and remarks on what limits its use.
 
-        Copies of the pixels until here: the middleware's into `serialized`. Here: none of rgb8,
-        one where the encoding is another or the image is compressed, one where the lens distorts.
-        Raises ImageError.
+        So far the pixels were copied once, by the middleware into `serialized`. An rgb8 image is
+        not copied here; another encoding or a compressed image costs one copy, a distorting lens
+        another. Raises ImageError.
         """
         return self._frames.frame(*message_of(serialized, self._image_type, self._limits))
 
@@ -108,8 +108,10 @@ class CameraInput:
 def message_of(
     serialized: bytes, kind: type[Image] | type[CompressedImage], limits: InputLimits
 ) -> tuple[Any, NDArray[np.uint8] | None]:
-    """A serialized message of this kind → the message, and its data where they need no copy.
-    Raises ImageError."""
+    """Returns the message, and (n,) uint8 of its data where no copy is needed, else None.
+
+    Raises ImageError.
+    """
     if len(serialized) > limits.max_message_bytes:
         raise ImageError(
             f'An image message has {len(serialized)} bytes, more than max_message_mb allows '
@@ -122,14 +124,16 @@ def message_of(
         return deserialize_message(serialized, kind), None
     except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
         raise ImageError(
-            f'A message of {len(serialized)} bytes is no sensor_msgs/msg/{kind.__name__} '
+            f'A message of {len(serialized)} bytes is not a sensor_msgs/msg/{kind.__name__} '
             f'({error}); check what publishes on this topic.'
         ) from None
 
 
 def stamp_ns_of(serialized: bytes) -> int:
-    """The stamp of a serialized message that begins with a header, without deserialising it: CDR
-    has it after four bytes that tell the byte order."""
+    """Reads the stamp of a serialized message that starts with a header.
+
+    CDR puts it behind four bytes that give the byte order, so nothing is deserialised.
+    """
     if len(serialized) < 12:
         return 0
     sec, nanosec = struct.unpack_from('<iI' if serialized[1] & 1 else '>iI', serialized, 4)
@@ -137,7 +141,10 @@ def stamp_ns_of(serialized: bytes) -> int:
 
 
 def input_topics(node: Node, name: str, transport: str) -> tuple[str, str]:
-    """Resolved image topic, and its sibling camera_info unless camera_info itself is remapped."""
+    """Returns the resolved image topic and that of camera_info.
+
+    camera_info is the image topic's sibling unless it is remapped itself.
+    """
     prefix = f'{name}/' if name else ''
     image_topic = node.resolve_topic_name(f'{prefix}image')
     info_topic = node.resolve_topic_name(f'{prefix}camera_info')

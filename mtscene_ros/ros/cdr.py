@@ -1,7 +1,7 @@
-"""A serialized sensor_msgs/Image read where it lies: deserialize_message copies the pixels twice.
+"""Reads a serialized sensor_msgs/Image in place; deserialize_message copies the pixels twice.
 
-CDR as all middlewares of ROS 2 send it: four bytes that tell the byte order, then the fields, each
-aligned to its size, strings with their length and a zero at the end.
+Every ROS 2 middleware sends CDR: four bytes that give the byte order, then the fields, each
+aligned to its size; strings carry their length and end with a zero.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-BODY = 4  # where fields begin and alignment counts from
-ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}  # of plain CDR
+BODY = 4  # the fields start here, and alignment counts from here
+ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}  # plain CDR only
 
 
 class Cursor:
-    """Goes from field to field. Raises struct.error and ValueError where the bytes end or are no
-    such message."""
+    """Moves from field to field.
+
+    Raises struct.error and ValueError where the bytes end early or hold something else.
+    """
 
     def __init__(self, serialized: bytes, order: str) -> None:
         self._bytes, self._order, self.at = serialized, order, BODY
 
     def number(self, code: str) -> int:
-        """code: of struct."""
+        """Reads a number; code: a format character of `struct`."""
         size = struct.calcsize(code)
         self.at += -(self.at - BODY) % size
         (value,) = struct.unpack_from(self._order + code, self._bytes, self.at)
@@ -34,7 +36,7 @@ class Cursor:
         return int(value)
 
     def text(self) -> str:
-        """A string."""
+        """Reads a string."""
         size = self.number('I')
         end = self.at + size
         if size < 1 or end > len(self._bytes) or self._bytes[end - 1]:
@@ -45,8 +47,10 @@ class Cursor:
 
 
 def image_view(serialized: bytes) -> tuple[Image, NDArray[np.uint8]] | None:
-    """The message without its data, and (n,) uint8 of the data as a view of `serialized`; None for
-    what is not plain CDR or is cut off, which deserialize_message may judge."""
+    """Returns the message without its data, and its data as a (n,) uint8 view of `serialized`.
+
+    None for bytes that are not plain CDR or are cut off; deserialize_message then decides.
+    """
     order = ORDERS.get(serialized[:2])
     if order is None:
         return None

@@ -1,4 +1,4 @@
-"""The node as its own process; here a recording is played into it and its outputs are recorded."""
+"""Runs the node in a process of its own, plays a recording into it and records its outputs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ LAST_FRAME_TIMEOUT_S = 10.0
 
 
 class NodeError(BagError):
-    """The node's process ended; the message is the last thing that it logged."""
+    """The node's process ended; the message is the last line that it logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSession:
-    """bag: what is played; recording, log: files to write; model: '' = the bundled one."""
+    """One run; bag: the recording to play; recording, log: files to write; model: '' for the
+    bundled one."""
 
     bag: Path
     camera: RecordedCamera
@@ -56,7 +57,7 @@ class DemoSession:
 
 
 def run_session(session: DemoSession) -> None:
-    """Starts the node, plays, records, stops the node. Ctrl-C ends the playing early.
+    """Starts the node, plays and records, stops the node. Ctrl-C ends playback early.
 
     Raises NodeError, BagError.
     """
@@ -78,12 +79,12 @@ def run_session(session: DemoSession) -> None:
 
 
 def image_topic(camera: RecordedCamera) -> str:
-    """The name to remap `image` to: without the transport's suffix."""
+    """Returns the topic to remap `image` to, without the suffix of its transport."""
     return camera.topic.removesuffix('/compressed')
 
 
 def node_command(session: DemoSession) -> list[str]:
-    """How a user would start the node by hand."""
+    """Returns the command with which a user would start the node by hand, and prints it."""
     transport = 'compressed' if session.camera.compressed else 'raw'
     arguments = ['-p', f'image_transport:={transport}']
     arguments += ['-p', f'model:={session.model}'] if session.model else []
@@ -94,7 +95,7 @@ def node_command(session: DemoSession) -> list[str]:
 
 
 def _spin(node: Node, done: Callable[[], bool], timeout_s: float) -> bool:
-    """Until done() or the time is over; which of them."""
+    """Spins until done() or a timeout; returns whether it was done()."""
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:
         if done():
@@ -104,7 +105,7 @@ def _spin(node: Node, done: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until its model is loaded: before, images wait for it and newer ones replace them."""
+    """Waits until the model is loaded: until then newer images replace those that wait."""
     loaded: list[bool] = []
 
     def on_diagnostics(message: DiagnosticArray) -> None:
@@ -136,18 +137,18 @@ def _play_and_record(node: Node, session: DemoSession) -> None:
     options = PlayOptions(topics=played, remap={camera.topic: image})
     with BagWriter(session.recording) as writer:
         Recorder(node, writer, [image, info, *BESIDE, *TRUTH, *outputs, '/rosout'])
-        account = LiveCounts(node)
-        say(f'Playing {camera.duration_s:.0f} s; Ctrl-C ends it early')
+        counts = LiveCounts(node)
+        say(f'Playing {camera.duration_s:.0f} s of recording; Ctrl-C ends it early')
         try:
             play(node, session.bag, options)
-            _spin(node, account.is_settled, LAST_FRAME_TIMEOUT_S)
+            _spin(node, counts.is_settled, LAST_FRAME_TIMEOUT_S)
         except KeyboardInterrupt:
             pass
-        account.line.end(account.text())
+        counts.line.end(counts.text())
 
 
 class LiveCounts:
-    """What frame_stats says, shown live."""
+    """Shows the counts and latencies of frame_stats live."""
 
     def __init__(self, node: Node) -> None:
         self.line = StatusLine()
@@ -166,11 +167,11 @@ class LiveCounts:
         self.line.show(self.text())
 
     def text(self) -> str:
-        """The line so far."""
+        """Returns the current line."""
         return live_text(self._arrived_s, self._total_s, self._counts)
 
     def is_settled(self) -> bool:
-        """Whether every frame that arrived is accounted for and the last word is a second old."""
+        """Whether every frame is accounted for and the last statistics are one second old."""
         quiet_s = time.monotonic() - self._arrived_s[-1] if self._arrived_s else 0.0
         done = sum(self._counts[name] for name in ('published', 'dropped', 'failed'))
         return done == self._counts['received'] and quiet_s > 1.0

@@ -1,4 +1,4 @@
-"""What the node knows about itself → diagnostic_msgs/DiagnosticArray."""
+"""Turns what the node knows about itself into a diagnostic_msgs/DiagnosticArray."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.loading import Loading
 from mtscene_ros.ros.worker import CameraState, Pipeline
 
-MISSING_S = 2.0  # without an image or camera_info
-NEAR = 5  # other topics that are named
-FAILING = 3  # images in a row that came to nothing
+MISSING_S = 2.0  # an input that is silent for longer counts as missing
+NEAR = 5  # other topics that a sentence names
+FAILING = 3  # failed images in a row that make an ERROR
 
 
 def status(name: str, level: Level, message: str, values: Mapping[str, str]) -> DiagnosticStatus:
-    """One entry; level as the byte that the message wants."""
+    """Returns one entry; the message wants the level as a byte."""
     entry = DiagnosticStatus(name=name, message=message, level=bytes([level]))
     entry.values = [KeyValue(key=key, value=value) for key, value in values.items()]
     return entry
 
 
 def model_status(
-    name: str, line: Pipeline | None, loading: Loading | None, error: str = ''
+    name: str, pipeline: Pipeline | None, loading: Loading | None, error: str = ''
 ) -> DiagnosticStatus:
-    """The model that runs, how far its loading is, or why there is none. error: why there is none,
-    or what is wrong with the one that runs."""
-    if line is None:
+    """Returns the entry about the model: which one runs, how far loading is, or why there is none.
+
+    error: why there is none, or what is wrong with the one that runs.
+    """
+    if pipeline is None:
         if loading is None:
             level = Level.ERROR if error else Level.OK
             return status(f'{name}: model', level, error or 'no model: unconfigured', {})
-        told = f'loading: {loading.phase} {100 * loading.share:.0f} %'
-        return status(f'{name}: model', Level.WARN, told, {'model file': loading.model})
-    backend, spec = line.estimator.backend, line.estimator.spec
+        text = f'loading: {loading.phase} {100 * loading.share:.0f} %'
+        return status(f'{name}: model', Level.WARN, text, {'model file': loading.model})
+    backend, spec = pipeline.estimator.backend, pipeline.estimator.spec
     values = {
         'model': f'{spec.name} {spec.version}',
-        'tasks': ', '.join(line.estimator.decoders),
+        'tasks': ', '.join(pipeline.estimator.decoders),
         'backend': backend.description,
         'precision': backend.precision,
         **backend.details,
@@ -51,12 +53,12 @@ def model_status(
     }
     if loading is not None and not loading.error:
         values['next model'] = f'{loading.model}: {loading.phase} {100 * loading.share:.0f} %'
-    level, told = (Level.ERROR, error) if error else (Level.OK, backend.description)
-    return status(f'{name}: model', level, told, values)
+    level, text = (Level.ERROR, error) if error else (Level.OK, backend.description)
+    return status(f'{name}: model', level, text, values)
 
 
 def memory() -> dict[str, str]:
-    """Of this process; constant once every camera has sent an image."""
+    """Returns the memory of this process; constant once every camera has sent an image."""
     resident_kb = Path('/proc/self/status').read_text().split('VmRSS:')[1].split()[0]
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
@@ -66,24 +68,26 @@ def memory() -> dict[str, str]:
 
 
 def qos_status(name: str, sentences: list[str]) -> DiagnosticStatus:
-    """One entry, also where everything fits: what was wrong must be seen to have ended."""
-    level, text = (Level.WARN, ' '.join(sentences)) if sentences else (Level.OK, 'fits')
+    """Returns one entry, also where everything fits, so that the end of a problem shows."""
+    level, text = (Level.WARN, ' '.join(sentences)) if sentences else (Level.OK, 'compatible')
     return status(f'{name}: quality of service', level, text, {})
 
 
 def camera_status(
     name: str, camera: str, state: CameraState, mailbox: Mailbox[bytes], missing: str, idle: str
 ) -> DiagnosticStatus:
-    """Counts, latencies and what is wrong. missing: a sentence about absent input; idle: why
-    nothing is computed; '' otherwise."""
+    """Returns counts, latencies and what is wrong.
+
+    missing: a sentence about absent input, or ''; idle: why nothing is computed, or ''.
+    """
     counts, now_s = mailbox.counts(camera), time.monotonic()
     values = {
         'received': str(counts.received),
         'published': str(counts.published),
         'dropped': str(counts.dropped),
         'failed': str(counts.failed),
-        'received, Hz': f'{state.received.look(counts.received, now_s):.1f}',
-        'published, Hz': f'{state.published.look(counts.published, now_s):.1f}',
+        'received, Hz': f'{state.received.per_second(counts.received, now_s):.1f}',
+        'published, Hz': f'{state.published.per_second(counts.published, now_s):.1f}',
         'image topic': state.input.image_topic,
         'camera_info topic': state.input.info_topic,
         'last error': state.last_error,
@@ -97,7 +101,7 @@ def camera_status(
 
 
 def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tuple[Level, str]:
-    """The worst, and idle before all that comes of images."""
+    """Returns the worst finding; being idle outranks everything that concerns single images."""
     if missing:
         return Level.WARN, missing
     if idle:
@@ -119,9 +123,9 @@ def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tupl
 
 
 def missing_input(node: Node, camera: CameraInput, silent_s: float | None) -> str:
-    """Which input does not come and who publishes what on near topics, in one sentence, or ''.
+    """Returns one sentence on the missing input and on who publishes similar topics, or ''.
 
-    silent_s: since the last image, None before the first.
+    silent_s: seconds since the last image, None before the first.
     """
     if silent_s is None or silent_s > MISSING_S:
         return missing_topic(node, camera.image_topic, camera.image_kind, 'image')
@@ -131,11 +135,11 @@ def missing_input(node: Node, camera: CameraInput, silent_s: float | None) -> st
 
 
 def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
-    """Who publishes such messages elsewhere, nearest names first."""
+    """Returns who publishes such messages elsewhere, the most similar names first."""
     here = node.count_publishers(topic)
     if here:
         return f'no {what} on {topic}, though it has {publishers(here)}: check their QoS and rate.'
-    other = {  # the same images in the other form, below or above
+    other = {  # the same images with the other transport
         'sensor_msgs/msg/Image': 'sensor_msgs/msg/CompressedImage',
         'sensor_msgs/msg/CompressedImage': 'sensor_msgs/msg/Image',
     }.get(kind, kind)
@@ -155,12 +159,12 @@ def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
 
 
 def publishers(count: int) -> str:
-    """'one publisher'."""
+    """1 → 'one publisher'."""
     return 'one publisher' if count == 1 else f'{count} publishers'
 
 
 def array(node: Node, entries: list[DiagnosticStatus]) -> DiagnosticArray:
-    """Stamped now: diagnostics are about the present, not about an image."""
+    """Returns the message, stamped now: diagnostics describe the present, not an image."""
     message = DiagnosticArray(status=entries)
     message.header.stamp = node.get_clock().now().to_msg()
     return message

@@ -9,10 +9,13 @@ OK, WARN, FAIL = 'ok', 'warn', 'fail'
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """level: ok, warn (works, but worse or less) or fail (the node will not work); mend: what to
-    do about it, '' for ok."""
+    """What one check found.
+
+    level: ok, warn (the node works, but worse or less) or fail (the node will not work); fix:
+    what to do about it, '' for ok.
+    """
 
     name: str
     level: str
     found: str
-    mend: str = ''
+    fix: str = ''

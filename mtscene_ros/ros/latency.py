@@ -1,4 +1,4 @@
-"""Latencies over the last frames, and a verdict on them that does not flicker."""
+"""Latencies of the last frames, a verdict on them with hysteresis, and rates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WINDOW = 300  # frames: ten seconds of a camera at 30 Hz
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Seconds."""
+    """Percentiles of a duration, in seconds."""
 
     p50_s: float
     p95_s: float
@@ -30,12 +30,12 @@ class Latencies:
         self._stages: dict[str, deque[float]] = {}
 
     def add(self, stage_s: Mapping[str, float]) -> None:
-        """One frame."""
+        """Adds one frame: seconds by stage."""
         for name, seconds in stage_s.items():
             self._stages.setdefault(name, deque(maxlen=self._window)).append(seconds)
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """By stage, in the order in which they ran."""
+        """Returns the percentiles by stage, in the order in which the stages ran."""
         return {
             name: Percentiles(*map(float, np.percentile(list(values), (50, 95, 99))))
             for name, values in list(self._stages.items())
@@ -44,15 +44,15 @@ class Latencies:
 
 
 class Hysteresis:
-    """WARN after `frames` late ones in a row, ERROR after ten times as many; OK again only after
-    `frames` good ones in a row."""
+    """WARN after `frames` late frames in a row, ERROR after ten times as many; OK again only after
+    `frames` timely ones in a row."""
 
     def __init__(self, frames: int) -> None:
         self.frames, self.level = frames, Level.OK
         self._late = self._good = 0
 
     def add(self, *, is_late: bool) -> Level:
-        """One frame."""
+        """Adds one frame and returns the level."""
         self._late = self._late + 1 if is_late else 0
         self._good = 0 if is_late else self._good + 1
         if self._late >= 10 * self.frames:
@@ -65,13 +65,13 @@ class Hysteresis:
 
 
 class Rate:
-    """Of a count that grows, between two looks at it."""
+    """The rate of a growing count between two readings."""
 
     def __init__(self) -> None:
         self._count, self._at_s = 0, float('nan')
 
-    def look(self, count: int, now_s: float) -> float:
-        """Per second since the last look; 0 at the first."""
+    def per_second(self, count: int, now_s: float) -> float:
+        """Returns the increase per second since the last reading; 0 at the first."""
         since_s, more = now_s - self._at_s, count - self._count
         self._count, self._at_s = count, now_s
         return more / since_s if since_s > 0 else 0.0

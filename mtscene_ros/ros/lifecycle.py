@@ -1,4 +1,4 @@
-"""What rclpy's lifecycle lacks."""
+"""A guard that rclpy's lifecycle nodes lack."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from rclpy.lifecycle import LifecycleNode
 
 
 def guard_transitions(node: LifecycleNode) -> None:
-    """A transition that the state does not allow is refused. rclpy 7.1 raises in the service,
-    which ends the node and leaves the caller waiting."""
+    """Refuses transitions that the current state does not allow.
+
+    rclpy 7.1 raises in the service instead, which ends the node and leaves the caller waiting.
+    """
     service = node._service_change_state
     change = service.callback
 
@@ -18,7 +20,9 @@ def guard_transitions(node: LifecycleNode) -> None:
             return change(request, response)
         except Exception as error:  # rclpy's RCLError is private
             first_line = str(error).splitlines()[0]
-            node.get_logger().error(f'Transition {request.transition.id} is refused: {first_line}')
+            node.get_logger().error(
+                f'Transition {request.transition.id} was refused: {first_line}'
+            )
             response.success = False
             return response
 

@@ -1,8 +1,8 @@
-"""What `mtscene check` looks at with ROS: the middleware in use, parameter file, live topics.
+"""The checks of `mtscene check` that need ROS: middleware in use, parameter file, live topics.
 
     python -m mtscene_ros.ros.live_checks IMAGE_TOPIC PARAMS_FILE
 
-Each may be ''. It prints one finding a line, as JSON: see mtscene_ros/cli/checks.py.
+Either may be ''. Prints one finding per line as JSON: see mtscene_ros/cli/checks.py.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from mtscene_ros.models.nested import leaves
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
 from mtscene_ros.ros.playback import IMAGE_TYPES
+from mtscene_ros.terminal import plural
 
 DISCOVERY_S = 2.0
 NODE_NAMES = ('/**', '/perception', 'perception')
 
 
 def findings(image: str, params_file: Path | None) -> Iterator[Finding]:
-    """image: topic of the images, '' = whatever is there."""
+    """Yields the findings; image: topic of the images, '' for whatever is published."""
     if params_file is not None:
         yield parameters(params_file)
     context = Context()
@@ -38,7 +40,7 @@ def findings(image: str, params_file: Path | None) -> Iterator[Finding]:
     node = rclpy.create_node('mtscene_check', context=context)
     try:
         yield Finding('rmw in use', OK, get_rmw_implementation_identifier())
-        time.sleep(DISCOVERY_S)  # threads of the middleware fill the graph
+        time.sleep(DISCOVERY_S)  # meanwhile the middleware discovers the graph
         yield from topics(node, image)
     finally:
         node.destroy_node()
@@ -46,47 +48,45 @@ def findings(image: str, params_file: Path | None) -> Iterator[Finding]:
 
 
 def parameters(path: Path) -> Finding:
-    """Every value of a parameter file against the node's table."""
+    """Checks every value of a parameter file against the node's table."""
     name = 'parameter file'
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        return Finding(name, FAIL, f'{path} cannot be read: {error}', 'mend the file')
+        return Finding(name, FAIL, f'{path} cannot be read: {error}', 'correct the file')
     values: dict[str, Any] = {}
     for node_name in NODE_NAMES:
         section = content.get(node_name) if isinstance(content, dict) else None
-        values |= flat((section or {}).get('ros__parameters') or {})
+        values |= node_values((section or {}).get('ros__parameters') or {})
     if not values:
-        mend = 'begin it with `/**:` and `ros__parameters:` as config/perception.yaml does'
-        return Finding(name, FAIL, f'{path} has no parameters for the node', mend)
-    strangers = unknown(values)
+        fix = 'start it with `/**:` and `ros__parameters:` as config/perception.yaml does'
+        return Finding(name, FAIL, f'{path} has no parameters for the node', fix)
+    unused = unknown(values)
     wrong = [complaint(key, value) for key, value in values.items() if not unknown([key])]
     wrong = [sentence for sentence in wrong if sentence]
-    if wrong or strangers:
-        return Finding(name, FAIL if wrong else WARN, ' '.join([*wrong, *strangers]), 'mend it')
-    return Finding(name, OK, f'{path}: {len(values)} parameters')
+    if wrong or unused:
+        return Finding(name, FAIL if wrong else WARN, ' '.join([*wrong, *unused]), 'correct it')
+    return Finding(name, OK, f'{path}: {plural(len(values), "parameter")}')
 
 
-def flat(section: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """{'sync': {'policy': 'latest'}} → {'sync.policy': 'latest'}, without what is not ours."""
-    values: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, dict):
-            values |= flat(value, f'{prefix}{key}.')
-        elif f'{prefix}{key}' != 'use_sim_time' and not f'{prefix}{key}'.startswith('qos_'):
-            values[f'{prefix}{key}'] = value
-    return values
+def node_values(section: dict[str, Any]) -> dict[str, Any]:
+    """{'sync': {'policy': 'latest'}} → {'sync.policy': 'latest'}; drops rclpy's own parameters."""
+    return {
+        name: value
+        for name, value in leaves(section)
+        if name != 'use_sim_time' and not name.startswith('qos_')
+    }
 
 
 def topics(node: Node, image: str) -> Iterator[Finding]:
-    """Images with their camera_info: types and QoS."""
+    """Yields types and QoS of the image topics and their camera_info."""
     types = {name: kinds[0] for name, kinds in node.get_topic_names_and_types()}
     images = {name for name, kind in types.items() if kind in IMAGE_TYPES}
     if not image:
         published = sorted(name for name in images if node.count_publishers(name))
         if not published:
-            mend = 'start the camera driver, and see that ROS_DOMAIN_ID is the same'
-            yield Finding('image topics', WARN, 'nobody publishes images', mend)
+            fix = 'start the camera driver, and make sure that ROS_DOMAIN_ID is the same'
+            yield Finding('image topics', WARN, 'nobody publishes images', fix)
         for name in published:
             yield Finding(f'topic {name}', OK, described(node, name, types[name]))
         return
@@ -96,28 +96,29 @@ def topics(node: Node, image: str) -> Iterator[Finding]:
             yield camera_info(node, image)
             return
     there = ', '.join(sorted(images)) or 'none'
-    mend = f'start the camera driver or choose another topic; images are on: {there}'
-    yield Finding(f'topic {image}', FAIL, f'nobody publishes images on {image}', mend)
+    fix = f'start the camera driver or choose another topic; images are on: {there}'
+    yield Finding(f'topic {image}', FAIL, f'nobody publishes images on {image}', fix)
 
 
 def camera_info(node: Node, image: str) -> Finding:
-    """The calibration beside the images."""
+    """Checks the calibration that belongs to the images."""
     name = image.rsplit('/', 1)[0] + '/camera_info'
     if node.count_publishers(name):
         return Finding(f'topic {name}', OK, described(node, name, 'sensor_msgs/msg/CameraInfo'))
-    mend = 'have the driver publish it, or remap camera_info; without it: no depth, no boxes'
-    return Finding(f'topic {name}', WARN, 'nobody publishes it', mend)
+    fix = 'have the driver publish it, or remap camera_info; without it: no depth, no boxes'
+    return Finding(f'topic {name}', WARN, 'nobody publishes it', fix)
 
 
 def described(node: Node, topic: str, kind: str) -> str:
-    """Type and the offered QoS of each publisher."""
+    """Returns the type and the QoS that each publisher offers."""
     offers = [p.qos_profile for p in node.get_publishers_info_by_topic(topic)]
-    told = {
+    profiles = {
         f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}, depth {qos.depth}'
         for qos in offers
     }
     listeners = node.count_subscribers(topic)
-    return f'{kind}; {len(offers)} publishers ({"; ".join(sorted(told))}), {listeners} subscribers'
+    count, subscribers = plural(len(offers), 'publisher'), plural(listeners, 'subscriber')
+    return f'{kind}; {count} ({"; ".join(sorted(profiles))}), {subscribers}'
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Live topics → the viewer: what the node publishes, and the images that it listens to."""
+"""Shows live topics in the viewer: what the node publishes and the images it subscribes to."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.playback import IMAGE_TYPES
 from mtscene_ros.ros.process import let_signals_end_the_context
 
-LOOK_PERIOD_S = 0.5
-# Best effort: a viewer that is late must not hold the node up.
+DISCOVERY_PERIOD_S = 0.5
+# Best effort: a slow viewer must not hold up the node.
 QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 QOS_LATCHED = QoSProfile(
     depth=1,
@@ -29,16 +29,16 @@ QOS_LATCHED = QoSProfile(
 
 
 class LiveView:
-    """Subscribes to topics as they appear and shows what they bring."""
+    """Subscribes to topics as they appear and shows their messages."""
 
     def __init__(self, node: Node, shown: Shown) -> None:
         self._node, self._shown = node, shown
         self.subscriptions: dict[str, Any] = {}
-        self.look()
-        self._timer = node.create_timer(LOOK_PERIOD_S, self.look)
+        self.discover()
+        self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover)
 
-    def look(self) -> None:
-        """Subscribes to what has appeared since the last look."""
+    def discover(self) -> None:
+        """Subscribes to the topics that are new since the last call."""
         images = self._images()
         for topic, types in self._node.get_topic_names_and_types():
             is_image = topic in images
@@ -51,11 +51,11 @@ class LiveView:
                     )
 
     def _images(self) -> set[str]:
-        """The topics of images that the node that is viewed listens to."""
+        """Returns the image topics that the viewed node subscribes to."""
         namespace, _, name = self._shown.node.rpartition('/')
         try:
             found = self._node.get_subscriber_names_and_types_by_node(name, namespace or '/')
-        except RuntimeError:  # NodeNameNonExistentError: it has not been started yet
+        except RuntimeError:  # NodeNameNonExistentError: the node has not started yet
             return set()
         return {topic for topic, types in found if types[0] in IMAGE_TYPES}
 
@@ -67,7 +67,7 @@ class LiveView:
 
 
 def show_live(shown: Shown) -> None:
-    """Shows until SIGINT or SIGTERM, with a ROS context and node of its own."""
+    """Shows live topics until SIGINT or SIGTERM, with a ROS context and node of its own."""
     let_signals_end_the_context()
     rclpy.init()
     node = rclpy.create_node('mtscene_view')

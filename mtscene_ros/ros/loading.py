@@ -1,4 +1,4 @@
-"""A model that is being loaded, or whose engine is being built, beside the executor."""
+"""Loads a model, or builds its engine, beside the executor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Progress = Callable[[str, float], bool]
 
 
 class Loading:
-    """open_model: given a `progress` that says False once this was cancelled.
+    """A thread that opens one model.
 
-    Exactly one of estimator and error is set when it is done; a cancelled one closes what it
-    opened.
+    open_model: called with a `progress` that returns False once loading was cancelled. When
+    is_done, exactly one of estimator and error is set; cancelled loading closes what it opened.
     """
 
     def __init__(self, model: str, open_model: Callable[[Progress], SceneEstimator]) -> None:
@@ -26,7 +26,7 @@ class Loading:
         self.error = ''
         self._open, self._cancelled = open_model, threading.Event()
         self._lock = threading.Lock()
-        # A daemon: a runtime that does not come back must not keep the process alive.
+        # A daemon: a runtime that never returns must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name='model-loading', daemon=True)
         self._thread.start()
 
@@ -35,7 +35,7 @@ class Loading:
         return not self._thread.is_alive()
 
     def cancel(self, wait_s: float = 0.0) -> None:
-        """Does not wait for the runtime: the thread clears up by itself."""
+        """Cancels without waiting for the runtime: the thread cleans up by itself."""
         with self._lock:
             self._cancelled.set()
             opened, self.estimator = self.estimator, None
@@ -53,7 +53,7 @@ class Loading:
         except (BackendError, SpecError) as error:
             self.error = str(error)
             return
-        except Exception as error:  # of a runtime: the node must hear of it
+        except Exception as error:  # from a runtime: the node must report it
             self.error = f'Unexpected {type(error).__name__} while loading: {error}'
             return
         with self._lock:
@@ -65,8 +65,10 @@ class Loading:
 
 
 class PendingReply:
-    """What a service waits for in an `async` callback, without holding up the executor for more
-    than a moment at a time."""
+    """The text that a service awaits in an `async` callback.
+
+    Waiting never holds up the executor for more than a few milliseconds at a time.
+    """
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -74,14 +76,14 @@ class PendingReply:
 
     def __await__(self) -> Generator[None, None, str]:
         while self.text is None:
-            # The executor asks again and again; without the pause it would burn a core.
+            # The executor polls continuously; without the pause it would occupy a core.
             self._pause.wait(0.003)
             yield
         return self.text
 
 
 def opener(params: NodeParams) -> Callable[[Progress], SceneEstimator]:
-    """How the node opens a model: in every batch size that its cameras may need."""
+    """Returns a function that opens a model for every batch size that the cameras may need."""
 
     def open_model(progress: Progress) -> SceneEstimator:
         options = BackendOptions(
@@ -100,7 +102,7 @@ def opener(params: NodeParams) -> Callable[[Progress], SceneEstimator]:
             stretched=params.resize == 'stretch',
             output_scale=params.output_scale,
         )
-        estimator.warm_up(len(params.cameras))  # memory is fixed from here on
+        estimator.warm_up(len(params.cameras))  # the memory stays constant from here on
         return estimator
 
     return open_model

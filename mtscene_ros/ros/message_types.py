@@ -1,4 +1,4 @@
-"""rclpy's message classes by the names of their kinds."""
+"""rclpy's message classes by the names of their types."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ament_index_python import get_resource
 def message_class(kind: str) -> type | None:
     """'sensor_msgs/msg/Image' → its class, None where the package is not installed.
 
-    The name may come from a recording or from another machine: only what ROS lists as a package of
-    interfaces is imported.
+    The name may come from a recording or another machine, so that only packages which ROS lists as
+    interface packages are imported.
     """
     package, name = kind.split('/')[0], kind.split('/')[-1]
     if not re.fullmatch('[a-z][a-z0-9_]*', package):
@@ -32,13 +32,13 @@ def message_class(kind: str) -> type | None:
 
 
 def installed(kind: str) -> type:
-    """Its class. Raises ImportError."""
+    """Returns the class of a message type. Raises ImportError."""
     found = message_class(kind)
     if found is None:
-        raise ImportError(f'The messages of {kind} are not installed; reinstall mtscene_ros.')
+        raise ImportError(f'The message type {kind} is not installed; reinstall mtscene_ros.')
     return found
 
 
 def new(kind: str, /, **fields: Any) -> Any:
-    """A message with these fields and ROS's defaults in the others: messages.New."""
+    """Returns a message with these fields and ROS's defaults elsewhere (see messages.New)."""
     return installed(kind)(**fields)

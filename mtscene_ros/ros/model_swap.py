@@ -1,6 +1,6 @@
-"""The model that runs, the one that is being loaded, and the one that is to take its place.
+"""The model that runs, the one that is being loaded, and the swap between them.
 
-All calls come from the executor's thread; the loading itself has a thread of its own (loading.py).
+All calls come from the executor's thread; loading has a thread of its own (loading.py).
 """
 
 from __future__ import annotations
@@ -21,98 +21,103 @@ BUNDLED = 'the bundled model'
 
 
 class Models:
-    """make_line: publishers for a model that was opened; in_use: whether a worker runs, which then
-    closes the model that it leaves."""
+    """Holds the running model and loads others.
+
+    make_pipeline: makes the publishers for an opened model; in_use: whether a worker runs, which
+    then closes the model that it replaces.
+    """
 
     def __init__(
         self,
         logger: RcutilsLogger,
-        make_line: Callable[[SceneEstimator], Pipeline],
+        make_pipeline: Callable[[SceneEstimator], Pipeline],
         in_use: Callable[[], bool],
     ) -> None:
-        self._logger, self._make_line, self._in_use = logger, make_line, in_use
-        self.line: Pipeline | None = None
+        self._logger, self._make_pipeline, self._in_use = logger, make_pipeline, in_use
+        self.pipeline: Pipeline | None = None
         self._loading: Loading | None = None
         self._swap: tuple[Loading, PendingReply] | None = None
-        self._told_phase = ''
-        self.error = ''  # why the last attempt to configure came to nothing
+        self._logged_phase = ''
+        self.error = ''  # why the last configure failed
 
     @property
     def loading(self) -> Loading | None:
-        """What is on its way, if anything is."""
+        """The loading in progress, None where there is none."""
         if self._swap is not None:
             return self._swap[0]
-        return self._loading if self.line is None else None
+        return self._loading if self.pipeline is None else None
 
     def load(self, params: NodeParams) -> None:
-        """Begins to."""
+        """Starts loading the model that the parameters name."""
         self.error = ''
         self._loading = Loading(params.model or BUNDLED, opener(params))
 
     async def swap(self, params: NodeParams, path: str) -> str:
-        """Loads another one beside the one that runs and changes over; '' or why not."""
-        if self.line is None or self._swap is not None:
-            why = 'another is being loaded' if self.loading else 'none is loaded'
-            return f'No model can be swapped: {why}.'
+        """Loads another model beside the running one and switches to it; returns '' or why not."""
+        if self.pipeline is None or self._swap is not None:
+            why = 'another model is being loaded' if self.loading else 'no model is loaded yet'
+            return f'The model cannot be swapped: {why}.'
         try:
             decoders_of(spec_of_file(path), path)
         except SpecError as error:
             return str(error)
-        answer = PendingReply()
+        reply = PendingReply()
         loading = Loading(path or BUNDLED, opener(replace(params, model=path)))
-        self._swap = (loading, answer)
-        return await answer
+        self._swap = (loading, reply)
+        return await reply
 
-    def look(self) -> str:
-        """What the loading threads have to say. The sentence why the first model cannot be loaded,
-        otherwise ''."""
+    def poll(self) -> str:
+        """Takes over what the loading threads have finished.
+
+        Returns the sentence why the first model cannot be loaded, otherwise ''.
+        """
         loading = self.loading
         if loading is None:
             return ''
         if not loading.is_done:
-            if loading.phase != self._told_phase:
-                self._told_phase = loading.phase
+            if loading.phase != self._logged_phase:
+                self._logged_phase = loading.phase
                 self._logger.info(f'{loading.model}: {loading.phase}')
             return ''
-        self._told_phase = ''
-        answer = None
+        self._logged_phase = ''
+        reply = None
         if self._swap is not None:
-            (_, answer), self._swap = self._swap, None
+            (_, reply), self._swap = self._swap, None
         why_not = loading.error
         if loading.estimator is not None:
             why_not = self._take_over(loading.estimator)
-        if answer is not None:
-            answer.text = why_not
+        if reply is not None:
+            reply.text = why_not
             return ''
         if why_not:
             self._loading, self.error = None, why_not
         return why_not
 
     def cancel(self, wait_s: float = 0.0) -> None:
-        """Ends whatever is on its way."""
+        """Cancels any loading in progress."""
         if self.loading is not None:
             self.loading.cancel(wait_s)
         if self._swap is not None:
             self._swap[1].text = 'The node was cleaned up.'
         self._loading = self._swap = None
 
-    def leave_behind(self, line: Pipeline | None) -> None:
-        """To the worker that hangs in it: forgotten here without being freed."""
-        if self.line is line:
-            self.line = self._loading = None
+    def abandon(self, pipeline: Pipeline | None) -> None:
+        """Forgets the model in which a worker hangs, without freeing it."""
+        if self.pipeline is pipeline:
+            self.pipeline = self._loading = None
 
     def release(self, wait_s: float = 0.0) -> None:
-        """Frees everything. The worker has ended before."""
+        """Frees everything. The worker must have ended before."""
         self.cancel(wait_s)
-        if self.line is not None:
-            self.line.estimator.backend.close()
-        self.line = None
+        if self.pipeline is not None:
+            self.pipeline.estimator.backend.close()
+        self.pipeline = None
 
     def _take_over(self, estimator: SceneEstimator) -> str:
-        old = self.line
+        old = self.pipeline
         try:
-            self.line = self._make_line(estimator)
-        except Exception as error:  # a topic that cannot be made
+            self.pipeline = self._make_pipeline(estimator)
+        except Exception as error:  # a publisher that cannot be created
             estimator.backend.close()
             return str(error)
         if old is not None and not self._in_use():

@@ -2,7 +2,7 @@
 
 Executor's thread: subscriptions put serialized images into the mailbox; timers, services,
 lifecycle. Worker's thread (worker.py): takes the newest images, runs the estimator, publishes.
-Loading thread (loading.py): only while a model is opened or its engine built.
+Loading thread (loading.py): exists only while a model is opened or its engine is built.
 """
 
 from __future__ import annotations
@@ -47,8 +47,12 @@ OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class PerceptionNode(LifecycleNode):
-    """configure begins to load the model, activate starts input and worker, deactivate stops both,
-    cleanup frees the model. A model that cannot be opened leads back to unconfigured."""
+    """The lifecycle node `perception`.
+
+    `configure` starts loading the model, `activate` starts the inputs and the worker, `deactivate`
+    stops both, `cleanup` frees the model. A model that cannot be opened takes the node back to
+    unconfigured.
+    """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__('perception', **node_options)
@@ -56,9 +60,11 @@ class PerceptionNode(LifecycleNode):
         self._troubles = Troubles(self.get_logger())
         for sentence in unknown(self._parameter_overrides):
             self.get_logger().warning(sentence)
-        self._incompatible = Incompatible(self, self._troubles.tell)
+        self._incompatible = Incompatible(self, self._troubles.warn)
         self._topics = Publishers(self, self._incompatible)
-        self._models = Models(self.get_logger(), self._line_of, lambda: self._worker is not None)
+        self._models = Models(
+            self.get_logger(), self._pipeline_of, lambda: self._worker is not None
+        )
         self._transforms: Transforms | None = None
         self._mailbox: Mailbox[bytes] = Mailbox(tuple(self.params.cameras))
         self._worker: Worker | None = None
@@ -68,7 +74,7 @@ class PerceptionNode(LifecycleNode):
         # Not the node's clock: under use_sim_time it stands still until a bag plays.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._each_second, clock=steady)
-        self.create_timer(0.05, self._look_after_loading, clock=steady)
+        self.create_timer(0.05, self._poll_loading, clock=steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
         # A group of its own: while it awaits, rclpy runs nothing else of its group.
         own = MutuallyExclusiveCallbackGroup()
@@ -79,20 +85,20 @@ class PerceptionNode(LifecycleNode):
 
     @property
     def must_end(self) -> bool:
-        """Whether the process has to."""
+        """Whether the process must end."""
         return self._has_given_up or (self.params.autostart and self.has_failed)
 
     # -- lifecycle ---------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Checks what can be at once, announces the topics, begins to load the model."""
+        """Checks what can be checked at once, advertises the topics, starts loading the model."""
         self.params = params = read(self)
         self.has_failed = False
         try:
             spec = spec_of_file(params.model)
             decoders_of(spec, params.model)
             self._transforms = self._transforms or self._wanted_transforms(params)
-            self._topics.announce(spec, params.cameras, is_active=False)
+            self._topics.advertise(spec, params.cameras, is_active=False)
         except (SpecError, TransformsError, TrackingError, QosError) as error:
             self._models.error = str(error)
             self.get_logger().fatal(str(error))
@@ -102,7 +108,11 @@ class PerceptionNode(LifecycleNode):
         return OK
 
     def _wanted_transforms(self, params: NodeParams) -> Transforms | None:
-        """Raises TransformsError where target_frame cannot do without, TrackingError."""
+        """Opens TF where a parameter needs it.
+
+        Raises TransformsError where `target_frame` is set and TF is missing, TrackingError where
+        tracking is enabled and SciPy is missing.
+        """
         if params.tracking_enabled:
             check_installed()
         if not (params.target_frame or (params.tracking_enabled and params.tracking_frame)):
@@ -112,13 +122,13 @@ class PerceptionNode(LifecycleNode):
         except TransformsError as error:
             if params.target_frame:
                 raise
-            self.get_logger().warning(f'{error} Tracking goes on in the camera frame.')
+            self.get_logger().warning(f'{error} Objects are tracked in the camera frame instead.')
             return None
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes and starts the worker; frames wait until the model is loaded."""
-        if self._models.line is None and self._models.loading is None:
-            self.get_logger().error('No model is loaded: cleanup and configure first.')
+        """Subscribes and starts the worker; images wait until the model is loaded."""
+        if self._models.pipeline is None and self._models.loading is None:
+            self.get_logger().error('No model is loaded: call cleanup and configure first.')
             return FAILURE
         super().on_activate(state)
         params = self.params
@@ -137,14 +147,14 @@ class PerceptionNode(LifecycleNode):
             self,
             self._mailbox,
             cameras,
-            lambda: self._models.line,
+            lambda: self._models.pipeline,
             lambda: read(self),  # some may have changed
             self._troubles,
             self._transforms,
         )
         self._repeat_classes()
         for sentence in unknown_overrides(self._parameter_overrides, self._parameters):
-            self._troubles.tell_once(sentence)
+            self._troubles.warn_once(sentence)
         for camera in cameras.values():
             topics = f'{camera.input.image_topic} and {camera.input.info_topic}'
             self.get_logger().info(f'Listening to {topics}')
@@ -155,24 +165,24 @@ class PerceptionNode(LifecycleNode):
         return CameraInput(self, name, rectified, put, self._incompatible)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops the worker after the frame in work; the model stays loaded, unless it hangs."""
+        """Stops the worker after its current batch; the model stays loaded unless it hangs."""
         self._stop(self._patience_s())
         super().on_deactivate(state)
         return OK
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Frees the model, or ends its loading, and takes the topics down."""
+        """Frees the model or stops loading it, and removes the publishers."""
         self._models.release()
         self._topics.clear()
         return OK
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """As deactivate and cleanup."""
+        """Does what deactivate and cleanup do."""
         self._stop(self._patience_s())
         return self.on_cleanup(state)
 
     def destroy_node(self) -> None:
-        """Ends worker and loading before the handles that they use go away."""
+        """Stops the worker and the loading thread before the handles that they use are gone."""
         self._stop(LAST_WAIT_S)
         self._models.release(wait_s=2.0)  # an engine's builder is a process of its own
         super().destroy_node()
@@ -190,26 +200,32 @@ class PerceptionNode(LifecycleNode):
             current = self._worker.current
             if not has_ended:
                 self._worker.is_abandoned = True
-                self._models.leave_behind(current)
-                told = 'The runtime hangs: its model is left behind, with its memory.'
-                self.get_logger().error(told)
-            elif current is not None and current is not self._models.line:  # swapped as it ended
+                self._models.abandon(current)
+                self.get_logger().error(
+                    'The runtime hangs, so its model and its memory cannot be freed.'
+                )
+            elif (
+                current is not None and current is not self._models.pipeline
+            ):  # swapped as it ended
                 current.estimator.backend.close()
         self._worker = None
 
     # -- models ------------------------------------------------------------------------------
 
-    def _line_of(self, estimator: SceneEstimator) -> Pipeline:
+    def _pipeline_of(self, estimator: SceneEstimator) -> Pipeline:
         spec, is_active = estimator.spec, self._worker is not None
-        self._topics.announce(spec, self.params.cameras, is_active=is_active)
+        self._topics.advertise(spec, self.params.cameras, is_active=is_active)
         return Pipeline(estimator, outputs_of(spec), self._topics.snapshot())
 
-    def _look_after_loading(self) -> None:
-        """What the loading threads have to say; a model that cannot be loaded leads back to
-        unconfigured, from where another configure may do better."""
-        before = self._models.line
-        error = self._models.look()
-        if self._models.line is not before:
+    def _poll_loading(self) -> None:
+        """Takes over what the loading threads have finished.
+
+        A model that cannot be loaded takes the node back to unconfigured, from where another
+        configure may succeed.
+        """
+        before = self._models.pipeline
+        error = self._models.poll()
+        if self._models.pipeline is not before:
             self._repeat_classes()
         if not error:
             return
@@ -231,22 +247,22 @@ class PerceptionNode(LifecycleNode):
     async def _on_swap(self, request: SwapModel.Request, response: SwapModel.Response) -> Any:
         response.message = await self._models.swap(self.params, request.model)
         response.success = not response.message
-        if response.success and self._models.line is not None:
-            response.message = self._models.line.estimator.backend.description
+        if response.success and self._models.pipeline is not None:
+            response.message = self._models.pipeline.estimator.backend.description
         return response
 
     # -- every second ------------------------------------------------------------------------
 
     def _repeat_classes(self) -> None:
-        if self._models.line is not None:
-            self._topics.repeat_classes(self._models.line.estimator.spec)
+        if self._models.pipeline is not None:
+            self._topics.repeat_classes(self._models.pipeline.estimator.spec)
 
     def _each_second(self) -> None:
         self._repeat_classes()
         name, models = self.get_fully_qualified_name(), self._models
-        error = self._look_for_hanging() if models.line else models.error
+        error = self._check_for_hanging() if models.pipeline else models.error
         entries = [
-            diagnostics.model_status(name, models.line, models.loading, error),
+            diagnostics.model_status(name, models.pipeline, models.loading, error),
             diagnostics.qos_status(name, self._incompatible.sentences()),
         ]
         if self._worker is not None:
@@ -255,25 +271,27 @@ class PerceptionNode(LifecycleNode):
                     self, state.input, self._mailbox.silent_s(camera)
                 )
                 if missing:
-                    self._troubles.tell(missing[0].upper() + missing[1:])
+                    self._troubles.warn(missing[0].upper() + missing[1:])
                 idle = 'the model is being loaded'
-                if models.line is not None:
-                    idle = self._worker.why_idle(camera, models.line)
+                if models.pipeline is not None:
+                    idle = self._worker.why_idle(camera, models.pipeline)
                 entries.append(
                     diagnostics.camera_status(name, camera, state, self._mailbox, missing, idle)
                 )
         self._diagnostics.publish(diagnostics.array(self, entries))
 
-    def _look_for_hanging(self) -> str:
-        """The watchdog's sentence, or ''."""
+    def _check_for_hanging(self) -> str:
+        """Returns the watchdog's sentence, '' where nothing hangs."""
         params, busy_s = read(self), self._worker.busy_s() if self._worker else 0.0
-        hanging = self._watchdog.look(busy_s, params.watchdog_timeout_s)
+        hanging = self._watchdog.check(busy_s, params.watchdog_timeout_s)
         self._has_given_up |= bool(hanging) and params.watchdog_exit
         return hanging
 
     def _on_jump(self, jump: TimeJump) -> None:
-        """A bag that starts again: what was remembered belongs to another time."""
-        self.get_logger().info('Time jumped back: waiting images, tracks and poses are forgotten.')
+        """Forgets what belongs to another time, such as after a bag starts over."""
+        self.get_logger().info(
+            'Time jumped back: waiting images, tracks and poses were discarded.'
+        )
         self._mailbox.clear()
         if self._transforms is not None:
             self._transforms.clear()

@@ -9,7 +9,7 @@ from mtscene_ros.backends import BACKENDS
 
 @dataclass(frozen=True, slots=True)
 class NodeParams:
-    """Values of PARAMETERS, field by field; a dot in a name is an underscore here."""
+    """The values of PARAMETERS, one field each; a dot in a name becomes an underscore."""
 
     model: str
     backend: str
@@ -46,8 +46,11 @@ class NodeParams:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row. unit '-' = none; values: allowed choices; limits: inclusive; dynamic: may change
-    while running."""
+    """One row of the table.
+
+    unit: '-' where there is none; values: the allowed choices; limits: inclusive; dynamic: the
+    value may change while the node runs.
+    """
 
     name: str
     default: str | int | float | bool | list[str]
@@ -59,7 +62,7 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        """ROS's name of the type."""
+        """The type's name in ROS."""
         names = {str: 'string', bool: 'bool', int: 'int', float: 'double', list: 'string_array'}
         return names[type(self.default)]
 
@@ -72,7 +75,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """What values may be given, for people."""
+        """The allowed values, in words."""
         if self.values:
             return ', '.join(self.values)
         if isinstance(self.default, bool):
@@ -81,35 +84,42 @@ class Parameter:
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter('model', '', '-', 'model file (.onnx); empty = the bundled drive_lite'),
+    Parameter('model', '', '-', 'model file (.onnx); empty: the bundled drive_lite'),
     Parameter(
         'backend',
         'auto',
         '-',
-        'runtime of the model; auto = the fastest that is there, the log says why',
+        'runtime that executes the model; auto: the fastest one available, the log says why',
         values=tuple(BACKENDS),
     ),
     Parameter(
         'precision',
         'auto',
         '-',
-        'what the runtime must really compute in; auto = as the model file has it',
+        'number format that the runtime must compute in; auto: the one of the model file',
         values=('auto', 'fp32', 'fp16', 'int8'),
     ),
     Parameter(
-        'threads', 0, 'threads', 'CPU threads of the runtime; 0 = one per core', limits=(0, 256)
+        'threads', 0, 'threads', 'CPU threads of the runtime; 0: one per core', limits=(0, 256)
     ),
-    Parameter('gpu_id', 0, '-', 'which GPU', limits=(0, 63)),
+    Parameter('gpu_id', 0, '-', 'index of the GPU', limits=(0, 63)),
     Parameter(
-        'dla_core', -1, '-', 'deep learning accelerator of a Jetson; -1 = none', limits=(-1, 7)
+        'dla_core',
+        -1,
+        '-',
+        'deep learning accelerator (DLA) of a Jetson; -1: none',
+        limits=(-1, 7),
     ),
-    Parameter('engine_folder', '', '-', 'TensorRT engines; empty = ~/.cache/mtscene_ros/engines'),
-    Parameter('autostart', True, '-', 'configure and activate at start, like a plain node'),
+    Parameter(
+        'engine_folder', '', '-', 'folder of TensorRT engines; empty: ~/.cache/mtscene_ros/engines'
+    ),
+    Parameter('autostart', True, '-', 'configure and activate at start-up, like a plain node'),
     Parameter(
         'cameras',
         [''],
         '-',
-        'each NAME listens to NAME/image and publishes ~/NAME/...; one empty name: image, ~/...',
+        'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image '
+        'and ~/...',
     ),
     Parameter(
         'image_transport',
@@ -122,35 +132,35 @@ PARAMETERS: tuple[Parameter, ...] = (
         'input_is_rectified',
         True,
         '-',
-        'true: no distortion, P of camera_info holds; false: the image is undistorted with K '
-        'and D, and outputs fit the undistorted image',
+        'true: the image has no distortion and P of camera_info applies; false: the node '
+        'undistorts it with K and D, and outputs fit the undistorted image',
     ),
     Parameter(
         'resize',
         'letterbox',
         '-',
-        'letterbox keeps proportions; stretch fills the input of the network',
+        'letterbox keeps the aspect ratio; stretch fills the network input',
         values=('letterbox', 'stretch'),
     ),
     Parameter(
         'output_scale',
         1.0,
         'px/px',
-        'size of label, depth and other images, in sizes of the camera image',
+        'size of label, depth and other images, relative to the camera image',
         limits=(0.05, 1.0),
     ),
     Parameter(
         'sync.policy',
         'latest',
         '-',
-        'several cameras: latest = whatever is fresh; synchronised = images of one moment',
+        'several cameras; latest: whatever is newest; synchronised: images of the same moment',
         values=('latest', 'synchronised'),
     ),
     Parameter(
         'sync.max_skew_ms',
         20.0,
         'ms',
-        'how far stamps of one moment lie apart',
+        'largest difference of stamps that count as the same moment',
         limits=(0.1, 1000),
         dynamic=True,
     ),
@@ -158,21 +168,21 @@ PARAMETERS: tuple[Parameter, ...] = (
         'max_image_mpx',
         64.0,
         'Mpx',
-        'larger images are refused, compressed ones before they are decoded',
+        'larger images are refused, compressed ones before decoding',
         limits=(0.001, 1000.0),
     ),
     Parameter(
         'max_message_mb',
         256.0,
         'MB',
-        'longer image messages are refused before they are deserialised',
+        'longer image messages are refused before deserialisation',
         limits=(0.001, 4000.0),
     ),
     Parameter(
         'max_age_ms',
         0.0,
         'ms',
-        'images older than this when their turn comes are dropped; 0 = none',
+        'images older than this are dropped when their turn comes; 0: none are',
         limits=(0, 60000),
         dynamic=True,
     ),
@@ -180,7 +190,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'max_rate_hz',
         0.0,
         'Hz',
-        'of each camera, by stamps; 0 = as fast as it goes',
+        'highest rate of each camera, by stamps; 0: no limit',
         limits=(0, 1000),
         dynamic=True,
     ),
@@ -196,7 +206,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'probability_encoding',
         'mono8',
         '-',
-        'boundary and saliency: mono8: 0 to 255; 32FC1: 0 to 1',
+        'boundary and saliency; mono8: 0 to 255; 32FC1: 0 to 1',
         values=('mono8', '32FC1'),
         dynamic=True,
     ),
@@ -204,7 +214,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'class_id_format',
         'name',
         '-',
-        'class_id of detections: the name of the class, or its number as text',
+        'class_id of detections; name: the name of the class; id: its number as text',
         values=('name', 'id'),
         dynamic=True,
     ),
@@ -220,20 +230,20 @@ PARAMETERS: tuple[Parameter, ...] = (
         'target_frame',
         '',
         '-',
-        'frame of the 3D boxes, by TF at their stamp; empty = the optical frame of the camera',
+        'frame of the 3D boxes, through TF at their stamp; empty: the optical frame of the camera',
     ),
-    Parameter('tracking.enabled', False, '-', 'ids that stay with objects'),
+    Parameter('tracking.enabled', False, '-', 'give boxes ids that stay with their objects'),
     Parameter(
         'tracking.frame',
         'odom',
         '-',
-        'fixed frame of tracking where TF has it; else the camera frame',
+        'fixed frame in which objects are tracked; without TF, the camera frame',
     ),
     Parameter(
         'tracking.max_age_s',
         1.0,
         's',
-        'objects not seen for longer are forgotten',
+        'objects unseen for longer are forgotten',
         limits=(0.05, 60.0),
         dynamic=True,
     ),
@@ -241,7 +251,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'diagnostics.max_latency_ms',
         200.0,
         'ms',
-        'from arrival to publishing; longer is late; 0 = never late',
+        'a frame that takes longer from arrival to publishing is late; 0: none is',
         limits=(0, 60000),
         dynamic=True,
     ),
@@ -249,7 +259,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'diagnostics.late_frames',
         5,
         'frames',
-        'late frames in a row for WARN, ten times as many for ERROR, good ones in a row for OK',
+        'late frames in a row until WARN, ten times as many until ERROR, timely ones until OK',
         limits=(1, 1000),
         dynamic=True,
     ),
@@ -257,7 +267,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'watchdog.timeout_s',
         10.0,
         's',
-        'an inference that takes longer hangs: ERROR in diagnostics; 0 = never',
+        'an inference that takes longer counts as hanging: ERROR in diagnostics; 0: never',
         limits=(0, 3600),
         dynamic=True,
     ),
@@ -265,7 +275,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         'watchdog.exit',
         False,
         '-',
-        'end with exit code 1 when an inference hangs, for `use_respawn`',
+        'end with exit code 1 when an inference hangs, so that `use_respawn` restarts the node',
         dynamic=True,
     ),
 )

@@ -1,5 +1,5 @@
-"""The node's parameters: from one table come declaration, checks, config/perception.yaml and
-the reference; and what they mean to the parts of the line."""
+"""The node's parameters: one table gives the declaration, the checks, config/perception.yaml and
+the reference page. The last functions turn parameters into the options of other parts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 
-# What rclpy itself declares, and what launch/perception.launch.py calls an argument that was left
-# empty.
-NOT_OURS = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
+# Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
+# passes an argument that was left empty.
+FOREIGN_NAMES = ('qos_overrides.', 'use_sim_time', 'start_type_description_service', 'not_given')
 EVENTS = './parameter_events.'  # a topic of rclpy's own
-# Part of a topic's name, which takes no other letters and 255 of them at most.
+# A part of a topic name, which allows no other characters and is at most 255 long.
 CAMERA_NAME = re.compile('[A-Za-z_][A-Za-z0-9_]{0,99}')
-MOST_CAMERAS = 64
+MAX_CAMERAS = 64
 _TABLE = {parameter.name: parameter for parameter in PARAMETERS}
 
 
 class ParameterError(ValueError):
-    """A parameter cannot be used; the message is one sentence that names value and fix."""
+    """A parameter cannot be used; the message is one sentence that names the value and the fix."""
 
 
 def declare(node: Node) -> NodeParams:
-    """Declares all parameters, refuses bad values now and later. Raises ParameterError."""
+    """Declares all parameters and returns their values; bad values are refused now and later.
+
+    Raises ParameterError.
+    """
     for row in PARAMETERS:
         descriptor = ParameterDescriptor(
             description=f'{row.doc} [{row.unit}]',
@@ -48,10 +51,10 @@ def declare(node: Node) -> NodeParams:
 
 
 def unknown(given: Iterable[str]) -> list[str]:
-    """A sentence for each parameter of a YAML file or command line that nobody reads."""
+    """Returns a sentence for each parameter of a YAML file or command line that has no effect."""
     sentences = []
     for name in sorted(given):
-        if name not in _TABLE and not name.startswith(NOT_OURS):
+        if name not in _TABLE and not name.startswith(FOREIGN_NAMES):
             near = difflib.get_close_matches(name, _TABLE, 1)
             meant = f'did you mean {near[0]}?' if near else 'see config/perception.yaml.'
             sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
@@ -59,7 +62,7 @@ def unknown(given: Iterable[str]) -> list[str]:
 
 
 def unknown_overrides(given: Iterable[str], declared: Iterable[str]) -> list[str]:
-    """The same of qos_overrides, once all topics are there."""
+    """Does the same for qos_overrides, once all topics exist."""
     known = [name for name in declared if name.startswith('qos_overrides.')]
     sentences = []
     for name in sorted(given):
@@ -71,7 +74,7 @@ def unknown_overrides(given: Iterable[str], declared: Iterable[str]) -> list[str
 
 
 def read(node: Node) -> NodeParams:
-    """The current values."""
+    """Returns the current values."""
     values: dict[str, Any] = {}
     for row in PARAMETERS:
         value = node.get_parameter(row.name).value
@@ -81,22 +84,22 @@ def read(node: Node) -> NodeParams:
 
 
 def complaint(name: str, value: object) -> str:
-    """One sentence on what is wrong with a value, '' if nothing is."""
+    """Returns one sentence on what is wrong with a value, '' where it is allowed."""
     row = _TABLE[name]
     want = (int, float) if isinstance(row.default, float) else (type(row.default),)
     if type(value) not in want:
-        return f'Parameter {name} is {shown(value)}; it must be of type {row.type_name}.'
+        return f'Parameter {name} is {shortened(value)}; it must be of type {row.type_name}.'
     if isinstance(value, list):
         return _complaint_about_names(name, value)
     if row.values and value not in row.values:
-        return f'Parameter {name} is {shown(value)}; it must be one of {row.allowed}.'
+        return f'Parameter {name} is {shortened(value)}; it must be one of {row.allowed}.'
     if row.limits and not row.limits[0] <= float(str(value)) <= row.limits[1]:
         return f'Parameter {name} is {value!r}; it must lie in {row.allowed}.'
     return ''
 
 
-def shown(value: object) -> str:
-    """A value as it fits into a sentence."""
+def shortened(value: object) -> str:
+    """Returns a value as it fits into a sentence."""
     text = repr(value)
     return text if len(text) <= 200 else f'{text[:200]}...'
 
@@ -105,13 +108,13 @@ def _complaint_about_names(name: str, values: list[object]) -> str:
     fine = all(isinstance(v, str) and (not v or CAMERA_NAME.fullmatch(v)) for v in values)
     if not fine or len(set(map(str, values))) != len(values) or not values:
         return (
-            f'Parameter {name} is {shown(values)}; it must be a list of different names of '
-            'letters, digits and _.'
+            f'Parameter {name} is {shortened(values)}; it must be a list of distinct names made '
+            'of letters, digits and _.'
         )
-    if len(values) > MOST_CAMERAS:
-        return f'Parameter {name} has {len(values)} names; take at most {MOST_CAMERAS}.'
+    if len(values) > MAX_CAMERAS:
+        return f'Parameter {name} has {len(values)} names; at most {MAX_CAMERAS} are allowed.'
     if '' in values and len(values) > 1:
-        return f'Parameter {name} is {values!r}; among several cameras each needs a name.'
+        return f'Parameter {name} is {values!r}; with several cameras, each one needs a name.'
     return ''
 
 
@@ -122,7 +125,7 @@ def _on_set(changes: Sequence[RosParameter]) -> SetParametersResult:
 
 
 def yaml_text() -> str:
-    """config/perception.yaml: every parameter with its default and meaning."""
+    """Returns config/perception.yaml: every parameter with its default and meaning."""
     lines = ['# Made from mtscene_ros/ros/params.py by `python -m mtscene_ros.ros.params yaml`.']
     lines += ['/**:', '  ros__parameters:']
     for row in PARAMETERS:
@@ -134,7 +137,7 @@ def yaml_text() -> str:
 
 
 def markdown_table() -> str:
-    """The reference's table of parameters."""
+    """Returns the parameter table of the reference."""
     lines = [
         '| parameter | type | default | unit | allowed | while running | meaning |',
         '|---|---|---|---|---|---|---|',
@@ -155,15 +158,15 @@ if __name__ == '__main__':
 
 
 def policy_of(params: NodeParams) -> Policy:
-    """How the mailbox gives out images."""
+    """Returns how the mailbox hands out images."""
     skew_ms = params.sync_max_skew_ms if params.sync_policy == 'synchronised' else 0.0
-    # Stamps jitter; a rate of next to nothing is one image in a year.
+    # Stamps jitter, hence 2 % less; the lower bound keeps a tiny rate from overflowing.
     period_ns = 0.98e9 / max(params.max_rate_hz, 1e-8) if params.max_rate_hz else 0.0
     return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
 
 
 def output_params(params: NodeParams) -> OutputParams:
-    """Those that shape the messages."""
+    """Returns the parameters that shape the messages."""
     return OutputParams(
         params.depth_encoding,
         params.probability_encoding,

@@ -1,4 +1,4 @@
-"""A recording onto real topics: at its own speed, faster, or stepwise. No rosbag2 needed."""
+"""Plays a recording onto real topics: at its own rate, faster or stepwise. Needs no rosbag2."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from mtscene_ros.terminal import counted
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 LATCHED_TOPICS = ('/tf_static',)
-SETTLE_S = 1.0  # discovery and transport go on for a moment after one side knows
+SETTLE_S = 1.0  # discovery and transport go on for a moment after one side has finished
 
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """rate: 1 = as recorded, 0 = as fast as possible.
+    """How to play a recording.
 
-    step_topic: wait there for each image's answer; topics: those to play, empty = all; remap:
-    recorded name → published name; clock: publish /clock; match_timeout_s: how long to wait for
-    somebody who listens to the images; has_bar: shows how far it is.
+    rate: 1 as recorded, 0 as fast as possible; step_topic: topic on which every image is
+    acknowledged before the next message; topics: those to play, empty for all; remap: recorded
+    name → published name; clock: publish /clock; match_timeout_s: how long to wait for a
+    subscriber of the images; has_bar: show the progress.
     """
 
     rate: float = 1.0
@@ -48,7 +49,11 @@ class PlayOptions:
 
 @dataclass(slots=True)
 class PlayReport:
-    """Messages sent by topic; skipped: topics whose type is not installed; unanswered: images."""
+    """What was played.
+
+    sent: messages by topic; skipped: topic → its type, which is not installed; unanswered: images
+    without an acknowledgement.
+    """
 
     sent: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -56,7 +61,7 @@ class PlayReport:
 
 
 class Player:
-    """Publishers for one recording, and the ear for stepwise answers."""
+    """The publishers for one recording, and the listener for acknowledgements."""
 
     def __init__(self, node: Node, options: PlayOptions) -> None:
         self.report = PlayReport()
@@ -67,7 +72,10 @@ class Player:
         self._clock = node.create_publisher(ClockMessage, '/clock', 1) if options.clock else None
 
     def announce(self, topic: str, type_name: str) -> None:
-        """Creates the publisher of one recorded topic."""
+        """Creates the publisher of one recorded topic; an unknown type is counted as skipped.
+
+        Raises BagError where the published name is not a topic name.
+        """
         kind = message_class(type_name)
         if kind is None:
             self.report.skipped[topic] = type_name
@@ -81,19 +89,19 @@ class Player:
             self._publishers[topic] = self._node.create_publisher(kind, name, qos)
         except InvalidTopicNameException:
             raise BagError(
-                f'{name[:80]!r} is no name of a topic; give another with --remap, or --topics.'
+                f'{name[:80]!r} is not a topic name; choose another with --remap or --topics.'
             ) from None
 
     def listen(self) -> None:
-        """Subscribes to the answers of stepwise playing. Raises BagError."""
+        """Subscribes to the acknowledgements of stepwise playback. Raises BagError."""
         topic, timeout_s = self._options.step_topic, self._options.match_timeout_s
         if not self.wait_until(lambda: topic in self._types_by_topic(), timeout_s):
             raise BagError(
-                f'Nobody publishes {topic} after {timeout_s:g} s; start the node first.'
+                f'Nobody has published {topic} within {timeout_s:g} s; start the node first.'
             )
         kind = message_class(self._types_by_topic()[topic])
         if kind is None:
-            raise BagError(f'The type of {topic} is not installed here.')
+            raise BagError(f'The message type of {topic} is not installed here.')
         qos = QoSProfile(depth=10)
         self._answers = self._node.create_subscription(kind, topic, self._on_answer, qos)
         self.wait_until(lambda: self._node.count_publishers(topic), timeout_s)
@@ -105,14 +113,17 @@ class Player:
         self._answered.add((message.header.stamp.sec, message.header.stamp.nanosec))
 
     def wait_until(self, done: Callable[[], Any], timeout_s: float) -> bool:
-        """Spins until done() or the time is over."""
+        """Spins until done() or a timeout; returns whether it was done()."""
         end_s = time.monotonic() + timeout_s
         while not done() and (left_s := end_s - time.monotonic()) > 0:
             rclpy.spin_once(self._node, timeout_sec=min(left_s, 0.05))
         return bool(done())
 
     def wait_for_listener(self, topics: Collection[str]) -> None:
-        """Until one of the topics has a subscriber, then a moment for the rest of discovery."""
+        """Waits until one of the topics has a subscriber, then for the rest of discovery.
+
+        Raises BagError after match_timeout_s.
+        """
         publishers = [self._publishers[topic] for topic in topics]
         timeout_s = self._options.match_timeout_s
         if publishers and not self.wait_until(
@@ -120,7 +131,8 @@ class Player:
         ):
             names = ', '.join(p.topic_name for p in publishers)
             raise BagError(
-                f'Nobody listens to {names} after {timeout_s:g} s; start the node or use --remap.'
+                f'Nobody has subscribed to {names} within {timeout_s:g} s; start the node or '
+                'use --remap.'
             )
         self.wait_until(lambda: False, SETTLE_S)
 
@@ -135,7 +147,7 @@ class Player:
         self.report.sent[topic] += 1
 
     def wait_for_answer(self, cdr: bytes, type_name: str) -> None:
-        """Until a message with this image's stamp came on the step topic."""
+        """Waits until the step topic brings a message with this image's stamp."""
         kind = message_class(type_name)
         stamp = deserialize_message(cdr, kind).header.stamp
         key = (stamp.sec, stamp.nanosec)
@@ -147,7 +159,7 @@ class Player:
 def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
     """Plays one recording to its end. Raises BagError.
 
-    Stepwise: after each image it waits until `step_topic` brings a message with the image's stamp.
+    Stepwise playback waits after each image until `step_topic` brings a message with its stamp.
     """
     player = Player(node, options)
     with open_bag(path) as reader:
@@ -157,9 +169,9 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
         wanted = [c for c in wanted if c.topic not in player.report.skipped]
-        if not wanted:  # rosbags takes an empty list for all topics
+        if not wanted:  # rosbags would read an empty list as all topics
             recorded = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
-            raise BagError(f'{path} has no topic that can be played here; it holds {recorded}.')
+            raise BagError(f'{path} has no topic that can be played here; it contains {recorded}.')
         cameras = {c.topic for c in wanted if c.msgtype in IMAGE_TYPES and 'truth' not in c.topic}
         if options.step_topic:
             player.listen()
@@ -178,7 +190,7 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
 
 
 class Pace:
-    """When a message recorded at stamp_ns is due; always, where rate is 0."""
+    """Says when a message recorded at stamp_ns is due; at once where rate is 0."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -186,7 +198,7 @@ class Pace:
         self._start_s = 0.0
 
     def delay_s(self, stamp_ns: int) -> float:
-        """Seconds from now, 0 or less for what is late."""
+        """Returns the seconds until the message is due, 0 or less if it is late."""
         if self._first_ns is None:
             self._first_ns, self._start_s = stamp_ns, time.monotonic()
         if self._rate <= 0:
@@ -195,14 +207,14 @@ class Pace:
         return self._start_s + after_s - time.monotonic()
 
     def due(self, stamp_ns: int) -> Callable[[], bool]:
-        """Whether the moment has come."""
+        """Returns a function that says whether the message is due."""
         return lambda: self.delay_s(stamp_ns) <= 0
 
 
 def run_play(path: Path, options: PlayOptions) -> PlayReport:
-    """`play` with a ROS context and node of its own. Raises BagError."""
-    # The command line's --remap is ours, not ROS's; signals are Python's, as Ctrl-C may come while
-    # nothing of ROS is called.
+    """Calls `play` with a ROS context and node of its own. Raises BagError."""
+    # --remap is an option of ours, not of ROS. Python keeps the signals, as Ctrl-C may come while
+    # no function of ROS runs.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('mtscene_play')
     try:

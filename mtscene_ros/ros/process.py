@@ -1,4 +1,4 @@
-"""The node's process, from its start to its end, which a hanging runtime must not prevent."""
+"""The process of the node, from its start to its end, which a hanging runtime must not prevent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rclpy.utilities import ok, try_shutdown
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
 
-END_S = 8.0  # from the signal; worker and loading together are waited for 5 s
+END_S = 8.0  # from the signal; worker and loading together get 5 s
 THREADS = ('perception-worker', 'model-loading')  # those that call runtimes
 
 
@@ -47,8 +47,10 @@ class ManagedNode(Protocol):
 
 
 def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
-    """Until SIGINT or SIGTERM, which may come at any moment; 1 if the node cannot start or ends
-    itself."""
+    """Runs the node until SIGINT or SIGTERM, which may arrive at any moment.
+
+    Returns the exit code: 1 if the node cannot start or gives up.
+    """
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     let_signals_end_the_context()
@@ -64,12 +66,12 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
         code = 1
     except ExternalShutdownException:
         pass
-    except Exception:  # of a call that the end of the context overtook
+    except Exception:  # from a call during which the context ended
         if ok():
             raise
     finally:
         end_at_last()
-        uninstall_signal_handlers()  # the executor must be there until then, see below
+        uninstall_signal_handlers()  # the executor must exist until then, see below
         if node is not None:
             node.destroy_node()
         try_shutdown()
@@ -78,18 +80,20 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
 
 
 def let_signals_end_the_context() -> None:
-    """Before rclpy.init: its handlers of SIGINT and SIGTERM call those of Python, so that nothing
-    but the context ends, and no KeyboardInterrupt comes. That would take the executor down while
-    rclpy's own thread is about to wake it, without a lock: SIGSEGV (trigger_guard_conditions of
-    signal_handler.cpp, Humble to Jazzy). It could also come in the middle of a file's record."""
+    """Makes SIGINT and SIGTERM end the ROS context and nothing else. Call it before rclpy.init.
+
+    rclpy's handlers call those of Python, whose KeyboardInterrupt would destroy the executor while
+    rclpy's own thread is about to wake it without a lock: SIGSEGV (trigger_guard_conditions in
+    signal_handler.cpp, Humble to Jazzy). It could also cut a record of a file in two.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
 
 
 def spin(node: ManagedNode, executor: Executor) -> int:
-    """1 where it cannot start, and where it gives up."""
+    """Returns 1 where the node cannot start and where it gives up."""
     if node.params.autostart and not started(node):
-        return int(node.context.ok())  # not where a signal is the reason
+        return int(node.context.ok())  # 0 where a signal is the reason
     executor.add_node(cast(Node, node))
     while node.context.ok() and not node.must_end:
         executor.spin_once(timeout_sec=0.5)
@@ -102,24 +106,28 @@ def started(node: ManagedNode) -> bool:
 
 
 def watch_the_end() -> None:
-    """For a signal that finds the main thread in the middleware, from where it never returns."""
+    """Ends the process when a signal finds the main thread stuck in the middleware."""
     while ok():
         time.sleep(0.2)
     end_at_last()
 
 
 def end_at_last() -> None:
-    """Ends the process with 1 where it still is END_S from now, and prints where its threads are.
-    The middleware can hang as well (docs/reliability.md), mostly in calls of rclpy that keep
-    Python's interpreter lock: faulthandler's thread needs none. It ends with Python; the kernel's
-    alarm, 2 s later, also reaches what C++ does after that."""
+    """Ends the process with 1 if it is still there in END_S, and prints where its threads are.
+
+    The middleware can hang as well (docs/reliability.md), mostly in calls of rclpy that hold
+    Python's interpreter lock, which faulthandler's thread does not need. That thread ends with
+    Python; the kernel's alarm 2 s later also reaches what C++ does afterwards.
+    """
     faulthandler.dump_traceback_later(END_S, exit=True)
     signal.alarm(int(END_S) + 2)
 
 
 def leave_what_hangs(code: int) -> None:
-    """Ends the process at once where a thread still hangs in a runtime, whose native code would
-    hold up Python's own way out. Returns where none does."""
+    """Ends the process at once if a thread hangs in a runtime; otherwise it returns.
+
+    The native code of the runtime would hold up Python's own exit.
+    """
     if any(thread.name in THREADS for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()

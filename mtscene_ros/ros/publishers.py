@@ -1,4 +1,4 @@
-"""The node's publishers: per camera one for each topic that the model has."""
+"""The node's publishers: for each camera, one for every topic that the model provides."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mtscene_ros.ros.message_types import installed, new
 from mtscene_ros.ros.worker import STATS
 
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
-STATS_DEPTH = 100  # who sums up frames must not miss one for being late
+STATS_DEPTH = 100  # a subscriber that sums up frames must not miss one when it is late
 
 
 class Publishers:
-    """All calls come from the executor's thread."""
+    """Creates and removes publishers. All calls come from the executor's thread."""
 
     def __init__(self, node: LifecycleNode, incompatible: qos.Incompatible) -> None:
         self._node, self._incompatible = node, incompatible
         self._of_camera: dict[str, dict[str, Any]] = {}
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
-        """camera → topic → publisher, for the worker: later changes do not reach it."""
+        """Returns camera → topic → publisher for the worker; later changes do not reach it."""
         return {camera: dict(topics) for camera, topics in self._of_camera.items()}
 
-    def announce(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
-        """What a model has, as far as it is not there. Raises QosError."""
+    def advertise(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
+        """Creates the publishers of a model that do not exist yet. Raises QosError."""
         wanted = {output.topic: output.kind for output in outputs_of(spec)}
         wanted[STATS] = 'mtscene_msgs/msg/FrameStats'
         wanted |= dict.fromkeys(label_info_topics(spec).values(), LABEL_INFO)
@@ -39,12 +39,12 @@ class Publishers:
             topics = self._of_camera.setdefault(camera, {})
             for topic, kind in wanted.items():
                 if topic not in topics:
-                    topics[topic] = self._made(camera, topic, kind)
+                    topics[topic] = self._created(camera, topic, kind)
                     if is_active:
                         topics[topic].on_activate(None)
 
     def repeat_classes(self, spec: ModelSpec) -> None:
-        """So that a bag that begins in the middle still holds the class maps."""
+        """Publishes the class maps, so that a recording that starts late holds them too."""
         header = messages.header(new, self._node.get_clock().now().nanoseconds, '')
         for task, topic in label_info_topics(spec).items():
             classes = classes_from_options(spec.tasks[task])
@@ -54,13 +54,13 @@ class Publishers:
                     topics[topic].publish(message)
 
     def clear(self) -> None:
-        """Takes them down."""
+        """Removes all publishers."""
         for topics in self._of_camera.values():
             for publisher in topics.values():
                 self._node.destroy_lifecycle_publisher(publisher)
         self._of_camera = {}
 
-    def _made(self, camera: str, topic: str, kind: str) -> Any:
+    def _created(self, camera: str, topic: str, kind: str) -> Any:
         name = f'~/{camera}/{topic}' if camera else f'~/{topic}'
         resolved = self._node.resolve_topic_name(name)
         with qos.explained(resolved):

@@ -1,6 +1,7 @@
-"""Quality of service: what the node offers and asks for, overrides, and what does not fit.
+"""Quality of service: what the node offers and requests, overrides, and incompatible partners.
 
-DDS tells once when two sides do not fit; the graph tells what is so now and with which values.
+DDS reports once that two sides are incompatible; the graph says what holds now, and with which
+values.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ except ImportError:  # Humble
         SubscriptionEventCallbacks,
     )
 
-# What decides whether two sides fit, weakest first: a subscription may ask for no more than the
-# publisher offers.
+# The policies that decide compatibility, weakest first: a subscription may not request more than
+# the publisher offers.
 STRENGTH: dict[str, tuple[Any, ...]] = {
     'reliability': (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE),
     'durability': (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
@@ -36,23 +37,23 @@ STRENGTH: dict[str, tuple[Any, ...]] = {
 
 
 class QosError(ValueError):
-    """A topic cannot be made with the given overrides; one sentence."""
+    """A publisher or subscription cannot be created with the given overrides; one sentence."""
 
 
 def inputs() -> QoSProfile:
-    """Best effort, the newest. rclpy writes overrides into the profile, so each topic gets its
-    own."""
+    """Returns best effort, keep last 1. Each call returns a new profile, because rclpy writes
+    overrides into it."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def outputs(*, depth: int = 1, latched: bool = False) -> QoSProfile:
-    """Reliable; latched: also for those who come later."""
+    """Returns reliable, keep last `depth`; latched: late subscribers get the last message too."""
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
 
 
 def overridable() -> QoSOverridingOptions:
-    """By parameters qos_overrides.TOPIC.publisher.POLICY or ....subscription.POLICY."""
+    """Returns what qos_overrides.TOPIC.publisher.POLICY and ….subscription.POLICY may change."""
     kinds = (
         QoSPolicyKind.HISTORY,
         QoSPolicyKind.DEPTH,
@@ -64,19 +65,22 @@ def overridable() -> QoSOverridingOptions:
 
 @contextlib.contextmanager
 def explained(topic: str) -> Iterator[None]:
-    """Around the making of a publisher or subscription. Raises QosError."""
+    """Wraps the creation of a publisher or subscription. Raises QosError."""
     try:
         yield
     except Exception as error:  # rclpy raises RuntimeError, TypeError and exceptions of its own
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise QosError(f'{topic} cannot be made, check qos_overrides.{topic}: {why}') from error
+        raise QosError(f'{topic} cannot be created, check qos_overrides.{topic}: {why}') from error
 
 
 class Incompatible:
-    """Topics come in by DDS's events and leave when the graph says that both sides fit again."""
+    """Collects incompatible topics.
 
-    def __init__(self, node: Node, tell: Callable[[str], None]) -> None:
-        self._node, self._tell = node, tell
+    DDS's events add them; they leave when the graph shows that both sides fit again.
+    """
+
+    def __init__(self, node: Node, warn: Callable[[str], None]) -> None:
+        self._node, self._warn = node, warn
         self._found: dict[tuple[str, str], Any] = {}  # (topic, side) → our publisher, subscription
 
     def of_publisher(self, topic: str) -> PublisherEventCallbacks:
@@ -84,11 +88,11 @@ class Incompatible:
         return PublisherEventCallbacks(incompatible_qos=self._on_event(topic, 'publisher'))
 
     def of_subscription(self, topic: str) -> SubscriptionEventCallbacks:
-        """To be given to create_subscription."""
+        """Returns the callbacks to pass to create_subscription."""
         return SubscriptionEventCallbacks(incompatible_qos=self._on_event(topic, 'subscription'))
 
     def sentences(self) -> list[str]:
-        """What does not fit now."""
+        """Returns one sentence for each topic that is incompatible now."""
         now = {key: self._sentence(*key) for key in self._found}
         self._found = {key: None for key, sentence in now.items() if sentence}
         return [sentence for sentence in now.values() if sentence]
@@ -97,8 +101,8 @@ class Incompatible:
         def on_incompatible(event: Any) -> None:
             self._found[topic, side] = None
             policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-            # The event may be faster than the graph.
-            self._tell(self._sentence(topic, side) or unknown_values(topic, side, policy))
+            # The event may arrive before the graph knows the values.
+            self._warn(self._sentence(topic, side) or unknown_values(topic, side, policy))
 
         return on_incompatible
 
@@ -122,27 +126,30 @@ class Incompatible:
 
 
 def mismatch(topic: str, side: str, ours: QoSProfile, theirs: QoSProfile) -> str:
-    """One sentence with the line for the parameter file, '' where they fit. side: ours."""
-    offered, asked = (ours, theirs) if side == 'publisher' else (theirs, ours)
+    """Returns one sentence with the line for the parameter file, '' where both sides fit.
+
+    side: which side this node is on.
+    """
+    offered, requested = (ours, theirs) if side == 'publisher' else (theirs, ours)
     for policy, order in STRENGTH.items():
-        have, want = getattr(offered, policy), getattr(asked, policy)
+        have, want = getattr(offered, policy), getattr(requested, policy)
         if have in order and want in order and order.index(have) < order.index(want):
             other, need = getattr(theirs, policy).name.lower(), getattr(ours, policy).name.lower()
             who = 'a subscription' if side == 'publisher' else 'a publisher'
-            verb = 'asks for' if side == 'publisher' else 'offers'
-            mine = 'offers' if side == 'publisher' else 'asks for'
+            verb = 'requests' if side == 'publisher' else 'offers'
+            mine = 'offers' if side == 'publisher' else 'requests'
             return (
-                f'Nothing passes between this node and {who} of {topic} that {verb} {policy} '
-                f'{other}, since this node {mine} {need}; put '
+                f'No message passes between this node and {who} of {topic} that {verb} {policy} '
+                f'{other}, because this node {mine} {need}; put '
                 f"'qos_overrides.{topic}.{side}.{policy}: {other}' into the parameter file."
             )
     return ''
 
 
 def unknown_values(topic: str, side: str, policy: str) -> str:
-    """Where the graph has not told the values."""
+    """Returns the sentence for a graph that does not show the values yet."""
     return (
-        f'The other side of {topic} does not fit this {side} in {policy}; set it there, or put '
-        f"'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value into the "
-        'parameter file.'
+        f'The other side of {topic} is incompatible with this {side} in {policy}; change it '
+        f"there, or put 'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value "
+        'into the parameter file.'
     )

@@ -1,4 +1,4 @@
-"""Topics → one MCAP recording, message by message as they were on the wire."""
+"""Records topics into one MCAP file, message by message as they arrive on the wire."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.process import let_signals_end_the_context
 from mtscene_ros.terminal import Bar
 
-LOOK_PERIOD_S = 0.2
+DISCOVERY_PERIOD_S = 0.2
 BAR_PERIOD_S = 0.5
-RESERVE_BYTES = 64 << 20  # what 0.3 GB/s fill between two looks; completing takes a part of it
+RESERVE_BYTES = 64 << 20  # 0.3 GB/s fill this between two checks; closing the file needs a part
 
 
 class Recorder:
-    """Subscribes to topics as they appear and writes what they bring.
+    """Subscribes to topics as they appear and writes their messages.
 
-    topics: those to record, empty = all but /rosout and parameter events. Latched publishers are
-    met with a latched subscription, best-effort ones with a best-effort one.
+    topics: those to record, empty for all but /rosout and parameter events. Latched publishers get
+    a latched subscription, best-effort publishers a best-effort one.
     """
 
     def __init__(self, node: Node, writer: BagWriter, topics: Collection[str] = ()) -> None:
@@ -40,18 +40,17 @@ class Recorder:
         self.why_ended = ''
         self._node, self._writer, self._topics = node, writer, set(topics)
         self._subscriptions: dict[str, Any] = {}
-        self.look()
-        self._timer = node.create_timer(LOOK_PERIOD_S, self.look)
+        self.discover()
+        self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover)
 
-    def look(self) -> None:
-        """Subscribes to what has appeared since the last look; ends where the disk fills up, as
-        long as the recording can still be completed."""
+    def discover(self) -> None:
+        """Subscribes to new topics; ends the recording while the disk has room to close it."""
         free_bytes = shutil.disk_usage(self._writer.path.parent).free
         if free_bytes < RESERVE_BYTES:
             free_mb, reserve_mb = free_bytes / 1e6, RESERVE_BYTES / 1e6
             self.why_ended = (
                 f'the disk has {free_mb:.0f} MB left (less than {reserve_mb:.0f}), so the '
-                'recording ended there'
+                'recording ended early'
             )
         for topic, types in self._node.get_topic_names_and_types():
             is_known = topic in self._subscriptions or topic in self.skipped
@@ -93,17 +92,19 @@ class Recorder:
         return write
 
     def close(self) -> None:
-        """Takes the subscriptions down; the writer stays open."""
+        """Unsubscribes; the writer stays open."""
         self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
 
 
 def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
-    """Records until SIGINT or SIGTERM, or until the disk is full, with a ROS context and node of
-    its own. Raises BagError where nothing could be completed."""
+    """Records until SIGINT, SIGTERM or a full disk, with a ROS context and node of its own.
+
+    Raises BagError where no recording could be completed.
+    """
     let_signals_end_the_context()
-    rclpy.init(args=[])  # the command line is ours, not ROS's
+    rclpy.init(args=[])  # the command line holds our options, not those of ROS
     node = rclpy.create_node('mtscene_record')
     bar = Bar('messages')
     try:

@@ -1,4 +1,4 @@
-"""Poses between frames at a time, from TF."""
+"""Poses between frames at a given time, from TF."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rclpy.time import Time
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion
 
-# Odometry comes at 20 to 100 Hz: a pose for an image's stamp may be a moment behind the image.
+# Odometry arrives at 20 to 100 Hz, so the pose for an image's stamp may come after the image.
 PATIENCE = Duration(nanoseconds=50_000_000)
 
 
 class TransformsError(RuntimeError):
-    """TF cannot be used here; one sentence."""
+    """TF cannot be used here; the message is one sentence."""
 
 
 class Transforms:
-    """Listens to /tf and /tf_static. Raises TransformsError where tf2_ros is missing."""
+    """Subscribes to /tf and /tf_static. Raises TransformsError where tf2_ros is missing."""
 
     def __init__(self, node: Node) -> None:
         try:
@@ -36,23 +36,31 @@ class Transforms:
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
     def clear(self) -> None:
-        """Forgets all poses but the static ones: time jumped back."""
+        """Forgets all poses but the static ones, after time jumped back."""
         self._buffer.clear()
 
     def target_from_source(
         self, target: str, source: str, stamp_ns: int
     ) -> tuple[NDArray[np.float64] | None, str]:
-        """(4, 4) and '', or None and one sentence. Waits for PATIENCE at most, not in the
-        executor's thread: poses come in there."""
+        """Returns a (4, 4) pose and '', or None and one sentence.
+
+        Waits for PATIENCE at most. Not to be called from the executor's thread, which receives
+        the poses.
+        """
         stamp = Time(nanoseconds=stamp_ns)
         try:
-            # Where there is no way at all it would be waited for in vain, image by image.
+            # Without any connection between the frames, waiting would be in vain for every image.
             is_known = self._buffer.can_transform(target, source, Time())
             patience = PATIENCE if is_known else Duration()
             found = self._buffer.lookup_transform(target, source, stamp, patience)
-        except self._errors as error:  # its text holds times: another line for every image
+        except (
+            self._errors
+        ) as error:  # its text contains times, which would make a new log line for every image
             why = type(error).__name__
-            return None, f'TF knows no pose of {source!r} in {target!r} at the stamp ({why}).'
+            return (
+                None,
+                f'TF has no pose of {source!r} in {target!r} at the stamp of the image ({why}).',
+            )
         q, t = found.transform.rotation, found.transform.translation
         pose = np.eye(4)
         pose[:3, :3] = matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w]))

@@ -1,4 +1,4 @@
-"""Log lines about what keeps going wrong: at once, then ever more rarely, with the count."""
+"""Logs recurring trouble: at once, then ever more rarely, with the count."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from dataclasses import dataclass, field
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-SAY_AGAIN_S, RAREST_S = 5.0, 160.0
-MOST_KINDS = 200  # memory must not grow with what a robot sees
-MOST_VARIANTS = 3  # of one kind that are said at once
+REPEAT_AFTER_S, RAREST_S = 5.0, 160.0
+MAX_KINDS = 200  # memory must not grow with what a robot sees
+MAX_VARIANTS = 3  # sentences of one kind that are logged at once
 
 
 @dataclass(slots=True)
 class Trouble:
-    """Sentences that differ in their numbers alone are one trouble: 'JPEG of 4711 bytes' must not
-    fill the log, image by image."""
+    """Sentences that differ only in their numbers count as one trouble, so that 'JPEG of 4711
+    bytes' does not fill the log image by image."""
 
     variants: set[str] = field(default_factory=set)
     seen: int = 0
-    said_at_s: float = float('-inf')
-    pause_s: float = SAY_AGAIN_S
+    logged_at_s: float = float('-inf')
+    pause_s: float = REPEAT_AFTER_S
 
 
 class Troubles:
-    """Counts sentences; each is logged when new, and again after 5 s, 10 s, 20 s ... while it
-    lasts. From any thread."""
+    """Counts sentences and logs each when it is new and again after 5 s, 10 s, 20 s ... while it
+    lasts. May be called from any thread."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         self._logger, self._lock = logger, threading.Lock()
         self._kinds: dict[str, Trouble] = {}
 
-    def tell(self, sentence: str) -> None:
-        """Counts the sentence and logs it if it is time."""
+    def warn(self, sentence: str) -> None:
+        """Counts the sentence and logs it if it is due."""
         now_s = time.monotonic()
         with self._lock:
-            trouble = self._of(sentence)
+            trouble = self._trouble_of(sentence)
             trouble.seen += 1
-            since_s = now_s - trouble.said_at_s
-            is_new = sentence not in trouble.variants and len(trouble.variants) < MOST_VARIANTS
+            since_s = now_s - trouble.logged_at_s
+            is_new = sentence not in trouble.variants and len(trouble.variants) < MAX_VARIANTS
             if since_s < trouble.pause_s and not is_new:
                 return
             if is_new:
                 trouble.variants.add(sentence)
-            is_over = since_s > 2 * RAREST_S  # it was gone for long
+            is_over = since_s > 2 * RAREST_S  # it had stopped for a long time
             again_s = min(2 * trouble.pause_s, RAREST_S)
-            trouble.pause_s = SAY_AGAIN_S if is_over else again_s
-            trouble.said_at_s, seen = now_s, trouble.seen
-        self._logger.warning(f'{sentence} (seen {seen} times)')
+            trouble.pause_s = REPEAT_AFTER_S if is_over else again_s
+            trouble.logged_at_s, seen = now_s, trouble.seen
+        self._logger.warning(sentence if seen == 1 else f'{sentence} (seen {seen} times)')
 
-    def tell_once(self, sentence: str) -> None:
-        """For what is worth a line, and no more."""
+    def warn_once(self, sentence: str) -> None:
+        """Logs the sentence the first time only."""
         with self._lock:
-            trouble = self._of(sentence)
+            trouble = self._trouble_of(sentence)
             trouble.seen += 1
             is_first = trouble.seen == 1
         if is_first:
             self._logger.warning(sentence)
 
-    def _of(self, sentence: str) -> Trouble:
+    def _trouble_of(self, sentence: str) -> Trouble:
         kind = re.sub(r'[-+]?\d+(\.\d+)?', '#', sentence)
-        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
             del self._kinds[next(iter(self._kinds))]  # the oldest
         return self._kinds.setdefault(kind, Trouble())

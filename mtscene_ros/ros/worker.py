@@ -1,11 +1,11 @@
-"""The worker's thread: newest images → estimator → messages. Everything per frame is in here.
+"""The worker's thread: newest images → estimator → messages. Everything done per frame is here.
 
-take → decode the image → estimate one batch → per camera: boxes kept, tracked → publish
+take → decode the image → estimate one batch → for each camera: filter boxes, track them → publish
 
-Copies of an rgb8 image of camera size: none in here; the network's input is scaled from where the
-middleware put the bytes. Copies of a map of camera size: it is made once (depth twice, see
-tasks/depth.py), copied into its message (messages.image_message), and by rclpy's publish into the
-C message and from there into the middleware's memory.
+An rgb8 image at camera size is not copied here: the network's input is scaled from where the
+middleware put the bytes. A map at camera size is made once (depth twice, see tasks/depth.py),
+copied into its message (messages.image_message), by rclpy's publish into the C message, and from
+there into the middleware's memory.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ Pose = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
-    """What runs now. publishers: camera → topic → publisher."""
+    """The model that runs and what it publishes; publishers: camera → topic → publisher."""
 
     estimator: SceneEstimator
     outputs: tuple[Output, ...]
     publishers: Mapping[str, Mapping[str, Any]]
 
-    def is_listened(self, camera: str, topic: str) -> bool:
+    def is_subscribed(self, camera: str, topic: str) -> bool:
         publisher = self.publishers[camera].get(topic)
         return publisher is not None and publisher.get_subscription_count() > 0
 
 
 @dataclass(slots=True, eq=False)
 class CameraState:
-    """What is remembered of a camera from frame to frame."""
+    """What is kept of a camera from frame to frame."""
 
     input: CameraInput
     tracker: Tracker = field(default_factory=Tracker)
@@ -65,15 +65,17 @@ class CameraState:
     received: Rate = field(default_factory=Rate)
     published: Rate = field(default_factory=Rate)
     why_idle: str = ''
-    remarks: tuple[Remark, ...] = ()  # on the last image
+    remarks: tuple[Remark, ...] = ()  # about the last image
     failed_in_a_row: int = 0
     last_error: str = ''
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingImage:
-    """One image in work. outputs: those that somebody listened to when it was taken; spent_s: by
-    stage so far."""
+    """One image in progress.
+
+    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
+    """
 
     frame: CameraFrame
     outputs: tuple[Output, ...]
@@ -82,102 +84,105 @@ class PendingImage:
 
 
 class Worker:
-    """line: what to run, None while nothing is loaded; read before each batch, so that another
-    one takes over between two frames. params: the current ones."""
+    """Owns the thread that runs the pipeline.
+
+    pipeline: returns what to run, None while nothing is loaded; called before each batch, so that
+    a swap takes effect between two frames. params: returns the current parameters.
+    """
 
     def __init__(
         self,
         node: Node,
         mailbox: Mailbox[bytes],
         cameras: Mapping[str, CameraState],
-        line: Callable[[], Pipeline | None],
+        pipeline: Callable[[], Pipeline | None],
         params: Callable[[], NodeParams],
         troubles: Troubles,
         transforms: Transforms | None,
     ) -> None:
         self._node, self._mailbox, self.cameras = node, mailbox, cameras
-        self._line, self._params, self._troubles = line, params, troubles
+        self._pipeline, self._params, self._troubles = pipeline, params, troubles
         self._transforms = transforms
         self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
-        # Of one that hangs: should it come back one day, it frees the model, and says nothing.
+        # A hanging worker is abandoned; should it return, it frees the model and logs nothing.
         self.is_abandoned = False
         self._thread = threading.Thread(target=self._run, name='perception-worker', daemon=True)
         self._thread.start()
 
     def join(self, wait_s: float | None) -> bool:
-        """After the mailbox was closed: whether it has ended. None = as long as it takes."""
+        """Waits after the mailbox was closed; returns whether the worker ended. None: no limit."""
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
     def busy_s(self) -> float:
-        """How long the batch in work has been there; 0 between two."""
+        """Returns how long the current batch has taken so far; 0 between two batches."""
         since_s = self._busy_since_s
         return time.monotonic() - since_s if since_s else 0.0
 
-    def why_idle(self, camera: str, line: Pipeline) -> str:
-        """Why nothing is computed for a camera; '' where something is."""
+    def why_idle(self, camera: str, pipeline: Pipeline) -> str:
+        """Returns why nothing is computed for a camera; '' where something is."""
         if not self.is_enabled:
             return 'disabled'
-        topics = (STATS, *(output.topic for output in line.outputs))
-        is_heard = any(line.is_listened(camera, topic) for topic in topics)
-        return '' if is_heard else 'no subscribers'
+        topics = (STATS, *(output.topic for output in pipeline.outputs))
+        has_subscriber = any(pipeline.is_subscribed(camera, topic) for topic in topics)
+        return '' if has_subscriber else 'no subscribers'
 
     def _run(self) -> None:
         while not self._mailbox.closed:
             try:
-                self._turn()
+                self._process_once()
             except Exception as error:  # a running node never dies of a frame
-                self._tell_unexpected(error)
+                self._warn_unexpected(error)
         if self.is_abandoned and self.current is not None:
             self.current.estimator.backend.close()
 
-    def _turn(self) -> None:
-        if self._line() is None:
-            time.sleep(0.02)  # loading: the mailbox keeps the newest meanwhile
+    def _process_once(self) -> None:
+        if self._pipeline() is None:
+            time.sleep(0.02)  # meanwhile the mailbox keeps the newest image
             return
         taken = self._mailbox.take(timeout_s=0.2)
         params = self._params()
-        self._take_up(params)
-        self._change_over()
-        jobs = [self._job(camera, waiting, params) for camera, waiting in taken.items()]
-        self._estimate([job for job in jobs if job is not None], params)
+        self._apply(params)
+        self._switch_pipeline()
+        images = [self._prepare(camera, waiting, params) for camera, waiting in taken.items()]
+        self._estimate([image for image in images if image is not None], params)
 
-    def _take_up(self, params: NodeParams) -> None:
-        """Parameters that changed while running."""
+    def _apply(self, params: NodeParams) -> None:
+        """Applies parameters that may have changed."""
         self._mailbox.policy = policy_of(params)
         for state in self.cameras.values():
             state.health.frames = params.diagnostics_late_frames
             state.tracker.options = TrackingOptions(max_age_s=params.tracking_max_age_s)
 
-    def _change_over(self) -> None:
-        """To another model, if there is one: the old one ends here, where nobody uses it."""
-        line = self._line()
-        if self.current is not None and line is not self.current:
+    def _switch_pipeline(self) -> None:
+        """Switches to another model if there is one, and closes the old one, unused by now."""
+        pipeline = self._pipeline()
+        if self.current is not None and pipeline is not self.current:
             self.current.estimator.backend.close()
-        self.current = line
+        self.current = pipeline
 
-    def _job(
+    def _prepare(
         self, camera: str, waiting: Waiting[bytes], params: NodeParams
     ) -> PendingImage | None:
-        """None where the image is not worth processing, or cannot be."""
-        line, begin_s = self.current, time.monotonic()
-        assert line is not None
+        """Returns None where the image need not or cannot be processed."""
+        pipeline, start_s = self.current, time.monotonic()
+        assert pipeline is not None
         try:
-            if self._is_idle(camera, line) or self._is_old(waiting, params):
+            if self._is_idle(camera, pipeline) or self._is_old(waiting, params):
                 self._mailbox.account(camera, 'dropped')
                 return None
-            outputs = tuple(o for o in line.outputs if line.is_listened(camera, o.topic))
+            outputs = tuple(o for o in pipeline.outputs if pipeline.is_subscribed(camera, o.topic))
             frame, remarks = self.cameras[camera].input.frame(waiting.item)
         except Exception as error:
             self._fail(camera, error, waiting.stamp_ns)
             return None
         self._remark(camera, remarks)
-        spent_s = {'receive': begin_s - waiting.arrived_s, 'image': time.monotonic() - begin_s}
+        spent_s = {'receive': start_s - waiting.arrived_s, 'image': time.monotonic() - start_s}
         return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
 
-    def _is_idle(self, camera: str, line: Pipeline) -> bool:
-        state, why = self.cameras[camera], self.why_idle(camera, line)
+    def _is_idle(self, camera: str, pipeline: Pipeline) -> bool:
+        state, why = self.cameras[camera], self.why_idle(camera, pipeline)
         if bool(why) != bool(state.why_idle):
             name = f'camera {camera}: ' if camera else ''
             self._node.get_logger().info(name + (f'idle: {why}' if why else 'awake: subscribers'))
@@ -189,69 +194,70 @@ class Worker:
             return False
         age_ms = (self._node.get_clock().now().nanoseconds - waiting.stamp_ns) * 1e-6
         if age_ms > params.max_age_ms:
-            self._troubles.tell(
-                f'Images {age_ms:.0f} ms old are dropped (max_age_ms is {params.max_age_ms:g}).'
+            self._troubles.warn(
+                f'An image is {age_ms:.0f} ms old and was dropped (max_age_ms is '
+                f'{params.max_age_ms:g}).'
             )
         return age_ms > params.max_age_ms
 
     def _remark(self, camera: str, remarks: list[Remark], *, further: bool = False) -> None:
-        """further: beside those of the same image that were told before."""
+        """Logs remarks; further: they add to earlier ones about the same image."""
         state = self.cameras[camera]
         state.remarks = (*(state.remarks if further else ()), *remarks)
         for remark in remarks:
-            tell = self._troubles.tell if remark.level else self._troubles.tell_once
-            tell(remark.text)
+            log = self._troubles.warn if remark.level else self._troubles.warn_once
+            log(remark.text)
 
-    def _estimate(self, jobs: list[PendingImage], params: NodeParams) -> None:
-        if not jobs:
+    def _estimate(self, images: list[PendingImage], params: NodeParams) -> None:
+        if not images:
             return
         assert self.current is not None
-        tasks = [{task for output in job.outputs for task in output.tasks} for job in jobs]
+        tasks = [{task for output in image.outputs for task in output.tasks} for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
-            scenes = self.current.estimator.estimate([job.frame for job in jobs], tasks)
-        except Exception as error:  # of the whole batch
+            scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
+        except Exception as error:  # fails the whole batch
             failure = error
         self._busy_since_s = 0.0
-        if self.is_abandoned:  # the publishers are gone
+        if self.is_abandoned:  # the publishers no longer exist
             return
         if failure is not None:
-            for job in jobs:
-                self._fail(job.frame.camera, failure, job.frame.stamp_ns)
+            for image in images:
+                self._fail(image.frame.camera, failure, image.frame.stamp_ns)
             return
-        for job, scene in zip(jobs, scenes, strict=True):
+        for image, scene in zip(images, scenes, strict=True):
             try:
-                stage_s = {**job.spent_s, **scene.stage_s, **self._publish(job, scene, params)}
+                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, scene, params)}
             except Exception as error:
-                self._fail(job.frame.camera, error, job.frame.stamp_ns)
+                self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
-                self._account(job, stage_s, params)
+                self._account(image, stage_s, params)
 
-    def _publish(self, job: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
-        """Seconds for making the messages and for giving them to the middleware."""
-        line, camera = self.current, job.frame.camera
-        assert line is not None
+    def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
+        """Returns the seconds for making the messages and for handing them to the middleware."""
+        pipeline, camera = self.current, image.frame.camera
+        assert pipeline is not None
         start_s, publish_s = time.perf_counter(), 0.0
-        header = messages.header_of(new, job.frame)
+        header = messages.header_of(new, image.frame)
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         scene = self._tracked(confident(scene, params.min_score), params)
-        target = self._pose(params.target_frame, job.frame) if params.target_frame else None
+        target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
-        for output in job.outputs:
+        for output in image.outputs:
             message = output.make(found)
             if message is not None:
                 before_s = time.perf_counter()
-                line.publishers[camera][output.topic].publish(message)
+                pipeline.publishers[camera][output.topic].publish(message)
                 publish_s += time.perf_counter() - before_s
         whole_s = time.perf_counter() - start_s
         return {'serialise': whole_s - publish_s, 'publish': publish_s}
 
-    def _account(self, job: PendingImage, stage_s: dict[str, float], params: NodeParams) -> None:
-        camera, latency_s = job.frame.camera, time.monotonic() - job.arrived_s
-        state, header = self.cameras[camera], messages.header_of(new, job.frame)
+    def _account(self, image: PendingImage, stage_s: dict[str, float], params: NodeParams) -> None:
+        camera, latency_s = image.frame.camera, time.monotonic() - image.arrived_s
+        state, header = self.cameras[camera], messages.header_of(new, image.frame)
         self._mailbox.account(camera, 'published')
         state.failed_in_a_row = 0
-        age_s = (self._node.get_clock().now().nanoseconds - job.frame.stamp_ns) * 1e-9
+        age_s = (self._node.get_clock().now().nanoseconds - image.frame.stamp_ns) * 1e-9
         state.health.add(is_late=0 < params.diagnostics_max_latency_ms < 1e3 * latency_s)
         state.latencies.add({**stage_s, 'latency': latency_s, 'age': age_s})
         self._publish_stats(camera, header, age_s, stage_s)
@@ -270,7 +276,7 @@ class Worker:
             return None
         pose, why_not = self._transforms.target_from_source(target, frame.frame_id, frame.stamp_ns)
         if why_not:
-            self._troubles.tell(why_not)
+            self._troubles.warn(why_not)
         return pose
 
     def _publish_stats(
@@ -281,21 +287,21 @@ class Worker:
         message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
         try:
             self.current.publishers[camera][STATS].publish(message)
-        except Exception as error:  # this image is accounted for, and others are still to come
-            self._tell_unexpected(error)
+        except Exception as error:  # this image is accounted for already, and others follow
+            self._warn_unexpected(error)
 
-    def _tell_unexpected(self, error: Exception) -> None:
-        if self._node.context.ok():  # otherwise the node is being shut down
-            self._troubles.tell(f'Unexpected {type(error).__name__}: {error}')
+    def _warn_unexpected(self, error: Exception) -> None:
+        if self._node.context.ok():  # otherwise the node shuts down
+            self._troubles.warn(f'Unexpected {type(error).__name__}: {error}')
 
     def _fail(self, camera: str, error: Exception, stamp_ns: int) -> None:
-        """One image's trouble: counted, told, and the node goes on."""
+        """Counts and logs the failure of one image; the node goes on."""
         self._mailbox.account(camera, 'failed')
         if not self._node.context.ok():
-            return  # it failed because the node is being shut down
+            return  # it failed because the node shuts down
         known = isinstance(error, ImageError | BackendError)
         sentence = str(error) if known else f'Unexpected {type(error).__name__}: {error}'
         state = self.cameras[camera]
         state.failed_in_a_row, state.last_error = state.failed_in_a_row + 1, sentence
-        self._troubles.tell(sentence)
+        self._troubles.warn(sentence)
         self._publish_stats(camera, messages.header(new, stamp_ns, ''), 0.0, {})

@@ -26,8 +26,8 @@ class Task(Protocol):
     """What every module in this folder offers, or a dataclass in it that serves several tasks.
 
     OUTPUTS: the tensors it reads; NEEDS_INTRINSICS: whether it is skipped for an uncalibrated
-    camera; decoder: reads and checks the task's options once, returns the function called for each
-    image.
+    camera; decoder: reads and checks the task's options once and returns the function that decodes
+    an image.
     """
 
     @property
@@ -49,12 +49,12 @@ TASKS: dict[str, Task] = {
     'boxes3d': boxes3d,
 }
 
-# Tasks of a user's own (training/adapt.py), by the `kind` in their options.
+# Tasks that a user defines (training/adapt.py), by the `kind` in their options.
 OWN_KINDS: dict[str, Callable[[str], Task]] = {'labels': LabelTask, 'values': ValueTask}
 
 
 def task_of(name: str, options: Options) -> Task:
-    """Raises KeyError for a task that is neither known nor of a known kind."""
+    """Returns the task of a name. Raises KeyError if neither its name nor its kind is known."""
     if name in TASKS:
         return TASKS[name]
     return OWN_KINDS[str(options.get('kind'))](name)

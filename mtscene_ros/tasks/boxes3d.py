@@ -1,4 +1,4 @@
-"""3D boxes: heat map of projected centres and a code per cell → boxes in the optical frame.
+"""3D boxes: a heat map of projected centres and a code per cell → boxes in the optical frame.
 
 The representation is CenterNet's (Zhou et al., Objects as Points, 2019, section 4) with the 3D
 code of SMOKE (Liu et al., 2020, section 3.2): offset of the projected centre, its depth,
@@ -29,8 +29,11 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CenterOptions:
-    """Scores below min_score, boxes after the best max_boxes and beyond max_m (canonical) are left
-    out."""
+    """Options of the decoder.
+
+    Cells that score less than min_score, boxes after the best max_boxes, and boxes beyond max_m
+    (canonical metres) are left out.
+    """
 
     classes: tuple[SemanticClass, ...]
     stride_px: int
@@ -43,8 +46,11 @@ class CenterOptions:
 def decoder(
     options: Options,
 ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], Boxes3D]:
-    """options: {code: 'center_alpha', classes, stride_px, focal_px, min_score, max_boxes,
-    max_m}, or those of fcos3d.decoder."""
+    """Returns the function that decodes one image.
+
+    options: {code: 'center_alpha', classes, stride_px, focal_px, min_score, max_boxes, max_m}, or
+    those of fcos3d.decoder. Raises ValueError for another code.
+    """
     if options['code'] == 'fcos3d':
         return fcos3d.decoder(options)
     if options['code'] != 'center_alpha':
@@ -74,15 +80,17 @@ def decode_centers(
     letterbox: Letterbox,
     frame: CameraFrame,
 ) -> Boxes3D:
-    """score_map (C, h, w), zero off the peaks; code_map (8, h, w) = du, dv (network px), canonical
-    depth m, length, width, height m, cos and sin of the observation angle → boxes, best first.
+    """Decodes the maps of one image into boxes, best first.
+
+    score_map: (C, h, w), zero off the peaks; code_map: (8, h, w) with du and dv in network pixels,
+    canonical depth in m, length, width and height in m, cosine and sine of the observation angle.
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
     class_ids, rows, columns = best_cells(score_map, options.min_score, options.max_boxes)
     scores = score_map[class_ids, rows, columns]
     code = code_map[:, rows, columns].T.astype(np.float64)  # (N, 8)
     usable = np.isfinite(code).all(1) & (code[:, 2] > 0) & (code[:, 2] <= options.max_m)
-    code = np.where(usable[:, None], code, 1.0)  # placeholders, left out at the end
+    code = np.where(usable[:, None], code, 1.0)  # placeholders, removed at the end
     cell_px = (np.stack([columns, rows], 1) + 0.5) * options.stride_px - 0.5
     uv_px = letterbox.points_to_camera(cell_px + code[:, :2])
     depth_m = code[:, 2] * camera_scale(frame, letterbox, options.focal_px)
@@ -92,14 +100,16 @@ def decode_centers(
     quaternions = quaternion_from_matrix(optical_from_level_box(yaw_rad))
     boxes = Boxes3D(class_ids, scores, centers_m, sizes_m, quaternions, options.classes)
     boxes = boxes.select(usable)
-    return boxes.select(without_duplicates(boxes.centers_m, boxes.sizes_m))
+    return boxes.select(suppress_duplicates(boxes.centers_m, boxes.sizes_m))
 
 
 def best_cells(
     score_map: NDArray[np.float32], min_score: float, max_boxes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """(C, h, w) → class, row and column of the cells above min_score, best first, ties by
-    index."""
+    """Returns class, row and column of the cells of a (C, h, w) map that reach min_score.
+
+    The best come first, equal ones in the order of their index.
+    """
     flat = score_map.ravel()
     candidates = np.flatnonzero(flat >= max(min_score, 1e-6))
     order = np.argsort(-flat[candidates], kind='stable')[:max_boxes]
@@ -107,11 +117,12 @@ def best_cells(
     return class_ids, rows, columns
 
 
-def without_duplicates(centers_m: F64, sizes_m: F64) -> NDArray[np.int64]:
-    """Indices, best first, of boxes whose ground position lies in no better box's inner half.
+def suppress_duplicates(centers_m: F64, sizes_m: F64) -> NDArray[np.int64]:
+    """Returns the indices, best first, of boxes that do not stand inside a better box.
 
-    Two objects cannot stand in one place, whatever class each was taken for; boxes of a crowd
-    stay, since their centres are at least a half width apart.
+    A box is a duplicate if its ground position lies within half the width of a better one: two
+    objects cannot stand in one place, whatever their classes. Boxes of a crowd stay, because their
+    centres are at least half a width apart.
     """
     kept: list[int] = []
     for i, center in enumerate(centers_m):

@@ -1,4 +1,7 @@
-"""Depth: metres as seen by the focal length of training → metres of this camera (DESIGN.md 4)."""
+"""Depth: metres at the focal length of training → metres of this camera.
+
+The reason: docs/architecture.md, section Depth and boxes under another camera.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ NEEDS_INTRINSICS = True
 
 
 def camera_scale(frame: CameraFrame, letterbox: Letterbox, focal_px: float) -> float:
-    """Metres of this camera per canonical metre: its focal length at network size over the spec's.
+    """Returns metres of this camera per canonical metre.
 
-    An object of given size at depth Z covers f Z^-1 pixels, so a network that learned at focal_px
-    sees an object at Z as one at Z focal_px / f (Yin et al., Metric3D, ICCV 2023, eq. 2).
+    That is the camera's focal length at network size over the one of the spec. An object of given
+    size at depth Z covers f Z^-1 pixels, so a network that learned at focal_px sees an object at Z
+    as one at Z focal_px / f (Yin et al., Metric3D, ICCV 2023, eq. 2).
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
     return frame.intrinsics.fx_px * float(letterbox.scales[0]) / focal_px
@@ -30,8 +34,12 @@ def camera_scale(frame: CameraFrame, letterbox: Letterbox, focal_px: float) -> f
 def decoder(
     options: Options,
 ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], DepthMap]:
-    """options: {convention: 'metric', focal_px, min_m, max_m}, the range in canonical metres; or
-    convention 'disparity' with baseline_m too: the tensor holds focal_px * baseline_m / depth."""
+    """Returns the function that decodes one image.
+
+    options: {convention: 'metric', focal_px, min_m, max_m} with the range in canonical metres; or
+    convention 'disparity' with baseline_m too, where the tensor holds focal_px * baseline_m /
+    depth. Raises ValueError for another convention or an impossible range.
+    """
     if options['convention'] not in ('metric', 'disparity'):
         raise ValueError(
             f'depth convention {options["convention"]!r} is not "metric" or "disparity"'
@@ -47,11 +55,11 @@ def decoder(
     ) -> DepthMap:
         scale = np.float32(camera_scale(frame, letterbox, focal_px))
         raw = outputs['depth'].astype(np.float32, copy=False)
-        if is_disparity:  # linear in the image is the disparity; none is sky: infinitely far
+        if is_disparity:  # disparity is linear in the image; 0 means sky, infinitely far away
             metres = baseline_m * focal_px / letterbox.to_camera(raw, smooth=True).clip(1e-6)
             canonical_m = metres.astype(np.float32, copy=False)
             depth_m = canonical_m * scale
-        else:  # enlarging is linear, so the few pixels of the network are scaled and looked at
+        else:  # enlarging is linear, so the few pixels of the network are scaled and tested
             canonical_m = raw
             depth_m = letterbox.to_camera(raw * scale, smooth=True)
         if (canonical_m >= max_m).any():

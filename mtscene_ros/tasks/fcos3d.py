@@ -1,9 +1,9 @@
-"""3D boxes of TaskPrompter's published detection head (Cityscapes-3D): top-k, bird's-eye NMS,
+"""3D boxes of TaskPrompter's published detection head (Cityscapes-3D): top k, bird's-eye NMS and
 angles.
 
 The head is FCOS3D's (Wang et al., ICCV workshops 2021) with the three angles and the 2D box of
 TaskPrompter (Ye and Xu, ICLR 2023). The graph holds the part that needs every cell (sigmoid,
-strides, angle bins); here is the sparse rest, in NumPy.
+strides, angle bins); the sparse rest is here, in NumPy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
 OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
 NEEDS_INTRINSICS = True
 
-PER_LEVEL = 1000  # cells of a level that are looked at
+PER_LEVEL = 1000  # best cells of each level that are decoded
 MAX_IOU = 0.3  # in the bird's-eye view, within a class
 # Columns: x forward, y left, z up of a box whose published rotation is the identity.
 OPTICAL_FROM_UPRIGHT = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
@@ -41,14 +41,14 @@ class LevelGrid:
     stride_px: float
 
     def points_px(self) -> F64:
-        """(h w, 2) u, v of the cells. The original floors half of the fractional stride."""
+        """Returns u, v of the cells, (h w, 2); the authors floor half of the fractional stride."""
         v, u = np.indices((self.height, self.width)).reshape(2, -1) * self.stride_px
         return np.stack([u, v], 1) + self.stride_px // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Fcos3dOptions:
-    """focal_px: of the training camera at network size."""
+    """Options of the decoder; focal_px: of the training camera at network size."""
 
     classes: tuple[SemanticClass, ...]
     levels: tuple[LevelGrid, ...]
@@ -59,7 +59,8 @@ class Fcos3dOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedBoxes:
-    """N boxes in the head's own representation, by class and score, or by score if some were cut.
+    """N boxes in the head's own representation, ordered by class and score, or by score alone
+    where max_boxes cut some off.
 
     uv_px (N, 2): projected centres and bbox2d_px (N, 4): x1 y1 x2 y2, in network pixels;
     centers_m (N, 3) in the optical frame; sizes_m (N, 3): length, width, height; angles_rad (N,
@@ -78,8 +79,11 @@ class PublishedBoxes:
 def decoder(
     options: Options,
 ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], Boxes3D]:
-    """options: {code: 'fcos3d', classes, levels: [[height, width, stride_px], ...], focal_px,
-    min_score, max_boxes}."""
+    """Returns the function that decodes one image.
+
+    options: {code: 'fcos3d', classes, levels: [[height, width, stride_px], ...], focal_px,
+    min_score, max_boxes}. Raises ValueError for another code.
+    """
     if options['code'] != 'fcos3d':
         raise ValueError(f'box code {options["code"]!r} is not "fcos3d"')
     known = Fcos3dOptions(
@@ -107,9 +111,11 @@ def published_boxes(
     letterbox: Letterbox,
     frame: CameraFrame,
 ) -> PublishedBoxes:
-    """scores (C, N) = class x centerness, code (13, N) over the cells of all levels, finest first:
-    offset u, v from the centre to the cell (px), depth m, length, width, height m, three angles,
-    left, top, right, bottom (px).
+    """Decodes one image into boxes as the authors' code has them.
+
+    scores: (C, N), class times centerness; code: (13, N); both over the cells of all levels,
+    finest first: offset u, v from the centre to the cell (px), depth (m), length, width, height
+    (m), three angles (rad), left, top, right, bottom (px).
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
     cells = best_cells(scores.max(0), options.levels)
@@ -119,7 +125,7 @@ def published_boxes(
     depth_m = values[:, 2] * camera_scale(frame, letterbox, options.focal_px)
     centers_m = unproject(letterbox.points_to_camera(uv_px), depth_m, frame.intrinsics)
     flat = np.concatenate([centers_m[:, [0, 2]], values[:, [4, 3, 8]]], 1)  # x z width length yaw
-    class_ids, kept = suppressed_by_class(flat, cell_scores, options)
+    class_ids, kept = suppress_by_class(flat, cell_scores, options)
     bounds_px = np.array([letterbox.network_width_px, letterbox.network_height_px] * 2)
     sides_px = points_px[:, [0, 1, 0, 1]] + values[:, 9:13] * [-1, -1, 1, 1]
     return PublishedBoxes(
@@ -136,7 +142,7 @@ def published_boxes(
 def best_cells(
     cell_scores: NDArray[np.float32], levels: tuple[LevelGrid, ...]
 ) -> NDArray[np.int64]:
-    """Indices of the PER_LEVEL best cells of each level."""
+    """Returns the indices of the PER_LEVEL best cells of each level."""
     found, first = [], 0
     for level in levels:
         count = level.height * level.width
@@ -146,10 +152,13 @@ def best_cells(
     return np.concatenate(found)
 
 
-def suppressed_by_class(
+def suppress_by_class(
     flat: F64, scores: NDArray[np.float32], options: Fcos3dOptions
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """flat (N, 5) bird's-eye rectangles, scores (C, N) → classes and indices of what stays."""
+    """Returns classes and indices of the boxes that NMS within each class keeps.
+
+    flat: (N, 5) bird's-eye rectangles; scores: (C, N).
+    """
     classes, kept = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for class_id, of_class in enumerate(scores):
         above = np.flatnonzero(of_class > options.min_score)
@@ -165,7 +174,10 @@ def suppressed_by_class(
 
 
 def greedy_nms(flat: F64, max_iou: float) -> NDArray[np.int64]:
-    """(N, 5) rectangles, best first → indices of those that no better one overlaps by more."""
+    """Returns the indices of the rectangles that no better one overlaps by more than max_iou.
+
+    flat: (N, 5), best first.
+    """
     alive, kept = np.arange(len(flat)), []
     reach = np.hypot(flat[:, 2], flat[:, 3]) / 2
     while len(alive):
@@ -180,10 +192,11 @@ def greedy_nms(flat: F64, max_iou: float) -> NDArray[np.int64]:
 
 
 def rotated_iou(a: F64, b: F64) -> F64:
-    """(M, 5) and (M, 5) rectangles x, z, extent along x, extent along z, angle → (M,) IoU.
+    """Returns the IoU, (M,), of M pairs of rectangles.
 
-    The overlap's corners are corners of one inside the other and crossings of edges; ordered about
-    their mean, they give the area by the shoelace formula.
+    a, b: (M, 5) with x, z, extent along x, extent along z, angle. The overlap's corners are the
+    corners of one rectangle inside the other and the crossings of edges; ordered around their
+    mean, they give the area by the shoelace formula.
     """
     corners_a, corners_b = rectangle_corners(a), rectangle_corners(b)
     crossings, cross = edge_crossings(corners_a, corners_b)
@@ -203,8 +216,10 @@ def rotated_iou(a: F64, b: F64) -> F64:
 
 
 def rectangle_corners(flat: F64) -> F64:
-    """(M, 5) → (M, 4, 2), in order around the rectangle: x' = dx cos + dz sin, z' = -dx sin + dz
-    cos."""
+    """Returns the corners of (M, 5) rectangles, (M, 4, 2), in order around each.
+
+    x' = dx cos + dz sin, z' = -dx sin + dz cos.
+    """
     signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
     dx, dz = np.moveaxis(signs * flat[:, None, 2:4], 2, 0)
     cos, sin = np.cos(flat[:, 4:]), np.sin(flat[:, 4:])
@@ -212,7 +227,7 @@ def rectangle_corners(flat: F64) -> F64:
 
 
 def inside(points: F64, flat: F64) -> NDArray[np.bool_]:
-    """(M, K, 2) points, (M, 5) rectangles → (M, K)."""
+    """Returns, as (M, K), which of the (M, K, 2) points lie in their (M, 5) rectangles."""
     x, z = np.moveaxis(points - flat[:, None, :2], 2, 0)
     cos, sin = np.cos(flat[:, 4:]), np.sin(flat[:, 4:])
     along, across = np.abs(x * cos - z * sin), np.abs(x * sin + z * cos)
@@ -221,8 +236,10 @@ def inside(points: F64, flat: F64) -> NDArray[np.bool_]:
 
 
 def edge_crossings(a: F64, b: F64) -> tuple[F64, NDArray[np.bool_]]:
-    """(M, 4, 2) and (M, 4, 2) corners → (M, 16, 2) crossings of the edges, (M, 16) whether
-    real."""
+    """Returns the crossings of the edges, (M, 16, 2), and which of them exist, (M, 16).
+
+    a, b: (M, 4, 2) corners.
+    """
     along_a = np.roll(a, -1, 1)[:, :, None] - a[:, :, None]
     along_b = np.roll(b, -1, 1)[:, None] - b[:, None]
     between = b[:, None] - a[:, :, None]  # (M, 4, 4, 2)
@@ -241,7 +258,7 @@ def cross_product(a: F64, b: F64) -> F64:
 
 
 def proper_boxes(found: PublishedBoxes, classes: tuple[SemanticClass, ...]) -> Boxes3D:
-    """Into our representation, best score first, with repaired angle bins."""
+    """Converts boxes into our representation, best score first, with repaired angle bins."""
     quaternions = quaternions_from_angles(snapped(found.angles_rad))
     boxes = Boxes3D(
         found.class_ids, found.scores, found.centers_m, found.sizes_m, quaternions, classes
@@ -250,17 +267,18 @@ def proper_boxes(found: PublishedBoxes, classes: tuple[SemanticClass, ...]) -> B
 
 
 def snapped(angles_rad: F64) -> F64:
-    """Undo wrong direction bins: the first angle goes to within pi/2 of pi, the second of 0.
+    """Undoes wrong direction bins: moves the first angle to within pi/2 of pi, the second of 0.
 
-    Both lie on the border of their two bins for upright objects (SPEC 4.2), and a wrong bin turns
-    a box upside down. What remains of them is the small tilt; the third angle stays.
+    Both lie on the border of their two bins for upright objects, and a wrong bin turns a box
+    upside down (docs/network-specification.md, section 4.2). What remains of them is the
+    small tilt; the third angle stays.
     """
     tilt = angles_rad[:, :2] - np.round(angles_rad[:, :2] / np.pi) * np.pi
     return np.concatenate([tilt + np.array([np.pi, 0.0]), angles_rad[:, 2:]], 1)
 
 
 def quaternions_from_angles(angles_rad: F64) -> F64:
-    """(N, 3) published angles → (N, 4) unit x, y, z, w, optical_from_box.
+    """Converts (N, 3) published angles into (N, 4) unit quaternions x, y, z, w, optical_from_box.
 
     The authors' loader hands SciPy's as_euler('ZXY') a quaternion w, x, y, z where it expects x,
     y, z, w, and decoding mixes them up the same way; hence the shift of components.
@@ -278,7 +296,7 @@ def quaternions_from_angles(angles_rad: F64) -> F64:
 
 
 def angles_from_quaternions(quaternions_xyzw: F64) -> F64:
-    """The inverse of quaternions_from_angles: (N, 4) optical_from_box → (N, 3)."""
+    """Inverts quaternions_from_angles: (N, 4) optical_from_box → (N, 3) angles in rad."""
     rotation = matrix_from_quaternion(quaternions_xyzw) @ OPTICAL_FROM_UPRIGHT.T
     x, y, z, w = quaternion_from_matrix(rotation).T
     m = matrix_from_quaternion(np.stack([w, x, y, z], 1))  # R_z(a) R_x(b) R_y(c)

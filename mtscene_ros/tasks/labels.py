@@ -1,5 +1,4 @@
-"""Label maps (semantic segmentation, human parts): the graph has taken the argmax; here labels go
-to camera pixels."""
+"""Label maps (semantic segmentation, human parts) in camera pixels; the graph takes the argmax."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.models.spec import Options, classes_from_options
 from mtscene_ros.types import UNLABELED, CameraFrame, Ids, LabelMap
 
-MOST_CLASSES = 65535  # the number after the last one stands for unknown
+MAX_CLASSES = 65535  # the id after the last one stands for unknown
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTask:
-    """A task whose tensors are NAME_labels and NAME_confidence: uint8, labels of more than 255
-    classes int32."""
+    """A task with the tensors NAME_labels and NAME_confidence, both uint8; the labels of more than
+    255 classes are int32."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -32,9 +31,12 @@ class LabelTask:
     def decoder(
         self, options: Options
     ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], LabelMap]:
-        """options: {classes: [{id, name, color_rgb}, ...]}, at most 65535 of them."""
+        """Returns the function that decodes one image.
+
+        options: {classes: [{id, name, color_rgb}, ...]}. Raises ValueError for more than 65535.
+        """
         classes = classes_from_options(options)
-        if len(classes) > MOST_CLASSES:
+        if len(classes) > MAX_CLASSES:
             raise ValueError(f'{len(classes)} classes do not fit into 16UC1 labels')
         few = len(classes) <= UNLABELED
 

@@ -16,7 +16,7 @@ from mtscene_ros.types import CameraFrame, ProbabilityMap
 
 @dataclass(frozen=True, slots=True)
 class ProbabilityTask:
-    """A task whose only tensor has its name: float in [0, 1]."""
+    """A task whose only tensor has the task's name and holds floats in [0, 1]."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -28,7 +28,7 @@ class ProbabilityTask:
     def decoder(
         self, options: Options
     ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ProbabilityMap]:
-        """options: none."""
+        """Returns the function that decodes one image; it needs no options."""
 
         def decode(
             outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame

@@ -1,4 +1,4 @@
-"""Maps of a quantity that the user defined: a number per pixel, in the user's units."""
+"""Maps of a quantity that a user has defined: a number per pixel, in the user's units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtscene_ros.types import CameraFrame, ValueMap
 
 @dataclass(frozen=True, slots=True)
 class ValueTask:
-    """A task whose only tensor has its name: float32."""
+    """A task whose only tensor has the task's name and holds float32."""
 
     name: str
     NEEDS_INTRINSICS: bool = False
@@ -28,7 +28,7 @@ class ValueTask:
     def decoder(
         self, options: Options
     ) -> Callable[[Mapping[str, NDArray[Any]], Letterbox, CameraFrame], ValueMap]:
-        """options: {kind: 'values'}."""
+        """Returns the function that decodes one image; options: {kind: 'values'}."""
 
         def decode(
             outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox, _: CameraFrame

@@ -1,4 +1,8 @@
-"""Generated scenes and sequences with ground truth. NumPy only, OpenCV for JPEG."""
+"""Generates scenes and sequences together with their ground truth.
+
+The code here uses NumPy only (OpenCV for JPEG, moderngl where the GL ray caster is chosen). ROS,
+torch and everything that reads or writes data sets stay outside.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from mtscene_ros.worlds.drive import drive_frame, drive_sequence
 from mtscene_ros.worlds.figure import figure_frame, figure_sequence
 from mtscene_ros.worlds.room import room_frame, room_sequence
 
-# (seed, index, width_px, height_px) → a still; (seed, length, rate_hz, width_px, height_px) →
-# frames that follow one another.
+# FRAMES: (seed, index, width_px, height_px) → one independent image.
+# SEQUENCES: (seed, length, rate_hz, width_px, height_px) → consecutive frames of one world.
 FRAMES = {'drive': drive_frame, 'room': room_frame, 'figure': figure_frame}
 SEQUENCES = {'drive': drive_sequence, 'room': room_sequence, 'figure': figure_sequence}

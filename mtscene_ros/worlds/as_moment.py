@@ -1,4 +1,4 @@
-"""Generated frames as the moments of a recording."""
+"""Converts generated frames to the moments of a recording."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from mtscene_ros.worlds.frame import WorldFrame
 
 
 def moment_from_world(frame: WorldFrame) -> Moment:
-    """A generated frame; the camera sits at base_link's origin, level with it at the start."""
+    """Converts a generated frame. The camera sits at the origin of base_link, level with it at the
+    first frame."""
     base_from_optical = np.eye(4)
     base_from_optical[:3, :3] = BASE_FROM_OPTICAL_AXES
     return Moment(

@@ -1,8 +1,8 @@
-"""Articulated persons: a skeleton with joint angles, dressed in solids.
+"""Articulated persons: a skeleton with joint angles, posed_solids in solids.
 
-Object frame: x forward, y left, z up, the hips' middle above the origin. Lengths of the segments
-are shares of the stature (Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control
-of Human Movement, figure 4.1).
+Object frame: x forward, y left, z up; the origin lies on the ground below the middle of the hips.
+Segment lengths are fractions of the stature (Drillis and Contini 1966, as in Winter, Biomechanics
+and Motor Control of Human Movement, figure 4.1).
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import numpy as np
 from mtscene_ros.worlds.parts import CLOTH, DARK, Look, ball, box, paint, rod, skin
 from mtscene_ros.worlds.solid import F64, Solid
 
-# PASCAL's six parts (classes.HUMAN_PARTS_7); hands go with the lower arms, feet with the legs.
+# PASCAL's six parts (classes.HUMAN_PARTS_7); hands count as lower arms, feet as lower legs.
 HEAD, TORSO, UPPER_ARM, LOWER_ARM, UPPER_LEG, LOWER_LEG = range(1, 7)
 THIGH, SHANK, ANKLE, TRUNK, UPPER, FORE, HAND = 0.245, 0.246, 0.039, 0.288, 0.186, 0.146, 0.108
 HALF_HIP, HALF_SHOULDER = 0.055, 0.115
-STRIDE = 0.82  # of the stature: two steps of a walk
+STRIDE = 0.82  # length of a full stride (two steps) as a fraction of the stature
 Pair = tuple[float, float]  # right, left
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """tall_m; wide: breadth over the usual one; looks; phase_rad: where its walk begins; walks:
-    whether it strides or stands with its feet together."""
+    """One person. stature_m: stature; breadth: relative to the average; skin, shirt, legs, hair:
+    looks of skin, clothes and hair; phase_rad: gait phase at the start; walks: whether the person
+    walks or stands with the feet together."""
 
-    tall_m: float
-    wide: float
-    bare: Look
+    stature_m: float
+    breadth: float
+    skin: Look
     shirt: Look
     legs: Look
     hair: Look
@@ -39,10 +40,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Joint angles, rad, zero for a soldier at attention.
+    """Joint angles in rad; zero is a person who stands at attention.
 
-    lean: of the trunk, forwards; hips, shoulders: forwards; knees: backwards; elbows: forwards;
-    spreads: of the arms, sideways; straddles: of the legs, sideways.
+    lean: forward tilt of the trunk; hips, shoulders: forward swing; knees: backward bend; elbows:
+    forward bend; spreads: sideways swing of the arms; straddles: sideways swing of the legs.
     """
 
     lean: float = 0.0
@@ -55,17 +56,17 @@ class Pose:
 
 
 def random_body(rng: np.random.Generator, label: int) -> Body:
-    """One in seven a child. label: the class that all its solids have."""
+    """Draws a person; about one in seven is a child. label: class id of all solids."""
     tall = rng.uniform(1.5, 1.95) if rng.random() < 0.85 else rng.uniform(1.05, 1.45)
     phase, walks = rng.uniform(0, 2 * np.pi), bool(rng.random() < 0.8)
-    bare = Look(skin(rng), CLOTH, label)
+    skin_look = Look(skin(rng), CLOTH, label)
     shirt, legs, hair = (Look(paint(rng), CLOTH, label) for _ in range(3))
-    return Body(tall, rng.uniform(0.85, 1.15), bare, shirt, legs, hair, phase, walks)
+    return Body(tall, rng.uniform(0.85, 1.15), skin_look, shirt, legs, hair, phase, walks)
 
 
-def walking(phase_rad: float) -> Pose:
-    """One stride over a phase of 2 pi; arms swing against the legs, a knee bends as its leg
-    comes forward."""
+def walking_pose(phase_rad: float) -> Pose:
+    """Returns the pose at a gait phase; 2 pi is one full stride. Arms swing opposite to the legs,
+    and a knee bends while its leg comes forward."""
     swing, lift = np.sin(phase_rad), np.cos(phase_rad)
     return Pose(
         lean=0.05,
@@ -76,27 +77,29 @@ def walking(phase_rad: float) -> Pose:
     )
 
 
-def walker(body: Body, way_m: float) -> list[Solid]:
-    """The body after way_m metres of its walk."""
+def walking_solids(body: Body, walked_m: float) -> list[Solid]:
+    """Returns the person's solids after walking `walked_m` metres."""
     if not body.walks:
-        return dressed(body, Pose())
-    return dressed(body, walking(body.phase_rad + 2 * np.pi * way_m / (STRIDE * body.tall_m)))
+        return posed_solids(body, Pose())
+    phase_rad = body.phase_rad + 2 * np.pi * walked_m / (STRIDE * body.stature_m)
+    return posed_solids(body, walking_pose(phase_rad))
 
 
-def along(pitch: float, aside: float) -> F64:
-    """Unit vector of a limb that hangs, swung forwards by pitch and outwards (+y) by aside."""
+def limb_direction(pitch: float, aside: float) -> F64:
+    """Returns the unit vector of a hanging limb that is swung forward by `pitch` and outward (+y)
+    by `aside`, both in rad."""
     out = np.cos(aside)
     return np.array([np.sin(pitch) * out, np.sin(aside), -np.cos(pitch) * out])
 
 
-def dressed(body: Body, pose: Pose) -> list[Solid]:
-    """Solids of the body in a pose, hips where they are when it stands."""
-    size, w = body.tall_m, body.wide * body.tall_m / 1.75
+def posed_solids(body: Body, pose: Pose) -> list[Solid]:
+    """Returns the person's solids in a pose; the hips stay at standing height."""
+    size, w = body.stature_m, body.breadth * body.stature_m / 1.75
     hip = np.array([0.0, 0.0, (THIGH + SHANK + ANKLE) * size])
     spine = np.array([np.sin(pose.lean), 0.0, np.cos(pose.lean)])
     neck = hip + TRUNK * size * spine
     skull = neck + 0.115 * size * spine
-    torso, head = replace(body.shirt, part=TORSO), replace(body.bare, part=HEAD)
+    torso, head = replace(body.shirt, part=TORSO), replace(body.skin, part=HEAD)
     hair = replace(body.hair, part=HEAD)
     solids = [
         rod(torso, hip - 0.03 * spine, neck + 0.03 * spine, 0.13 * w, flat=1.5),
@@ -105,7 +108,7 @@ def dressed(body: Body, pose: Pose) -> list[Solid]:
     ]
     for side, k in ((-1, 0), (1, 1)):
         mirror = np.array([1.0, side, 1.0])
-        outward = np.array([0.0, side * size * body.wide, 0.0])
+        outward = np.array([0.0, side * size * body.breadth, 0.0])
         at_hip, at_shoulder = (
             hip + HALF_HIP * outward,
             neck + HALF_SHOULDER * outward - 0.02 * spine,
@@ -119,9 +122,9 @@ def dressed(body: Body, pose: Pose) -> list[Solid]:
 def _leg(
     body: Body, hip: F64, swing: float, bend: float, aside: float, mirror: F64
 ) -> list[Solid]:
-    size, w = body.tall_m, body.wide * body.tall_m / 1.75
-    knee = hip + THIGH * size * along(swing, aside) * mirror
-    ankle = knee + SHANK * size * along(swing - bend, aside) * mirror
+    size, w = body.stature_m, body.breadth * body.stature_m / 1.75
+    knee = hip + THIGH * size * limb_direction(swing, aside) * mirror
+    ankle = knee + SHANK * size * limb_direction(swing - bend, aside) * mirror
     shoe = Look(DARK, CLOTH, body.legs.label, part=LOWER_LEG)
     x, y, z = ankle
     return [
@@ -134,13 +137,13 @@ def _leg(
 def _arm(
     body: Body, shoulder: F64, swing: float, bend: float, aside: float, mirror: F64
 ) -> list[Solid]:
-    size, w = body.tall_m, body.wide * body.tall_m / 1.75
-    elbow = shoulder + UPPER * size * along(swing, aside) * mirror
-    forward = along(swing + bend, aside) * mirror
+    size, w = body.stature_m, body.breadth * body.stature_m / 1.75
+    elbow = shoulder + UPPER * size * limb_direction(swing, aside) * mirror
+    forward = limb_direction(swing + bend, aside) * mirror
     wrist = elbow + FORE * size * forward
     palm = wrist + HAND / 3 * size * forward
     return [
         rod(replace(body.shirt, part=UPPER_ARM), shoulder, elbow, 0.052 * w),
         rod(replace(body.shirt, part=LOWER_ARM), elbow, wrist, 0.043 * w),
-        ball(replace(body.bare, part=LOWER_ARM), palm, (0.055 * w, 0.045 * w, 0.06 * w)),
+        ball(replace(body.skin, part=LOWER_ARM), palm, (0.055 * w, 0.045 * w, 0.06 * w)),
     ]

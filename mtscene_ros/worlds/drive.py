@@ -1,4 +1,4 @@
-"""The drive world: random street scenes with traffic and their truth, given (seed, index)."""
+"""The drive world: random street scenes with traffic and ground truth for a (seed, index)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _GROUND = Solid(PLANE, np.zeros(3), np.ones(3), look=_LOOK)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _World:
-    """ego: s, d, speed m/s; camera: height m; yaw, pitch, roll rad relative to the road."""
+    """ego: s and d in metres, speed in m/s; camera: height in metres, then yaw, pitch and roll in
+    rad relative to the road."""
 
     road: Road
     still: list[Solid]
@@ -35,7 +36,7 @@ class _World:
 
 
 def drive_frame(seed: int, index: int, width_px: int = 512, height_px: int = 256) -> WorldFrame:
-    """Scene number `index` of the family `seed`, independent of all others."""
+    """Renders scene `index` of the series `seed`; scenes are independent of one another."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index])))
     world = _random_world(rng, width_px, height_px, 0.0)
     return _render(world, 0.0, np.zeros(4), rng, FIRST_STAMP_NS)
@@ -44,7 +45,8 @@ def drive_frame(seed: int, index: int, width_px: int = 512, height_px: int = 256
 def drive_sequence(
     seed: int, length: int, rate_hz: float = 10.0, width_px: int = 512, height_px: int = 256
 ) -> Iterator[WorldFrame]:
-    """A drive of `length` frames through one world, 1 / rate_hz apart; the camera sways."""
+    """Renders a drive of `length` frames through one world, 1 / rate_hz apart, as the camera
+    sways."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0, 1])))
     world = _random_world(rng, width_px, height_px, length / rate_hz)
     phase, size = rng.uniform(0, 2 * np.pi, 4), np.array([0.015, 0.006, 0.006, 0.004])
@@ -65,7 +67,7 @@ def _random_world(
     taken = [traffic.Claim(0.0, ego_d, *traffic.EGO_HALF_M, (speed_mps, 0.0))]
     taken += [traffic.Claim(s, d, street.POST_M, street.POST_M) for s, d, _ in furniture]
     actors = traffic.random_traffic(rng, road, taken, speed_mps, duration_s)
-    # The ground comes first: _render knows it by its index, 0.
+    # The ground must come first: _render identifies it by index 0.
     still = [_GROUND, *street.surroundings(rng, road), *(x for _, _, f in furniture for x in f)]
     tilt = rng.normal(0, 0.05), rng.normal(0.02, 0.03), rng.normal(0, 0.012)
     camera = np.array([np.clip(rng.normal(1.55, 0.18), 1.2, 2.2), *tilt])
@@ -89,25 +91,25 @@ def _render(
     boxes = [box for _, box in placed]
     solids = [*world.still, *(part for actor_parts, _ in placed for part in actor_parts)]
     hits = raycast.cast(solids, world.intrinsics, pose)
-    of = hits.solid.ravel()[hits.pixels]
-    on_ground = slice(0, int(np.searchsorted(of, 1)))  # hits come sorted by solid
+    solid_index = hits.solid.ravel()[hits.pixels]
+    on_ground = slice(0, int(np.searchsorted(solid_index, 1)))  # hits are sorted by solid
     sd = world.road.locate(*hits.local_m[on_ground, :2].T.astype(np.float64))
     zone = world.road.zones(*sd)
-    label = np.array([x.look.label for x in solids], np.uint8)[of]
+    label = np.array([x.look.label for x in solids], np.uint8)[solid_index]
     label[on_ground] = ZONE_LABELS[zone]
-    owner = np.array([x.owner for x in solids], np.uint16)[of]
+    owner = np.array([x.owner for x in solids], np.uint16)[solid_index]
     color, gloss, glow = textures.paint_all(hits, solids, world.weather.lamps_on)
     color[on_ground] = textures.ground(zone, *sd, world.weather.offset, world.road.grass)
     viewpoint = world.intrinsics, pose
     solid = [x for x in world.still if x.kind in (BLOCK, ELLIPSOID)]
     casters = [*boxes, *(x for x in solid if x.center_m[0] < SHADOWS_TO_M)]
-    sunny, open_sky = light.on_ground(hits, boxes, casters, world.weather, viewpoint)
+    sunny, open_sky = light.ground_shading(hits, boxes, casters, world.weather, viewpoint)
     linear = light.illuminate(
         (color, gloss, glow), hits, sunny, open_sky, world.weather, viewpoint
     )
-    things = [(actor.kind, box) for actor, box in zip(world.actors, boxes, strict=True)]
+    objects = [(actor.kind, box) for actor, box in zip(world.actors, boxes, strict=True)]
     owners = image_of(hits, owner)
-    instances, truth, visible, truncated = truth_of(things, DRIVE_BOXES, hits, owners, viewpoint)
+    instances, truth, visible, truncated = truth_of(objects, DRIVE_BOXES, hits, owners, viewpoint)
     return WorldFrame(
         rgb=light.expose(linear, world.lens, rng),
         labels=image_of(hits, label, parts.SKY),
@@ -124,7 +126,7 @@ def _render(
 
 
 def _camera_pose(world: _World, time_s: float, sway: F64) -> F64:
-    """world_from_optical (4, 4); sway is added to world.camera."""
+    """Returns world_from_optical (4, 4); `sway` is added to world.camera."""
     s, d, speed_mps = world.ego
     x, y, heading = world.road.place(s + speed_mps * time_s, d)
     height, yaw, pitch, roll = world.camera + sway

@@ -1,6 +1,6 @@
-"""The figure world: persons in poses, near the camera, with their parts and what is salient.
+"""The figure world: posed persons near the camera, with body parts and saliency.
 
-Labels are PASCAL_21's; backgrounds are rooms, or grounds with trees, houses and cars.
+Labels are those of PASCAL_21. Backgrounds are rooms, or open ground with trees, houses and cars.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from mtscene_ros.datasets.classes import CITYSCAPES_19, FIGURE_BOXES, NYUD_40, PASCAL_21
 from mtscene_ros.types import Intrinsics, SemanticClass
 from mtscene_ros.worlds import light, parts, raycast, textures, vehicles
-from mtscene_ros.worlds.body import Body, Pair, Pose, dressed, random_body, walker
+from mtscene_ros.worlds.body import Body, Pair, Pose, posed_solids, random_body, walking_solids
 from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
-from mtscene_ros.worlds.furnishing import Room, taken
+from mtscene_ros.worlds.furnishing import Room, is_occupied
 from mtscene_ros.worlds.household import Rng
 from mtscene_ros.worlds.lamplight import Lamps, illuminate_indoors
 from mtscene_ros.worlds.parts import Look, ball, box, centred, placed, rod, turn
@@ -25,16 +25,16 @@ from mtscene_ros.worlds.room import random_room
 from mtscene_ros.worlds.solid import BLOCK, F32, F64, PLANE, Solid
 from mtscene_ros.worlds.truth import image_of, truth_of
 
-PERSON = 15  # of PASCAL_21
+PERSON = 15  # class id in PASCAL_21
 Viewpoint = tuple[Intrinsics, F64]
 _SAME_AS = {'chair': 'chair', 'sofa': 'sofa', 'table': 'dining table', 'television': 'tv monitor'}
 _SAME_AS |= {'person': 'person', 'car': 'car', 'bus': 'bus', 'truck': 'car'}
 _POSES = (
     Pose(),
-    Pose(hips=(1.0, -0.4), knees=(1.0, 0.4), shoulders=(-0.5, 0.9), elbows=(0.5, 0.9)),  # lunging
-    Pose(lean=0.6, hips=(1.9, 1.9), knees=(2.2, 2.2), shoulders=(1.0, 1.0)),  # crouching
+    Pose(hips=(1.0, -0.4), knees=(1.0, 0.4), shoulders=(-0.5, 0.9), elbows=(0.5, 0.9)),  # lunge
+    Pose(lean=0.6, hips=(1.9, 1.9), knees=(2.2, 2.2), shoulders=(1.0, 1.0)),  # crouch
     Pose(shoulders=(2.9, 2.6), elbows=(0.2, 0.4), spreads=(0.3, 0.2)),  # reaching up
-    Pose(spreads=(1.5, 1.4), elbows=(0.0, 0.0), straddles=(0.35, 0.35)),  # a star
+    Pose(spreads=(1.5, 1.4), elbows=(0.0, 0.0), straddles=(0.35, 0.35)),  # star jump
     Pose(hips=(0.9, -0.6), knees=(1.2, 1.3), shoulders=(-0.9, 1.0), elbows=(1.5, 1.5), lean=0.2),
     Pose(lean=1.2, shoulders=(1.3, 1.3), knees=(0.2, 0.2)),  # bending down
     Pose(spreads=(0.6, 0.1), shoulders=(0.2, 2.2), elbows=(2.0, 0.9)),  # waving
@@ -43,7 +43,7 @@ _POSES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figure:
-    """A person who goes from one pose to another and back, or walks; at (x, y), turned rad."""
+    """A person at (x, y), turned by an angle in rad, who walks or moves between two poses."""
 
     body: Body
     poses: tuple[Pose, Pose] | None
@@ -52,16 +52,17 @@ class Figure:
     speed_mps: float
 
     def solids(self, time_s: float) -> tuple[list[Solid], F64]:
-        """Standing on z = 0 at the origin, looking along x, and half of the tight box."""
+        """Returns the solids, standing on z = 0 at the origin and facing along x, and half the
+        size of their tight box."""
         if self.poses is None:
-            return centred(walker(self.body, self.speed_mps * time_s))
+            return centred(walking_solids(self.body, self.speed_mps * time_s))
         share = 0.5 - 0.5 * np.cos(1.5 * time_s + self.body.phase_rad)
-        return centred(dressed(self.body, between(*self.poses, float(share))))
+        return centred(posed_solids(self.body, interpolated(*self.poses, float(share))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """solids: the ground first; light: of a room, or of the weather; room: None outdoors."""
+    """solids: ground first; light: Lamps of a room or outdoor Light; room: None outdoors."""
 
     solids: list[Solid]
     light: Lamps | light.Light
@@ -69,15 +70,15 @@ class Backdrop:
     room: Room | None = None
 
     def is_free(self, at_m: F64) -> bool:
-        """Whether somebody may stand at (x, y)."""
+        """Tells whether a person may stand at (x, y)."""
         if self.room is None:
             return True
         inside = (at_m > 0.35).all() and (at_m < self.room.size_m[:2] - 0.35).all()
-        return bool(inside) and not taken(self.room, at_m, np.full(2, 0.2))
+        return bool(inside) and not is_occupied(self.room, at_m, np.full(2, 0.2))
 
 
 def figure_frame(seed: int, index: int, width_px: int = 512, height_px: int = 512) -> WorldFrame:
-    """Picture number `index` of the family `seed`, independent of all others."""
+    """Renders picture `index` of the series `seed`; pictures are independent of one another."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, 4])))
     backdrop, figures, camera, lens = random_scene(rng, width_px, height_px)
     return render(backdrop, figures, 0.0, camera, lens, rng)
@@ -86,7 +87,7 @@ def figure_frame(seed: int, index: int, width_px: int = 512, height_px: int = 51
 def figure_sequence(
     seed: int, length: int, rate_hz: float = 10.0, width_px: int = 512, height_px: int = 512
 ) -> Iterator[WorldFrame]:
-    """`length` frames 1 / rate_hz apart: the camera rests, the figures move."""
+    """Renders `length` frames, 1 / rate_hz apart: the camera rests while the figures move."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0, 5])))
     backdrop, figures, camera, lens = random_scene(rng, width_px, height_px)
     for i in range(length):
@@ -111,7 +112,7 @@ def random_scene(
 
 
 def random_figure(rng: Rng, pose: F64, camera: Intrinsics) -> Figure:
-    """In front of the camera, mostly in the image."""
+    """Draws a person in front of the camera, mostly inside the image."""
     far = rng.uniform(1.6, 5.0)
     aside = rng.uniform(-0.35, 0.35) * far * camera.width_px / camera.fx_px
     ahead = pose[:2, 2] / np.hypot(*pose[:2, 2])
@@ -120,12 +121,12 @@ def random_figure(rng: Rng, pose: F64, camera: Intrinsics) -> Figure:
     if rng.random() < 0.35:
         return Figure(body, None, (x, y), turned, rng.uniform(0.4, 1.2))
     first, second = rng.choice(len(_POSES), 2)
-    poses = loosened(rng, _POSES[first]), loosened(rng, _POSES[second])
+    poses = jittered(rng, _POSES[first]), jittered(rng, _POSES[second])
     return Figure(body, poses, (x, y), turned, 0.0)
 
 
-def loosened(rng: Rng, pose: Pose) -> Pose:
-    """Every joint a little elsewhere; knees and elbows do not bend the wrong way."""
+def jittered(rng: Rng, pose: Pose) -> Pose:
+    """Varies every joint a little; knees and elbows never bend the wrong way."""
 
     def near(pair: Pair, least: float = -1.2) -> Pair:
         right, left = pair + rng.normal(0, 0.12, 2)
@@ -142,8 +143,8 @@ def loosened(rng: Rng, pose: Pose) -> Pose:
     )
 
 
-def between(first: Pose, second: Pose, share: float) -> Pose:
-    """share 0: the first, 1: the second."""
+def interpolated(first: Pose, second: Pose, share: float) -> Pose:
+    """Interpolates two poses: share 0 gives the first, 1 the second."""
 
     def mixed(name: str) -> Any:
         return (1 - share) * np.array(getattr(first, name)) + share * np.array(
@@ -159,7 +160,7 @@ def indoors(rng: Rng) -> Backdrop:
 
 
 def outdoors(rng: Rng) -> Backdrop:
-    """A ground of one stuff, and what stands 6 to 30 m away."""
+    """Builds a ground of one material with objects 6 to 30 m away."""
     colors = ((0.12, 0.18, 0.05), (0.16, 0.16, 0.17), (0.4, 0.34, 0.24))
     ground = Look(colors[int(rng.integers(3))], parts.CLOTH, 0)
     solids = [Solid(PLANE, np.zeros(3), np.ones(3), look=ground)]
@@ -195,7 +196,7 @@ def tree(rng: Rng) -> list[Solid]:
 
 
 def relabelled(solids: list[Solid], classes: tuple[SemanticClass, ...]) -> list[Solid]:
-    """The same solids under PASCAL_21's ids, background where it has no such class."""
+    """Gives the solids the ids of PASCAL_21; classes that it lacks become background."""
     ids = {c.name: c.id for c in PASCAL_21}
     table = [ids[_SAME_AS.get(c.name, 'background')] for c in classes]
     return [replace(s, look=replace(s.look, label=table[s.look.label], part=0)) for s in solids]
@@ -221,12 +222,12 @@ def render(
     solid = hits.solid.ravel()[hits.pixels]
     of_solids = np.array([(s.look.label, s.look.part, s.owner) for s in solids], np.uint8)[solid]
     labels, human_parts, owners = (image_of(hits, column) for column in of_solids.T)
-    things = [(0, block) for block in blocks]
+    objects = [(0, block) for block in blocks]
     instances, boxes, visible, truncated = truth_of(
-        things, FIGURE_BOXES, hits, owners.astype(np.uint16), viewpoint
+        objects, FIGURE_BOXES, hits, owners.astype(np.uint16), viewpoint
     )
     return WorldFrame(
-        rgb=light.expose(lit(backdrop, solids, hits, blocks, viewpoint), lens, rng),
+        rgb=light.expose(illuminated(backdrop, solids, hits, blocks, viewpoint), lens, rng),
         labels=labels,
         instances=instances,
         depth_m=hits.depth_m.astype(np.float32),
@@ -243,16 +244,17 @@ def render(
     )
 
 
-def lit(
+def illuminated(
     backdrop: Backdrop, solids: list[Solid], hits: Hits, blocks: list[Solid], viewpoint: Viewpoint
 ) -> F32:
-    """(3, H, W) linear light."""
+    """Returns (3, H, W) linear light."""
     surface = textures.paint_all(hits, solids, lamps_on=True)
     if isinstance(backdrop.light, Lamps):
-        ground, floor = light.on_plane(hits)
+        ground, floor = light.ground_coordinates(hits)
         open_share = np.ones(len(hits.pixels), np.float32)
-        open_share[: len(floor)] = light.contact(ground, blocks, *viewpoint).ravel()[floor]
+        open_sky = light.ambient_occlusion(ground, blocks, *viewpoint)
+        open_share[: len(floor)] = open_sky.ravel()[floor]
         return illuminate_indoors(surface, hits, open_share, backdrop.light, viewpoint)
     casters = [s for s in solids if s.kind != PLANE]
-    sunny, open_sky = light.on_ground(hits, blocks, casters, backdrop.light, viewpoint)
+    sunny, open_sky = light.ground_shading(hits, blocks, casters, backdrop.light, viewpoint)
     return light.illuminate(surface, hits, sunny, open_sky, backdrop.light, viewpoint)

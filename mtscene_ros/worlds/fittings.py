@@ -1,12 +1,14 @@
-"""What hangs on walls, stands in bathrooms, or stands about. Frames as in furniture.py;
-what hangs has x = 0 at the wall and z above the floor."""
+"""Wall fittings, bathroom fittings and other free-standing objects.
+
+Frames are those of furniture.py; objects that hang have x = 0 at the wall and z above the floor.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mtscene_ros.worlds import household as of
-from mtscene_ros.worlds.body import Pose, dressed, random_body, walker
+from mtscene_ros.worlds import household
+from mtscene_ros.worlds.body import Pose, posed_solids, random_body, walking_solids
 from mtscene_ros.worlds.household import Group, Rng
 from mtscene_ros.worlds.parts import (
     CLOTH,
@@ -32,8 +34,8 @@ SITTING = Pose(hips=(1.5, 1.5), knees=(1.5, 1.5), shoulders=(0.5, 0.5), elbows=(
 
 def door(rng: Rng) -> Group:
     half, top = rng.uniform(0.38, 0.48), rng.uniform(1.95, 2.1)
-    look, frame = of.wood(rng, of.DOOR), of.wood(rng, of.DOOR)
-    knob = Look(of.STEEL, PLAIN, of.DOOR)
+    look, frame = household.wood(rng, household.DOOR), household.wood(rng, household.DOOR)
+    knob = Look(household.STEEL, PLAIN, household.DOOR)
     panels = [
         slab(look, 0.03, 0.045, 0.7 * half, a * top, b * top)
         for a, b in ((0.1, 0.45), (0.55, 0.92))
@@ -45,19 +47,22 @@ def door(rng: Rng) -> Group:
 
 
 def window(rng: Rng) -> Group:
-    """With blinds, curtains or neither."""
+    """A window with blinds, with curtains or bare."""
     half, low, top = rng.uniform(0.4, 1.1), rng.uniform(0.7, 1.0), rng.uniform(1.9, 2.2)
     outside = rgb(np.array([0.8, 0.95, 1.1]) * rng.uniform(0.5, 1.3))
-    pane = slab(Look(outside, GLASS, of.WINDOW, rng.uniform(0.4, 1.2)), 0, 0.03, half, low, top)
-    sill = slab(Look(WHITE, PLAIN, of.WINDOW), 0, 0.12, half + 0.05, low - 0.03, low)
+    pane = slab(
+        Look(outside, GLASS, household.WINDOW, rng.uniform(0.4, 1.2)), 0, 0.03, half, low, top
+    )
+    sill = slab(Look(WHITE, PLAIN, household.WINDOW), 0, 0.12, half + 0.05, low - 0.03, low)
     group: Group = [(None, [pane, sill])]
     kind = rng.random()
     if kind < 0.35:
-        slat, end = of.pastel(rng, of.BLINDS), rng.uniform(low, top - 0.3)
+        slat, end = household.pastel(rng, household.BLINDS), rng.uniform(low, top - 0.3)
         rows = np.arange(end, top, 0.06)
         group.append((None, [slab(slat, 0.05, 0.07, half, z, z + 0.045) for z in rows]))
     elif kind < 0.75:
-        cloth, end = of.fabric(rng, of.CURTAIN), float(rng.choice([0.05, low - 0.15]))
+        cloth = household.fabric(rng, household.CURTAIN)
+        end = float(rng.choice([0.05, low - 0.15]))
         folds: list[Solid] = []
         for side in (-1, 1):
             for k in range(5):
@@ -69,13 +74,14 @@ def window(rng: Rng) -> Group:
 
 def picture(rng: Rng) -> Group:
     y, z, half = rng.uniform(0.15, 0.5), rng.uniform(1.4, 1.7), rng.uniform(0.15, 0.35)
-    look = Look(paint(rng), PICTURE, of.PICTURES, float(rng.random()))
+    look = Look(paint(rng), PICTURE, household.PICTURES, float(rng.random()))
     return [(None, [slab(look, 0, 0.03, y, z - half, z + half)])]
 
 
 def mirror(rng: Rng) -> Group:
     y, z, half = rng.uniform(0.2, 0.5), rng.uniform(1.4, 1.6), rng.uniform(0.3, 0.5)
-    glass, frame = Look((0.35, 0.38, 0.4), PLAIN, of.MIRROR), of.wood(rng, of.MIRROR)
+    glass = Look((0.35, 0.38, 0.4), PLAIN, household.MIRROR)
+    frame = household.wood(rng, household.MIRROR)
     solids = [slab(frame, 0, 0.02, y, z - half, z + half)]
     return [
         (None, [*solids, slab(glass, 0.02, 0.025, y - 0.03, z - half + 0.03, z + half - 0.03)])
@@ -84,42 +90,59 @@ def mirror(rng: Rng) -> Group:
 
 def television(rng: Rng) -> Group:
     y, z, half = rng.uniform(0.4, 0.7), rng.uniform(1.2, 1.5), rng.uniform(0.25, 0.4)
-    dark = Look((0.02, 0.02, 0.025), PLAIN, of.TELEVISION)
+    dark = Look((0.02, 0.02, 0.025), PLAIN, household.TELEVISION)
     return [(None, [slab(dark, 0.02, 0.07, y, z - half, z + half)])]
 
 
 def whiteboard(rng: Rng) -> Group:
     y = rng.uniform(0.5, 1.1)
-    solids = [slab(Look(of.STEEL, PLAIN, of.BOARD), 0, 0.02, y, 0.9, 2.0)]
-    solids.append(slab(Look(WHITE, PLAIN, of.BOARD), 0.02, 0.025, y - 0.03, 0.93, 1.97))
-    notes = [(None, [slab(Look((0.8, 0.75, 0.3), CLOTH, of.PAPER), 0.025, 0.03, 0.1, 1.4, 1.65)])]
+    solids = [slab(Look(household.STEEL, PLAIN, household.BOARD), 0, 0.02, y, 0.9, 2.0)]
+    solids.append(slab(Look(WHITE, PLAIN, household.BOARD), 0.02, 0.025, y - 0.03, 0.93, 1.97))
+    notes = [
+        (None, [slab(Look((0.8, 0.75, 0.3), CLOTH, household.PAPER), 0.025, 0.03, 0.1, 1.4, 1.65)])
+    ]
     return [(None, solids), *(notes if rng.random() < 0.5 else [])]
 
 
-def hung(rng: Rng) -> Group:
+def towel_or_clothes(rng: Rng) -> Group:
     """A towel, or clothes on hooks."""
     if rng.random() < 0.5:
-        bar, z = Look(of.STEEL, PLAIN, of.TOWEL), rng.uniform(1.1, 1.4)
+        bar, z = Look(household.STEEL, PLAIN, household.TOWEL), rng.uniform(1.1, 1.4)
         rail = rod(bar, (0.06, -0.35, z), (0.06, 0.35, z), 0.012)
         return [
-            (None, [rail, slab(of.fabric(rng, of.TOWEL), 0.035, 0.085, 0.25, z - 0.6, z + 0.02)])
+            (
+                None,
+                [
+                    rail,
+                    slab(
+                        household.fabric(rng, household.TOWEL),
+                        0.035,
+                        0.085,
+                        0.25,
+                        z - 0.6,
+                        z + 0.02,
+                    ),
+                ],
+            )
         ]
     coats = []
     for y in np.linspace(-0.25, 0.25, int(rng.integers(1, 4))):
-        look = of.fabric(rng, of.CLOTHES)
+        look = household.fabric(rng, household.CLOTHES)
         coats.append(rod(look, (0.1, y, rng.uniform(0.7, 1)), (0.08, y, 1.65), 0.09, flat=1.4))
     return [(None, coats)]
 
 
 def shelf(rng: Rng) -> Group:
-    y, z, look = rng.uniform(0.3, 0.8), rng.uniform(1.3, 1.7), of.wood(rng, of.SHELVES)
-    things = of.on_top(rng, 0.01, 0.8 * y, z + 0.03, 3)
-    moved = shifted(things, 0.13, 0, 0)
+    y = rng.uniform(0.3, 0.8)
+    z = rng.uniform(1.3, 1.7)
+    look = household.wood(rng, household.SHELVES)
+    objects = household.on_top(rng, 0.01, 0.8 * y, z + 0.03, 3)
+    moved = shifted(objects, 0.13, 0, 0)
     return [(None, [slab(look, 0, 0.25, y, z, z + 0.03)]), (None, moved)]
 
 
 def toilet(rng: Rng) -> Group:
-    look = Look(of.PORCELAIN, PLAIN, of.TOILET)
+    look = Look(household.PORCELAIN, PLAIN, household.TOILET)
     solids = [
         slab(look, -0.35, -0.18, 0.2, 0.38, rng.uniform(0.7, 0.85)),
         rod(look, (0.05, 0, 0), (0.05, 0, 0.3), 0.14),
@@ -127,11 +150,12 @@ def toilet(rng: Rng) -> Group:
         rod(look, (0.05, 0, 0.4), (0.05, 0, 0.43), 0.25, flat=0.76),
         slab(look, -0.2, 0.0, 0.1, 0, 0.38),
     ]
-    return [(of.BOX_TOILET, solids)]
+    return [(household.BOX_TOILET, solids)]
 
 
 def wash_stand(rng: Rng) -> Group:
-    white, steel = Look(of.PORCELAIN, PLAIN, of.SINK), Look(of.STEEL, PLAIN, of.SINK)
+    white = Look(household.PORCELAIN, PLAIN, household.SINK)
+    steel = Look(household.STEEL, PLAIN, household.SINK)
     tap = [
         rod(steel, (-0.18, 0, 0.85), (-0.18, 0, 1.0), 0.015),
         rod(steel, (-0.18, 0, 1), (-0.06, 0, 0.98), 0.012),
@@ -142,23 +166,25 @@ def wash_stand(rng: Rng) -> Group:
             rod(white, (0, 0, 0), (0, 0, 0.7), 0.09),
         ]
         return [(None, bowl + tap)]
-    chest = of.drawers(rng, of.wood(rng, of.CABINET), 0.46, rng.uniform(0.3, 0.6), 0.8, 2)
+    chest = household.drawers(
+        rng, household.wood(rng, household.CABINET), 0.46, rng.uniform(0.3, 0.6), 0.8, 2
+    )
     return [(None, chest), (None, [rod(white, (0, 0, 0.8), (0, 0, 0.88), 0.2), *tap])]
 
 
 def bathtub(rng: Rng) -> Group:
-    look, x, y, z = (
-        Look(of.PORCELAIN, PLAIN, of.BATHTUB),
-        0.36,
-        rng.uniform(0.7, 0.85),
-        rng.uniform(0.5, 0.6),
-    )
-    water = Look((0.6, 0.68, 0.7), PLAIN, of.BATHTUB)
+    look = Look(household.PORCELAIN, PLAIN, household.BATHTUB)
+    x = 0.36
+    y = rng.uniform(0.7, 0.85)
+    z = rng.uniform(0.5, 0.6)
+    water = Look((0.6, 0.68, 0.7), PLAIN, household.BATHTUB)
     rims = [slab(look, -x, -x + 0.06, y, 0, z), slab(look, x - 0.06, x, y, 0, z)]
     rims += [box(look, -x, x, j - 0.03, j + 0.03, 0, z) for j in (-y + 0.03, y - 0.03)]
-    group: Group = [(of.BOX_BATHTUB, [*rims, slab(water, -x + 0.06, x - 0.06, y - 0.06, 0, 0.25)])]
+    group: Group = [
+        (household.BOX_BATHTUB, [*rims, slab(water, -x + 0.06, x - 0.06, y - 0.06, 0, 0.25)])
+    ]
     if rng.random() < 0.7:
-        cloth, end = of.fabric(rng, of.SHOWER), rng.uniform(0.2, 1.2) * y
+        cloth, end = household.fabric(rng, household.SHOWER), rng.uniform(0.2, 1.2) * y
         folds = np.arange(-y, -y + end, 0.09)
         group.append(
             (None, [rod(cloth, (x + 0.03, j, 0.25), (x + 0.03, j, 2), 0.05) for j in folds])
@@ -167,55 +193,69 @@ def bathtub(rng: Rng) -> Group:
 
 
 def floor_lamp(rng: Rng) -> Group:
-    return [(None, of.lamp_on(rng, 0, 0, 0, rng.uniform(1.2, 1.6)))]
+    return [(None, household.lamp_on(rng, 0, 0, 0, rng.uniform(1.2, 1.6)))]
 
 
 def cartons(rng: Rng) -> Group:
     solids, z = [], 0.0
     for _ in range(int(rng.integers(1, 4))):
         x, y, h = rng.uniform(0.12, 0.25, 3)
-        brown = Look(rgb(np.array([0.45, 0.32, 0.2]) * rng.uniform(0.7, 1.2)), CLOTH, of.CARTON)
+        brown = Look(
+            rgb(np.array([0.45, 0.32, 0.2]) * rng.uniform(0.7, 1.2)), CLOTH, household.CARTON
+        )
         solids.append(slab(brown, -x, x, y, z, z + 1.5 * h))
         z += 1.5 * h
     return [(None, solids)]
 
 
 def bag(rng: Rng) -> Group:
-    look, h = of.fabric(rng, of.BAG), rng.uniform(0.3, 0.5)
+    look, h = household.fabric(rng, household.BAG), rng.uniform(0.3, 0.5)
     strap = rod(look, (0, -0.1, h), (0, 0.1, h + 0.03), 0.015)
     return [(None, [slab(look, -0.09, 0.09, 0.17, 0, h, 0.03, 0.03, 0.05), strap])]
 
 
 def plant(rng: Rng) -> Group:
     tall = rng.uniform(0.5, 1.2)
-    green = Look(rgb(np.array([0.08, 0.22, 0.05]) * rng.uniform(0.5, 1.6)), FOLIAGE, of.PROP)
+    green = Look(
+        rgb(np.array([0.08, 0.22, 0.05]) * rng.uniform(0.5, 1.6)), FOLIAGE, household.PROP
+    )
     crown = ball(green, (0, 0, tall), (0.28, 0.28, 0.35))
-    stem = rod(Look((0.2, 0.13, 0.07), CLOTH, of.PROP), (0, 0, 0.2), (0, 0, tall), 0.02)
+    stem = rod(Look((0.2, 0.13, 0.07), CLOTH, household.PROP), (0, 0, 0.2), (0, 0, tall), 0.02)
     return [
-        (None, [rod(Look(paint(rng), PLAIN, of.PROP), (0, 0, 0), (0, 0, 0.3), 0.15), stem, crown])
+        (
+            None,
+            [
+                rod(Look(paint(rng), PLAIN, household.PROP), (0, 0, 0), (0, 0, 0.3), 0.15),
+                stem,
+                crown,
+            ],
+        )
     ]
 
 
 def stool(rng: Rng) -> Group:
-    z, look = rng.uniform(0.35, 0.5), of.fabric(rng, of.OTHER)
-    foot = of.legs(Look(DARK, PLAIN, of.OTHER), 0.15, 0.15, z)
+    z, look = rng.uniform(0.35, 0.5), household.fabric(rng, household.OTHER)
+    foot = household.legs(Look(DARK, PLAIN, household.OTHER), 0.15, 0.15, z)
     return [(None, [rod(look, (0, 0, z), (0, 0, z + 0.08), rng.uniform(0.2, 0.26)), *foot])]
 
 
 def column(rng: Rng) -> Group:
     half = rng.uniform(0.12, 0.25)
-    return [(None, [slab(of.pastel(rng, of.STRUCTURE), -half, half, half, 0, 2.4)])]
+    return [(None, [slab(household.pastel(rng, household.STRUCTURE), -half, half, half, 0, 2.4)])]
 
 
-def somebody(rng: Rng) -> Group:
-    """Standing or walking."""
-    return [(None, walker(random_body(rng, of.PERSON), 0.0))]
+def standing_person(rng: Rng) -> Group:
+    """A person who stands or walks."""
+    return [(None, walking_solids(random_body(rng, household.PERSON), 0.0))]
 
 
-def somebody_seated(rng: Rng) -> Group:
-    """On a stool, facing the room."""
-    body = random_body(rng, of.PERSON)
-    seat = 0.53 * body.tall_m - 0.26 * body.tall_m  # the soles on the floor, the thighs level
-    z = 0.285 * body.tall_m - 0.08
-    solids = shifted(dressed(body, SITTING), 0, 0, -seat)
-    return [(None, solids), (None, [rod(of.fabric(rng, of.OTHER), (0, 0, 0), (0, 0, z), 0.2)])]
+def seated_person(rng: Rng) -> Group:
+    """A person on a stool, facing the room."""
+    body = random_body(rng, household.PERSON)
+    seat = 0.53 * body.stature_m - 0.26 * body.stature_m  # soles on the floor, thighs level
+    z = 0.285 * body.stature_m - 0.08
+    solids = shifted(posed_solids(body, SITTING), 0, 0, -seat)
+    return [
+        (None, solids),
+        (None, [rod(household.fabric(rng, household.OTHER), (0, 0, 0), (0, 0, z), 0.2)]),
+    ]

@@ -1,4 +1,4 @@
-"""What a generated scene knows about one image."""
+"""The ground truth of one generated image."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 from mtscene_ros.datasets.classes import CITYSCAPES_19
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
-FIRST_STAMP_NS = 1_700_000_000_000_000_000  # of every sequence
+FIRST_STAMP_NS = 1_700_000_000_000_000_000  # of the first frame of every sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorldFrame:
-    """One image with its truth.
+    """One image with its ground truth.
 
-    rgb: (H, W, 3) uint8; labels: (H, W) uint8 class ids; instances: (H, W) uint16, k > 0 is
-    boxes[k - 1]; depth_m: (H, W) float32 along optical z, inf for sky; normals: (H, W, 3) float32
-    unit, optical frame, towards the camera, zero for sky; boxes: every object with a visible
-    pixel, scores 1; visible: (N,) float32 share of the object's projected pixels that
-    nothing hides; truncated: (N,) float32 share of the projected box outside the image;
-    world_from_optical: (4, 4) float64, world is x forward, y left, z up (REP-103); human_parts:
-    (H, W) uint8 ids of HUMAN_PARTS_7; saliency: (H, W) uint8, 1 what a viewer looks at; both None
-    in worlds that are not about persons; classes: what labels mean.
+    rgb: (H, W, 3) uint8; labels: (H, W) uint8 class ids; instances: (H, W) uint16, k > 0 means
+    boxes[k - 1]; depth_m: (H, W) float32 along optical z, inf in the sky; normals: (H, W, 3)
+    float32 unit vectors in the optical frame, towards the camera, zero in the sky; boxes: every
+    object with a visible pixel, all scores 1; visible: (N,) float32 fraction of the object's
+    projected pixels that is not occluded; truncated: (N,) float32 fraction of the projected box
+    outside the image; world_from_optical: (4, 4) float64, world is x forward, y left, z up
+    (REP-103); human_parts: (H, W) uint8 ids of HUMAN_PARTS_7; saliency: (H, W) uint8, 1 on
+    salient objects; both are None in worlds that are not about persons; classes: the meaning of
+    the ids in `labels`.
     """
 
     rgb: NDArray[np.uint8]
@@ -44,7 +45,8 @@ class WorldFrame:
 
 
 def boundary_of(labels: NDArray[np.uint8], instances: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """(H, W) uint8: 1 where class or object differs from the right or the lower neighbour's."""
+    """Returns (H, W) uint8, 1 where class or instance differs from the right or lower
+    neighbour."""
     boundary = np.zeros(labels.shape, np.uint8)
     for ids in (labels, instances):
         boundary[:, :-1] |= ids[:, 1:] != ids[:, :-1]

@@ -1,7 +1,7 @@
-"""Household: class ids, looks, chests of drawers, and the small things that lie about.
+"""Class ids, looks, chests of drawers and small objects of rooms.
 
-Labels are NYUD_40's ids, box classes indices of ROOM_BOXES. A group is what stands
-together: (class of its 3D box or None, solids) of every object in it.
+Labels are ids of NYUD_40, box classes are indices of ROOM_BOXES. A group holds the objects that
+are placed together: (class of the 3D box or None, solids) for each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WALL, FLOOR, CABINET, BED, CHAIR, SOFA, TABLE, DOOR, WINDOW, BOOKSHELF = range(1
 PICTURES, COUNTER, BLINDS, DESK, SHELVES, CURTAIN, DRESSER, PILLOW, MIRROR, MAT = range(10, 20)
 CLOTHES, CEILING, BOOKS, FRIDGE, TELEVISION, PAPER, TOWEL, SHOWER, CARTON, BOARD = range(20, 30)
 PERSON, NIGHT_STAND, TOILET, SINK, LIGHT, BATHTUB, BAG, STRUCTURE, OTHER, PROP = range(30, 40)
-# Indices of ROOM_BOXES.
+# Indices into ROOM_BOXES.
 BOX_BED, BOX_TABLE, BOX_SOFA, BOX_CHAIR, BOX_TOILET, BOX_DESK, BOX_DRESSER, BOX_STAND = range(8)
 BOX_BOOKSHELF, BOX_BATHTUB = 8, 9
 Group = list[tuple[int | None, list[Solid]]]
@@ -55,13 +55,13 @@ def pastel(rng: Rng, label: int, material: int = CLOTH, seed: float = 0.0) -> Lo
 
 
 def legs(look: Look, x: float, y: float, height: float, radius: float = 0.03) -> list[Solid]:
-    """Four of them at (±x, ±y)."""
+    """Four legs at (±x, ±y)."""
     at = [(i * x, j * y) for i in (-1, 1) for j in (-1, 1)]
     return [rod(look, (a, b, 0), (a, b, height), radius) for a, b in at]
 
 
 def drawers(rng: Rng, look: Look, x: float, y: float, height: float, rows: int) -> list[Solid]:
-    """A chest with x deep, y half as wide, handles at its front."""
+    """A chest of drawers, `x` deep and 2 `y` wide, with handles at the front."""
     knob = Look(STEEL, PLAIN, look.label)
     step, solids = height / rows, [slab(look, -x / 2, x / 2, y, 0, height)]
     for k in range(rows):
@@ -83,7 +83,7 @@ def lamp_on(rng: Rng, x: float, y: float, z: float, tall: float = 0.35) -> list[
 
 
 def on_top(rng: Rng, x: float, half_y: float, z: float, most: int) -> list[Solid]:
-    """Things that lie about on a surface around (0, 0, z)."""
+    """Draws small objects on a surface around (0, 0, z)."""
     found: list[Solid] = []
     for y in np.linspace(-half_y, half_y, 2 * most + 1)[1::2][: int(rng.integers(most + 1))]:
         found += _THINGS[int(rng.integers(len(_THINGS)))](rng, rng.uniform(-x, x), float(y), z)

@@ -1,4 +1,4 @@
-"""Light in rooms: lamps, windows, and what the walls give back."""
+"""Indoor light: lamps, windows, and the light that walls reflect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mtscene_ros.worlds.solid import F32, F64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lamps:
-    """at_m: (L, 3) world; power: (L, 3) linear RGB, irradiance at 1 m; ambient: (3,)."""
+    """at_m: (L, 3) positions, world frame; power: (L, 3) linear RGB irradiance at 1 m; ambient:
+    (3,) linear RGB."""
 
     at_m: F64
     power: F32
@@ -22,7 +23,7 @@ class Lamps:
 
 
 def random_lamps(rng: np.random.Generator, size_m: F64, windows_m: list[F64]) -> Lamps:
-    """One below the ceiling, by night or day; one for each window, by day."""
+    """Draws a lamp below the ceiling, by night or by day, and by day a light for each window."""
     warm = np.array([1.0, 0.88, 0.7]) ** rng.uniform(0, 1.5)
     day = np.array([0.9, 1.0, 1.12]) * rng.uniform(0.5, 2.5)
     night = rng.random() < 0.35 or not windows_m
@@ -41,10 +42,11 @@ def illuminate_indoors(
     lamps: Lamps,
     viewpoint: tuple[Intrinsics, F64],
 ) -> F32:
-    """Lambert's law under point lights with soft fall-off, ambient light, gloss, glow → (3, H, W).
+    """Shades by Lambert's law under point lights with soft fall-off, plus ambient light, gloss and
+    glow. Returns (3, H, W) linear RGB.
 
-    surface: colour, gloss, glow of the hit pixels; open_share: (P,) of the ambient light;
-    viewpoint: intrinsics and world_from_optical.
+    surface: colour, gloss and glow of the hit pixels; open_share: (P,) fraction of the ambient
+    light that reaches them; viewpoint: intrinsics and world_from_optical.
     """
     color, gloss, glow = surface
     camera, pose = viewpoint

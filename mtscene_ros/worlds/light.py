@@ -1,4 +1,4 @@
-"""Sky, sun, fog, shadows on the ground, and the camera's own marks on the image."""
+"""Sky, sun, fog and ground shadows, and the camera model: exposure, noise, blur and JPEG."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mtscene_ros.worlds.noise import F32, noise
 from mtscene_ros.worlds.raycast import Hits, window
 from mtscene_ros.worlds.solid import ELLIPSOID, F64, Solid
 
-LEVELS = 1 << 14  # that a sensor tells apart
+LEVELS = 1 << 14  # distinct readings of a 14-bit sensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Light:
     """The weather of a world.
 
-    sun: (3,) unit, world frame, towards it; sunlight, skylight, zenith, haze: (3,) linear RGB;
-    fog_per_m: extinction; offset: in [0, 256), picks clouds and ground tones.
+    sun: (3,) unit vector towards the sun, world frame; sunlight, skylight, zenith, haze: (3,)
+    linear RGB; fog_per_m: extinction; offset: in [0, 256), selects clouds and ground tones.
     """
 
     sun: F32
@@ -38,7 +38,8 @@ class Light:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lens:
-    """gain: (3,) exposure times white balance; jpeg: quality or None; 0 for no such flaw."""
+    """Camera imperfections; 0 switches one off. gain: (3,) exposure times white balance; jpeg:
+    quality, None without compression."""
 
     gain: F32
     gamma: float
@@ -75,7 +76,7 @@ def random_lens(rng: np.random.Generator) -> Lens:
 
 
 def rays(pixels: NDArray[np.int64], camera: Intrinsics, world_from_optical: F64) -> F32:
-    """Flat pixel indices (P,) → unit directions (P, 3) in the world."""
+    """Maps flat pixel indices (P,) to unit directions (P, 3) in the world frame."""
     row, column = np.divmod(pixels, camera.width_px)
     x, y = (column - camera.cx_px) / camera.fx_px, (row - camera.cy_px) / camera.fy_px
     ahead = np.stack([x, y, np.ones_like(x)], 1) @ world_from_optical[:3, :3].T
@@ -83,7 +84,7 @@ def rays(pixels: NDArray[np.int64], camera: Intrinsics, world_from_optical: F64)
 
 
 def sky(directions: F32, light: Light) -> F32:
-    """(P, 3) unit directions, world → (3, P) linear RGB."""
+    """Maps unit directions (P, 3) in the world frame to linear RGB (3, P)."""
     up = np.maximum(directions[:, 2], 0)
     share = np.sqrt(up)
     plane = directions[:, :2] / np.maximum(up, 0.02)[:, None] + light.offset
@@ -102,11 +103,12 @@ def illuminate(
     light: Light,
     viewpoint: tuple[Intrinsics, F64],
 ) -> F32:
-    """Lambert's law under sun and sky, Schlick-like mirroring of the sky, glow, fog → (3, H, W).
+    """Shades outdoor surfaces: Lambert's law under sun and sky, Schlick-like reflection of the
+    sky, glow and fog. Returns (3, H, W) linear RGB.
 
-    surface: colour, gloss, glow of the hit pixels; sunny, open_sky: (P,) share of sun and of sky
-    that reaches them; viewpoint: intrinsics and world_from_optical. Channel by channel: NumPy is
-    several times slower on rows of three.
+    surface: colour, gloss and glow of the hit pixels; sunny, open_sky: (P,) fraction of sun and
+    sky that reaches them; viewpoint: intrinsics and world_from_optical. Works channel by channel,
+    because NumPy is several times slower on rows of three.
     """
     color, gloss, glow = surface
     normals = hits.normals_optical @ viewpoint[1][:3, :3].astype(np.float32).T
@@ -137,28 +139,28 @@ def illuminate(
     return image.reshape(3, *hits.solid.shape)
 
 
-def on_ground(
+def ground_shading(
     hits: Hits,
     boxes: list[Solid],
     casters: list[Solid],
     light: Light,
     viewpoint: tuple[Intrinsics, F64],
 ) -> tuple[F32, F32]:
-    """(P,) share of the sun and of the sky that each hit pixel sees.
+    """Returns the fractions (P,) of sun and of sky that reach each hit pixel.
 
-    Only solid 0 is shaded, the plane z = 0: by the shadows of casters, and close to boxes.
+    Only solid 0, the plane z = 0, is shaded: by the shadows of `casters`, and close to `boxes`.
     """
-    ground, pixels = on_plane(hits)
+    ground, pixels = ground_coordinates(hits)
     sunny, open_sky = np.ones((2, len(hits.pixels)), np.float32)
-    open_sky[: len(pixels)] = contact(ground, boxes, *viewpoint).ravel()[pixels]
+    open_sky[: len(pixels)] = ambient_occlusion(ground, boxes, *viewpoint).ravel()[pixels]
     if light.sunlight.max() > 0.2:
         sunny[: len(pixels)] = shadow(ground, casters, light, *viewpoint).ravel()[pixels]
     return sunny, open_sky
 
 
-def on_plane(hits: Hits) -> tuple[F32, NDArray[np.int64]]:
-    """(2, H, W) world x, y where solid 0 is seen, far away elsewhere, and its flat pixels, which
-    come first in hits."""
+def ground_coordinates(hits: Hits) -> tuple[F32, NDArray[np.int64]]:
+    """Returns (2, H, W) world x, y where solid 0 is visible (far away elsewhere) and its flat
+    pixel indices, which come first in `hits`."""
     pixels = hits.pixels[: np.count_nonzero(hits.solid == 0)]
     flat = np.full((2, hits.solid.size), 1e4, np.float32)
     flat[:, pixels] = hits.local_m[: len(pixels), :2].T
@@ -168,12 +170,13 @@ def on_plane(hits: Hits) -> tuple[F32, NDArray[np.int64]]:
 def shadow(
     ground: F32, casters: list[Solid], light: Light, camera: Intrinsics, world_from_optical: F64
 ) -> F32:
-    """(2, H, W) world x, y of the ground → (H, W) 1 where the sun reaches it, else 0."""
+    """Maps world x, y of the ground (2, H, W) to (H, W): 1 where the sun reaches it, else 0."""
     sunny = np.ones(ground.shape[1:], np.float32)
     sun = light.sun.astype(np.float64)
     for solid in casters:
         corners = (CORNER_SIGNS * solid.half_m) @ solid.world_from_local.T + solid.center_m
-        corners = corners - corners[:, 2:] / sun[2] * sun  # slid along the rays down to the ground
+        # projected along the sun's rays onto the ground
+        corners = corners - corners[:, 2:] / sun[2] * sun
         rows, columns = window(
             (corners - world_from_optical[:3, 3]) @ world_from_optical[:3, :3], camera
         )
@@ -191,14 +194,15 @@ def shadow(
 
 
 def _unit_ball(origin: list[F32], way: F32) -> NDArray[np.bool_]:
-    """Whether rays (coordinates of their origins, common direction) meet the unit ball."""
+    """Tells which rays (coordinates of their origins, common direction) hit the unit ball."""
     b = origin[0] * way[0] + origin[1] * way[1] + origin[2] * way[2]
     outside = origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2 - 1
     return np.asarray((b < 0) & (b * b > (way @ way) * outside))
 
 
 def _unit_cube(origin: list[F32], way: F32) -> NDArray[np.bool_]:
-    """The same for the cube [-1, 1]^3: Kay and Kajiya's slabs (SIGGRAPH 1986)."""
+    """Tells which rays hit the cube [-1, 1]^3, by the slab method (Kay and Kajiya, SIGGRAPH
+    1986)."""
     inverse = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
     enter, leave = np.zeros_like(origin[0]), np.full_like(origin[0], np.inf)
     for at, t in zip(origin, inverse, strict=True):
@@ -208,8 +212,11 @@ def _unit_cube(origin: list[F32], way: F32) -> NDArray[np.bool_]:
     return np.asarray(leave > enter)
 
 
-def contact(ground: F32, boxes: list[Solid], camera: Intrinsics, world_from_optical: F64) -> F32:
-    """(2, H, W) world x, y of the ground → (H, W) share of the sky that road users leave to it."""
+def ambient_occlusion(
+    ground: F32, boxes: list[Solid], camera: Intrinsics, world_from_optical: F64
+) -> F32:
+    """Maps world x, y of the ground (2, H, W) to the fraction of the sky that road users leave
+    visible from it (H, W)."""
     share = np.ones(ground.shape[1:], np.float32)
     for box in boxes:
         reach = (box.half_m + 1.5) * [1, 1, 0]
@@ -229,7 +236,7 @@ def contact(ground: F32, boxes: list[Solid], camera: Intrinsics, world_from_opti
 
 
 def expose(linear: F32, lens: Lens, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(3, H, W) linear light → (H, W, 3), what the camera delivers from 14-bit readings."""
+    """Turns linear light (3, H, W) into the 8-bit image (H, W, 3) of a 14-bit sensor."""
     height, width = linear.shape[1:]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)
@@ -255,7 +262,7 @@ def expose(linear: F32, lens: Lens, rng: np.random.Generator) -> NDArray[np.uint
 
 
 def blurred(image: F32, side: np.float32) -> F32:
-    """(3, H, W) with each pixel mixed with its four neighbours by `side`; the edge repeats."""
+    """Mixes each pixel of (3, H, W) with its four neighbours by weight `side`; edges repeat."""
     rows = np.pad(image, [(0, 0), (1, 1), (0, 0)], mode='edge')
     image = image * (1 - 2 * side) + side * (rows[:, :-2] + rows[:, 2:])
     columns = np.pad(image, [(0, 0), (0, 0), (1, 1)], mode='edge')

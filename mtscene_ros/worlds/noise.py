@@ -1,4 +1,4 @@
-"""Cheap repeatable noise: look-ups in two fixed periodic tables."""
+"""Fast, repeatable noise from look-ups in two fixed periodic tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ F32 = NDArray[np.float32]
 
 
 def _octaves(seed: int) -> F32:
-    """(256, 256) periodic noise, mean 0, deviation 1: bilinear white noise at six scales."""
+    """Returns (256, 256) periodic noise of mean 0 and deviation 1: bilinear white noise at six
+    scales."""
     rng = np.random.Generator(np.random.PCG64(seed))
     total, at = np.zeros((256, 256)), np.arange(256)
     for octave in range(2, 8):
@@ -31,11 +32,12 @@ CELLS = np.random.Generator(np.random.PCG64(8)).random((256, 256)).astype(np.flo
 
 
 def noise(u: NDArray[Any], v: NDArray[Any], per_m: float) -> F32:
-    """Mean 0, deviation 1 at (u, v) metres; per_m table entries to the metre."""
-    i, j = (u * per_m).astype(np.intp) & 255, (v * per_m).astype(np.intp) & 255  # to the horizon
+    """Returns noise of mean 0 and deviation 1 at (u, v) in metres; per_m: table entries per
+    metre."""
+    i, j = (u * per_m).astype(np.intp) & 255, (v * per_m).astype(np.intp) & 255
     return np.asarray(_SMOOTH[i, j])
 
 
 def cell(i: NDArray[Any], j: NDArray[Any]) -> F32:
-    """A number in [0, 1) for each pair of integers."""
+    """Returns a number in [0, 1) for each pair of integers."""
     return np.asarray(CELLS[i.astype(np.int32) & 255, j.astype(np.int32) & 255])

@@ -1,6 +1,6 @@
-"""Ray casting of convex solids into depth, normals, solid index and local coordinates.
+"""Casts rays at convex solids: depth, normals, index of the solid and local coordinates.
 
-World frame: x forward, y left, z up. Every solid is tested only inside its projected rectangle.
+World frame: x forward, y left, z up. Each solid is tested only inside its projected rectangle.
 Rays are (x, y, 1) in the optical frame, so the ray parameter is the depth along optical z.
 """
 
@@ -26,20 +26,22 @@ from mtscene_ros.worlds.solid import (
 )
 
 NEAR_PLANE_M = 0.15
-_Met = tuple[F64, NDArray[np.bool_]]  # depth, whether there is one
-# Depth (H, W), index (H, W), silhouettes of the owners, as in Hits.
+_Hit = tuple[F64, NDArray[np.bool_]]  # depth, whether the ray hits
+# Depth (H, W), index (H, W) and silhouettes by owner, as in Hits.
 Nearest = tuple[F64, NDArray[np.int32], dict[int, NDArray[np.bool_]]]
-OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # REP-103's two frames
+# between the two camera frames of REP-103
+OPTICAL_FROM_CAMERA = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 _PAIRS = np.array([[i, j] for i in range(8) for j in range(i)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What each pixel's ray meets first.
+    """The first hit of each pixel's ray.
 
-    depth_m: (H, W) float64, inf where nothing; solid: (H, W) int32 index, -1 where nothing;
-    silhouettes: {owner > 0: (H, W) bool}, the pixels it would have alone; pixels: (P,) flat
-    indices that hit; local_m, normals_local, normals_optical: (P, 3) float32 for those.
+    depth_m: (H, W) float64, inf without a hit; solid: (H, W) int32 index, -1 without a hit;
+    silhouettes: {owner > 0: (H, W) bool}, the pixels that the owner would cover if nothing
+    occluded it; pixels: (P,) flat indices of the pixels with a hit; local_m, normals_local,
+    normals_optical: (P, 3) float32 at those pixels.
     """
 
     depth_m: F64
@@ -55,7 +57,7 @@ Caster = Callable[[list[Solid], F64, F64, Intrinsics], Nearest]
 
 
 def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -> Hits:
-    """Meet every pixel's ray with all solids (pinhole camera, world_from_optical (4, 4))."""
+    """Intersects every pixel's ray with all solids (pinhole camera; world_from_optical (4, 4))."""
     optical_from_world = world_from_optical[:3, :3].T
     rotations = optical_from_world @ np.array([s.world_from_local for s in solids])
     centers = (
@@ -68,13 +70,14 @@ def cast(solids: list[Solid], intrinsics: Intrinsics, world_from_optical: F64) -
 
 
 def pixel_rays(camera: Intrinsics) -> tuple[F64, F64]:
-    """x of every column, y of every row, at depth 1."""
+    """Returns x of every column and y of every row at depth 1."""
     xs = (np.arange(camera.width_px, dtype=np.float64) - camera.cx_px) / camera.fx_px
     return xs, (np.arange(camera.height_px, dtype=np.float64) - camera.cy_px) / camera.fy_px
 
 
 def nearest(solids: list[Solid], rotations: F64, centers: F64, camera: Intrinsics) -> Nearest:
-    """The reference: each solid in turn. rotations (N, 3, 3), centers (N, 3): optical frame."""
+    """Reference caster: tests each solid in turn. rotations (N, 3, 3) and centers (N, 3) are in
+    the optical frame."""
     xs, ys = pixel_rays(camera)
     ys = ys[:, None]
     depth_m = np.full((camera.height_px, camera.width_px), np.inf)
@@ -84,7 +87,7 @@ def nearest(solids: list[Solid], rotations: F64, centers: F64, camera: Intrinsic
         rows, columns = rectangle(solid, rotations[i], centers[i], camera)
         if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
-        t, hit = _MEET[solid.kind](solid, rotations[i], centers[i], xs[columns], ys[rows])
+        t, hit = _INTERSECT[solid.kind](solid, rotations[i], centers[i], xs[columns], ys[rows])
         if solid.owner > 0:
             shape = silhouettes.setdefault(solid.owner, np.zeros(depth_m.shape, np.bool_))
             shape[rows, columns] |= hit
@@ -99,7 +102,8 @@ _caster: list[Caster] = [nearest]
 
 
 def set_caster(caster: Caster) -> None:
-    """What `cast` of this process finds the nearest solids with, see raycast_gl.py."""
+    """Sets the function by which `cast` finds the nearest solids in this process, see
+    raycast_gl.py."""
     _caster[0] = caster
 
 
@@ -112,7 +116,7 @@ def _surface(
     rotations: F64,
     centers: F64,
 ) -> tuple[NDArray[np.int64], F32, F32, F32]:
-    """Pixels sorted by solid, local points, local and optical normals."""
+    """Returns the pixels sorted by solid, their local points, and local and optical normals."""
     pixels = np.argsort(index.ravel().astype(np.int16), kind='stable')
     starts = np.searchsorted(index.ravel()[pixels], np.arange(len(solids) + 1))
     pixels = pixels[starts[0] :]
@@ -130,15 +134,16 @@ def _surface(
 
 
 def rectangle(solid: Solid, rotation: F64, center: F64, camera: Intrinsics) -> tuple[slice, slice]:
-    """Rows and columns that can see the solid: its bounding box, clipped at NEAR_PLANE_M and
-    projected."""
+    """Returns the rows and columns that can see the solid: its bounding box, clipped at
+    NEAR_PLANE_M and projected."""
     if solid.kind == PLANE:
         return slice(0, camera.height_px), slice(0, camera.width_px)
     return window((CORNER_SIGNS * solid.half_m) @ rotation.T + center, camera)
 
 
 def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
-    """Rows and columns that can see the convex hull of 8 points (8, 3) in the optical frame."""
+    """Returns the rows and columns that can see the convex hull of points (8, 3), optical
+    frame."""
     near = corners[:, 2] < NEAR_PLANE_M
     if near.all():
         return slice(0, 0), slice(0, 0)
@@ -157,12 +162,12 @@ def window(corners: F64, camera: Intrinsics) -> tuple[slice, slice]:
 
 
 def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
-    """Where rays enter and leave the half spaces normals @ p <= offsets (optical frame)."""
+    """Returns where rays enter and leave the half spaces normals @ p <= offsets, optical frame."""
     enter = np.full((len(ys), len(xs)), NEAR_PLANE_M)
     leave = np.full((len(ys), len(xs)), np.inf)
     for (a, b, c), offset in zip(normals, offsets, strict=True):
         slope = xs * a + (ys * b + c)
-        if offset < 0:  # the camera is outside this plane: rays must cross it inwards
+        if offset < 0:  # the camera is outside this plane, so rays must cross it inwards
             t = offset / np.where(slope < 0, slope, -1e-12)
             np.maximum(enter, t, out=enter)
         else:
@@ -171,7 +176,7 @@ def _clip(normals: F64, offsets: F64, xs: F64, ys: F64) -> tuple[F64, F64]:
     return enter, leave
 
 
-def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
+def _intersect_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Hit:
     normals, offsets = block_planes(solid.half_m, solid.inset_m)
     normals = normals @ rotation.T
     enter, leave = _clip(normals, offsets + normals @ center, xs, ys)
@@ -181,7 +186,8 @@ def _meet_block(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _
 def _quadric(
     axes: F64, rotation: F64, center: F64, xs: F64, ys: F64
 ) -> tuple[F64, F64, NDArray[np.bool_]]:
-    """Both crossings of |axes * local| = 1; axes are 1 / half extents, 0 for an endless one."""
+    """Returns both intersections with |axes * local| = 1; axes are 1 / half extents, 0 along an
+    unbounded axis."""
     m = rotation * axes**2 @ rotation.T
     a = xs * (m[0, 0] * xs + 2 * m[0, 2]) + ys * (m[1, 1] * ys + 2 * m[1, 2]) + m[2, 2]
     a = np.maximum(a + (2 * m[0, 1] * ys) * xs, 1e-12)
@@ -192,7 +198,7 @@ def _quadric(
     return (b - root) / a, (b + root) / a, square > 0
 
 
-def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
+def _intersect_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Hit:
     m = rotation * solid.half_m**-2.0 @ rotation.T
     t, _, hit = _quadric(1 / solid.half_m, rotation, center, xs, ys)
     hit &= t > NEAR_PLANE_M
@@ -201,7 +207,7 @@ def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) 
         x, y, z = (p[0] * a + p[1] * b + p[2] * c for a, b, c in rotation.T)
         facing = -sum(p[i] * (xs * m[i, 0] + (ys * m[i, 1] + m[i, 2])) for i in range(3))
         facing *= np.sqrt(solid.half_m.prod() ** (2 / 3)) / np.sqrt(xs * xs + ys * ys + 1)
-        # Steps fixed to the surface: the same bites from wherever it is seen.
+        # The steps are fixed to the surface: the rim looks the same from every viewpoint.
         leaves = (
             np.sin(9 * x + 3 * np.sin(11 * y))
             + np.sin(10 * y + 3 * np.sin(12 * z))
@@ -211,7 +217,7 @@ def _meet_ellipsoid(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) 
     return t, hit
 
 
-def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
+def _intersect_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Hit:
     axes = np.array([1 / solid.half_m[0], 1 / solid.half_m[1], 0.0])
     near, far, hit = _quadric(axes, rotation, center, xs, ys)
     axis = rotation[:, 2]
@@ -226,7 +232,7 @@ def _meet_cylinder(solid: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -
     return t, hit
 
 
-def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
+def _intersect_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Hit:
     normal = rotation[:, 2]
     slope = normal[0] * xs + (normal[1] * ys + normal[2])
     hit = slope < -1e-9
@@ -234,11 +240,11 @@ def _meet_plane(_: Solid, rotation: F64, center: F64, xs: F64, ys: F64) -> _Met:
     return t, hit & (t > NEAR_PLANE_M)
 
 
-_MEET = {
-    BLOCK: _meet_block,
-    ELLIPSOID: _meet_ellipsoid,
-    CYLINDER: _meet_cylinder,
-    PLANE: _meet_plane,
+_INTERSECT = {
+    BLOCK: _intersect_block,
+    ELLIPSOID: _intersect_ellipsoid,
+    CYLINDER: _intersect_cylinder,
+    PLANE: _intersect_plane,
 }
 
 

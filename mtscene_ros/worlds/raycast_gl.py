@@ -1,9 +1,10 @@
-"""The nearest solids by OpenGL, without a window: `raycast.set_caster(open_caster())`.
+"""Finds the nearest solids with headless OpenGL: `raycast.set_caster(open_caster())`.
 
-Every solid is a rectangle whose fragments meet their ray with it, as raycast.py does on the CPU;
-the depth buffer keeps the nearest, one bit per owner keeps the silhouettes. Needs moderngl and
-EGL; Mesa's software renderer will do, but is no faster than NumPy on one core: shading takes most
-of a frame. Float32: depths differ from the reference by a few 1e-6.
+Each solid is drawn as a rectangle whose fragments intersect their ray with it, as raycast.py does
+on the CPU; the depth buffer keeps the nearest hit, and one bit per owner keeps the silhouettes.
+Needs moderngl and EGL. Mesa's software renderer works but is no faster than NumPy on one core,
+because shading takes most of a frame. Depths are float32 and differ from the reference by a few
+1e-6.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds.raycast import NEAR_PLANE_M, Caster, Nearest, nearest, rectangle
 from mtscene_ros.worlds.solid import F64, Solid
 
-OWNERS = 32  # bits of a silhouette's pixel
-FLOATS = 28  # of a solid, see _rows
+OWNERS = 32  # bits per pixel of the silhouette image
+FLOATS = 28  # per solid, see _rows
 _VERTEX = """
 #version 430
 in vec4 area; in vec4 what; in vec3 r0; in vec3 r1; in vec3 r2; in vec3 center; in vec3 half_m;
@@ -40,19 +41,20 @@ flat in vec4 f_what; flat in mat3 f_turn; flat in vec3 f_center; flat in vec3 f_
 flat in vec4 f_more; flat in float f_number;
 uniform vec4 camera; uniform float near_m;
 out vec2 found;
-// Between which depths the ray is on the inner side of a plane n p = offset.
+// Clips the ray's depth range to the inner side of the plane n p = offset.
 void clip(vec3 n, float offset, vec3 o, vec3 d, inout float enter, inout float leave) {
     float slope = dot(n, d), gap = offset - dot(n, o);
     if (gap < 0.0) enter = max(enter, gap / (slope < 0.0 ? slope : -1e-12));
     else leave = min(leave, gap / max(slope, 1e-12));
 }
-// A side of a block; n, o and d in the plane of its outward axis and z.
+// A side of a block; n, o and d lie in the plane of its outward axis and z.
 void slanted(vec2 n, float reach, vec2 o, vec2 d, float z, inout float enter, inout float leave) {
     float scale = 1.0 / length(n);
     vec3 n3 = vec3(n * scale, 0);
     clip(n3, reach * z * scale, vec3(o, 0), vec3(d, 0), enter, leave);
 }
-// Both crossings of the unit ball; the nearest approach keeps the digits that b b - a c loses.
+// Both intersections with the unit ball; measuring from the closest approach keeps the digits
+// that b b - a c loses.
 bool ball(vec3 o, vec3 d, out float t0, out float t1) {
     float a = max(dot(d, d), 1e-12), middle = -dot(o, d) / a;
     vec3 p = o + middle * d;
@@ -114,22 +116,22 @@ _NAMES = ('area', 'what', 'r0', 'r1', 'r2', 'center', 'half_m', 'more', 'number'
 
 
 def open_caster() -> Caster:
-    """Raises RuntimeError where there is no moderngl or no EGL."""
+    """Opens the caster. Raises RuntimeError without moderngl or EGL."""
     try:
         import moderngl
 
-        egl: Any = 'egl'  # its stub wants a dict
+        egl: Any = 'egl'  # moderngl's stub asks for a dict
         context: Any = moderngl.create_context(standalone=True, backend=egl, require=430)
-    except Exception as error:  # moderngl and glcontext raise several kinds
+    except Exception as error:  # moderngl and glcontext raise several types
         raise RuntimeError(
-            f'OpenGL without a window is not to be had ({error}); install moderngl and EGL '
-            '(libegl1), or leave it out.'
+            f'Headless OpenGL is not available ({error}); install moderngl and EGL (libegl1), '
+            'or run without it.'
         ) from error
     return _GlCaster(context).nearest
 
 
 class _GlCaster:
-    """A context, its program, and the targets of one image size."""
+    """An OpenGL context, its program, and render targets for one image size."""
 
     def __init__(self, context: Any) -> None:
         self.context = context
@@ -148,7 +150,7 @@ class _GlCaster:
     def nearest(
         self, solids: list[Solid], rotations: F64, centers: F64, camera: Intrinsics
     ) -> Nearest:
-        """As `raycast.nearest`, which takes over for more owners than a pixel has bits."""
+        """Does what `raycast.nearest` does, and calls it if there are more owners than bits."""
         if max(s.owner for s in solids) > OWNERS:
             return nearest(solids, rotations, centers, camera)
         width, height = camera.width_px, camera.height_px
@@ -165,7 +167,7 @@ class _GlCaster:
     def draw(
         self, rows: NDArray[np.float32], camera: Intrinsics
     ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """(H, W, 2) depth and number, (H, W) bits of the owners."""
+        """Returns depth and solid number (H, W, 2) and the owners' bits (H, W)."""
         context, height, width = self.context, camera.height_px, camera.width_px
         self.program['camera'] = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
         self.program['near_m'] = NEAR_PLANE_M
@@ -189,7 +191,7 @@ class _GlCaster:
 def _rows(
     solids: list[Solid], rotations: F64, centers: F64, camera: Intrinsics
 ) -> NDArray[np.float32]:
-    """(visible solids, FLOATS), in the order of _LAYOUT."""
+    """Returns (visible solids, FLOATS) in the order of _LAYOUT."""
     rows = np.zeros((len(solids), FLOATS), np.float32)
     count = 0
     for i, solid in enumerate(solids):

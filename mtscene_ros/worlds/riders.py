@@ -26,7 +26,7 @@ from mtscene_ros.worlds.solid import F64, Solid
 
 
 def _rider(rng: np.random.Generator, seat: F64, grip: F64, foot: F64, helmet: bool) -> list[Solid]:
-    """Somebody seated at (x, z), holding on at (x, y, z), feet at (x, y, z)."""
+    """A seated rider: seat at (x, z), hands at `grip` (x, y, z), feet at `foot` (x, y, z)."""
     shirt, legs = Look(paint(rng), CLOTH, RIDER), Look(paint(rng), CLOTH, RIDER)
     bare = Look(skin(rng), CLOTH, RIDER)
     tall = rng.uniform(0.5, 0.6)

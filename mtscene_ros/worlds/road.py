@@ -1,4 +1,4 @@
-"""The road: an arc with lanes, kerbs, pavements and marks. s runs along it, d to its left."""
+"""The road: an arc with lanes, kerbs, pavements and markings. s runs along it, d to its left."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 ASPHALT, MARK, PAVEMENT, KERB, TERRAIN, TRACK = range(6)
-ZONE_LABELS = np.array([0, 0, 1, 1, 9, 9], np.uint8)  # CITYSCAPES_19
+ZONE_LABELS = np.array([0, 0, 1, 1, 9, 9], np.uint8)  # ids of CITYSCAPES_19
 
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """Traffic keeps to the side -hand of d (hand = 1: right-hand traffic).
+    """A road whose traffic keeps to the side -hand of d (hand = 1: right-hand traffic).
 
     curvature: 1/m, positive to the left; lanes, parking_m, pavement_m: number or width on our side
-    and on the opposite one; crossing_m: s and half width of a crossing road; track_d_m: d of a
-    railway track; zebra: stripes before the crossing; dash_m: period and length of dashes;
-    centre_style: dashed, solid, double; paved: no soil beside; grass: how green the soil is.
+    and on the opposite side; crossing_m: s and half width of a crossing road; track_d_m: d of a
+    railway track; zebra: zebra crossing before the crossing road; dash_m: period and length of
+    dashes; centre_style: dashed, solid or double; paved: no soil beside the road; grass: how green
+    the soil is.
     """
 
     curvature: float
@@ -38,14 +39,14 @@ class Road:
     grass: float
 
     def edge_m(self, side: int) -> float:
-        """|d| of the kerb; side 0 is ours, 1 the opposite one."""
+        """Returns |d| of the kerb; side 0 is ours, 1 the opposite one."""
         return self.lanes[side] * self.lane_m + self.parking_m[side]
 
     def sign(self, side: int) -> int:
         return -self.hand if side == 0 else self.hand
 
     def place(self, s: float, d: float) -> tuple[float, float, float]:
-        """World x, y and heading of the road at (s, d)."""
+        """Returns world x and y of (s, d) and the road's heading there."""
         k = self.curvature
         if abs(k) < 1e-6:
             return s, d, 0.0
@@ -57,14 +58,14 @@ class Road:
         )
 
     def locate(self, x: F64, y: F64) -> tuple[F64, F64]:
-        """World x, y → s, d."""
+        """Maps world x, y to s, d."""
         k = self.curvature
         if abs(k) < 1e-6:
             return x, y
         return np.arctan2(x * k, 1 - y * k) / k, (1 - np.hypot(x * k, 1 - y * k)) / k
 
     def zones(self, s: F64, d: F64) -> NDArray[np.int64]:
-        """What lies at (s, d): one of ASPHALT, MARK, PAVEMENT, KERB, TERRAIN, TRACK."""
+        """Returns the zone at (s, d): ASPHALT, MARK, PAVEMENT, KERB, TERRAIN or TRACK."""
         ours = d * self.hand < 0
         across = np.abs(d)
         edge = np.where(ours, self.edge_m(0), self.edge_m(1))

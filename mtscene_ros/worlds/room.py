@@ -1,4 +1,4 @@
-"""The room world: furnished rooms with NYUD's 40 classes and their truth, given (seed, index)."""
+"""The room world: furnished rooms with NYUD's 40 classes and ground truth for a (seed, index)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 
 from mtscene_ros.datasets.classes import NYUD_40, ROOM_BOXES
 from mtscene_ros.types import Intrinsics
-from mtscene_ros.worlds import fittings, furniture, light, raycast, textures
-from mtscene_ros.worlds import household as of
+from mtscene_ros.worlds import fittings, furniture, household, light, raycast, textures
 from mtscene_ros.worlds.frame import FIRST_STAMP_NS, WorldFrame
-from mtscene_ros.worlds.furnishing import Room, hang, shell, stand
+from mtscene_ros.worlds.furnishing import Room, place_on_floor, place_on_wall, room_shell
 from mtscene_ros.worlds.household import Group, Rng
 from mtscene_ros.worlds.lamplight import Lamps, illuminate_indoors, random_lamps
 from mtscene_ros.worlds.parts import (
@@ -25,7 +24,7 @@ from mtscene_ros.worlds.parts import (
 from mtscene_ros.worlds.solid import F64
 from mtscene_ros.worlds.truth import image_of, truth_of
 
-CLEAR_M = 0.5  # around the camera
+CLEAR_M = 0.5  # free space around the camera
 Maker = Callable[[Rng], Group]
 _BEDROOM: tuple[Maker, ...] = (
     *(furniture.bed, furniture.night_stand, furniture.cabinet, furniture.dresser, furniture.desk),
@@ -33,18 +32,24 @@ _BEDROOM: tuple[Maker, ...] = (
 )
 _LIVING: tuple[Maker, ...] = (
     *(furniture.sofa, furniture.bookshelf, furniture.low_table, furniture.sofa, fittings.plant),
-    *(fittings.floor_lamp, furniture.table, fittings.stool, fittings.somebody, fittings.column),
+    *(
+        fittings.floor_lamp,
+        furniture.table,
+        fittings.stool,
+        fittings.standing_person,
+        fittings.column,
+    ),
 )
 _KITCHEN: tuple[Maker, ...] = (
     *(furniture.counter, furniture.fridge, furniture.table, furniture.counter, furniture.chair),
-    *(fittings.cartons, fittings.bag, fittings.somebody, furniture.cabinet),
+    *(fittings.cartons, fittings.bag, fittings.standing_person, furniture.cabinet),
 )
 _BATH: tuple[Maker, ...] = (
     *(fittings.toilet, fittings.wash_stand, fittings.bathtub, furniture.cabinet, fittings.stool),
 )
 _OFFICE: tuple[Maker, ...] = (
     *(furniture.desk, furniture.desk, furniture.bookshelf, furniture.table, fittings.cartons),
-    *(furniture.cabinet, fittings.somebody_seated, fittings.plant, fittings.column, fittings.bag),
+    *(furniture.cabinet, fittings.seated_person, fittings.plant, fittings.column, fittings.bag),
 )
 _KINDS = (_BEDROOM, _LIVING, _KITCHEN, _BATH, _OFFICE)
 _HUNG: tuple[Maker, ...] = (
@@ -53,11 +58,11 @@ _HUNG: tuple[Maker, ...] = (
     fittings.television,
     fittings.whiteboard,
 )
-_HUNG += (fittings.hung, fittings.shelf, fittings.picture)
+_HUNG += (fittings.towel_or_clothes, fittings.shelf, fittings.picture)
 
 
 def room_frame(seed: int, index: int, width_px: int = 640, height_px: int = 480) -> WorldFrame:
-    """Room number `index` of the family `seed`, independent of all others."""
+    """Renders room `index` of the series `seed`; rooms are independent of one another."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, 2])))
     room, pose, lamps = random_room(rng)
     camera, lens = random_intrinsics(rng, width_px, height_px), light.random_lens(rng)
@@ -67,7 +72,8 @@ def room_frame(seed: int, index: int, width_px: int = 640, height_px: int = 480)
 def room_sequence(
     seed: int, length: int, rate_hz: float = 10.0, width_px: int = 640, height_px: int = 480
 ) -> Iterator[WorldFrame]:
-    """`length` frames of one room, 1 / rate_hz apart, from a camera that moves and looks about."""
+    """Renders `length` frames of one room, 1 / rate_hz apart, from a camera that moves and
+    turns."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0, 3])))
     room, first, lamps = random_room(rng)
     camera, lens = random_intrinsics(rng, width_px, height_px), light.random_lens(rng)
@@ -84,40 +90,44 @@ def room_sequence(
 
 
 def random_intrinsics(rng: Rng, width: int, height: int) -> Intrinsics:
-    """Of hand-held cameras; NYUD's has fx = 0.81 widths."""
+    """Draws intrinsics typical of hand-held cameras; NYUD's fx is 0.81 image widths."""
     fx, (u, v) = rng.uniform(0.7, 1.05) * width, rng.normal(0, 0.01, 2) * width
     return Intrinsics(width, height, fx, fx, (width - 1) / 2 + u, (height - 1) / 2 + v)
 
 
 def random_room(rng: Rng) -> tuple[Room, F64, Lamps]:
-    """A furnished room, world_from_optical of a camera in it, its light."""
+    """Draws a furnished room, world_from_optical of a camera in it, and its light."""
     size = np.array([rng.uniform(3.2, 7), rng.uniform(2.8, 6), rng.uniform(2.35, 3)])
-    room = Room(size, shell(rng, size))
+    room = Room(size, room_shell(rng, size))
     pose = camera_pose(rng, size)
     room.floor.append((pose[:2, 3], np.full(2, CLEAR_M)))
-    hang(rng, room, fittings.door(rng), int(rng.integers(4)))
+    place_on_wall(rng, room, fittings.door(rng), int(rng.integers(4)))
     for number in rng.permutation(4)[: int(rng.integers(0, 3))]:
-        if middle := hang(rng, room, fittings.window(rng), int(number)):
+        if middle := place_on_wall(rng, room, fittings.window(rng), int(number)):
             room.windows_m.append(middle[0])
     makers = _KINDS[int(rng.integers(len(_KINDS)))]
     for k, make in enumerate(makers):
         if k < 3 or rng.random() < 0.6:
-            stand(rng, room, make(rng), free=make in (furniture.table, furniture.low_table))
+            place_on_floor(
+                rng, room, make(rng), free=make in (furniture.table, furniture.low_table)
+            )
     for _ in range(int(rng.integers(1, 6))):
-        hang(rng, room, _HUNG[int(rng.integers(len(_HUNG)))](rng), int(rng.integers(4)))
+        place_on_wall(rng, room, _HUNG[int(rng.integers(len(_HUNG)))](rng), int(rng.integers(4)))
     if rng.random() < 0.4:
         x, y = size[:2] * rng.uniform(0.3, 0.7, 2)
-        mat = slab(of.fabric(rng, of.MAT), -0.9, 0.9, rng.uniform(0.4, 0.8), 0, 0.012)
+        mat = slab(
+            household.fabric(rng, household.MAT), -0.9, 0.9, rng.uniform(0.4, 0.8), 0, 0.012
+        )
         room.solids += placed([mat], turn(rng.uniform(0, 3)), np.array([x, y, 0]))
     lamps = random_lamps(rng, size, room.windows_m)
-    bulb = Look((0.95, 0.9, 0.8), LAMP, of.LIGHT)
+    bulb = Look((0.95, 0.9, 0.8), LAMP, household.LIGHT)
     top = lamps.at_m[0]
     room.solids.append(rod(bulb, (top[0], top[1], size[2] - 0.06), (top[0], top[1], size[2]), 0.2))
     return room, pose, lamps
 
 
 def camera_pose(rng: Rng, size: F64) -> F64:
-    """Somewhere in the outer parts of the room, looking to its middle."""
+    """Draws a camera in the outer part of the room that looks towards its middle."""
     side = turn(rng.uniform(0, 2 * np.pi))[:2, 0]
     at = size[:2] * (0.5 + side * rng.uniform(0.15, 0.5))
     at = np.clip(at, 0.35, size[:2] - 0.35)
@@ -148,12 +158,13 @@ def render(
     looks = [s.look for s in room.solids]
     owners = image_of(hits, np.array([s.owner for s in room.solids], np.uint16)[solid])
     surface = textures.paint_all(hits, room.solids, lamps_on=True)
-    ground, floor = light.on_plane(hits)
+    ground, floor = light.ground_coordinates(hits)
     open_share = np.ones(len(hits.pixels), np.float32)
-    open_share[: len(floor)] = light.contact(ground, room.blocks, *viewpoint).ravel()[floor]
+    open_sky = light.ambient_occlusion(ground, room.blocks, *viewpoint)
+    open_share[: len(floor)] = open_sky.ravel()[floor]
     linear = illuminate_indoors(surface, hits, open_share, lamps, viewpoint)
     instances, boxes, visible, truncated = truth_of(
-        room.things, ROOM_BOXES, hits, owners, viewpoint
+        room.objects, ROOM_BOXES, hits, owners, viewpoint
     )
     return WorldFrame(
         rgb=light.expose(linear, lens, rng),

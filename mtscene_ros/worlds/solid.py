@@ -1,4 +1,4 @@
-"""Convex solids that scenes are built of. World frame: x forward, y left, z up."""
+"""Convex solids, of which scenes consist. World frame: x forward, y left, z up."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ BLOCK, ELLIPSOID, CYLINDER, PLANE = range(4)
 class Solid:
     """One convex solid: world_from_local (3, 3), center_m (3,), half_m (3,) half extents.
 
-    BLOCK: a box whose top is drawn in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID:
-    half axes; ragged: how much of its rim is bitten off, as leaves do. CYLINDER: elliptic, capped,
-    along local z; hole: share of its radius bored through. PLANE: endless, local z = 0, seen from
-    +z. owner: the object it is part of, 0 for none. look: whatever the caller shades by.
+    BLOCK: a box whose top is set in by inset_m = (at +x, at -x, at both ±y) metres. ELLIPSOID:
+    half axes; ragged: how much of the rim is cut away irregularly, as foliage needs. CYLINDER:
+    elliptic, capped, along local z; hole: bore as a fraction of its radius. PLANE: unbounded,
+    local z = 0, visible from +z. owner: the object that the solid belongs to, 0 for none. look:
+    data by which the caller shades.
     """
 
     kind: int
@@ -35,9 +36,9 @@ class Solid:
 
 
 def extent(solid: Solid) -> F64:
-    """(3,) half extents of the tight axis-aligned bound in the frame above the solid's own.
+    """Returns (3,) half extents of the axis-aligned bound in the parent of the solid's own frame.
 
-    Exact for ellipsoids, round cylinders and blocks that are not drawn in.
+    The bound is tight for ellipsoids, round cylinders and blocks without inset.
     """
     rotation, half = solid.world_from_local, solid.half_m
     if solid.kind == ELLIPSOID:
@@ -49,7 +50,8 @@ def extent(solid: Solid) -> F64:
 
 
 def block_planes(half_m: F64, inset_m: tuple[float, float, float]) -> tuple[F64, F64]:
-    """Outward unit normals (6, 3), offsets (6,) of a BLOCK; inside is normals @ p <= offsets."""
+    """Returns outward unit normals (6, 3) and offsets (6,) of a BLOCK; inside is normals @ p <=
+    offsets."""
     (hx, hy, hz), (front, rear, side) = half_m, inset_m
     sides = [[2 * hz, 0, front], [-2 * hz, 0, rear], [0, 2 * hz, side], [0, -2 * hz, side]]
     normals = np.array([*sides, [0, 0, 1], [0, 0, -1]])

@@ -1,4 +1,4 @@
-"""What stands beside the road: buildings, walls, fences, posts, signs, trees. World frame."""
+"""Objects beside the road: buildings, walls, fences, posts, signs, trees. World frame."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from mtscene_ros.worlds.road import Road
 from mtscene_ros.worlds.solid import BLOCK, CYLINDER, ELLIPSOID, Solid
 
 ROAD_END_M = 150.0
-POST_M = 0.3  # half of the ground that a post or trunk needs
+POST_M = 0.3  # half side of the ground that a post or trunk occupies
 _MASONRY = np.array(
     [[0.45, 0.42, 0.38], [0.5, 0.38, 0.25], [0.3, 0.14, 0.1], [0.6, 0.57, 0.5], [0.25, 0.25, 0.27]]
 )
 _SIGNS: list[Rgb] = [(0.5, 0.02, 0.02), (0.02, 0.1, 0.5), (0.8, 0.55, 0.03), (0.8, 0.8, 0.8)]
-# Shares of building, wall, fence, green in a row of each style.
+# Shares of building, wall, fence and vegetation in a row of each style.
 _ROWS = {
     'city': (0.66, 0.12, 0.12, 0.1),
     'suburb': (0.3, 0.21, 0.25, 0.24),
@@ -56,7 +56,8 @@ def _upright(
     kind: int = BLOCK,
     roof: float = 0.0,
 ) -> Solid:
-    """Stands along the road: half extents along s and d, from low to high; roof: inset."""
+    """Creates an upright solid along the road: half extents along s and d, from low to high; roof:
+    inset of the top."""
     x, y, heading = road.place(s, d)
     center, size = np.array([x, y, (low + high) / 2]), np.array([*half, (high - low) / 2])
     inset = (0.1, 0.1, roof) if roof else (0.0, 0.0, 0.0)
@@ -86,7 +87,8 @@ def tree(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid
     for z in levels:
         at = np.array([x + rng.normal(0, 0.3 * crown), y + rng.normal(0, 0.3 * crown), z])
         half = crown * rng.uniform(0.6, 1.1, 3)
-        half[2] = min(max(half[2], 0.8 * (levels[1] - levels[0])), z - 1.9)  # cars pass below
+        # keeps clearance for cars below the crown
+        half[2] = min(max(half[2], 0.8 * (levels[1] - levels[0])), z - 1.9)
         leaves = Look(color, FOLIAGE, VEGETATION, rng.uniform(0, 9))
         solids.append(Solid(ELLIPSOID, at, half, ragged=0.3, look=leaves))
     return solids
@@ -112,7 +114,7 @@ def lamp_post(rng: np.random.Generator, road: Road, s: float, d: float) -> list[
 
 
 def traffic_light(rng: np.random.Generator, road: Road, s: float, d: float) -> list[Solid]:
-    """A signal on a post, sometimes another one over the lanes."""
+    """A signal on a post, sometimes with a second one above the lanes."""
     look, top = Look((0.15, 0.15, 0.15), PLAIN, POLE), rng.uniform(2.8, 3.6)
     head = Look((0.03, 0.035, 0.03), SIGNAL, TRAFFIC_LIGHT, float(rng.integers(3)))
     solids = [_upright(look, road, s, d, (0.07, 0.07), 0, top, CYLINDER)]
@@ -152,7 +154,7 @@ def _building(
     front: float,
     tall: bool,
 ) -> list[Solid]:
-    """A house around s whose front is `front` from the road's centre line."""
+    """A house around s whose front is `front` metres from the road's centre line."""
     depth, height = rng.uniform(8, 16), rng.uniform(8, 30) if tall else rng.uniform(5, 11)
     look = Look(_masonry(rng), FACADE, BUILDING, rng.uniform(0, 1))
     bow = abs(road.curvature) * length**2 / 8
@@ -168,7 +170,7 @@ def _building(
 def _strip(
     look: Look, road: Road, start: float, stop: float, d: float, height: float, half: float
 ) -> list[Solid]:
-    """A wall or fence that follows the road, on bends in pieces of at most 8 m."""
+    """A wall or fence that follows the road, in pieces of at most 8 m on bends."""
     longest = 8 if road.curvature else 40
     ends = np.linspace(start, stop, int(np.ceil((stop - start) / longest)) + 1)
     return [
@@ -178,7 +180,8 @@ def _strip(
 
 
 def _row(rng: np.random.Generator, road: Road, side: int, first_m: float) -> list[Solid]:
-    """Everything behind one pavement, from s = -15 to the road's end, clear of a crossing road."""
+    """Everything behind one pavement, from s = -15 to the end of the road, leaving a crossing road
+    free."""
     style = str(rng.choice(['city', 'suburb', 'green'], p=[0.45, 0.35, 0.2]))
     front = first_m + rng.uniform(0.2, 1 if style == 'city' else 7)
     edge_d, gap = road.sign(side) * (front + 0.3), road.crossing_m
@@ -208,7 +211,7 @@ def _row(rng: np.random.Generator, road: Road, side: int, first_m: float) -> lis
 
 
 def furniture(rng: np.random.Generator, road: Road) -> list[tuple[float, float, list[Solid]]]:
-    """Slender things at the kerbs: s, d, solids."""
+    """Slender objects at the kerbs: s, d, solids."""
     items = []
     for side in (0, 1):
         s, spacing = rng.uniform(3, 12), rng.uniform(5, 18)
@@ -229,7 +232,7 @@ def furniture(rng: np.random.Generator, road: Road) -> list[tuple[float, float, 
 
 
 def surroundings(rng: np.random.Generator, road: Road) -> list[Solid]:
-    """Rows on both sides, and what closes the view far away."""
+    """The rows on both sides, and the backdrop that closes the view in the distance."""
     solids = []
     for side in (0, 1):
         first = road.edge_m(side) + max(road.pavement_m[side], 1.5)

@@ -20,9 +20,9 @@ from mtscene_ros.worlds.solid import F64, Solid
 class Patch:
     """P points of one material.
 
-    color (P, 3), seed (P,): of the solid's Look; a, b (P,): metres along the face; z (P,): metres
-    above the solid's bottom; p, half, inset (P, 3): local point, half extents and inset of the
-    solid; axis (P,): largest component of the normal.
+    color (P, 3), seed (P,): from the solid's Look; a, b (P,): metres along the face; z (P,):
+    metres above the solid's bottom; p, half, inset (P, 3): local point, half extents and inset of
+    the solid; axis (P,): largest component of the normal.
     """
 
     color: F32
@@ -40,20 +40,21 @@ Shade = tuple[NDArray[Any], NDArray[Any] | float, NDArray[Any] | float]  # colou
 
 
 def paint_all(hits: Hits, solids: list[Solid], lamps_on: bool) -> tuple[F32, F32, F32]:
-    """Colour (P, 3), gloss (P,) and glow (P,) of every hit pixel that is not on the ground."""
-    of = hits.solid.ravel()[hits.pixels]
-    material = np.array([s.look.material for s in solids], np.int8)[of]
+    """Returns colour (P, 3), gloss (P,) and glow (P,) of the hit pixels; the ground's are not
+    valid and come from `ground`."""
+    solid_index = hits.solid.ravel()[hits.pixels]
+    material = np.array([s.look.material for s in solids], np.int8)[solid_index]
     colors = np.array([s.look.color for s in solids], np.float32)
     seeds = np.array([s.look.seed for s in solids], np.float32)
     halves = np.array([s.half_m for s in solids], np.float32)
     insets = np.array([s.inset_m for s in solids], np.float32)
-    color = np.empty((len(of), 3), np.float32)
-    gloss, glow = np.zeros(len(of), np.float32), np.zeros(len(of), np.float32)
+    color = np.empty((len(solid_index), 3), np.float32)
+    gloss, glow = np.zeros(len(solid_index), np.float32), np.zeros(len(solid_index), np.float32)
     for kind, shade in _SHADE.items():
         at = np.flatnonzero(material == kind)
         if not len(at):
             continue
-        solid, p = of[at], hits.local_m.take(at, 0)
+        solid, p = solid_index[at], hits.local_m.take(at, 0)
         axis = largest(hits.normals_local.take(at, 0))
         a = np.where(axis == 0, p[:, 1], p[:, 0])
         b = np.where(axis == 2, p[:, 1], p[:, 2])
@@ -67,13 +68,15 @@ def paint_all(hits: Hits, solids: list[Solid], lamps_on: bool) -> tuple[F32, F32
 
 
 def largest(vectors: F32) -> NDArray[np.int8]:
-    """(P, 3) → (P,) axis of the largest component; several times faster than argmax."""
+    """Returns the axis (P,) of the largest component of (P, 3), several times faster than
+    argmax."""
     x, y, z = np.abs(vectors).T
     return np.where(z > np.maximum(x, y), 2, y > x).astype(np.int8)
 
 
 def ground(zone: NDArray[np.int64], s: F64, d: F64, offset: float, grass: float) -> F32:
-    """(P, 3) colour of the ground in Road.zones at (s, d); offset picks this world's tones."""
+    """Returns the colour (P, 3) of the ground in zone Road.zones at (s, d); offset selects the
+    tones of this world."""
     s, d = s + offset, d + offset
     tar = 0.07 + 0.12 * CELLS[int(offset), 3]
     paint = 0.6 + 0.5 * CELLS[5, int(offset)]
@@ -131,7 +134,7 @@ def _foliage(at: Patch) -> Shade:
 
 
 def _cabin(at: Patch) -> Shade:
-    """Panes between painted pillars; the rear one begins higher."""
+    """Window panes between painted pillars; the rear pane starts higher."""
     x, rise = at.p[:, 0], at.z / (2 * at.half[:, 2])
     front, rear = at.half[:, 0] - at.inset[:, 0] * rise, at.half[:, 0] - at.inset[:, 1] * rise
     doors = (x < front - 0.14) & (x > 0.2 - rear) & (np.abs(x + 0.08 * at.half[:, 0]) > 0.05)
@@ -143,7 +146,7 @@ def _cabin(at: Patch) -> Shade:
 
 
 def _coach(at: Patch) -> Shade:
-    """A band of windows; the seed is their spacing in metres."""
+    """A band of windows; the seed is the window spacing in metres."""
     post = np.mod(at.p[:, 0] + at.half[:, 0], at.seed) < 0.1
     return np.where(post[:, None], 0.12, at.color), np.where(post, 0.1, 0.32), 0.0
 
@@ -160,7 +163,7 @@ def _bars(at: Patch) -> Shade:
 
 
 def _sign(at: Patch) -> Shade:
-    disc = at.half[:, 2] < 0.1  # the cylinder's axis is short, the plate's is not
+    disc = at.half[:, 2] < 0.1  # a sign's cylinder has a short axis, its plate does not
     x, y, z = (at.p / at.half).T
     r = np.where(disc, np.hypot(x, y), np.maximum(np.abs(y), np.abs(z)))
     back = np.where(disc, at.p[:, 2], at.p[:, 0]) > 0
@@ -192,7 +195,8 @@ def _brick(at: Patch) -> Shade:
 
 
 def _signal(at: Patch) -> Shade:
-    """Red, amber, green from the top, on both faces; the one numbered by the seed is lit."""
+    """Red, amber, green from top to bottom, on both faces; the seed is the index of the lit
+    one."""
     third = 2 * at.half[:, 2] / 3
     slot = np.clip(np.floor(at.z / third), 0, 2)
     lens = (np.hypot(at.p[:, 1], np.mod(at.z, third) - third / 2) < 0.115) & (at.axis == 0)
@@ -204,7 +208,7 @@ def _signal(at: Patch) -> Shade:
 
 
 def _wood(at: Patch) -> Shade:
-    """Grain along the face; the seed is the width of planks in metres, 0 for one piece."""
+    """Grain along the face; the seed is the plank width in metres, 0 for a single piece."""
     plank = np.floor(at.b / np.where(at.seed > 0, at.seed, 100.0))
     tone = 0.85 + 0.3 * cell(plank, plank + 7) * (at.seed > 0)
     grain = 1 + 0.1 * noise(at.a * 0.2 + 5 * plank, at.b, 25) + 0.05 * noise(at.a, at.b, 9)
@@ -213,7 +217,7 @@ def _wood(at: Patch) -> Shade:
 
 
 def _tiles(at: Patch) -> Shade:
-    """The seed is a tile's side in metres."""
+    """Tiles; the seed is the side length in metres."""
     i, j = np.floor(at.a / at.seed), np.floor(at.b / at.seed)
     x, y = at.a / at.seed - i, at.b / at.seed - j
     joint = (x < 0.03) | (y < 0.03)
@@ -222,7 +226,7 @@ def _tiles(at: Patch) -> Shade:
 
 
 def _spines(at: Patch) -> Shade:
-    """Books side by side; the seed picks them."""
+    """Book spines side by side; the seed selects the books."""
     number = np.floor(at.a / 0.035 + 40 * at.seed)
     dyes = [cell(number, number * 0 + k + 50 * at.seed) for k in (0, 31, 77)]
     gap = at.a / 0.035 + 40 * at.seed - number < 0.1
@@ -232,7 +236,7 @@ def _spines(at: Patch) -> Shade:
 
 
 def _picture(at: Patch) -> Shade:
-    """Shapes in a frame of the look's colour."""
+    """Shapes inside a frame in the look's colour."""
     rim = np.minimum(at.half[:, 1] - np.abs(at.p[:, 1]), at.half[:, 2] - np.abs(at.p[:, 2]))
     at_x, at_y = np.floor(at.b * 6 + 40 * at.seed), np.floor(at.p[:, 1] * 6 + 90 * at.seed)
     dyes = [cell(at_x, at_y + k) * 0.6 for k in (0, 60, 120)]
@@ -242,7 +246,7 @@ def _picture(at: Patch) -> Shade:
 
 
 def _glass(at: Patch) -> Shade:
-    """A window to the bright outside, with bars; the seed is the panes' width in metres."""
+    """A barred window to a bright exterior; the seed is the pane width in metres."""
     x, y = np.mod(at.p[:, 1] + at.half[:, 1], at.seed), at.half[:, 2] - np.abs(at.p[:, 2])
     bar = (x < 0.06) | (y < 0.06) | (at.half[:, 1] - np.abs(at.p[:, 1]) < 0.06)
     view = 0.7 + 0.25 * noise(at.p[:, 1], at.p[:, 2], 1.5) + 0.3 * at.p[:, 2] / at.half[:, 2]

@@ -28,7 +28,7 @@ from mtscene_ros.worlds.parts import (
 )
 from mtscene_ros.worlds.solid import CYLINDER, Solid
 
-# Least and greatest length, height in metres; hood and boot as shares of the length.
+# Minimum and maximum length, height in metres; bonnet and boot as fractions of the length.
 _CARS = {
     'hatch': (3.5, 4.3, 1.48, 0.25, 0.02),
     'sedan': (4.3, 5.0, 1.45, 0.26, 0.16),

@@ -31,7 +31,7 @@ def test_a_backend_that_refuses_the_model_is_passed_over(
 
 
 def test_a_model_that_nothing_opens_is_one_sentence() -> None:
-    with pytest.raises(BackendError, match=r'No backend opens nowhere.onnx: .* does not exist'):
+    with pytest.raises(BackendError, match=r'No backend can open nowhere.onnx: .* does not exist'):
         open_backend('auto', 'nowhere.onnx', BackendOptions(1))
 
 

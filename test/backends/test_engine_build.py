@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 trt = pytest.importorskip('tensorrt_rtx')
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineError, build_engine, logger_of  # noqa: E402
-from mtscene_ros.backends.engine_cache import sha256_of  # noqa: E402
-from mtscene_ros.backends.engine_process import built_apart  # noqa: E402
+from mtscene_ros.backends.engine_cache import onnx_sha256_of  # noqa: E402
+from mtscene_ros.backends.engine_process import build_in_subprocess  # noqa: E402
 
 ADA = BuildSettings(2, target='8.9')
 
@@ -56,7 +56,7 @@ def test_cancelled(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match='cancelled'):
         build_engine(trt, path, ADA, lambda phase, share: False)
     with pytest.raises(EngineError, match='cancelled'):
-        built_apart(path, 'tensorrt_rtx', ADA, lambda phase, share: False)
+        build_in_subprocess(path, 'tensorrt_rtx', ADA, lambda phase, share: False)
 
 
 def test_a_builder_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_builder_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
         os.kill(int(builder), signal.SIGKILL)
         return True
 
-    with pytest.raises(EngineError, match=r'm\.onnx became no engine: .*-9'):
-        built_apart(path, 'tensorrt_rtx', ADA, kills)
+    with pytest.raises(EngineError, match=r'built from .*m\.onnx: .*-9'):
+        build_in_subprocess(path, 'tensorrt_rtx', ADA, kills)
 
 
 def test_a_builder_whose_node_was_killed_ends(tmp_path: Path) -> None:
@@ -92,16 +92,16 @@ def test_a_builder_whose_node_was_killed_ends(tmp_path: Path) -> None:
 
 def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
-    plan = built_apart(path, 'tensorrt_rtx', ADA)
+    plan = build_in_subprocess(path, 'tensorrt_rtx', ADA)
     assert trt.Runtime(logger_of(trt)).get_engine_validity(plan)[1] == 0
     (tmp_path / 'broken.onnx').write_bytes(b'no model')
-    with pytest.raises(EngineError, match=r'broken\.onnx became no engine: .* refuses'):
-        built_apart(tmp_path / 'broken.onnx', 'tensorrt_rtx', ADA)
+    with pytest.raises(EngineError, match=r'built from .*broken\.onnx: .* refuses'):
+        build_in_subprocess(tmp_path / 'broken.onnx', 'tensorrt_rtx', ADA)
 
 
 def test_a_model_replaced_while_its_engine_is_built(tmp_path: Path) -> None:
     path = model(tmp_path, helper.make_node('MatMul', ['x', 'weight'], ['y']))
-    checksum = sha256_of(path)
+    checksum = onnx_sha256_of(path)
     other = path.read_bytes() + b'\x12\x01x'  # another producer name
 
     def replace(phase: str, share: float) -> bool:
@@ -109,7 +109,7 @@ def test_a_model_replaced_while_its_engine_is_built(tmp_path: Path) -> None:
         return True
 
     with pytest.raises(EngineError, match='was replaced while its engine was built'):
-        built_apart(path, 'tensorrt_rtx', ADA, replace, 0, checksum)
+        build_in_subprocess(path, 'tensorrt_rtx', ADA, replace, 0, checksum)
 
 
 @pytest.mark.parametrize(

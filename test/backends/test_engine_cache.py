@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from patience import PATIENCE_S
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineCancelledError, EngineError
 from mtscene_ros.backends.engine_cache import (
@@ -21,10 +22,10 @@ from mtscene_ros.backends.engine_cache import (
     EngineKey,
     default_folder,
     engine_for,
-    sha256_of,
+    onnx_sha256_of,
     sidecar_of,
 )
-from mtscene_ros.backends.engine_process import built_apart
+from mtscene_ros.backends.engine_process import build_in_subprocess
 
 KEY = EngineKey('ab', 'tensorrt', '10.3', Device('Orin', '8.7', '540'), BuildSettings())
 PLAN = b'plan' * 1000
@@ -125,7 +126,7 @@ def user(folder: Path, seconds: float, limit: int = 0) -> 'subprocess.Popen[str]
 
 
 def test_one_builds_and_the_others_wait(tmp_path: Path) -> None:
-    said = [p.communicate(timeout=60)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
+    said = [p.communicate(timeout=PATIENCE_S)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
     assert sum('building' in text for text in said) == 1
     assert sum('found' in text for text in said) == 3
 
@@ -151,9 +152,14 @@ def test_no_room_to_build_in_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, 'tempdir', '/proc/nowhere')
-    with pytest.raises(EngineError, match=r'became no engine .*/proc/nowhere.* set TMPDIR'):
+    with pytest.raises(
+        EngineError, match=r'No engine could be built .*/proc/nowhere.* set TMPDIR'
+    ):
         engine_for(
-            Path('m.onnx'), KEY, tmp_path, lambda: built_apart(Path('m.onnx'), 'tensorrt', ADA)
+            Path('m.onnx'),
+            KEY,
+            tmp_path,
+            lambda: build_in_subprocess(Path('m.onnx'), 'tensorrt', ADA),
         )
 
 
@@ -169,7 +175,7 @@ def test_killed_while_building(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_the_cache_alone(tmp_path: Path) -> None:
-    said = user(tmp_path, 0, limit=1000).communicate(timeout=60)[0]
+    said = user(tmp_path, 0, limit=1000).communicate(timeout=PATIENCE_S)[0]
     assert 'cannot be kept' in said
     assert said.rstrip().endswith(f'| {len(PLAN)}')
     assert not list(tmp_path.glob('*.engine')) + list(tmp_path.glob('*.partial'))
@@ -186,13 +192,13 @@ def test_external_weights_count(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(np.ones(3, np.float32), 'weight')
     whole = helper.make_model(helper.make_graph([], 'g', [], [], [tensor]))
     onnx.save(whole, model, save_as_external_data=True, location=weights.name, size_threshold=0)
-    first = sha256_of(model)
+    first = onnx_sha256_of(model)
     weights.write_bytes(bytes(12))
-    assert sha256_of(model) != first
+    assert onnx_sha256_of(model) != first
     weights.unlink()
     for missing in (model, tmp_path / 'n.onnx'):
         with pytest.raises(EngineError, match=r'(weights\.bin|n\.onnx) does not exist'):
-            sha256_of(missing)
+            onnx_sha256_of(missing)
 
 
 @pytest.mark.parametrize('mode', [0o770, 0o707])

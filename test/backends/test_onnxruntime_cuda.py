@@ -36,7 +36,7 @@ def test_a_wrong_image_is_one_sentence(tiny_path: str) -> None:
     'CUDAExecutionProvider' in onnxruntime.get_available_providers(), reason='it is there'
 )
 def test_without_the_gpu_package_the_fix_is_named(tiny_path: str) -> None:
-    with pytest.raises(BackendError, match='install onnxruntime-gpu in place of onnxruntime'):
+    with pytest.raises(BackendError, match='install onnxruntime-gpu instead of onnxruntime'):
         load_on(tiny_path, BackendOptions(1), 'CUDAExecutionProvider', {})
 
 
@@ -56,7 +56,7 @@ def test_of_a_full_gpu_only_the_cause_is_told(
         raise RuntimeError(FULL)
 
     monkeypatch.setattr(onnxruntime, 'InferenceSession', full)
-    with pytest.raises(BackendError, match=r'on the GPU \(CUDA failure 2: out of memory\); see'):
+    with pytest.raises(BackendError, match=r'on the GPU \(CUDA failure 2: out of memory\); check'):
         open_session(tiny_path, BackendOptions(1), ['CUDAExecutionProvider'])
 
 

@@ -34,7 +34,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 def use(monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, trt: Any) -> None:
     monkeypatch.setattr(tensorrt, 'open_driver', lambda: driver)
     monkeypatch.setattr(engine_build, 'find_module', lambda: trt)
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'plan')
     monkeypatch.setattr(engine_build, '_LOGGERS', {})
 
 
@@ -180,10 +180,10 @@ def test_the_precision_is_the_engine_s(driver: FakeDriver, tiny_path: str, tmp_p
 def test_an_engine_that_is_refused_is_built_again(
     driver: FakeDriver, tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'other')
-    with pytest.raises(BackendError, match='does not take it back'):
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'other')
+    with pytest.raises(BackendError, match='cannot load it'):
         opened(tiny_path, tmp_path)
-    monkeypatch.setattr(engine_process, 'built_apart', lambda *_: b'plan')
+    monkeypatch.setattr(engine_process, 'build_in_subprocess', lambda *_: b'plan')
     backend = opened(tiny_path, tmp_path)
     assert 'does not accept' in backend.details['engine built because']
     backend.close()
@@ -202,7 +202,7 @@ def test_a_wrong_image_is_refused(driver: FakeDriver, tiny_path: str, tmp_path: 
 
 
 def test_a_gpu_that_is_not_there() -> None:
-    with pytest.raises(CudaError, match='gpu_id is 3, but there are 2 GPUs'):
+    with pytest.raises(CudaError, match='gpu_id is 3, but the number of GPUs is 2'):
         Cuda(FakeDriver(gpus=2), 3)
 
 

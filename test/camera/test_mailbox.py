@@ -1,6 +1,17 @@
 import threading
 
+from patience import PATIENCE_S
+
 from mtscene_ros.camera.mailbox import Counts, Mailbox, Policy
+
+
+class Clock:
+    """Stands still until the test moves it, so that `take(0)` says what is ready then."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 def test_newest_wins_and_nothing_is_forgotten() -> None:
@@ -23,7 +34,7 @@ def test_close_wakes_the_worker_and_counts_what_waited() -> None:
     worker = threading.Thread(target=lambda: woken.append(mailbox.take()))
     worker.start()
     mailbox.close()
-    worker.join(5)
+    worker.join(PATIENCE_S)
     assert woken == [{}]
     mailbox.put('front', 1)
     assert mailbox.counts('front') == Counts(received=1, dropped=1)
@@ -38,28 +49,48 @@ def test_clear_drops_what_waits() -> None:
 
 
 MS = 1_000_000
-TOGETHER = Policy(max_skew_ns=20 * MS, patience_s=0.05)
+TOGETHER = Policy(max_skew_ns=20 * MS, patience_s=0.0625)
 
 
 def test_images_of_one_moment_are_taken_together() -> None:
     mailbox = Mailbox[int](('front', 'left'), TOGETHER)
     mailbox.put('front', 1, 100 * MS)
     mailbox.put('left', 2, 110 * MS)
-    assert sorted(mailbox.take(1)) == ['front', 'left']
+    assert sorted(mailbox.take(0)) == ['front', 'left']
 
 
 def test_an_image_waits_for_the_other_camera_but_not_for_ever() -> None:
-    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, clock := Clock())
     mailbox.put('left', 1, 0)  # alive, and then late
     mailbox.put('front', 2, 100 * MS)
-    assert mailbox.take(0.01) == {}
-    assert list(mailbox.take(1)) == ['front']
+    clock.now_s = 0.0624
+    assert mailbox.take(0) == {}
+    clock.now_s = 0.0625
+    assert list(mailbox.take(0)) == ['front']
+
+
+def test_patience_ends_by_itself() -> None:
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox.put('left', 1, 0)
+    mailbox.put('front', 2, 100 * MS)
+    assert list(mailbox.take()) == ['front']
 
 
 def test_a_camera_that_was_never_there_is_not_waited_for() -> None:
-    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, Clock())
     mailbox.put('front', 1, 0)
-    assert list(mailbox.take(0.01)) == ['front']
+    assert list(mailbox.take(0)) == ['front']
+
+
+def test_a_camera_that_is_silent_for_a_second_is_not_waited_for() -> None:
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, clock := Clock())
+    mailbox.put('left', 1, 0)
+    assert list(mailbox.take(0)) == ['left']
+    clock.now_s = 0.999
+    mailbox.put('front', 2, 999 * MS)
+    assert mailbox.take(0) == {}
+    clock.now_s = 1.0
+    assert list(mailbox.take(0)) == ['front']
 
 
 def test_images_above_the_rate_are_dropped() -> None:
@@ -67,7 +98,7 @@ def test_images_above_the_rate_are_dropped() -> None:
     taken = []
     for stamp_ms in (0, 40, 80, 120, 160, 220):
         mailbox.put('front', stamp_ms, stamp_ms * MS)
-        taken += [w.item for w in mailbox.take(0.001).values()]
+        taken += [w.item for w in mailbox.take(0).values()]
     assert taken == [0, 120, 220]
     assert mailbox.counts('front') == Counts(received=6, dropped=3)
 
@@ -76,31 +107,33 @@ def test_a_rate_survives_stamps_that_go_back() -> None:
     mailbox = Mailbox[int](('front',), Policy(min_period_ns=100 * MS))
     for stamp_ms in (1000, 10):
         mailbox.put('front', stamp_ms, stamp_ms * MS)
-        assert mailbox.take(0.01)['front'].item == stamp_ms
+        assert mailbox.take(0)['front'].item == stamp_ms
 
 
 def test_a_fast_camera_does_not_wait_for_ever_for_a_slow_one() -> None:
-    """An image every 20 ms, and patience of 50 ms for a camera that is alive but silent."""
-    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    """An image every 20 ms, and patience of 62.5 ms for a camera that is alive but silent."""
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, clock := Clock())
     mailbox.put('left', 0, 0)
-    taken: list[int] = []
+    mailbox.take(0)
+    taken: list[tuple[int, int]] = []
     for k in range(5):
         mailbox.put('front', k, (100 + 20 * k) * MS)
-        taken += [w.item for w in mailbox.take(0.02).values()]
-    assert taken
-    assert taken[0] in (2, 3)
+        taken += [(k, w.item) for w in mailbox.take(0).values()]
+        clock.now_s += 0.02
+    assert taken == [(4, 4)]  # 80 ms after the first
 
 
 def test_a_camera_whose_clock_is_behind_is_dropped_and_told() -> None:
-    mailbox = Mailbox[int](('front', 'left'), TOGETHER)
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, clock := Clock())
     mailbox.put('left', 1, 0)
     mailbox.put('front', 2, 70 * MS)
-    assert list(mailbox.take(1)) == ['front']
+    clock.now_s = 0.0625
+    assert list(mailbox.take(0)) == ['front']
     assert mailbox.counts('left') == Counts(received=1, dropped=1)
     assert (mailbox.behind_ns('left'), mailbox.behind_ns('front')) == (70 * MS, 0)
     mailbox.put('left', 3, 100 * MS)
     mailbox.put('front', 4, 100 * MS)
-    assert sorted(mailbox.take(1)) == ['front', 'left']
+    assert sorted(mailbox.take(0)) == ['front', 'left']
     assert mailbox.behind_ns('left') == 0
 
 

@@ -31,7 +31,7 @@ def test_our_profile_is_read() -> None:
 def test_without_a_profile_the_line_to_type_is_told(no_profile: pytest.MonkeyPatch) -> None:
     found = checks.profile(Configuration())
     assert found.level == WARN
-    assert found.mend.startswith(f'export {VARIABLES[1]}={fastdds_profile()}')
+    assert found.fix.startswith(f'export {VARIABLES[1]}={fastdds_profile()}')
 
 
 @pytest.mark.parametrize(('text', 'level'), [(SMALL, WARN), ('no xml', FAIL)])
@@ -71,7 +71,7 @@ def test_a_bad_model_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(['check', '--model', str(tmp_path / 'bad.onnx'), '--json']) == 1
     failed = [f for f in json.loads(capsys.readouterr().out) if f['level'] == FAIL]
     assert [f['name'] for f in failed] == ['model']
-    assert failed[0]['mend']
+    assert failed[0]['fix']
 
 
 def test_middleware_that_ends_its_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_middleware_that_ends_its_process_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_nobody_cpp')
     found = list(checks.live(Configuration()))
     assert [f.name for f in found if f.level == FAIL] == ['ros starts']
-    assert 'RMW_IMPLEMENTATION' in found[-1].mend
+    assert 'RMW_IMPLEMENTATION' in found[-1].fix
 
 
 def test_live_findings_cross_the_process(tmp_path: Path) -> None:

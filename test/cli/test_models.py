@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from mtscene_ros.cli.main import main
-from mtscene_ros.models.about import ABOUT_KEY, About, about_of, flat
+from mtscene_ros.models.about import ABOUT_KEY, About, about_of, numbers
 from mtscene_ros.models.card import card
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, folders, model_of
 
@@ -33,7 +33,7 @@ def test_the_card_of_the_bundled_model_is_up_to_date() -> None:
 def test_scores_of_the_bundled_model_are_the_committed_results() -> None:
     about = model_of(Path(BUNDLED_MODEL)).about
     assert about.licence == 'Apache-2.0'
-    assert about.scores == dict(flat(json.loads(RESULTS.read_text())))
+    assert about.scores == numbers(json.loads(RESULTS.read_text()))
     assert about.scores['semantic.miou'] == pytest.approx(0.792, abs=5e-4)
 
 

@@ -1,5 +1,6 @@
 """KITTI's files → frames in camera 2's optical frame; the real sequence where it is at hand."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 
 from mtscene_ros.camera.geometry import box_corners, matrix_from_quaternion, project
-from mtscene_ros.datasets.kitti import KittiError, kitti_moments, read_calibration, read_labels
+from mtscene_ros.datasets.kitti import (
+    KittiError,
+    kitti_moments,
+    read_calibration,
+    read_labels,
+    tracking_moment,
+)
 
 CALIBRATION = """P2: 100 0 50 10 0 100 20 0 0 0 1 0
 R_rect 1 0 0 0 1 0 0 0 1
@@ -52,6 +59,21 @@ def test_missing_files_are_named(tiny: Path) -> None:
     (tiny / 'calib/0000.txt').write_text('P2: 1 2 3')
     with pytest.raises(KittiError, match='lacks P2'):
         list(kitti_moments(tiny, '0000'))
+
+
+def test_the_labels_of_a_sequence_are_parsed_once(tiny: Path) -> None:
+    path = tiny / 'label_2/0000.txt'
+    first = tracking_moment(tiny, '0000', '000003')
+    first.boxes.centers_m[:] = 0  # as an augmentation might
+    changed_ns = path.stat().st_mtime_ns
+    path.write_text('spoilt')
+    os.utime(path, ns=(changed_ns, changed_ns))  # nothing says that the file is another one
+    again = tracking_moment(tiny, '0000', '000003')
+    np.testing.assert_allclose(again.boxes.centers_m, [[1.1, 1.25, 10]])
+    assert again.ids == ['7']
+    os.utime(path, ns=(changed_ns + 1, changed_ns + 1))
+    with pytest.raises(KittiError, match=r'0000\.txt, line 1'):
+        tracking_moment(tiny, '0000', '000003')
 
 
 def test_real_boxes_project_onto_their_2d_boxes(shared: Path) -> None:

@@ -66,7 +66,7 @@ def run(block: Block, folder: Path) -> None:
     if all(line.startswith('make ') for line in block.code.splitlines()):
         command, folder = [*LANGUAGES['bash'], block.code.replace('make ', 'make -n ')], ROOT
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=500
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=1800
     )
     said = f'{done.stdout[-1000:]}{done.stderr[-2000:]}'
     assert done.returncode == 0, f'{block.page}:\n{block.code}\n{said}'
@@ -82,5 +82,5 @@ def _run_until_stopped(block: Block, command: list[str], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
     ended = process.returncode is not None
-    said = process.communicate(timeout=30)[0]
+    said = process.communicate(timeout=120)[0]
     assert not ended, f'{block.page}: ended by itself:\n{block.code}\n{said[-2000:]}'

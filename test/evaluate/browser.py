@@ -50,5 +50,5 @@ class Browser:
         profile = self._folder / 'profile'
         shutil.rmtree(profile, ignore_errors=True)
         command = [self._program, *FLAGS, f'--user-data-dir={profile}', *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
         return done.stdout

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mtscene_ros.evaluate.run.merge import merge, plain
+from mtscene_ros.evaluate.run.merge import merge
 from mtscene_ros.evaluate.scores.meters import DepthMeter
 from mtscene_ros.evaluate.scores.scorecard import Scorecard
+from mtscene_ros.models.nested import plain
 
 FIRST_NS = 10**18
 

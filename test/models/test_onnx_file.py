@@ -36,7 +36,7 @@ def test_a_file_cut_off_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='cut off'):
         metadata_of(path)
     path.write_bytes(b'\x07 no protobuf')
-    with pytest.raises(ValueError, match='no protobuf message'):
+    with pytest.raises(ValueError, match='not a protobuf message'):
         precision_of(path)
 
 

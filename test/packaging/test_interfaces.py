@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 from mtscene_msgs.msg import FrameStats, StageTime  # noqa: E402
@@ -35,7 +36,7 @@ def node() -> Iterator['rclpy.node.Node']:
 def test_vision_msgs_is_wire_identical(node: 'rclpy.node.Node', message_type: type) -> None:
     topic = f'/hash_{uuid.uuid4().hex}'
     node.create_publisher(message_type, topic, 1)
-    deadline_s = time.monotonic() + 10.0
+    deadline_s = time.monotonic() + PATIENCE_S
     while not (found := node.get_publishers_info_by_topic(topic)):
         assert time.monotonic() < deadline_s, 'the publisher never appeared in the graph'
         time.sleep(0.02)

@@ -11,7 +11,7 @@ from mtscene_ros.ros.params import complaint
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
-# CONVENTIONS.md, section 5.
+# docs/conventions.md, section 5.
 ARGUMENTS = {
     'perception': """namespace params_file use_sim_time autostart use_respawn log_level model
         backend

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,28 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 rclpy = pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-
-
-def own_domain() -> int:
-    """One that no other run on this machine has: theirs would answer for our nodes. The lock ends
-    with this process."""
-    for number in (1 + (os.getpid() + k) % 100 for k in range(100)):
-        path = Path(tempfile.gettempdir()) / f'mtscene_domain_{number}.lock'
-        lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-        else:
-            return number
-    raise RuntimeError('a hundred test runs at once')
-
-
-os.environ['ROS_DOMAIN_ID'] = str(own_domain())
 PROFILE = Path(__file__).parents[2] / 'config' / 'fastdds.xml'
 os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(PROFILE))
 
@@ -49,7 +30,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection3DArray, LabelInfo  # noqa: E402
 
 from . import dense_model  # noqa: E402
-from .fleet import Fleet  # noqa: E402
+from .fleet import Fleet, answer_to_probes, probe_in  # noqa: E402
 from .inside import Inside  # noqa: E402
 
 TYPES = {
@@ -85,7 +66,7 @@ class Robot:
         self.image = self.node.create_publisher(image_type, f'/camera/image_raw{suffix}', 1)
         self.info = self.node.create_publisher(CameraInfo, '/camera/camera_info', 1)
         self.got: dict[str, list[Any]] = defaultdict(list)
-        self.arrived_s: dict[str, list[float]] = defaultdict(list)
+        self._answers: dict[int, FrameStats] = {}  # to probes
         self._before: Any = None
         for topic in outputs:
             qos = LATCHED if topic == 'semantic/label_info' else QoSProfile(depth=1000)
@@ -95,58 +76,56 @@ class Robot:
 
     def _listener(self, topic: str) -> Callable[[Any], None]:
         def on_message(message: Any) -> None:
-            self.got[topic].append(message)
-            self.arrived_s[topic].append(time.time())
+            number = probe_in(message)
+            if not number:
+                self.got[topic].append(message)
+            elif topic == 'debug/frame_stats':
+                self._answers[number] = message
 
         return on_message
 
-    def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def wait(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Spins until the condition holds; fails the test when it does not."""
         end_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end_s, (
                 f'timeout; got { {k: len(v) for k, v in self.got.items()} }'
             )
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self._spin()
 
     def wait_for_node(self) -> None:
-        """Until images get through and what they caused has arrived; then the count begins.
-
-        A best-effort message sent before both sides know each other is lost, hence the probes.
-        """
+        """Until images get through and the node has accounted for all of them; then the count
+        begins."""
         self.wait(lambda: self.image.get_subscription_count() > 0)
         self.wait(lambda: self.info.get_subscription_count() > 0)
-        listened = [s for s in self.node.subscriptions if 'frame_stats' in s.topic_name]
-        end_s = time.monotonic() + 20
-        while listened and not self.got['debug/frame_stats'] and time.monotonic() < end_s:
-            self.image.publish(self.probe())
-            self.wait_a_moment(0.2)
-        self.wait_a_moment(0.5)
-        if listened:
-            self._before = self.got['debug/frame_stats'][-1]
-        self.got.clear()
-        self.arrived_s.clear()
+        if any('frame_stats' in s.topic_name for s in self.node.subscriptions):
+            self._before = answer_to_probes(self._probe, self._answers, self._spin)
 
-    def probe(self) -> Any:
+    def _probe(self, stamp_ns: int) -> None:
         """A small grey image."""
+        grey = np.full((32, 64, 3), 128, np.uint8)
         if self.image.msg_type is Image:
-            return rgb8(np.full((32, 64, 3), 128, np.uint8), 1)
-        png = cv2.imencode('.png', np.full((32, 64, 3), 128, np.uint8))[1].tobytes()
-        message = CompressedImage(format='png', data=png)
-        stamp(message, 1)
-        return message
+            self.image.publish(rgb8(grey, stamp_ns))
+            return
+        message = CompressedImage(format='png', data=cv2.imencode('.png', grey)[1].tobytes())
+        stamp(message, stamp_ns)
+        self.image.publish(message)
+
+    def _spin(self) -> None:
+        rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def wait_a_moment(self, seconds: float = 0.3) -> None:
-        """Spins for a while: discovery is complete on both sides a little after it is on one."""
+        """Spins for a while, as between two images of a camera."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self._spin()
 
     def calibrate(self, info: CameraInfo) -> None:
-        """Publishes camera_info for half a second, as a camera would."""
+        """Publishes camera_info as a camera would: some may be lost, but not all. The node takes
+        it before an image that is sent afterwards."""
         for _ in range(5):
             self.info.publish(info)
-            self.wait_a_moment(0.1)
+            self.wait_a_moment(0.02)
 
     def stats(self) -> SimpleNamespace:
         """The newest account of the frames since wait_for_node."""
@@ -209,7 +188,7 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
     yield start
     for process in processes:
         process.send_signal(signal.SIGINT)
-    codes = [process.wait(10) for process in processes]
+    codes = [process.wait(PATIENCE_S) for process in processes]
     said = ''
     for process in processes:
         assert process.stderr is not None
@@ -221,7 +200,7 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
 def log_of(process: subprocess.Popen[str]) -> str:
     """Stops the node and returns everything it logged."""
     process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=10)[1]
+    return process.communicate(timeout=PATIENCE_S)[1]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from mtscene_msgs.msg import FrameStats, Scene
+from patience import PATIENCE_S
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
@@ -46,6 +48,35 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+PROBES_NS, PROBE_NUMBERS = 1_777_000_000, count(1)  # stamps that no test's own image has
+
+
+def probe_in(message: Any) -> int:
+    """Number of the probe that the message came of, 0 for another image's or for none."""
+    if isinstance(message, MarkerArray):
+        message = message.markers[0] if message.markers else LabelInfo()
+    stamp = message.header.stamp
+    number = stamp.sec * 10**9 + stamp.nanosec - PROBES_NS
+    return number if 0 < number < 10**6 else 0
+
+
+def answer_to_probes(
+    send: Callable[[int], None], answers: dict[int, FrameStats], spin: Callable[[], None]
+) -> FrameStats:
+    """Sends images until the node answers the last one → its account, of nothing but settled
+    images. send: an image with this stamp in ns; answers: probe → the node's account after it.
+
+    A best-effort message is lost as long as both sides do not know each other. Each probe is given
+    twice the time of the one before, so that a slow node catches up.
+    """
+    for attempt in range(10):
+        number, again_s = next(PROBE_NUMBERS), time.monotonic() + 0.2 * 2**attempt
+        send(PROBES_NS + number)
+        while time.monotonic() < again_s:
+            if number in answers:
+                return answers[number]
+            spin()
+    raise AssertionError('no image gets through')
 
 
 class Fleet:
@@ -59,6 +90,7 @@ class Fleet:
         self.images: dict[str, Any] = {}
         self.infos: dict[str, Any] = {}
         self.listened: set[tuple[str, str]] = set()
+        self._answers: dict[str, dict[int, FrameStats]] = defaultdict(dict)
         self._clients: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
         for camera in cameras:
@@ -70,12 +102,20 @@ class Fleet:
                 self.listen(camera, topic)
 
     def listen(self, camera: str, topic: str) -> Any:
-        """Subscribes to one output."""
+        """Subscribes to one output; what comes of probes is kept apart."""
         qos = LATCHED if TYPES[topic] is LabelInfo else QoSProfile(depth=100)
         prefix = f'/perception/{camera}' if camera else '/perception'
-        got = self.got[camera, topic]
+        got, answers = self.got[camera, topic], self._answers[camera]
         self.listened.add((camera, topic))
-        return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', got.append, qos)
+
+        def on_message(message: Any) -> None:
+            number = probe_in(message)
+            if not number:
+                got.append(message)
+            elif topic == 'debug/frame_stats':
+                answers[number] = message
+
+        return self.node.create_subscription(TYPES[topic], f'{prefix}/{topic}', on_message, qos)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
         """A service of the node: its answer."""
@@ -98,38 +138,44 @@ class Fleet:
     def _is_answered(self, asking: Any) -> bool:
         future, end_s = asking.call_async(GetState.Request()), time.monotonic() + 1
         while not future.done() and time.monotonic() < end_s:
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self._spin()
         return bool(future.done())
 
-    def wait(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def wait(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Spins until the condition holds; fails the test when it does not."""
         end_s = time.monotonic() + timeout_s
         while not condition():
             counts = {k: len(v) for k, v in self.got.items() if v}
             assert time.monotonic() < end_s, f'timeout; got {counts}'
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self._spin()
 
     def pause(self, seconds: float) -> None:
         """Spins."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            rclpy.spin_once(self.node, timeout_sec=0.05)
+            self._spin()
 
-    def connect(self, infos: dict[str, CameraInfo]) -> None:
-        """Until every camera's images get through, with camera_info there; then all begins."""
+    def connect(self, infos: dict[str, CameraInfo]) -> dict[str, FrameStats]:
+        """Until every camera's images get through and its camera_info has been sent → what the
+        node has accounted for until then. Needs `debug/frame_stats`."""
         self.wait(lambda: all(p.get_subscription_count() for p in self.images.values()))
-        end_s = time.monotonic() + 20
-        for camera in self.cameras:
-            got = self.got[camera, 'debug/frame_stats']
-            while not (got and got[-1].published) and time.monotonic() < end_s:
-                self.show(camera, np.zeros((infos[camera].height, infos[camera].width, 3)), 1)
-                self.pause(0.2)
-        for _ in range(5):  # best effort, as from a camera
+        before = {c: self.account(c, infos[c].width, infos[c].height) for c in self.cameras}
+        for _ in range(5):  # best effort, as from a camera: not all of them are lost
             for camera in self.cameras:
                 self.infos[camera].publish(infos[camera])
-            self.pause(0.1)
-        for messages in self.got.values():
-            messages.clear()
+            self.pause(0.02)
+        return before
+
+    def account(self, camera: str, width: int = 64, height: int = 32) -> FrameStats:
+        """What the node has accounted for when all images of the camera are settled: up to ten
+        more black ones find out."""
+        black = np.zeros((height, width, 3))
+        return answer_to_probes(
+            lambda stamp_ns: self.show(camera, black, stamp_ns), self._answers[camera], self._spin
+        )
+
+    def _spin(self) -> None:
+        rclpy.spin_once(self.node, timeout_sec=0.05)
 
     def show(self, camera: str, rgb: np.ndarray, stamp_ns: int) -> None:
         """One image, rgb8, in the optical frame CAMERA_optical."""

@@ -6,9 +6,11 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from patience import PATIENCE_S
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
@@ -38,7 +40,7 @@ class Inside:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         try:
-            self.until(lambda: self.node._models.line is not None)
+            self.until(lambda: self.node._models.pipeline is not None)
         except AssertionError:
             self.close()
             raise
@@ -47,8 +49,8 @@ class Inside:
     @property
     def line(self) -> Pipeline:
         """What runs."""
-        assert self.node._models.line is not None
-        return self.node._models.line
+        assert self.node._models.pipeline is not None
+        return self.node._models.pipeline
 
     @property
     def worker(self) -> Worker:
@@ -56,12 +58,22 @@ class Inside:
         assert self.node._worker is not None
         return self.node._worker
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
         """Fails the test where the condition does not come true."""
         end_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end_s
             time.sleep(0.01)
+
+    def stop_clock(self) -> SimpleNamespace:
+        """The mailbox's clock: it stands still, now and until the test moves `now_s`."""
+        hands = SimpleNamespace(now_s=time.monotonic())
+        self.node._mailbox._clock = lambda: hands.now_s
+        return hands
+
+    def is_waiting(self, camera: str) -> bool:
+        """Whether an image of it lies in the mailbox."""
+        return camera in self.node._mailbox._slots
 
     def connect(self, fleet: Fleet, infos: Mapping[str, CameraInfo]) -> None:
         """Until every camera is heard and its camera_info is there."""

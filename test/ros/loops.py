@@ -103,7 +103,7 @@ def states(loop: Loop, rounds: int) -> None:
     for _ in range(rounds):
         node.trigger_configure()
         node.trigger_activate()
-        loop.until(lambda: node._models.line is not None)
+        loop.until(lambda: node._models.pipeline is not None)
         loop.until(lambda: loop.images[''].get_subscription_count())
         loop.show(message, info)
         published = node._mailbox.counts('').published
@@ -116,7 +116,7 @@ def images(loop: Loop, rounds: int) -> None:
     message, info = image(1280, 720)
     loop.node.trigger_configure()
     loop.node.trigger_activate()
-    loop.until(lambda: loop.node._models.line is not None)
+    loop.until(lambda: loop.node._models.pipeline is not None)
     loop.until(lambda: all(p.get_subscription_count() for p in loop.images.values()))
     for k in range(rounds):
         loop.show(message, info)

@@ -1,5 +1,7 @@
-"""Boxes from known scenes to what an outside consumer reads (CONVENTIONS.md 3), in the optical
-frame and in target_frame; ids that stay."""
+"""Boxes from known scenes to what an outside consumer reads (docs/conventions.md, section 3).
+
+In the optical frame and in target_frame; ids that stay.
+"""
 
 from __future__ import annotations
 

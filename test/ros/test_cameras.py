@@ -55,7 +55,7 @@ def test_every_output_of_every_camera(
     fleet.connect({c: info_of(c, 64, 32, 64.0) for c in cameras})
     for k, camera in enumerate(cameras):
         fleet.show(camera, frame.rgb, (100 + k) * SEC + 123_456_789)
-    fleet.wait(lambda: all(fleet.got[c, t] for c in cameras for t in PER_FRAME), 30)
+    fleet.wait(lambda: all(fleet.got[c, t] for c in cameras for t in PER_FRAME))
     for k, camera in enumerate(cameras):
         for topic in PER_FRAME:
             [message] = fleet.got[camera, topic]
@@ -116,7 +116,7 @@ def check_contents(fleet: Fleet, camera: str) -> None:
 def test_nav2_s_semantic_layer_can_use_mask_confidence_names_and_cloud(
     start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
 ) -> None:
-    """As CONVENTIONS.md 5 has it: mono8 mask and confidence, LabelInfo, organised cloud."""
+    """Mono8 mask and confidence, LabelInfo, organised cloud (docs/conventions.md, section 5)."""
     topics = ('semantic/image', 'semantic/confidence', 'semantic/label_info', 'points')
     start_node()
     fleet = fleet_of(('',), topics=(*topics, 'debug/frame_stats'))

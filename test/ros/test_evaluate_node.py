@@ -1,7 +1,6 @@
 """predictions.mcap against what the live node publishes for the same recording, field by field."""
 
 import dataclasses
-import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -16,7 +15,8 @@ from mtscene_ros.camera.outputs import label_info_topics, outputs_of
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
-from mtscene_ros.recordings.bags import open_bag
+from mtscene_ros.recordings.bags import BagWriter, open_bag
+from mtscene_ros.ros.recorder import Recorder
 
 from .conftest import Robot
 
@@ -49,22 +49,23 @@ def differences(a: Any, b: Any, where: str = '') -> list[str]:
     return [] if type(a) is type(b) and np.array_equal(a, b) else [where]
 
 
-def live(start_node: Start, bag: Path, out: Path) -> dict[str, list[Any]]:
-    """What `mtscene record` gets of the node while `mtscene play` plays stepwise."""
+def live(start_node: Start, bag: Path, out: Path, frames: int) -> dict[str, list[Any]]:
+    """What the recorder gets of the node while `mtscene play` plays stepwise."""
     start_node(model=BUNDLED_MODEL, threads=2, backend='onnxruntime')
     robot = Robot(outputs=('debug/frame_stats',))
     robot.wait_for_node()
     topics = [*PER_FRAME, STATS, *CLASSES]
-    recorder = subprocess.Popen([*CLI, 'record', '-o', str(out), '--topics', *topics])
-    count = robot.node.count_subscribers
-    robot.wait(lambda: all(count(topic) for topic in topics))
-    step = ['play', str(bag), '--step', '/perception/debug/frame_stats']
-    player = subprocess.Popen([*CLI, *step])
-    robot.wait(lambda: player.poll() is not None, timeout_s=120)
-    robot.wait_a_moment(1.0)
+    with BagWriter(out) as writer:
+        recorder = Recorder(robot.node, writer, topics)
+        robot.wait(lambda: recorder._subscriptions.keys() == set(topics))
+        step = ['play', str(bag), '--step', '/perception/debug/frame_stats']
+        player = subprocess.Popen([*CLI, *step])
+        robot.wait(lambda: player.poll() is not None, timeout_s=600)
+        assert player.returncode == 0
+        robot.wait(lambda: all(recorder.counts[topic] >= frames for topic in [*PER_FRAME, STATS]))
+        robot.wait(lambda: all(recorder.counts[topic] for topic in CLASSES))
+        recorder.close()
     robot.node.destroy_node()
-    recorder.send_signal(signal.SIGINT)
-    assert (player.returncode, recorder.wait(20)) == (0, 0)
     return recorded(out)
 
 
@@ -72,7 +73,7 @@ def test_predictions_are_what_the_node_publishes(start_node: Start, tmp_path: Pa
     bag = tmp_path / 'drive.mcap'
     convert = ['convert', 'worlds', '--seed', '5', '--frames', '5', '--size', '256x128']
     subprocess.run([*CLI, *convert, '-o', str(bag)], check=True)
-    published = live(start_node, bag, tmp_path / 'live.mcap')
+    published = live(start_node, bag, tmp_path / 'live.mcap', 5)
     options = EvaluateOptions(backend='onnxruntime', threads=2, progress=False)
     evaluate_bag(bag, options, tmp_path / 'report')
     predicted = recorded(tmp_path / 'report' / 'predictions.mcap')

@@ -30,4 +30,8 @@ def test_warn_error_and_back() -> None:
 
 def test_rate_between_two_looks() -> None:
     rate = Rate()
-    assert [rate.look(5, 10.0), rate.look(25, 12.0), rate.look(25, 13.0)] == [0.0, 10.0, 0.0]
+    assert [rate.per_second(5, 10.0), rate.per_second(25, 12.0), rate.per_second(25, 13.0)] == [
+        0.0,
+        10.0,
+        0.0,
+    ]

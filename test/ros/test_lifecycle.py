@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from patience import PATIENCE_S
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
@@ -65,7 +66,7 @@ def test_signals_end_the_node(start_node: Start, robot: Robot, number: int) -> N
     process = start_node()
     robot.wait_for_node()
     process.send_signal(number)
-    log = process.communicate(timeout=10)[1]
+    log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0
     assert 'Traceback' not in log
 

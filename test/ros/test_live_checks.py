@@ -57,7 +57,7 @@ def test_bad_parameter_files(tmp_path: Path, text: str, level: str, told: str) -
 def test_images_are_told_with_type_and_qos(node: Node) -> None:
     image, info = live_checks.topics(node, '/check_test/image')
     assert image.level == OK
-    assert image.found.startswith('sensor_msgs/msg/Image; 1 publishers (best_effort, volatile')
+    assert image.found.startswith('sensor_msgs/msg/Image; 1 publisher (best_effort, volatile')
     assert (info.name, info.level) == ('topic /check_test/camera_info', WARN)
 
 
@@ -69,4 +69,4 @@ def test_camera_info_is_found_beside_the_images(node: Node) -> None:
 def test_images_that_nobody_publishes_fail_and_the_others_are_told(node: Node) -> None:
     (found,) = live_checks.topics(node, '/nowhere/image')
     assert found.level == FAIL
-    assert '/check_test/image' in found.mend
+    assert '/check_test/image' in found.fix

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
-from mtscene_ros.camera import box_messages, messages
+from mtscene_ros.camera import box_messages, camera_frames, messages
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.camera.messages import New
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
@@ -33,21 +33,21 @@ def info(**fields: object) -> CameraInfo:
 
 
 def test_rectified_images_use_p_and_raw_ones_k() -> None:
-    rectified, _ = messages.intrinsics_from_camera_info(info(), 640, 480, True)
-    raw, _ = messages.intrinsics_from_camera_info(info(), 640, 480, False)
+    rectified, _ = camera_frames.intrinsics_from_camera_info(info(), 640, 480, True)
+    raw, _ = camera_frames.intrinsics_from_camera_info(info(), 640, 480, False)
     assert (rectified.fx_px, rectified.cx_px, raw.fx_px, raw.cx_px) == (480, 310, 500, 319.5)
 
 
 def test_binning_halves_focal_length_and_keeps_the_centre() -> None:
     binned = info(binning_x=2, binning_y=2)
-    intrinsics, _ = messages.intrinsics_from_camera_info(binned, 320, 240, False)
+    intrinsics, _ = camera_frames.intrinsics_from_camera_info(binned, 320, 240, False)
     assert (intrinsics.fx_px, intrinsics.cx_px, intrinsics.cy_px) == (250, 159.5, 119.5)
 
 
 def test_region_of_interest_moves_the_centre() -> None:
     cut = info()
     cut.roi.x_offset, cut.roi.y_offset, cut.roi.width, cut.roi.height = 100, 40, 200, 100
-    intrinsics, _ = messages.intrinsics_from_camera_info(cut, 200, 100, False)
+    intrinsics, _ = camera_frames.intrinsics_from_camera_info(cut, 200, 100, False)
     assert (intrinsics.fx_px, intrinsics.cx_px, intrinsics.cy_px) == (500, 219.5, 199.5)
 
 
@@ -56,7 +56,7 @@ def test_header_survives_to_the_nanosecond() -> None:
     image.header.stamp.sec, image.header.stamp.nanosec = 1_700_000_000, 999_999_999
     image.header.frame_id = 'optical'
     assert (
-        messages.header_of(message_types.new, messages.frame_from_image(image, None, ''))
+        messages.header_of(message_types.new, camera_frames.frame_from_image(image, None, ''))
         == image.header
     )
 
@@ -101,7 +101,7 @@ def test_class_map_is_complete(new: New) -> None:
 
 def test_frame_is_a_view_of_the_message() -> None:
     image = Image(encoding='rgb8', width=2, height=1, step=6, data=bytes(range(6)))
-    frame = messages.frame_from_image(image, None, 'front')
+    frame = camera_frames.frame_from_image(image, None, 'front')
     assert isinstance(frame, CameraFrame)
     assert np.shares_memory(frame.rgb, np.frombuffer(image.data, np.uint8))
 

@@ -10,12 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from conftest import tiny_model
+from patience import PATIENCE_S
 from sensor_msgs.msg import CompressedImage
 
 from mtscene_ros.models.spec import METADATA_KEY
 from mtscene_ros.types import CameraFrame
 
 from .conftest import PER_FRAME, Robot, camera_info, log_of, rgb8, stamp
+from .fleet import Fleet
 
 Start = Callable[..., subprocess.Popen[str]]
 STAMP_NS = 1_700_000_000_123_456_789
@@ -120,14 +122,18 @@ def test_score_threshold(start_node: Start, robot: Robot, frame: CameraFrame) ->
     assert robot.got['detections_3d'][0].detections == []  # published all the same
 
 
-def test_nobody_listens(start_node: Start, frame: CameraFrame) -> None:
-    process = start_node()
-    robot = Robot(outputs=())
-    robot.wait_for_node()
-    for _ in range(10):
-        robot.image.publish(rgb8(frame.rgb, STAMP_NS))
-        robot.wait_a_moment(0.2)
-    robot.node.destroy_node()
+def test_nobody_listens(
+    start_node: Start, fleet_of: Callable[..., Fleet], frame: CameraFrame
+) -> None:
+    process, fleet = start_node(), fleet_of(('',), topics=())
+
+    def have_ten_been_dropped() -> bool:
+        for _ in range(5):
+            fleet.show('', frame.rgb, STAMP_NS)
+            fleet.pause(0.1)
+        return int({v.key: v.value for v in fleet.status_of('camera').values}['dropped']) >= 10
+
+    fleet.wait(have_ten_been_dropped)
     assert log_of(process).count('idle: no subscribers') == 1
 
 
@@ -148,7 +154,7 @@ def test_foreign_models_are_refused(
         onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata)})
     onnx.save(model, tmp_path / 'foreign.onnx')
     process = start_node(model=tmp_path / 'foreign.onnx')
-    log = process.communicate(timeout=20)[1]
+    log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
     assert sentence in log
 
@@ -166,7 +172,7 @@ def test_start_is_refused_in_one_sentence(
     start_node: Start, parameters: dict[str, object], sentence: str
 ) -> None:
     process = start_node(**parameters)
-    log = process.communicate(timeout=20)[1]
+    log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
     assert sentence in log
     assert 'Traceback' not in log

@@ -1,63 +1,56 @@
-"""Ten times more frames than the node can process: old ones are dropped and counted."""
+"""More frames than the node can process: the newest wins, and every one is accounted for."""
 
-import subprocess
-import time
+from __future__ import annotations
+
+import threading
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
+from patience import PATIENCE_S
 
-from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.camera.mailbox import Counts
+from mtscene_ros.types import CameraFrame
 
-from .conftest import Robot, camera_info, rclpy, rgb8
+from .fleet import Fleet, info_of
+from .inside import Inside
 
-OUTPUTS = ('semantic/image', 'debug/frame_stats')
-SECONDS = 4.0
-
-
-def own_pace_s(robot: Robot, frames: int = 5) -> float:
-    """Seconds the node needs for one frame when nothing else waits."""
-    for _ in range(frames):
-        seen = len(robot.got['debug/frame_stats'])
-        robot.image.publish(rgb8(np.zeros((160, 320, 3), np.uint8), time.time_ns()))
-        robot.wait(lambda seen=seen: len(robot.got['debug/frame_stats']) > seen)
-    return float(np.median([total_s(s) for s in robot.got['debug/frame_stats'][1:]]))
+SEC = 10**9
+STATS = 'debug/frame_stats'
 
 
-def total_s(stats: object) -> float:
-    """Processing time of one frame."""
-    return sum(stage.duration_s for stage in stats.stages)
+class Gate:
+    """In front of the network: each inference waits until the test lets it pass."""
+
+    def __init__(self, inside: Inside) -> None:
+        self.begun, self._passes = 0, threading.Semaphore(0)
+        self._infer = inside.line.estimator.backend.infer
+        inside.line.estimator.backend.infer = self._wait_and_infer  # type: ignore[method-assign]
+
+    def let_pass(self) -> None:
+        self._passes.release()
+
+    def _wait_and_infer(self, *arguments: Any) -> Any:
+        self.begun += 1
+        assert self._passes.acquire(timeout=PATIENCE_S)
+        return self._infer(*arguments)
 
 
-def flood(robot: Robot, rate_hz: float) -> int:
-    """Publishes for SECONDS, returns how many frames."""
-    image = rgb8(np.zeros((160, 320, 3), np.uint8), 0)
-    start_s, sent = time.monotonic(), 0
-    while time.monotonic() - start_s < SECONDS:
-        stamp_ns = time.time_ns()
-        image.header.stamp.sec, image.header.stamp.nanosec = divmod(stamp_ns, 10**9)
-        robot.image.publish(image)
-        sent += 1
-        rclpy.spin_once(
-            robot.node, timeout_sec=max(0, start_s + sent / rate_hz - time.monotonic())
-        )
-    return sent
-
-
-def test_newest_frame_wins_and_every_frame_is_accounted_for(
-    start_node: Callable[..., subprocess.Popen[str]],
+def test_the_newest_frame_wins_and_every_frame_is_accounted_for(
+    inside_of: Callable[..., Inside], fleet_of: Callable[..., Fleet], frame: CameraFrame
 ) -> None:
-    start_node(model=BUNDLED_MODEL, threads=1)
-    robot = Robot(outputs=OUTPUTS)
-    robot.wait_for_node()
-    robot.calibrate(camera_info(0, 320, 160))
-    pace_s = own_pace_s(robot)
-    before = robot.stats()
-    sent = flood(robot, rate_hz=10 / pace_s)
-    robot.wait_a_moment(1.0)
-    last, ages_s = robot.stats(), [s.age_s for s in robot.got['debug/frame_stats'][6:]]
-    slowest_s = max(total_s(s) for s in robot.got['debug/frame_stats'])
-    robot.node.destroy_node()
-    assert last.received == last.published + last.dropped
-    assert last.received - before.received <= sent
-    assert last.dropped > 2 * last.published  # it was an overload
-    assert max(ages_s) <= 2 * slowest_s + 0.02  # + transport
+    """While the network works on one image ten more come: the last of them is the next."""
+    inside, fleet = inside_of(), fleet_of(('',), topics=('semantic/image', STATS))
+    inside.connect(fleet, {'': info_of('', 64, 32, 64.0)})
+    gate, mailbox, stats = Gate(inside), inside.node._mailbox, fleet.got['', STATS]
+    fleet.show('', frame.rgb, SEC)
+    fleet.wait(lambda: gate.begun == 1)
+    for number in range(2, 52):
+        fleet.show('', frame.rgb, number * SEC)
+        fleet.wait(lambda n=number: mailbox.counts('').received == n)
+        if number % 10 == 1:
+            gate.let_pass()  # the one in work
+            fleet.wait(lambda n=number: gate.begun == n // 10 + 1)
+    gate.let_pass()
+    fleet.wait(lambda: len(stats) == 6)
+    assert [m.header.stamp.sec for m in stats] == [1, 11, 21, 31, 41, 51]
+    assert mailbox.counts('') == Counts(received=51, published=6, dropped=45)

@@ -56,13 +56,13 @@ def test_the_reference_has_a_row_of_every_parameter() -> None:
         (
             'cameras',
             ['front', 'front'],
-            "Parameter cameras is ['front', 'front']; it must be a list of different names of "
+            "Parameter cameras is ['front', 'front']; it must be a list of distinct names made of "
             'letters, digits and _.',
         ),
         (
             'cameras',
             ['front', ''],
-            "Parameter cameras is ['front', '']; among several cameras each needs a name.",
+            "Parameter cameras is ['front', '']; with several cameras, each one needs a name.",
         ),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 
@@ -17,7 +18,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 def mtscene(*arguments: str) -> None:
     """Runs the command line as its own process."""
-    subprocess.run([sys.executable, '-m', 'mtscene_ros.cli', *arguments], check=True, timeout=300)
+    subprocess.run([sys.executable, '-m', 'mtscene_ros.cli', *arguments], check=True, timeout=600)
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +45,7 @@ def comparable(message: Any) -> tuple[Any, ...]:
     return (header.stamp.sec, header.stamp.nanosec, header.frame_id, content)
 
 
-def replay(start_node: Start, bag: Path) -> dict[str, list[tuple[Any, ...]]]:
+def replay(start_node: Start, bag: Path, frames: int) -> dict[str, list[tuple[Any, ...]]]:
     """The node's outputs for one bag, played stepwise into a fresh node."""
     process = start_node(model=BUNDLED_MODEL, threads=2)
     robot = Robot()
@@ -53,11 +54,11 @@ def replay(start_node: Start, bag: Path) -> dict[str, list[tuple[Any, ...]]]:
         [sys.executable, '-m', 'mtscene_ros.cli', 'play', str(bag), '--step',
          '/perception/detections_3d']
     )  # fmt: skip
-    robot.wait(lambda: player.poll() is not None, timeout_s=200)
-    robot.wait_a_moment(1.0)
+    robot.wait(lambda: player.poll() is not None, timeout_s=600)
     assert player.returncode == 0
+    robot.wait(lambda: all(len(robot.got[topic]) >= frames for topic in PER_FRAME))
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE_S)
     robot.node.destroy_node()
     stats = robot.stats()
     assert (stats.dropped, stats.failed) == (0, 0)
@@ -66,7 +67,7 @@ def replay(start_node: Start, bag: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def check(start_node: Start, bag: Path, first_stamp_s: int | None, frames: int) -> None:
     """Every output for every frame with the frame's own stamp; the same bits again."""
-    first, second = replay(start_node, bag), replay(start_node, bag)
+    first, second = (replay(start_node, bag, frames) for _ in range(2))
     stamps = [m[:2] for m in first['semantic/image']]
     assert len(set(stamps)) == frames
     assert first_stamp_s is None or stamps[0][0] == first_stamp_s

@@ -7,7 +7,7 @@ from conftest import FOCAL_PX, tiny_spec
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.tasks import TASKS, boxes3d, depth
-from mtscene_ros.tasks.boxes3d import best_cells, without_duplicates
+from mtscene_ros.tasks.boxes3d import best_cells, suppress_duplicates
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 OPTIONS = tiny_spec().tasks
@@ -92,8 +92,8 @@ def test_best_cells_are_sorted_and_bounded() -> None:
 def test_second_box_in_one_place_is_a_duplicate() -> None:
     centers = np.array([[0, 0, 10], [0.5, 1, 10], [2, 0, 10.0]])
     sizes = np.tile([4.0, 2.0, 1.5], (3, 1))
-    assert without_duplicates(centers, sizes).tolist() == [0, 2]
-    assert without_duplicates(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
+    assert suppress_duplicates(centers, sizes).tolist() == [0, 2]
+    assert suppress_duplicates(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
 
 
 @pytest.mark.parametrize(('task', 'key', 'bad'), [
@@ -114,8 +114,8 @@ def test_a_score_at_the_threshold_counts() -> None:
 def test_the_wider_of_two_boxes_says_how_near_is_a_duplicate() -> None:
     centers = np.array([[0.0, 0, 10], [1, 0, 10]])  # 1 m apart; half of the truck's width is 1.5
     sizes = np.array([[8, 3, 3], [0.5, 0.5, 2]])
-    assert without_duplicates(centers, sizes).tolist() == [0]
-    assert without_duplicates(centers, sizes[::-1]).tolist() == [0]
+    assert suppress_duplicates(centers, sizes).tolist() == [0]
+    assert suppress_duplicates(centers, sizes[::-1]).tolist() == [0]
 
 
 @pytest.mark.parametrize('slot', [0, 1, 3, 4, 5, 6, 7])
@@ -213,8 +213,8 @@ def test_cells_off_the_peaks_are_no_boxes() -> None:
 
 def test_boxes_half_a_width_apart_are_two() -> None:
     centers, sizes = np.array([[0.0, 0, 10], [0, 0, 11]]), np.tile([4.0, 2.0, 1.5], (2, 1))
-    assert without_duplicates(centers, sizes).tolist() == [0, 1]
-    assert without_duplicates(centers * 0.999, sizes).tolist() == [0]
+    assert suppress_duplicates(centers, sizes).tolist() == [0, 1]
+    assert suppress_duplicates(centers * 0.999, sizes).tolist() == [0]
 
 
 def test_boxes_at_another_focal_length_are_farther_away() -> None:

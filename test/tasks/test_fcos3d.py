@@ -17,7 +17,7 @@ from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.evaluate.scores.overlap import iou_3d
 from mtscene_ros.tasks import fcos3d
-from mtscene_ros.tasks.fcos3d import Fcos3dOptions, LevelGrid, rotated_iou, suppressed_by_class
+from mtscene_ros.tasks.fcos3d import Fcos3dOptions, LevelGrid, rotated_iou, suppress_by_class
 from mtscene_ros.types import Boxes3D, CameraFrame, Intrinsics
 
 OPTIONS = Fcos3dOptions(DRIVE_BOXES[:2], (LevelGrid(2, 2, 8.0),), 32.0, 0.25, 3)
@@ -70,7 +70,7 @@ def test_no_rectangles_have_no_overlap() -> None:
 
 def test_a_score_at_the_threshold_is_left_out() -> None:
     flat = np.array([[0.0, 10, 2, 4, 0], [20, 10, 2, 4, 0]])
-    class_ids, kept = suppressed_by_class(flat, np.array([[0.25, 0.5]], np.float32), OPTIONS)
+    class_ids, kept = suppress_by_class(flat, np.array([[0.25, 0.5]], np.float32), OPTIONS)
     assert (class_ids.tolist(), kept.tolist()) == ([0], [1])
 
 
@@ -78,19 +78,19 @@ def test_only_boxes_of_one_class_suppress_each_other() -> None:
     """2 x 4 m, 1 m further (0.6 in common), and 3 m further (1 of 7 in common: stays)."""
     flat = np.array([[0.0, 10, 2, 4, 0], [0, 11, 2, 4, 0], [0, 13, 2, 4, 0]])
     scores = np.array([[0.5, 0.9, 0], [0, 0.6, 0.3]], np.float32)
-    class_ids, kept = suppressed_by_class(flat, scores, OPTIONS)
+    class_ids, kept = suppress_by_class(flat, scores, OPTIONS)
     assert (class_ids.tolist(), kept.tolist()) == ([0, 1], [1, 1])
     scores = np.array([[0.5, 0, 0.9]], np.float32)
-    assert suppressed_by_class(flat, scores, OPTIONS)[1].tolist() == [2, 0]
+    assert suppress_by_class(flat, scores, OPTIONS)[1].tolist() == [2, 0]
 
 
 def test_the_best_boxes_of_all_classes_stay() -> None:
     flat = np.array([[10.0 * k, 10, 2, 4, 0] for k in range(4)])
     scores = np.array([[0.3, 0.5, 0, 0], [0, 0, 0.9, 0.4]], np.float32)
-    class_ids, kept = suppressed_by_class(flat, scores, OPTIONS)
+    class_ids, kept = suppress_by_class(flat, scores, OPTIONS)
     assert (class_ids.tolist(), kept.tolist()) == ([1, 0, 1], [2, 1, 3])
     scores[0, 0] = 0
-    class_ids, kept = suppressed_by_class(flat, scores, OPTIONS)
+    class_ids, kept = suppress_by_class(flat, scores, OPTIONS)
     assert (class_ids.tolist(), kept.tolist()) == ([0, 1, 1], [1, 2, 3])  # by class, none is cut
 
 

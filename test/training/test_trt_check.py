@@ -9,13 +9,15 @@ pytest.importorskip('torch')
 pytest.importorskip('tensorrt_rtx')
 
 from mtscene_ros.backends.engine_build import BuildSettings, EngineError
-from mtscene_ros.backends.engine_process import built_apart
+from mtscene_ros.backends.engine_process import build_in_subprocess
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from training.trt_check import TARGETS, checked, table
 
 
 def test_the_bundled_model_for_three_gpus() -> None:
-    plan = built_apart(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(4, target=TARGETS))
+    plan = build_in_subprocess(
+        Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(4, target=TARGETS)
+    )
     assert len(plan) > 1_000_000
 
 
@@ -39,4 +41,4 @@ def test_int8_by_quantise_is_accepted() -> None:
 
 def test_a_gpu_that_rtx_does_not_serve_is_refused() -> None:
     with pytest.raises(EngineError, match=r'cannot build for compute capability 8.7'):
-        built_apart(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(target='8.7'))
+        build_in_subprocess(Path(BUNDLED_MODEL), 'tensorrt_rtx', BuildSettings(target='8.7'))

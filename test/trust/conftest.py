@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -33,12 +33,13 @@ else:
         pytest.skip('ROS 2 is not installed')
 
 
+Number = TypeVar('Number', int, float)
 GROUPS = ('test_fault_', 'test_canary')
 RESULTS: list[dict[str, Any]] = []
 
 
-def times(full: int, sample: int) -> int:
-    """How often: at full size, or in the ordinary tests."""
+def times(full: Number, sample: Number) -> Number:
+    """How often, or how long: at full size, or in the ordinary tests, which may have company."""
     return full if os.environ.get('TRUST_SCALE') == '1' else sample
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
 from lifecycle_msgs.msg import Transition
+from patience import PATIENCE_S
 from ros.conftest import log_of
 from ros.fleet import Fleet
 from ros.test_services import change, state
+from trust.conftest import times
 from trust.tools import (
     GREY,
     INFO,
@@ -28,6 +31,7 @@ from trust.tools import (
     level_becomes,
     meet,
     send,
+    show_until_it_runs,
     stored_model,
 )
 
@@ -71,7 +75,7 @@ def test_a_fault_that_passes(start: Any, fleet: Fleet, kind: str, tried: Tried) 
         last = send(fleet, image(GREY, (10 + k) * SEC))
     tried(3)
     assert counts(last, before) == (sent, sent - 3, 0, 3)
-    assert level_becomes(fleet, 'camera', OK) == 'running'
+    show_until_it_runs(fleet, count(100 * SEC, SEC))
     assert log_of(process).count(SENTENCES[kind]) == 1
 
 
@@ -94,7 +98,7 @@ def test_a_fault_that_stays(start: Any, fleet: Fleet, kind: str, tried: Tried) -
 def test_a_model_that_fails_while_it_warms_up(start: Any) -> None:
     """The node does not start, and says why."""
     process = start(Fault('out_of_memory', first=1))
-    log = process.communicate(timeout=20)[1]
+    log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
     assert 'out of memory' in log
     assert 'Traceback' not in log
@@ -119,7 +123,7 @@ def test_not_a_number(start: Any, fleet: Fleet) -> None:
 def hang(fleet: Fleet) -> str:
     """Sends images until the watchdog speaks → its sentence."""
     fleet.wait(lambda: fleet.images[''].get_subscription_count() > 0)
-    end_s = time.monotonic() + 30
+    end_s = time.monotonic() + PATIENCE_S
     while (status := fleet.status_of('model')).level != ERROR:
         assert time.monotonic() < end_s, status.message
         fleet.images[''].publish(image(GREY, 5))
@@ -129,7 +133,7 @@ def hang(fleet: Fleet) -> str:
 def test_a_runtime_that_hangs(start: Any, fleet: Fleet) -> None:
     """ERROR; images are still counted; every transition works; SIGINT ends the process."""
     process = start(Fault('hangs', first=2), {'watchdog.timeout_s': 1.0})
-    assert 'The runtime has not come back for' in hang(fleet)
+    assert 'The runtime has not returned for' in hang(fleet)
     for k in range(5):
         fleet.images[''].publish(image(GREY, (10 + k) * SEC))
         fleet.pause(0.05)
@@ -139,16 +143,16 @@ def test_a_runtime_that_hangs(start: Any, fleet: Fleet) -> None:
     renew(fleet)
     assert 'hangs' in hang(fleet)
     begin_s = time.monotonic()
-    assert 'The runtime hangs: its model is left behind' in log_of(process)
-    assert time.monotonic() - begin_s < 8
+    assert 'The runtime hangs, so its model and its memory cannot be freed' in log_of(process)
     assert process.returncode == 0
+    assert time.monotonic() - begin_s < times(8.0, PATIENCE_S)
 
 
 def renew(fleet: Fleet) -> None:
     """Through all states with a runtime that hangs: to the same model, loaded anew."""
     begin_s = time.monotonic()
     assert change(fleet, Transition.TRANSITION_DEACTIVATE)
-    assert time.monotonic() - begin_s < 3
+    assert time.monotonic() - begin_s < times(3.0, PATIENCE_S)
     assert not change(fleet, Transition.TRANSITION_ACTIVATE)  # its model is gone
     assert change(fleet, Transition.TRANSITION_CLEANUP)
     assert change(fleet, Transition.TRANSITION_CONFIGURE)
@@ -164,7 +168,7 @@ def test_a_signal_ends_a_node_whose_runtime_hangs(start: Any, fleet: Fleet, numb
     hang(fleet)
     begin_s = time.monotonic()
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert time.monotonic() - begin_s < 5
 
@@ -174,7 +178,7 @@ def test_a_node_that_ends_itself_when_its_runtime_hangs(start: Any, fleet: Fleet
     """watchdog.exit: exit code 1, so that the launch file's use_respawn starts it anew."""
     process = start(Fault('hangs'), {'watchdog.timeout_s': 1.0, 'watchdog.exit': True})
     fleet.wait(lambda: fleet.images[''].get_subscription_count() > 0)
-    end_s = time.monotonic() + 30
+    end_s = time.monotonic() + PATIENCE_S
     while process.poll() is None:
         assert time.monotonic() < end_s
         fleet.images[''].publish(image(GREY, 5))
@@ -193,7 +197,7 @@ def test_a_runtime_that_is_late_but_comes_back(start: Any, fleet: Fleet) -> None
     fleet.wait(lambda: bool(stats) and stats[-1].header.stamp.sec == 10)
     level_becomes(fleet, 'model', OK)
     assert (stats[-1].failed, all_accounted(stats[-1])) == (0, True)
-    assert 'The runtime has come back.' in log_of(process)
+    assert 'The runtime has returned.' in log_of(process)
 
 
 @pytest.mark.trust
@@ -203,5 +207,5 @@ def test_a_runtime_that_hangs_while_it_loads(start: Any, fleet: Fleet) -> None:
     assert 'loading: opening' in fleet.status_of('model').message
     assert state(fleet) == 'active'
     process.send_signal(signal.SIGINT)
-    assert 'Traceback' not in process.communicate(timeout=10)[1]
+    assert 'Traceback' not in process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0

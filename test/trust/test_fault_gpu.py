@@ -55,7 +55,7 @@ def test_a_node_that_starts_on_a_full_gpu(start_node: Start, left_mb: int) -> No
     """No room for the context, the libraries or the model: one sentence, exit code 1."""
     with greedy_program(left_mb):
         process = start_node(model=BUNDLED_MODEL, backend='onnxruntime_cuda')
-        log = process.communicate(timeout=60)[1]
+        log = process.communicate(timeout=120)[1]
     assert process.returncode == 1, log
     assert 'memory' in log
     assert 'Traceback' not in log

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not installed')
 
 import rclpy
 from mtscene_msgs.msg import FrameStats
+from patience import PATIENCE_S
 from ros.conftest import PROFILE
 from ros.fleet import Fleet, info_of
 from sensor_msgs.msg import Image
@@ -70,34 +72,43 @@ def test_a_listener_that_stands_still_or_dies(
     tried(2 * frames)
     assert counts(last, before) == (2 * frames, 2 * frames, 0, 0)
     # 60 x (0.3 + 1.2) MB is more than the 64 MB of shared memory that both sides have.
-    assert max(np.median(others, 1)) < 0.05, np.percentile(others, (50, 99, 100), 1)
+    if times(1, 0):  # alone on the machine
+        assert max(np.median(others, 1)) < 0.05, np.percentile(others, (50, 99, 100), 1)
 
 
 def publish_s(stats: Any) -> float:
     return sum(s.duration_s for s in stats.stages if s.name == 'publish')
 
 
-def flood(fleet: Fleet, seconds: float) -> tuple[int, int, list[float]]:
-    """Camera a as fast as it goes, camera b at 10 Hz → images sent by each; waits for a
-    service."""
-    client = fleet.node.create_client(SetBool, '/perception/enable')
-    fleet.wait(client.service_is_ready)
-    sent_a = sent_b = 0
-    waited_s: list[float] = []
-    begin_s = time.monotonic()
-    future, asked_s = client.call_async(SetBool.Request(data=True)), begin_s
-    while (now_s := time.monotonic()) - begin_s < seconds:
-        fleet.images['a'].publish(image(GREY, 10 * SEC + sent_a))
-        sent_a += 1
-        if now_s - begin_s > sent_b / 10:
-            fleet.images['b'].publish(image(GREY, 10 * SEC + sent_b))
-            sent_b += 1
-        rclpy.spin_once(fleet.node, timeout_sec=0)
-        if future.done():
-            waited_s.append(time.monotonic() - asked_s)
-            future, asked_s = client.call_async(SetBool.Request(data=True)), time.monotonic()
-    fleet.wait(future.done)
-    return sent_a, sent_b, waited_s
+@dataclass(slots=True)
+class Flood:
+    """Camera a as fast as Python publishes, camera b at 10 Hz, and a service that is asked again
+    as soon as it answers. sent: images of each; waited_s: for each of the service's answers."""
+
+    fleet: Fleet
+    sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys('ab', 0))
+    waited_s: list[float] = field(default_factory=list)
+
+    def run(self, is_over: Callable[[float], bool]) -> None:
+        """is_over: asked after each image of a, told the seconds so far."""
+        client = self.fleet.node.create_client(SetBool, '/perception/enable')
+        self.fleet.wait(client.service_is_ready)
+        asked_s = begin_s = time.monotonic()
+        future = client.call_async(SetBool.Request(data=True))
+        while not is_over(spent_s := time.monotonic() - begin_s):
+            self._send('a')
+            if spent_s > self.sent['b'] / 10:
+                self._send('b')
+            rclpy.spin_once(self.fleet.node, timeout_sec=0)
+            if future.done():
+                self.waited_s.append(time.monotonic() - asked_s)
+                asked_s = time.monotonic()
+                future = client.call_async(SetBool.Request(data=True))
+        self.fleet.wait(future.done)
+
+    def _send(self, camera: str) -> None:
+        self.fleet.images[camera].publish(image(GREY, 10 * SEC + self.sent[camera]))
+        self.sent[camera] += 1
 
 
 def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> None:
@@ -105,26 +116,35 @@ def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> 
     answer, every frame is accounted for."""
     model = stored_model(tmp_path / 'm.npz')
     start_node(model=model, backend='constant', cameras="['a', 'b']")
-    fleet, seconds = Fleet(('a', 'b'), TOPICS[-1:]), float(times(20, 4))
+    fleet = Fleet(('a', 'b'), TOPICS[-1:])
     meet(fleet)
-    before = {c: fleet_stats(fleet, c) for c in fleet.cameras}
+    flood, before = Flood(fleet), {c: fleet.account(c) for c in fleet.cameras}
     fleet.diagnostics.clear()
-    sent_a, sent_b, waited_s = flood(fleet, seconds)
-    assert len(fleet.diagnostics) >= seconds / 2
-    fleet.pause(0.5)
-    a, b = (counts(fleet_stats(fleet, c), before[c]) for c in fleet.cameras)
+    flood.run(lambda spent_s: is_enough(flood, spent_s))
+    told = len(fleet.diagnostics)
+    a, b = (counts(fleet.account(c), before[c]) for c in fleet.cameras)
     fleet.node.destroy_node()
-    tried(sent_a + sent_b)
-    assert max(waited_s) < 2.0
+    tried(sum(flood.sent.values()))
     for received, published, dropped, failed in (a, b):
         assert received == published + dropped + failed
         assert failed == 0
-    assert sent_a + 1 >= a[0] > 100 * seconds / 4
-    assert b[1] >= 0.5 * sent_b, (b, sent_b)  # best effort: some are lost before the node
+    assert a[0] <= flood.sent['a'] + 10  # those that ask for the account
+    if seconds := times(20, 0):  # alone on the machine
+        assert max(flood.waited_s) < 2.0
+        assert told >= seconds / 2
+        assert a[0] > 100 * seconds / 4
+        assert b[1] >= 0.5 * flood.sent['b'], b  # best effort: some are lost before the node
 
 
-def fleet_stats(fleet: Fleet, camera: str) -> Any:
-    return send(fleet, image(GREY, 9 * SEC), camera)
+def is_enough(flood: Flood, spent_s: float) -> bool:
+    """The time at full size; otherwise everything that has to go on has gone on."""
+    assert spent_s < PATIENCE_S
+    if seconds := times(20, 0):
+        return spent_s > seconds
+    a, b = (len(flood.fleet.got[camera, TOPICS[-1]]) for camera in 'ab')
+    return bool(
+        a > 100 and b > 10 and len(flood.fleet.diagnostics) >= 2 and len(flood.waited_s) > 5
+    )
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from backends.test_engine_cache import KEY, PLAN
 from conftest import tiny_spec
+from patience import PATIENCE_S
 from trust.conftest import times
 
 from mtscene_ros.backends import BackendError, BackendOptions, auto
@@ -95,8 +96,8 @@ def loading(start_node: Start, path: Path, **behaviour: Any) -> subprocess.Popen
 @pytest.mark.parametrize(
     ('replacement', 'sentence'),
     [
-        (None, 'holds no stored outputs'),
-        pytest.param(b'no model', 'holds no stored outputs', marks=pytest.mark.trust),
+        (None, 'does not hold stored outputs'),
+        pytest.param(b'no model', 'does not hold stored outputs', marks=pytest.mark.trust),
     ],
 )
 def test_a_model_that_goes_while_it_is_loaded(
@@ -107,7 +108,7 @@ def test_a_model_that_goes_while_it_is_loaded(
     path.unlink()
     if replacement:
         path.write_bytes(replacement)
-    log = process.communicate(timeout=20)[1]
+    log = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 1
     assert sentence in log
     assert 'Traceback' not in log
@@ -153,11 +154,12 @@ def spin(node, executor):
     print('ready', flush=True)
     threading.Event().wait()
 
+def spin_as_usual(node, executor, usual=process.spin):
+    print('ready', flush=True)
+    return usual(node, executor)
+
 process.END_S = 1.0
-if WHERE == 'spinning':
-    process.spin = spin
-else:
-    threading.Timer(1.0, print, ('ready',), {'flush': True}).start()
+process.spin = spin if WHERE == 'spinning' else spin_as_usual
 process.run(lambda: StuckNode('stuck'), None)
 """
 
@@ -180,7 +182,7 @@ def test_a_process_that_does_not_end_is_ended(where: str, line: str, code: int) 
     assert process.stdout is not None
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == code
     assert line in said
 
@@ -216,7 +218,7 @@ def test_a_second_signal_does_not_interrupt_the_end() -> None:
     for line in ('ready', 'ending'):
         assert process.stdout.readline() == f'{line}\n'
         process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[1] == ''
+    assert process.communicate(timeout=PATIENCE_S)[1] == ''
     assert process.returncode == 0
 
 
@@ -243,7 +245,9 @@ def test_a_signal_interrupts_no_python(number: int) -> None:
     in which rclpy's own thread wakes it: a crash in 1 of 200 nodes."""
     pytest.importorskip('rclpy', reason='ROS 2 is not installed')
     command = [sys.executable, '-c', INTERRUPTED, str(int(number))]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, 'went on\n', '')
 
 
@@ -263,6 +267,6 @@ def test_a_signal_at_any_moment(tmp_path: Path, tried: Tried) -> None:
         time.sleep(rng.uniform(0.2, 4))
         number = rng.choice([signal.SIGINT, signal.SIGTERM])
         process.send_signal(number)
-        log = process.communicate(timeout=20)[1]
+        log = process.communicate(timeout=PATIENCE_S)[1]
         assert process.returncode in (0, -number), log
         assert 'Traceback' not in log or 'KeyboardInterrupt' in log, log

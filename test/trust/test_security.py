@@ -24,7 +24,7 @@ from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.ros.camera_input import InputLimits
 from mtscene_ros.ros.message_types import message_class
 from training.data import manifest_samples
-from training.data.masks import existing
+from training.data.masks import find_image
 from training.weights.checkpoint_store import CheckpointError, read_file
 
 from .fuzz_bags import mcap
@@ -155,9 +155,9 @@ def test_names_in_annotations_and_lists_stay_in_their_folder(tmp_path: Path) -> 
     (tmp_path / 'b.png').write_bytes(PNG)
     for name in ('../b.png', str(tmp_path / 'b.png')):
         with pytest.raises(DataError, match=r'which .* does not hold'):
-            existing(folder, name, tmp_path / 'coco.json')
+            find_image(folder, name, tmp_path / 'coco.json')
     (folder / 'b.png').write_bytes(PNG)
-    assert existing(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
+    assert find_image(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
     for line in ('../b', '/etc/hostname', 'a/../../b', 'a\\..\\..\\b'):
         (folder / 'val.txt').write_text(f'a\n{line}\n')
         with pytest.raises(DataError, match='leaves the'):

@@ -47,7 +47,7 @@ def as_user(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         cwd='/',
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

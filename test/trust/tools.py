@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from conftest import tiny_spec
+from patience import PATIENCE_S
 from ros.fleet import Fleet, info_of
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -46,20 +48,7 @@ def image(rgb: Any, stamp_ns: int, encoding: str = 'rgb8', frame_id: str = '_opt
 
 def meet(fleet: Fleet, info: CameraInfo = INFO) -> Any:
     """Until every camera's images get through → the first one's account at that moment."""
-    fleet.wait(lambda: all(p.get_subscription_count() for p in fleet.images.values()))
-    for camera in fleet.cameras:
-        stats = fleet.got[camera, 'debug/frame_stats']
-        for _ in range(100):
-            fleet.infos[camera].publish(info)
-            fleet.images[camera].publish(image(GREY, 1))
-            fleet.pause(0.2)
-            if stats:
-                break
-    fleet.pause(0.5)
-    before = [fleet.got[camera, 'debug/frame_stats'][-1] for camera in fleet.cameras]
-    for messages in fleet.got.values():
-        messages.clear()
-    return before[0]
+    return fleet.connect(dict.fromkeys(fleet.cameras, info))[fleet.cameras[0]]
 
 
 def send(fleet: Fleet, message: Any, camera: str = '') -> Any:
@@ -69,6 +58,16 @@ def send(fleet: Fleet, message: Any, camera: str = '') -> Any:
     fleet.images[camera].publish(message)
     fleet.wait(lambda: len(stats) > seen)
     return stats[-1]
+
+
+def show_until_it_runs(fleet: Fleet, stamps_ns: Iterator[int]) -> Any:
+    """Images until diagnostics say so → the node's account after the last one."""
+    while True:
+        last = send(fleet, image(GREY, next(stamps_ns)))
+        found = [s for d in fleet.diagnostics for s in d.status if s.name.endswith('camera')]
+        fleet.diagnostics.clear()
+        if any((s.level, s.message) == (b'\0', 'running') for s in found):
+            return last
 
 
 def counts(now: Any, before: Any) -> tuple[int, int, int, int]:
@@ -82,7 +81,7 @@ def all_accounted(stats: Any) -> bool:
     return bool(stats.received == stats.published + stats.dropped + stats.failed)
 
 
-def level_becomes(fleet: Fleet, part: str, level: bytes, timeout_s: float = 20) -> str:
+def level_becomes(fleet: Fleet, part: str, level: bytes, timeout_s: float = PATIENCE_S) -> str:
     """Waits for a diagnostic entry at that level → its message."""
     end_s = time.monotonic() + timeout_s
     while (status := fleet.status_of(part)).level != level:

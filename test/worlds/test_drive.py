@@ -100,9 +100,9 @@ def test_sequence_is_one_still_world_seen_from_a_moving_camera() -> None:
     u, v = np.round(project(points, after.intrinsics)).astype(int).T
     seen = (u >= 0) & (u < 128) & (v >= 0) & (v < 64)
     points, u, v = points[seen], u[seen], v[seen]
-    depth_m = np.minimum(after.depth_m, 1e4)[v, u]  # sky: somewhere far
+    depth_m = np.minimum(after.depth_m, 1e4)[v, u]  # sky counts as far away
     uv = np.stack([u, v], -1).astype(np.float64)
     rays = unproject(uv, depth_m.astype(np.float64), after.intrinsics)
     off_plane_m = np.abs(((points - rays) * after.normals[v, u]).sum(1))
-    assert np.mean((off_plane_m < 0.05) & (depth_m < 1e4)) > 0.9  # the rest is at an edge
+    assert np.mean((off_plane_m < 0.05) & (depth_m < 1e4)) > 0.9  # the rest lies on edges
     assert not np.allclose(after_from_before, np.eye(4), atol=0.1)

@@ -5,11 +5,11 @@ import pytest
 
 from mtscene_ros.datasets.classes import CITYSCAPES_19, NYUD_40, PASCAL_21
 from mtscene_ros.worlds.body import Pose
-from mtscene_ros.worlds.figure import between, figure_frame, loosened, relabelled
+from mtscene_ros.worlds.figure import figure_frame, interpolated, jittered, relabelled
 from mtscene_ros.worlds.parts import Look, slab
 
 
-def test_all_parts_of_persons_and_both_kinds_of_background_are_seen() -> None:
+def test_frames_show_all_body_parts_and_both_kinds_of_background() -> None:
     frames = [figure_frame(1, i, 96, 96) for i in range(30)]
     assert set(np.unique([f.human_parts for f in frames])) == set(range(7))
     open_air = [bool(np.isinf(f.depth_m).any()) for f in frames]
@@ -22,19 +22,19 @@ def test_all_parts_of_persons_and_both_kinds_of_background_are_seen() -> None:
 
 def test_halfway_between_two_poses() -> None:
     bent = Pose(lean=0.4, knees=(1.0, 0.5))
-    assert between(Pose(), bent, 0.5).lean == pytest.approx(0.2)
-    assert between(Pose(), bent, 0.5).knees == pytest.approx((0.5, 0.25))
-    assert between(Pose(), bent, 0.0).elbows == pytest.approx(Pose().elbows)
+    assert interpolated(Pose(), bent, 0.5).lean == pytest.approx(0.2)
+    assert interpolated(Pose(), bent, 0.5).knees == pytest.approx((0.5, 0.25))
+    assert interpolated(Pose(), bent, 0.0).elbows == pytest.approx(Pose().elbows)
 
 
 def test_knees_and_elbows_never_bend_the_wrong_way() -> None:
     rng = np.random.default_rng(0)
-    poses = [loosened(rng, replace(Pose(), elbows=(0.0, 0.0))) for _ in range(50)]
+    poses = [jittered(rng, replace(Pose(), elbows=(0.0, 0.0))) for _ in range(50)]
     assert min(min(p.knees + p.elbows) for p in poses) == 0
     assert len({p.hips for p in poses}) == 50
 
 
-def test_ids_of_other_tables_become_pascals() -> None:
+def test_ids_of_other_tables_become_pascal_ids() -> None:
     names = [c.name for c in PASCAL_21]
     solids = [slab(Look((0, 0, 0), 0, label), 0, 1, 1, 0, 1) for label in (24, 4, 0)]
     found = [names[s.look.label] for s in relabelled(solids, NYUD_40)]

@@ -1,4 +1,4 @@
-"""What must hold in every generated world, whatever is in it."""
+"""Invariants of every generated world, whatever it contains."""
 
 from itertools import pairwise
 from typing import Any
@@ -20,14 +20,16 @@ def frames(request: pytest.FixtureRequest) -> list[WorldFrame]:
 
 
 def points_of(frame: WorldFrame, depth_m: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(H, W, 3) optical."""
+    """Returns (H, W, 3) points in the optical frame."""
     u, v = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     uv = np.stack([u, v], -1).reshape(-1, 2).astype(np.float64)
     points = unproject(uv, depth_m.ravel().astype(np.float64), frame.intrinsics)
     return points.reshape(HEIGHT, WIDTH, 3)
 
 
-def test_masks_fill_the_boxes_that_nothing_hides_or_cuts(frames: list[WorldFrame]) -> None:
+def test_masks_fill_boxes_that_are_neither_occluded_nor_truncated(
+    frames: list[WorldFrame],
+) -> None:
     overlaps = []
     for frame in frames:
         boxes, rotations = frame.boxes, matrix_from_quaternion(frame.boxes.quaternions_xyzw)
@@ -38,10 +40,10 @@ def test_masks_fill_the_boxes_that_nothing_hides_or_cuts(frames: list[WorldFrame
             overlaps.append(np.prod(np.ptp(seen, 0) + 1) / np.prod(np.ptp(box, 0) + 1))
     assert len(overlaps) > 3
     assert max(overlaps) <= 1.001
-    assert np.median(overlaps) > 0.6  # a corner of a box is in the air
+    assert np.median(overlaps) > 0.6  # the corners of a box may be empty
 
 
-def test_differences_of_depth_are_those_of_the_normals(frames: list[WorldFrame]) -> None:
+def test_depth_gradients_agree_with_the_normals(frames: list[WorldFrame]) -> None:
     angles_deg = []
     for frame in frames:
         points = points_of(frame, np.minimum(frame.depth_m, 1e3))
@@ -54,17 +56,18 @@ def test_differences_of_depth_are_those_of_the_normals(frames: list[WorldFrame])
         flat &= (frame.depth_m[1:-1, 1:-1] < 100) & one_object(frame)
         angles_deg += np.rad2deg(np.arccos(np.clip((found * middle).sum(2)[flat], -1, 1))).tolist()
     assert len(angles_deg) > 0.3 * len(frames) * WIDTH * HEIGHT
-    assert np.quantile(angles_deg, 0.95) < 0.5  # the rest steps from one level to another
+    # the remaining pixels lie on edges between surfaces
+    assert np.quantile(angles_deg, 0.95) < 0.5
 
 
 def one_object(frame: WorldFrame) -> NDArray[np.bool_]:
-    """(H - 2, W - 2): the same class and object all around."""
+    """Returns (H - 2, W - 2): true where all neighbours have the same class and instance."""
     ids = frame.labels.astype(np.int64) << 16 | frame.instances
     return np.asarray(np.all([a == ids[1:-1, 1:-1] for a in around(ids)], 0))
 
 
 def around(image: NDArray[Any]) -> list[NDArray[Any]]:
-    """The neighbours of every inner pixel, itself among them."""
+    """Returns the neighbours of every inner pixel, the pixel itself included."""
     return [image[i : HEIGHT - 2 + i, j : WIDTH - 2 + j] for i in range(3) for j in range(3)]
 
 
@@ -76,7 +79,7 @@ def test_points_of_an_object_lie_in_its_box(frames: list[WorldFrame]) -> None:
             assert (np.abs(local) <= frame.boxes.sizes_m[k] / 2 + 0.01).all()
 
 
-def test_labels_are_of_the_worlds_classes_and_parts_of_persons(frames: list[WorldFrame]) -> None:
+def test_labels_belong_to_the_world_and_body_parts_to_persons(frames: list[WorldFrame]) -> None:
     for frame in frames:
         assert frame.labels.max() < len(frame.classes)
         if frame.human_parts is not None:

@@ -1,4 +1,4 @@
-"""Solids met by hand-checked rays: camera at the origin (or 1.5 m up), looking along world x."""
+"""Solids hit by hand-checked rays: camera at the origin (or 1.5 m up), looking along world x."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The OpenGL caster against the NumPy reference; skipped where there is no EGL."""
+"""The OpenGL caster against the NumPy reference; skipped without EGL."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def by_gl(caster: raycast.Caster) -> Iterator[None]:
 
 
 @pytest.mark.parametrize('world', sorted(FRAMES))
-def test_opengl_sees_what_the_reference_sees(world: str, caster: raycast.Caster) -> None:
+def test_opengl_agrees_with_the_reference(world: str, caster: raycast.Caster) -> None:
     for index in range(4):
         want = FRAMES[world](8, index, 320, 200)
         raycast.set_caster(caster)

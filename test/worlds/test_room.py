@@ -3,7 +3,7 @@ import numpy as np
 from mtscene_ros.camera.geometry import matrix_from_quaternion
 from mtscene_ros.datasets.classes import NYUD_40, ROOM_BOXES
 from mtscene_ros.worlds import household
-from mtscene_ros.worlds.furnishing import meet
+from mtscene_ros.worlds.furnishing import overlap
 from mtscene_ros.worlds.room import random_room, room_frame
 
 
@@ -22,7 +22,7 @@ def test_rooms_show_every_class() -> None:
     assert all(np.isfinite(f.depth_m).all() for f in frames)  # closed on all sides
 
 
-def test_furniture_is_inside_and_keeps_apart() -> None:
+def test_furniture_is_inside_and_does_not_collide() -> None:
     for seed in range(40):
         room, pose, _ = random_room(np.random.default_rng(seed))
         for k, (center, half) in enumerate(room.floor[1:]):
@@ -33,12 +33,12 @@ def test_furniture_is_inside_and_keeps_apart() -> None:
         assert (pose[:2, 3] > 0.3).all()
 
 
-def test_things_on_a_wall_meet_where_both_spans_do() -> None:
+def test_wall_areas_overlap_where_both_spans_do() -> None:
     picture = (2, -0.5, 0.5, 1.2, 1.8)
-    assert meet(picture, (2, 0.4, 1.0, 0.0, 1.5))
-    assert not meet(picture, (1, 0.4, 1.0, 0.0, 1.5))
-    assert not meet(picture, (2, 0.6, 1.0, 0.0, 1.5))
-    assert not meet(picture, (2, 0.4, 1.0, 0.0, 1.1))
+    assert overlap(picture, (2, 0.4, 1.0, 0.0, 1.5))
+    assert not overlap(picture, (1, 0.4, 1.0, 0.0, 1.5))
+    assert not overlap(picture, (2, 0.6, 1.0, 0.0, 1.5))
+    assert not overlap(picture, (2, 0.4, 1.0, 0.0, 1.1))
 
 
 def test_boxes_stand_upright_and_beds_have_the_size_of_beds() -> None:

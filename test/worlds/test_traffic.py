@@ -33,11 +33,11 @@ def test_sizes_are_those_of_their_class(kind: int) -> None:
         assert (2 * half <= high[kind]).all(), 2 * half
 
 
-def test_claims_that_meet_later() -> None:
+def test_claims_that_overlap_later() -> None:
     slow, fast = Claim(20, 0, 2, 1, (5.0, 0.0)), Claim(0, 0, 2, 1, (10.0, 0.0))
-    assert not slow.meets(fast, np.zeros(1))
-    assert slow.meets(fast, np.arange(0, 4.2, 0.2))  # 20 m closed at 5 m/s
-    assert not slow.meets(Claim(20, 3, 2, 1), np.zeros(1))
+    assert not slow.overlaps(fast, np.zeros(1))
+    assert slow.overlaps(fast, np.arange(0, 4.2, 0.2))  # 20 m closed at 5 m/s
+    assert not slow.overlaps(Claim(20, 3, 2, 1), np.zeros(1))
 
 
 def test_road_place_and_locate_are_inverse() -> None:

@@ -1,4 +1,8 @@
-"""Data sets → Samples. One file each and one line here."""
+"""Reads data sets into Samples; each data set has one file here and one line in DATASETS.
+
+Augmentation and conversion of Samples live here too. Targets, losses and anything that needs torch
+do not.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,10 @@ from training.data.sample import Sample
 
 
 class DataSet(Protocol):
-    """A module of this folder, or an object of one. Both raise DataError, which names the file.
+    """A module of this folder, or an object from one. Both methods raise DataError, which names
+    the file.
 
-    folder: the data set's root (manifest: the YAML file); name: of a frame, from `names`.
+    folder: root of the data set (for manifests: the YAML file); name: one of `names`.
     """
 
     def names(self, folder: Path, split: str) -> list[str]: ...

@@ -1,4 +1,4 @@
-"""Augmentation that keeps image, intrinsics, depth and boxes consistent, and the letterbox."""
+"""Letterboxing, and augmentation that keeps image, intrinsics, depth and boxes consistent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtscene_ros.types import Intrinsics
 from training.data.sample import Sample, changed_maps
 
 MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
-ASPECTS = (1.2, 3.6)  # of odd crops: from 4:3 cameras to wide ones (KITTI: 3.3)
+ASPECTS = (1.2, 3.6)  # of crops with another aspect: from 4:3 cameras to wide ones (KITTI: 3.3)
 
 
 def augmented(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
-    """Random crop into the letterbox, flip and photometric change, at network size."""
+    """Crops at random, letterboxes to network size, flips at random and changes the colours."""
     sample = letterboxed(random_crop(sample, width_px / height_px, rng), width_px, height_px)
     if rng.random() < 0.5:
         sample = flipped(sample)
@@ -27,7 +27,8 @@ def augmented(sample: Sample, width_px: int, height_px: int, rng: np.random.Gene
 
 
 def random_crop(sample: Sample, aspect: float, rng: np.random.Generator) -> Sample:
-    """A third stays whole; one in five gets another aspect than the network's."""
+    """Crops at random. A third of the images stays whole; one in five gets an aspect other than
+    the network's."""
     height_px, width_px = sample.labels.shape
     choice = rng.random()
     if choice < 0.33:
@@ -64,8 +65,8 @@ def cropped(sample: Sample, left: int, top: int, width_px: int, height_px: int) 
 
 
 def letterboxed(sample: Sample, width_px: int, height_px: int) -> Sample:
-    """At network size as `Letterbox` does it on the robot; padding is unlabeled and its
-    depth unknown."""
+    """Fits a sample to network size exactly as `Letterbox` does on the robot. Padding is
+    unlabelled and its depth unknown."""
     letterbox = Letterbox(
         sample.intrinsics.width_px, sample.intrinsics.height_px, width_px, height_px
     )
@@ -99,7 +100,7 @@ def padded(
     padding: float,
     interpolation: int = cv2.INTER_NEAREST_EXACT,
 ) -> NDArray[Any]:
-    """Into the letterbox."""
+    """Resizes and pads a map into the letterbox."""
     size = (letterbox.inner_width_px, letterbox.inner_height_px)
     shape = (letterbox.network_height_px, letterbox.network_width_px, *values.shape[2:])
     out = np.full(shape, padding, values.dtype)
@@ -111,7 +112,7 @@ def padded(
 
 
 def padded_boundary(boundary: NDArray[np.uint8], letterbox: Letterbox) -> NDArray[np.uint8]:
-    """As `padded`, but a line one pixel wide stays whole when the image shrinks."""
+    """Like `padded`, but a line one pixel wide stays connected when the image shrinks."""
     out = padded(boundary, letterbox, 255)
     if letterbox.scale < 1:
         share = padded((boundary == 1).astype(np.float32), letterbox, 0.0, cv2.INTER_AREA)
@@ -120,7 +121,7 @@ def padded_boundary(boundary: NDArray[np.uint8], letterbox: Letterbox) -> NDArra
 
 
 def flipped(sample: Sample) -> Sample:
-    """Mirrored left to right: u → W - 1 - u, X → -X, heading (cos, 0, -sin) → (-cos, 0, -sin)."""
+    """Mirrors left to right: u → W - 1 - u, X → -X, heading (cos, 0, -sin) → (-cos, 0, -sin)."""
     camera = sample.intrinsics
 
     def mirrored(name: str, values: NDArray[Any], unknown: float) -> NDArray[Any]:
@@ -147,14 +148,15 @@ def mirrored_boxes(bbox_px: NDArray[np.float64], width_px: int) -> NDArray[np.fl
 
 
 def mirrored_turns(quaternions_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """optical_from_box of the boxes seen in a mirror: X of the camera and y of the box (its left)
-    change sign, so that headings stay headings and up stays up."""
+    """Mirrors optical_from_box: X of the camera and y of the box (its left) change sign, so that
+    headings stay headings and up stays up."""
     rotation = matrix_from_quaternion(quaternions_xyzw)
     return quaternion_from_matrix(np.diag(MIRROR) @ rotation @ np.diag([1.0, -1.0, 1.0]))
 
 
 def photometric(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Contrast, brightness, gamma, white balance, saturation; now and then blur and noise."""
+    """Changes contrast, brightness, gamma, white balance and saturation; sometimes adds blur and
+    noise."""
     levels = np.arange(256) / 255
     gain = rng.uniform(0.75, 1.3) * rng.uniform(0.93, 1.07, 3)
     curve = (levels[:, None] ** rng.uniform(0.75, 1.35) - 0.5) * gain

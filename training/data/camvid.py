@@ -1,4 +1,4 @@
-"""CamVid (Brostow et al., 2009) in the 11 classes and 480x360 px of SegNet's copy.
+"""CamVid (Brostow et al., 2009) with the 11 classes and 480x360 px of SegNet's copy.
 
 SPLIT/ID.{png,jpg}  SPLITannot/ID.png (0 to 10, 11 unknown)
 """
@@ -27,11 +27,13 @@ VOID = len(CAMVID)
 
 
 def names(folder: Path, split: str) -> list[str]:
-    """'val/ID.jpg', ... Raises DataError."""
+    """Returns names such as 'val/ID.jpg'. Raises DataError."""
     where = folder_of(folder / split, "CamVid's images of the split")
     found = sorted(p for p in where.iterdir() if p.suffix in ('.png', '.jpg'))
     if not found:
-        raise DataError(f'{where} holds no PNG or JPEG images.')
+        raise DataError(
+            f'{where} holds no PNG or JPEG images; give the folder that holds the splits.'
+        )
     return [f'{split}/{p.name}' for p in found]
 
 

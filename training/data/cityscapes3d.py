@@ -1,11 +1,13 @@
-"""Cityscapes-3D (Gählert et al., 2020): classes, disparity, 3D boxes of vehicles (SPEC 0, 5).
+"""Cityscapes-3D (Gählert et al., 2020): classes, disparity, 3D boxes of vehicles.
+
+Source: docs/network-specification.md, sections 0 and 5.
 
     leftImg8bit/SPLIT/CITY/ID_leftImg8bit.png    gtFine/SPLIT/CITY/ID_gtFine_labelIds.png
     disparity/SPLIT/CITY/ID_disparity.png        camera/SPLIT/CITY/ID_camera.json
     gtBbox3d/SPLIT/CITY/ID_gtBbox3d.json
 
-Box files refer to the vehicle frame (ISO 8855: x forward, y left, z up) and to 2D boxes x, y,
-width, height. Depth is baseline times focal length over disparity, infinite in the sky.
+Box files refer to the vehicle frame (ISO 8855: x forward, y left, z up) and to 2D boxes given as
+x, y, width, height. Depth is baseline times focal length over disparity, and infinite in the sky.
 """
 
 from __future__ import annotations
@@ -32,23 +34,23 @@ from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Intrinsics
 from training.data.sample import Sample, blank
 
-F64 = NDArray[np.float64]
 # Cityscapes' label ids of its 19 training classes, in their order.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
 LABELS = 34
-SKY_ID, PUBLISHED_SKY_ID = 23, 10  # TaskPrompter's loader takes rail tracks for the sky
+SKY_ID, PUBLISHED_SKY_ID = 23, 10  # TaskPrompter's loader mistakes rail tracks for sky
 DISPARITY_STEP = 256.0
 CLASS_IDS = {c.name: c.id for c in DRIVE_BOXES[:6]}
 
 
 @dataclass(frozen=True, slots=True)
 class Cityscapes3D:
-    """sky_id: whose pixels are infinitely far."""
+    """sky_id: label id whose pixels get infinite depth."""
 
     sky_id: int = SKY_ID
 
     def names(self, folder: Path, split: str) -> list[str]:
-        """Frames with an object of the six classes in `train`, as published, else all."""
+        """Lists the frames; as published, `train` has only those with an object of the six
+        classes."""
         where = folder_of(folder / 'leftImg8bit' / split, "Cityscapes' images by city")
         found = sorted(where.glob('*/*_leftImg8bit.png'))
         if not found:
@@ -62,7 +64,7 @@ class Cityscapes3D:
         path = folder / 'gtFine' / f'{name}_gtFine_labelIds.png'
         ids = same_size(read_image(path), rgb, path)
         if ids.ndim != 2 or ids.max() >= LABELS:
-            raise DataError(f'{path} holds the id {ids.max()}; label ids go to {LABELS - 1}.')
+            raise DataError(f'{path} holds the label id {ids.max()}, but ids end at {LABELS - 1}.')
         camera, baseline_m = read_camera(folder / 'camera' / f'{name}_camera.json', rgb.shape)
         path = folder / 'disparity' / f'{name}_disparity.png'
         stored = same_size(read_image(path), rgb, path)
@@ -78,14 +80,15 @@ class Cityscapes3D:
 
 
 def training_ids() -> NDArray[np.uint8]:
-    """(256,) label id → CITYSCAPES_19."""
+    """Returns (256,): label id → id of CITYSCAPES_19."""
     table = np.full(256, UNLABELED, np.uint8)
     table[list(LABEL_IDS)] = np.arange(len(LABEL_IDS))
     return table
 
 
 def depth_of(stored: NDArray[Any], baseline_focal: float) -> NDArray[np.float32]:
-    """uint16 → metres: 0 is unknown, else disparity_px = (p - 1) / 256; beyond it is infinite."""
+    """Converts stored disparity (uint16) to metres: 0 is unknown, p > 0 means (p - 1) / 256 px,
+    and zero disparity is infinite depth."""
     disparity_px = (stored.astype(np.float64) - 1) / DISPARITY_STEP
     with np.errstate(divide='ignore'):
         depth_m = baseline_focal / np.maximum(disparity_px, 0)
@@ -93,12 +96,12 @@ def depth_of(stored: NDArray[Any], baseline_focal: float) -> NDArray[np.float32]
 
 
 def disparity_of(depth_m: NDArray[np.float32], baseline_focal: float) -> NDArray[np.float32]:
-    """The inverse, in pixels: 0 where depth is infinite, NaN unknown."""
+    """Inverse of `depth_of`, in pixels: 0 where depth is infinite, NaN where it is unknown."""
     return np.asarray(baseline_focal / depth_m, np.float32)
 
 
 def read_camera(path: Path, size: tuple[int, ...]) -> tuple[Intrinsics, float]:
-    """Intrinsics and the stereo baseline in metres. Raises DataError."""
+    """Reads the intrinsics and the stereo baseline in metres. Raises DataError."""
     found = read_json(path)
     try:
         inner, baseline_m = found['intrinsic'], float(found['extrinsic']['baseline'])
@@ -110,9 +113,9 @@ def read_camera(path: Path, size: tuple[int, ...]) -> tuple[Intrinsics, float]:
             )
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f'{path}: the calibration is broken ({error}).') from None
+        raise DataError(f'{path}: the calibration cannot be read ({error}).') from None
     if not baseline_m > 0:
-        raise DataError(f'{path}: a baseline of {baseline_m} m is no calibration.')
+        raise DataError(f'{path}: the baseline is {baseline_m} m; it must be positive.')
     return checked_camera(pixels, (size[0], size[1]), path), baseline_m
 
 
@@ -122,7 +125,7 @@ def known_objects(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def boxes_of(folder: Path, name: str) -> dict[str, Any]:
-    """The box fields of a Sample. Raises DataError."""
+    """Reads the box fields of a Sample. Raises DataError."""
     path = folder / 'gtBbox3d' / f'{name}_gtBbox3d.json'
     objects = known_objects(folder, name)
     try:

@@ -3,9 +3,9 @@
     object:   training/{image_2,calib,label_2}/ID.*  [training/velodyne/ID.bin]  [SPLIT.txt]
     tracking: image_2/SEQUENCE/ID.png  calib/SEQUENCE.txt  label_2/SEQUENCE.txt  [velodyne/...]
 
-Depth is what the LiDAR hits. The object benchmark has no split of its own: SPLIT.txt beside
-`training` lists ids (the usual ones are Chen et al.'s, NIPS 2015); without it all frames count.
-Of a tracking folder the split names the sequence, 'all' takes every one.
+Depth comes from the LiDAR. The object benchmark defines no split: SPLIT.txt beside `training`
+lists the ids (usually those of Chen et al., NIPS 2015); without that file every frame counts. For
+a tracking folder the split names the sequence; 'all' selects every sequence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class KittiObject:
             return lines_of(folder / f'{split}.txt')
         found = sorted(path.stem for path in images.glob('*.png'))
         if not found:
-            raise DataError(f'{images} holds no PNG images.')
+            raise DataError(f'{images} holds no PNG images; download the left colour images.')
         return found
 
     def read(self, folder: Path, name: str) -> Sample:
@@ -45,7 +45,7 @@ class KittiObject:
 
 
 class KittiTracking:
-    """Sequences, frame by frame: 'SEQUENCE/NUMBER'."""
+    """Tracking sequences frame by frame; names are 'SEQUENCE/NUMBER'."""
 
     def names(self, folder: Path, split: str) -> list[str]:
         """Raises DataError."""

@@ -1,4 +1,5 @@
-"""A user's own frames as Samples: what their manifest (`mtscene_ros.datasets.manifest`) lists."""
+"""Reads a user's own frames, listed in a manifest (`mtscene_ros.datasets.manifest`), as
+Samples."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ FIELDS = {
 
 
 def names(path: Path, split: str) -> list[str]:
-    """Numbers of the split's frames; frames without a split are in `train`. Raises DataError."""
+    """Returns the numbers of the split's frames; a frame without a split belongs to `train`.
+    Raises DataError."""
     found = [
         str(k)
         for k, frame in enumerate(load(path).frames)

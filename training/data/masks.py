@@ -1,6 +1,6 @@
 """Segmentation masks of annotation tools: COCO's JSON and Label Studio's JSON export.
 
-What nobody drew is unknown (255). Of overlapping masks the later one wins.
+Unannotated pixels are unknown (255). Where masks overlap, the later one wins.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.images import MAX_PIXELS, check_size
 from mtscene_ros.datasets.label_files import DataError, read_any_json, read_image, stays_inside
-from mtscene_ros.models.spec import MALFORMED, shown
+from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.types import UNLABELED
 
-Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image, (H, W) ids
-MOST_PERCENT = 1e4  # a region that begins outside its image is fine, one at infinity is not
-LONGEST_NAME = 255  # of a file
+Masks = Iterator[tuple[Path, NDArray[np.uint8]]]  # image file, (H, W) ids
+MAX_PERCENT = 1e4  # a region may start outside its image, but not at infinity
+MAX_NAME_LENGTH = 255  # maximum length of a file name
 SHAPES = ('polygonlabels', 'rectanglelabels', 'brushlabels')
 
 
 def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[list[str], Masks]:
-    """Classes and masks of a COCO file (polygons or RLE); needs pycocotools. Raises DataError."""
+    """Reads classes and masks of a COCO file (polygons or RLE); needs pycocotools. Raises
+    DataError."""
     from pycocotools.coco import COCO
 
     coco = COCO()
@@ -46,7 +47,7 @@ def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[
             for row in rows:
                 check_shape(row.get('segmentation'), size)
     except (AssertionError, *MALFORMED) as error:
-        raise DataError(f'{source} is no COCO annotation ({shown(error)}).') from None
+        raise DataError(f'{source} is not a COCO annotation ({brief(error)}).') from None
 
     def masks() -> Masks:
         for name, size, rows in found:
@@ -55,44 +56,45 @@ def coco_frames(source: Path, images: Path, classes: list[str] | None) -> tuple[
                 if row['category_id'] in ids:
                     try:
                         mask = coco.annToMask(row)
-                    except Exception as error:  # pycocotools raises that very class
-                        raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                    except Exception as error:  # pycocotools raises exactly this class
+                        raise DataError(f'{source}, {name}: {brief(error)}.') from None
                     labels[mask > 0] = ids[row['category_id']]
-            yield existing(images, name, source), labels
+            yield find_image(images, name, source), labels
 
     return names, masks()
 
 
 def size_of(image: dict[str, Any]) -> tuple[int, int]:
-    """Height and width. Raises ImageError for absurd ones."""
+    """Returns height and width. Raises ImageError if they are implausible."""
     size = int(image['height']), int(image['width'])
     check_size(size[1], size[0])
     return size
 
 
 def check_shape(shape: Any, size: tuple[int, int]) -> None:
-    """Raises ValueError for what pycocotools' C code would take for more memory than there is:
-    corners far outside the image, run lengths of another image."""
+    """Raises ValueError for shapes that make pycocotools' C code allocate more memory than exists:
+    corners far outside the image, or run lengths that belong to another image size."""
     if isinstance(shape, list):
         corners = np.array([value for part in shape for value in part], np.float64)
         if not np.isfinite(corners).all() or np.abs(corners).max(initial=0) > 4 * max(size):
-            raise ValueError('a polygon leaves its image')
+            raise ValueError('a polygon extends far outside its image')
     elif isinstance(shape, dict):
         if [int(n) for n in shape['size']] != list(size):
             raise ValueError(f'a mask of {shape["size"]} pixels in an image of {list(size)}')
         counts = shape['counts']
         if isinstance(counts, list) and (sum(counts) != size[0] * size[1] or min(counts) < 0):
-            raise ValueError('run lengths of another number of pixels')
+            raise ValueError('the run lengths do not add up to the number of pixels')
         if not isinstance(counts, list | str):
-            raise TypeError(f'counts are {type(counts).__name__}')
+            raise TypeError(f'"counts" has the type {type(counts).__name__}')
     else:
-        raise TypeError(f'a segmentation is {type(shape).__name__}')
+        raise TypeError(f'"segmentation" has the type {type(shape).__name__}')
 
 
 def label_studio_frames(
     source: Path, images: Path, classes: list[str] | None
 ) -> tuple[list[str], Masks]:
-    """Classes and masks of a JSON export: polygons, rectangles and brushes. Raises DataError."""
+    """Reads classes and masks of a JSON export: polygons, rectangles, brushes. Raises
+    DataError."""
     try:
         tasks = read_any_json(source)
         drawn = [(image_of(task), results_of(task)) for task in tasks]
@@ -100,12 +102,14 @@ def label_studio_frames(
     except MALFORMED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{source} is no JSON export of Label Studio ({shown(error)}).') from None
+        raise DataError(
+            f'{source} is not a JSON export of Label Studio ({brief(error)}).'
+        ) from None
     names = classes or sorted(found)
 
     def masks() -> Masks:
         for name, results in drawn:
-            path = existing(images, name, source)
+            path = find_image(images, name, source)
             labels = np.full(read_image(path).shape[:2], UNLABELED, np.uint8)
             for result in results:
                 for label in labels_of(result):
@@ -113,7 +117,7 @@ def label_studio_frames(
                         try:
                             mask = drawn_mask(result, labels.shape)
                         except (cv2.error, *MALFORMED) as error:
-                            raise DataError(f'{source}, {name}: {shown(error)}.') from None
+                            raise DataError(f'{source}, {name}: {brief(error)}.') from None
                         labels[mask] = names.index(label)
             yield path, labels
 
@@ -121,13 +125,13 @@ def label_studio_frames(
 
 
 def image_of(task: dict[str, Any]) -> str:
-    """The last part of whatever the task calls its image."""
+    """Returns the last part of the path or URL that the task gives for its image."""
     values = [v for v in task['data'].values() if isinstance(v, str) and '.' in Path(v).suffix]
     return Path(values[0]).name
 
 
 def results_of(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of the newest annotation."""
+    """Returns the regions of the newest annotation."""
     annotations = [a for a in task.get('annotations', []) if not a.get('was_cancelled')]
     return list(annotations[-1]['result']) if annotations else []
 
@@ -137,7 +141,7 @@ def labels_of(result: dict[str, Any]) -> list[str]:
 
 
 def drawn_mask(result: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W) of one region; coordinates are percents of the image."""
+    """Draws one region as (H, W); its coordinates are percentages of the image size."""
     value, percent = result['value'], np.array([size[1], size[0]]) / 100
     mask = np.zeros((size[0], size[1]), np.uint8)
     if 'rle' in value:
@@ -146,30 +150,31 @@ def drawn_mask(result: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool
         drawn = decoded_brush(value['rle']).reshape(*shape, 4)[..., 3]
         mask = np.asarray(cv2.resize(drawn, (size[1], size[0]), interpolation=cv2.INTER_NEAREST))
     elif 'points' in value:
-        corners = finite(value['points']) * percent
+        corners = checked_percents(value['points']) * percent
         cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], (1,))
     else:
-        x, y, width, height = finite([value[k] for k in ('x', 'y', 'width', 'height')])
+        x, y, width, height = checked_percents([value[k] for k in ('x', 'y', 'width', 'height')])
         low, high = np.array([x, y]) * percent, np.array([x + width, y + height]) * percent
         left, top, right, bottom = np.round([*low, *high]).clip(0).astype(int)
         mask[top:bottom, left:right] = 1
     return np.asarray(mask > 0)
 
 
-def finite(percents: Any) -> NDArray[np.float64]:
-    """Coordinates in percents. Raises ValueError for those that are far outside."""
+def checked_percents(percents: Any) -> NDArray[np.float64]:
+    """Returns coordinates in percent. Raises ValueError if they lie far outside the image."""
     values = np.array(percents, np.float64)
-    if not (np.abs(values) < MOST_PERCENT).all():
-        raise ValueError('a region leaves its image')
+    if not (np.abs(values) < MAX_PERCENT).all():
+        raise ValueError('a region extends far outside its image')
     return values
 
 
 def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
-    """Label Studio's run lengths of an RGBA image, flat.
+    """Decodes Label Studio's run-length encoding of an RGBA image into a flat array.
 
-    A stream of bits: 32 for the number of values, 5 for their width less one, four times 4 for
-    widths of lengths less one. Then blocks: 1 bit whether one value repeats, 2 bits which width
-    the length less one has, the length, and the value or values.
+    The stream holds bits: 32 for the number of values, 5 for their width minus one, and four times
+    4 for the possible widths of a length minus one. Blocks follow: 1 bit that tells whether one
+    value repeats, 2 bits that select the width of the length minus one, the length, then the value
+    or the values.
     """
     bits = ''.join(f'{byte:08b}' for byte in encoded)
     at = 0
@@ -181,7 +186,7 @@ def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
 
     count = number(32)
     if count > 4 * MAX_PIXELS:
-        raise ValueError(f'a brush of {count} values')
+        raise ValueError(f'the brush has {count} values')
     values = np.zeros(count, np.uint8)
     word = number(5) + 1
     widths = [number(4) + 1 for _ in range(4)]
@@ -197,11 +202,11 @@ def decoded_brush(encoded: list[int]) -> NDArray[np.uint8]:
     return values
 
 
-def existing(folder: Path, name: str, source: Path) -> Path:
-    """The image itself, or the one that an upload's prefix hides. Raises DataError. Of a name that
-    leaves the folder only the last part counts."""
+def find_image(folder: Path, name: str, source: Path) -> Path:
+    """Returns the image's path, also where an upload added a prefix to its name. Only the last
+    part of a name that leaves the folder counts. Raises DataError."""
     last = Path(name).name
     for candidate in (name if stays_inside(name) else '', last, last.partition('-')[2]):
-        if candidate and len(candidate) < LONGEST_NAME and (folder / candidate).is_file():
+        if candidate and len(candidate) < MAX_NAME_LENGTH and (folder / candidate).is_file():
             return folder / candidate
-    raise DataError(f'{source} names {name[:80]!r}, which {folder} does not hold.')
+    raise DataError(f'{source} refers to {name[:80]!r}, which is not in {folder}.')

@@ -1,8 +1,8 @@
-"""Generated scenes in the layouts of the published data sets, small.
+"""Writes small generated scenes in the layouts of the published data sets.
 
     python -m training.data.miniature nyud data/nyud --train 4 --val 2
 
-So that every loader, recipe and metric runs on a machine that holds none of the originals.
+With them every loader, recipe and metric runs on a machine that has none of the originals.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from training.data.pascal_context import PERSON, thinned
 
 F64 = NDArray[np.float64]
 BASELINE_M = 0.209313
-# sensor_T_ISO_8855 of the made-up car: turned by two degrees, 1.7 m ahead of the axle, 1.2 m up.
+# sensor_T_ISO_8855 of the synthetic car: turned by 2 degrees, 1.7 m ahead of the axle, 1.2 m up.
 COS, SIN = np.cos(np.radians(2)), np.sin(np.radians(2))
 SENSOR_FROM_VEHICLE = np.array([[COS, 0, -SIN, -1.7], [0, 1, 0, -0.1], [SIN, 0, COS, -1.2]])
 PART_NAMES = ('', 'head', 'torso', 'luarm', 'rhand', 'luleg', 'rfoot')
 
 
 def save_image(path: Path, image: NDArray[Any]) -> None:
-    """(H, W) or RGB."""
+    """Writes (H, W) or RGB images."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
 
@@ -84,11 +84,11 @@ def write_pascal_context(folder: Path, split: str, name: str, frame: WorldFrame)
     save_image(folder / 'sal_distill' / f'{name}.png', 255 * frame.saliency)
     context = folder / 'pascal-context'
     (context / 'trainval').mkdir(parents=True, exist_ok=True)
-    # Of the 459 context labels the figure world uses those of PASCAL's 21 classes.
-    stuff = {
+    # The figure world uses PASCAL's 21 classes, a subset of the 459 context labels.
+    label_map = {
         'LabelMap': np.where(frame.labels == UNLABELED, 0, frame.labels).astype(np.uint16) + 1
     }
-    scipy.io.savemat(context / 'trainval' / f'{name}.mat', stuff, do_compression=True)
+    scipy.io.savemat(context / 'trainval' / f'{name}.mat', label_map, do_compression=True)
     lines = [f'{c.id + 1}: {c.name.replace(" ", "")}' for c in PASCAL_21]
     (context / 'labels.txt').write_text('\n'.join(lines) + '\n')
     save_parts(folder / 'human_parts' / f'{name}.mat', frame)
@@ -96,7 +96,8 @@ def write_pascal_context(folder: Path, split: str, name: str, frame: WorldFrame)
 
 
 def save_parts(path: Path, frame: WorldFrame) -> None:
-    """PASCAL's annotation: objects with class_ind, mask and parts, which have part_name, mask."""
+    """Writes PASCAL's annotation: objects have class_ind, mask, parts; parts have part_name,
+    mask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     objects = []
     for instance in range(1, len(frame.boxes) + 1):
@@ -109,14 +110,14 @@ def save_parts(path: Path, frame: WorldFrame) -> None:
             for c in HUMAN_PARTS_7[1:]
             if (mask & (frame.human_parts == c.id)).any()
         ]
-        entry = {'class_ind': PERSON, 'mask': mask * np.uint8(1), 'parts': structs(parts)}
+        entry = {'class_ind': PERSON, 'mask': mask * np.uint8(1), 'parts': struct_array(parts)}
         objects.append({'class': 'person', **entry})
-    annotation = {'anno': {'imname': path.stem, 'objects': structs(objects)}}
+    annotation = {'anno': {'imname': path.stem, 'objects': struct_array(objects)}}
     scipy.io.savemat(path, annotation, do_compression=True)
 
 
-def structs(rows: list[dict[str, Any]]) -> NDArray[Any]:
-    """A MATLAB struct array of equal rows."""
+def struct_array(rows: list[dict[str, Any]]) -> NDArray[Any]:
+    """Creates a MATLAB struct array from rows with equal fields."""
     kinds = [(key, object) for key in rows[0]] if rows else [('mask', object)]
     return np.array([tuple(row.values()) for row in rows], dtype=kinds)
 
@@ -145,7 +146,7 @@ def write_cityscapes3d(folder: Path, split: str, name: str, frame: WorldFrame) -
 
 
 def vehicle_objects(frame: WorldFrame) -> list[dict[str, Any]]:
-    """Vehicles in the vehicle's frame, as Cityscapes-3D annotates them."""
+    """Returns the vehicles in the vehicle frame, in the annotation format of Cityscapes-3D."""
     boxes = frame.boxes
     optical_from_box = matrix_from_quaternion(boxes.quaternions_xyzw)
     rotation, shift = SENSOR_FROM_VEHICLE[:, :3], SENSOR_FROM_VEHICLE[:, 3]
@@ -155,7 +156,7 @@ def vehicle_objects(frame: WorldFrame) -> list[dict[str, Any]]:
     whole = amodal_boxes(boxes, frame.intrinsics)
     return [
         {
-            '2d': {'modal': seen_box(frame.instances == k + 1), 'amodal': whole[k].tolist()},
+            '2d': {'modal': visible_box(frame.instances == k + 1), 'amodal': whole[k].tolist()},
             '3d': {
                 'center': centers_m[k].tolist(),
                 'dimensions': boxes.sizes_m[k].tolist(),
@@ -174,15 +175,15 @@ def vehicle_objects(frame: WorldFrame) -> list[dict[str, Any]]:
     ]
 
 
-def seen_box(mask: NDArray[np.bool_]) -> list[float]:
-    """x, y, width, height around the pixels of an object."""
+def visible_box(mask: NDArray[np.bool_]) -> list[float]:
+    """Returns x, y, width, height around the visible pixels of an object."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     x, y = float(columns[0]), float(rows[0])
     return [x, y, float(columns[-1]) - x, float(rows[-1]) - y]
 
 
 def amodal_boxes(boxes: Boxes3D, camera: Intrinsics) -> F64:
-    """(N, 4) x, y, width, height of the projected corners, inside the image."""
+    """Returns (N, 4) x, y, width, height of the projected corners, clipped to the image."""
     rotation = matrix_from_quaternion(boxes.quaternions_xyzw)
     corners_m = box_corners(boxes.centers_m, boxes.sizes_m, rotation)
     corners_m[..., 2] = np.maximum(corners_m[..., 2], 0.1)
@@ -199,7 +200,7 @@ def write_camvid(folder: Path, split: str, name: str, frame: WorldFrame) -> None
 
 
 Writer = Callable[[Path, str, str, WorldFrame], None]
-# Layout → world, width and height of its frames, writer.
+# Layout → generated world, frame width and height, writer.
 LAYOUTS: dict[str, tuple[str, tuple[int, int], Writer]] = {
     'nyud': ('room', (560, 425), write_nyud),
     'pascal_context': ('figure', (500, 375), write_pascal_context),
@@ -211,7 +212,8 @@ LAYOUTS: dict[str, tuple[str, tuple[int, int], Writer]] = {
 def write_miniature(
     layout: str, folder: Path, counts: dict[str, int], size_px: tuple[int, int] | None = None
 ) -> None:
-    """counts: frames of each split; size_px: width and height, the original's by default."""
+    """Writes a miniature data set. counts: frames by split; size_px: width and height, by default
+    those of the original."""
     world, usual_px, write = LAYOUTS[layout]
     for number, (split, count) in enumerate(counts.items()):
         for index in range(count):

@@ -1,4 +1,6 @@
-"""NYUD-v2 as ATRC, InvPT and TaskPrompter package it (SPEC 0, 6), 560x425 px.
+"""NYUD-v2 as ATRC, InvPT and TaskPrompter package it, 560x425 px.
+
+Source: docs/network-specification.md, sections 0 and 6.
 
 gt_sets/{train,val}.txt  images/ID.png  segmentation/ID.png  depth/ID.npy  normals/ID.png
 edge/ID.png
@@ -29,8 +31,8 @@ from mtscene_ros.datasets.label_files import (
 from mtscene_ros.types import UNLABELED, Intrinsics
 from training.data.sample import Sample, blank
 
-# The colour camera of NYU Depth v2's toolbox for 640x480 px; the frames here lack the rim of 40 px
-# left and right and 45 and 10 px above and below that registration leaves white.
+# The colour camera of NYU Depth v2's toolbox for 640x480 px. The frames here lack the margin that
+# registration leaves white: 40 px at the left and right, 45 px at the top and 10 px at the bottom.
 FOCAL_PX, CENTER_PX = (518.8579, 519.4696), (325.5824 - 40, 253.7362 - 45)
 NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
 
@@ -52,7 +54,8 @@ def read(folder: Path, name: str) -> Sample:
     stored = read_image(path)
     if stored.ndim != 2 or stored.max() > len(NYUD_40):
         raise DataError(
-            f'{path} holds the value {stored.max()}; 0 is unknown, classes go to {len(NYUD_40)}.'
+            f'{path} holds the value {stored.max()}; valid values are 0 (unknown) and the '
+            f'classes 1 to {len(NYUD_40)}.'
         )
     labels = np.where(stored == 0, UNLABELED, stored.astype(np.int64) - 1)
     depth_m = read_npy(folder / 'depth' / f'{name}.npy').astype(np.float32)

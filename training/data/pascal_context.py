@@ -1,13 +1,15 @@
-"""PASCAL-Context with the five tasks of the multi-task literature (SPEC 0, 6).
+"""PASCAL-Context with the five tasks of the multi-task literature.
+
+Source: docs/network-specification.md, sections 0 and 6.
 
     ImageSets/Context/{train,val}.txt  JPEGImages/ID.jpg
     semseg/VOC12/ID.png, else semseg/pascal-context/ID.png
     pascal-context/trainval/ID.mat (LabelMap)  human_parts/ID.mat (anno)
     normals_distill/ID.png  sal_distill/ID.png  [pascal-context/labels.txt]
 
-Boundaries are the borders of the 459 context labels, thinned. Normals were distilled from a
-network that knows rooms: where labels.txt ("12: chair", one a line) is there, they count only on
-the classes that NYU has as well, and on television sets, as published.
+Boundaries are the thinned borders of the 459 context labels. The normals were distilled from a
+network trained on rooms. Where labels.txt ("12: chair", one per line) exists, they therefore count
+only on classes that NYU has too and on television sets, as published.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ from training.data.sample import Sample, blank
 
 NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
 SALIENT_ABOVE = 127.5
-PERSON = 15  # of the objects in human_parts
-# PASCAL's parts by name, without their side → HUMAN_PARTS_7.
+PERSON = 15  # class_ind of persons in human_parts
+# PASCAL's part names without their side → ids of HUMAN_PARTS_7.
 PARTS = {
     **dict.fromkeys(('hair', 'head', 'ear', 'ebrow', 'eye', 'mouth', 'nose'), 1),
     **dict.fromkeys(('neck', 'torso'), 2),
@@ -66,9 +68,9 @@ def read(folder: Path, name: str) -> Sample:
         path = folder / 'semseg/pascal-context' / f'{name}.png'
     context = context_labels(folder / 'pascal-context/trainval' / f'{name}.mat')
     normals = read_normals(folder / 'normals_distill' / f'{name}.png', NORMAL_SIGNS)
-    believed = believable(folder / 'pascal-context/labels.txt')
-    if believed is not None:
-        normals = np.where(np.isin(context, believed)[..., None], normals, np.float32(0))
+    reliable = classes_with_normals(folder / 'pascal-context/labels.txt')
+    if reliable is not None:
+        normals = np.where(np.isin(context, reliable)[..., None], normals, np.float32(0))
     maps: dict[str, NDArray[Any]] = {
         'labels': read_ids(path, len(PASCAL_21)),
         'normals': normals,
@@ -83,39 +85,39 @@ def read(folder: Path, name: str) -> Sample:
 
 
 def context_labels(path: Path) -> NDArray[np.int64]:
-    """(H, W) ids 1 to 459. Raises DataError."""
-    found = mat(path)
+    """Reads (H, W) ids from 1 to 459. Raises DataError."""
+    found = read_mat(path)
     if 'LabelMap' not in found:
         raise DataError(f'{path} has no LabelMap.')
     return np.asarray(found['LabelMap'], np.int64)
 
 
-def mat(path: Path) -> dict[str, Any]:
-    """Raises DataError."""
+def read_mat(path: Path) -> dict[str, Any]:
+    """Reads a MATLAB file. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing.')
     try:
         found: dict[str, Any] = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
     except Exception as error:
-        # SciPy raises whatever a broken file leads to.
-        raise DataError(f'{path} is no MATLAB file that SciPy can read ({error}).') from None
+        # SciPy passes on whatever exception a broken file causes.
+        raise DataError(f'{path} is not a MATLAB file that SciPy can read ({error}).') from None
     return found
 
 
 def borders(context: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """One pixel wide: where the Laplacian of the labels is not zero, thinned."""
+    """Returns borders one pixel wide: where the Laplacian of the labels is not zero, thinned."""
     laplacian = cv2.Laplacian(context.astype(np.float64), cv2.CV_64F)
     return thinned(np.abs(laplacian) > 0)
 
 
 def thinned(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Lines of one pixel."""
+    """Thins a mask to lines one pixel wide."""
     return np.asarray(thin(mask), np.uint8)  # type: ignore[no-untyped-call]
 
 
 @lru_cache
-def believable(path: Path) -> tuple[int, ...] | None:
-    """Ids of the context labels whose distilled normals count; None without the list."""
+def classes_with_normals(path: Path) -> tuple[int, ...] | None:
+    """Returns the ids of context labels whose distilled normals count; None without labels.txt."""
     if not path.is_file():
         return None
     shared = {c.name.replace(' ', '') for c in NYUD_40} | {'tvmonitor'}
@@ -124,12 +126,13 @@ def believable(path: Path) -> tuple[int, ...] | None:
 
 
 def human_parts(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(H, W) HUMAN_PARTS_7; all unknown where nobody's parts are annotated. Raises DataError."""
+    """Reads (H, W) ids of HUMAN_PARTS_7, all unknown if no person's parts are annotated. Raises
+    DataError."""
     parts = np.zeros(size, np.uint8)
     try:
-        for person in every(getattr(mat(path).get('anno'), 'objects', None)):
+        for person in as_list(getattr(read_mat(path).get('anno'), 'objects', None)):
             if int(person.class_ind) == PERSON:
-                for part in every(person.parts):
+                for part in as_list(person.parts):
                     mask = np.asarray(part.mask, bool)
                     parts[mask] = part_id(str(part.part_name))
     except (AttributeError, IndexError, TypeError, ValueError) as error:
@@ -139,13 +142,13 @@ def human_parts(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
     return parts if parts.any() else np.full(size, 255, np.uint8)
 
 
-def every(found: Any) -> list[Any]:
-    """MATLAB's squeezed arrays of structs: nothing, one, or many."""
+def as_list(found: Any) -> list[Any]:
+    """Returns MATLAB's squeezed struct arrays as a list: of none, one or many structs."""
     return [] if found is None else list(np.atleast_1d(np.asarray(found, object)).ravel())
 
 
 def part_id(name: str) -> int:
-    """'luarm' → 3. Raises ValueError for an unknown part."""
+    """Maps a part name to its id, for example 'luarm' to 3. Raises ValueError if it is unknown."""
     bare = name[1:] if name[1:] in SIDED and name[0] in 'lr' else name
     if bare not in PARTS:
         raise ValueError(f'unknown part {name!r}')

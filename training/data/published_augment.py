@@ -1,7 +1,10 @@
-"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context (SPEC 6).
+"""The augmentation of InvPT and TaskPrompter on NYUD-v2 and PASCAL-Context.
 
-Scale, crop, flip, photometric distortion, in this order. The camera stays the one it was: an image
-enlarged by s shows the scene s times nearer, so depths and the boxes' z are divided by s.
+Source: docs/network-specification.md, section 6.
+
+The steps are scaling, crop, flip and photometric distortion, in this order. The intrinsics stay
+unchanged: an image enlarged by s shows the scene s times closer, so depths and the boxes' z are
+divided by s.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from training.data.sample import Sample, changed_maps
 SCALES = (0.5, 2.0)
 MOST_OF_ONE_CLASS, TRIES = 0.75, 10
 BRIGHTNESS, CONTRAST, SATURATION, HUE_DEG = 32.0, (0.5, 1.5), (0.5, 1.5), 36.0
-MEAN_RGB = (124, 116, 104)  # becomes about 0 after normalisation
+MEAN_RGB = (124, 116, 104)  # becomes roughly 0 after normalisation
 Rgb = NDArray[np.uint8]
 
 
 def published(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
-    """The published recipe at network size."""
+    """Applies the published recipe. The result has network size."""
     sample = scaled(sample, float(rng.uniform(*SCALES)))
     sample = padded(varied_crop(sample, width_px, height_px, rng), width_px, height_px)
     if rng.random() < 0.5:
@@ -35,7 +38,7 @@ def published(sample: Sample, width_px: int, height_px: int, rng: np.random.Gene
 
 
 def scaled(sample: Sample, scale: float) -> Sample:
-    """Image bilinear, everything else nearest neighbour; fx and fy stay."""
+    """Scales the image bilinearly and all maps by nearest neighbour; fx and fy stay unchanged."""
     height, width = sample.labels.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -62,7 +65,8 @@ def scaled(sample: Sample, scale: float) -> Sample:
 
 
 def varied_crop(sample: Sample, width_px: int, height_px: int, rng: np.random.Generator) -> Sample:
-    """At most that size, of more than one class where TRIES find such a place."""
+    """Crops to at most the given size, with more than one class if TRIES attempts find such a
+    crop."""
     height, width = sample.labels.shape
     size = min(width, width_px), min(height, height_px)
     for _ in range(TRIES):
@@ -75,7 +79,7 @@ def varied_crop(sample: Sample, width_px: int, height_px: int, rng: np.random.Ge
 
 
 def padded(sample: Sample, width_px: int, height_px: int) -> Sample:
-    """In the middle of the input; what is outside is unknown, grey in the image."""
+    """Centres the sample in the network's input; the border is unknown, and grey in the image."""
     height, width = sample.labels.shape
     left, top = (width_px - width) // 2, (height_px - height) // 2
     inside = slice(top, top + height), slice(left, left + width)
@@ -103,8 +107,8 @@ def padded(sample: Sample, width_px: int, height_px: int) -> Sample:
 
 
 def distorted(rgb: Rgb, rng: np.random.Generator) -> Rgb:
-    """SSD's photometric distortion (Liu et al., ECCV 2016, section 3.6), each part half the time;
-    contrast either before or after saturation and hue."""
+    """Applies SSD's photometric distortion (Liu et al., ECCV 2016, section 3.6): each step with
+    probability 1/2, contrast either before or after saturation and hue."""
     values = rgb.astype(np.float32)
     if rng.random() < 0.5:
         values += rng.uniform(-BRIGHTNESS, BRIGHTNESS)

@@ -1,4 +1,4 @@
-"""Folders of rendered frames (training/data/worlds.py) as a data set."""
+"""Reads folders of rendered frames (training/data/worlds.py) as a data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.data.worlds import read_sample, sample_files
 
 
 def names(folder: Path, split: str) -> list[str]:
-    """Every frame: a folder is one split. Raises DataError."""
+    """Lists every frame, because one folder is one split. Raises DataError."""
     try:
         return [path.name for path in sample_files(folder)]
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What training knows about one image, in NumPy, before targets are made of it."""
+"""What training knows about one image, as NumPy arrays, before targets are computed from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.types import UNLABELED, Intrinsics
 
-# What stands for "nothing is known" in each map of a Sample.
+# The value that means "unknown" in each map of a Sample.
 UNKNOWN: dict[str, float] = {
     'labels': UNLABELED,
     'depth_m': float('nan'),
@@ -24,20 +24,20 @@ UNKNOWN: dict[str, float] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One image with its truth.
+    """One image with its ground truth.
 
     rgb: (H, W, 3) uint8; labels: (H, W) uint8, 255 unknown; depth_m: (H, W) float32 along optical
     z, inf for sky, NaN unknown; class_ids: (N,) int64; centers_m: (N, 3) geometric centres in the
     optical frame; sizes_m: (N, 3) length, width, height; yaw_rad: (N,) KITTI's rotation_y;
-    visible, truncated: (N,) shares in [0, 1]; normals: (H, W, 3) unit, optical frame, towards the
-    camera, zero unknown; boundary: (H, W) uint8, 1 where the next object begins to the right or
-    below, 255 unknown; saliency: (H, W) uint8, 1 what a viewer looks at, 255 unknown; human_parts:
-    (H, W) uint8 ids of HUMAN_PARTS_7, 255 unknown; all four None where nothing is known.
+    visible, truncated: (N,) fractions in [0, 1]; normals: (H, W, 3) unit, optical frame, towards
+    the camera, zero unknown; boundary: (H, W) uint8, 1 where another object begins to the right or
+    below, 255 unknown; saliency: (H, W) uint8, 1 on salient objects, 255 unknown; human_parts:
+    (H, W) uint8 ids of HUMAN_PARTS_7, 255 unknown. These four are None if the data set lacks them.
 
     quaternions_xyzw: (N, 4) optical_from_box and bbox_px: (N, 4) u1 v1 u2 v2 of the visible part,
-    None where only the above is known of boxes; has_boxes: whether the image was searched for
-    objects at all; baseline_m: of the stereo pair that depth comes from; maps: own dense tasks by
-    name, (H, W), uint8 with 255 unknown or float32 with NaN unknown.
+    both None if the data set has only the fields above; has_boxes: whether the image was annotated
+    with boxes at all; baseline_m: baseline of the stereo pair that depth comes from; maps:
+    user-defined dense tasks by name, (H, W), uint8 with 255 unknown or float32 with NaN unknown.
     """
 
     rgb: NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Sample:
 
 
 def blank(rgb: NDArray[np.uint8], intrinsics: Intrinsics) -> Sample:
-    """An image of which nothing is known; loaders put in what they find with `replace`."""
+    """Creates a sample in which everything is unknown; loaders fill in the rest with `replace`."""
     size = rgb.shape[:2]
     three, none = np.zeros((0, 3)), np.zeros(0, np.float32)
     return Sample(
@@ -83,7 +83,8 @@ def blank(rgb: NDArray[np.uint8], intrinsics: Intrinsics) -> Sample:
 def changed_maps(
     sample: Sample, change: Callable[[str, NDArray[Any], float], NDArray[Any]]
 ) -> dict[str, Any]:
-    """change(name, map, what stands for unknown) of every map there is, ready for `replace`."""
+    """Applies change(name, map, value for unknown) to every map that is present. The result is
+    ready for `replace`."""
     found: dict[str, Any] = {}
     for name, unknown in UNKNOWN.items():
         values = getattr(sample, name)

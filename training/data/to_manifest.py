@@ -1,4 +1,4 @@
-"""Recordings and annotations of other formats → a folder with a manifest.
+"""Converts recordings and annotations of other formats to a folder with a manifest.
 
 python -m training.data.to_manifest bag drive.mcap out --image /camera/image_raw --every 10
 python -m training.data.to_manifest coco instances.json out --images photos
@@ -37,12 +37,12 @@ from training.data import DATASETS
 from training.data.masks import coco_frames, label_studio_frames
 from training.data.sample import Sample
 
-VAL_EVERY = 5  # every fifth frame goes to `val`
+VAL_EVERY = 5  # every fifth frame belongs to `val`
 
 
 @dataclass(slots=True, eq=False)
 class LabelledFrame:
-    """One frame with what is known of it."""
+    """One frame with everything that is known about it."""
 
     name: str
     rgb: NDArray[np.uint8]
@@ -54,7 +54,7 @@ class LabelledFrame:
 
 @dataclass(slots=True)
 class Writer:
-    """Files of a manifest's folder; `finish` writes the manifest itself."""
+    """Writes the files of a manifest's folder; `finish` writes the manifest itself."""
 
     folder: Path
     semantic: list[str] = field(default_factory=list)
@@ -92,9 +92,9 @@ class Writer:
         cv2.imwrite(str(self.path(name)), values)
 
     def finish(self) -> Path:
-        """Raises DataError where nothing was found."""
+        """Writes the manifest and returns its path. Raises DataError if there are no frames."""
         if not self.frames:
-            raise DataError('No frame was found; check topics and paths.')
+            raise DataError('Found no frame to convert; check topics and paths.')
         found = {'semantic': self.semantic, 'boxes3d': self.boxes, 'frames': self.frames}
         path = self.folder / 'manifest.yaml'
         path.write_text(yaml.safe_dump({k: v for k, v in found.items() if v}, sort_keys=False))
@@ -102,7 +102,7 @@ class Writer:
 
 
 def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Iterator[LabelledFrame]:
-    """Images with the labels, depths and boxes of the same stamp. Raises DataError."""
+    """Yields images with the labels, depths and boxes of the same stamp. Raises DataError."""
     with open_bag(path) as bag:
         image = options.image or next(iter(color_images(bag)), '')
         if image not in bag.topics:
@@ -112,26 +112,26 @@ def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Itera
         parts = {'semantic': options.labels, 'depth': options.depth, 'boxes3d': options.boxes}
         parts = {task: topic for task, topic in parts.items() if topic}
         info = options.camera_info or camera_info_topic(image)
-        stamps, camera, writer.semantic = looked_through(bag, image, info, options.label_info)
-        # Only what is waited for is held, so that long recordings fit into memory.
+        stamps, camera, writer.semantic = scan_bag(bag, image, info, options.label_info)
+        # Holds only incomplete frames, so that long recordings fit into memory.
         waiting: dict[int, dict[str, Any]] = {t: {} for t in sorted(stamps)[:: options.every]}
         topics = (image, *parts.values())
         for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):
             stamp_ns = stamp_ns_of(bag, raw)
             if stamp_ns in waiting:
-                there = waiting[stamp_ns]
-                there[connection.topic] = bag.deserialize(raw, connection.msgtype)
-                if len(there) == len(topics):
+                messages = waiting[stamp_ns]
+                messages[connection.topic] = bag.deserialize(raw, connection.msgtype)
+                if len(messages) == len(topics):
                     yield bag_frame(stamp_ns, waiting.pop(stamp_ns), image, parts, camera)
-        for stamp_ns, there in waiting.items():
-            if image in there:
-                yield bag_frame(stamp_ns, there, image, parts, camera)
+        for stamp_ns, messages in waiting.items():
+            if image in messages:
+                yield bag_frame(stamp_ns, messages, image, parts, camera)
 
 
-def looked_through(
+def scan_bag(
     bag: AnyReader, image: str, info: str, label_info: str
 ) -> tuple[set[int], Intrinsics | None, list[str]]:
-    """Stamps of the images, the camera, names of the classes."""
+    """Returns the stamps of the images, the camera, and the names of the classes."""
     stamps: set[int] = set()
     camera: Intrinsics | None = None
     classes: list[str] = []
@@ -148,15 +148,15 @@ def looked_through(
 
 def bag_frame(
     stamp_ns: int,
-    there: dict[str, Any],
+    messages: dict[str, Any],
     image: str,
     parts: dict[str, str],
     camera: Intrinsics | None,
 ) -> LabelledFrame:
-    found = LabelledFrame(str(stamp_ns), pixels(there[image]), camera)
+    found = LabelledFrame(str(stamp_ns), pixels(messages[image]), camera)
     for task, topic in parts.items():
-        if topic in there:
-            result = result_of(task, there[topic], ())
+        if topic in messages:
+            result = result_of(task, messages[topic], ())
             if isinstance(result, LabelMap):
                 found.labels = np.minimum(result.labels, UNLABELED).astype(np.uint8)
             elif isinstance(result, DepthMap):
@@ -167,7 +167,7 @@ def bag_frame(
 
 
 def intrinsics_of(info: Any) -> Intrinsics | None:
-    """None where the camera was not calibrated."""
+    """Returns the intrinsics; None if the camera is not calibrated."""
     if not info.k[0] > 0:
         return None
     return Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
@@ -205,14 +205,18 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         sub.add_argument('out', type=Path)
         if kind in ('coco', 'label_studio'):
             sub.add_argument('--images', type=Path, required=True, help='folder of the images')
-            sub.add_argument('--classes', nargs='+', help='order of the ids; default: the file')
+            sub.add_argument(
+                '--classes',
+                nargs='+',
+                help="class names in order of their ids; default: the file's",
+            )
         if kind == 'kitti':
             sub.add_argument(
                 '--layout', choices=('kitti_object', 'kitti_tracking'), default='kitti_object'
             )
             sub.add_argument('--split', default='all')
         if kind == 'bag':
-            sub.add_argument('--every', type=int, default=1, help='n-th image')
+            sub.add_argument('--every', type=int, default=1, help='take every n-th image')
             for topic in ('image', 'camera-info', 'labels', 'label-info', 'depth', 'boxes'):
                 sub.add_argument(f'--{topic}', default='', help='topic')
     return parser.parse_args(arguments)
@@ -234,9 +238,10 @@ def main(arguments: list[str] | None = None) -> Path:
         for path, labels in masks:
             writer.add(LabelledFrame(path.stem, read_rgb(path), labels=labels))
     path = writer.finish()
+    count = len(writer.frames)
     print(
-        f'{path}: {len(writer.frames)} frames; look at them with `python -m training.check_data '
-        f'manifest {path}`'
+        f'{path}: {count} frame{"s" if count != 1 else ""}; check the folder with '
+        f'`python -m training.check_data manifest {path}`'
     )
     return path
 

@@ -1,4 +1,4 @@
-"""Generated scenes: rendered once into a folder, one .npz per frame, then read from there.
+"""Renders generated scenes once into a folder, one .npz per frame, and reads them back.
 
 python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
 """
@@ -6,7 +6,6 @@ python -m training.data.worlds --seed 1 --count 6000 --out data/drive --jobs 3
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
@@ -48,9 +48,10 @@ def sample_from_world(frame: WorldFrame) -> Sample:
 
 
 def write_sample(sample: Sample, path: Path) -> None:
-    """Depth is kept as float16 (relative step 2^-11); what exceeds 65504 m becomes inf.
+    """Writes a sample. Depth is stored as float16 (relative step 2^-11); beyond 65504 m it becomes
+    inf.
 
-    Normals are kept in steps of 1/127; they and boundaries are left out where None.
+    Normals are stored in steps of 1/127; normals and boundaries that are None are left out.
     """
     camera = sample.intrinsics
     with np.errstate(over='ignore'):
@@ -60,8 +61,7 @@ def write_sample(sample: Sample, path: Path) -> None:
         further['normals_127'] = np.round(sample.normals * 127).astype(np.int8)
     if sample.boundary is not None:
         further['boundary'] = sample.boundary
-    partial_file = path.with_suffix('.partial')
-    with partial_file.open('wb') as file:
+    with replacing(path) as partial_file, partial_file.open('wb') as file:
         np.savez(
             file,
             rgb=sample.rgb,
@@ -76,7 +76,6 @@ def write_sample(sample: Sample, path: Path) -> None:
             truncated=sample.truncated,
             **further,
         )
-    os.replace(partial_file, path)
 
 
 def read_sample(path: Path) -> Sample:
@@ -105,7 +104,7 @@ def unit_normals(normals_127: NDArray[np.int8]) -> NDArray[np.float32]:
 
 
 def sample_files(folder: Path) -> list[Path]:
-    """Raises FileNotFoundError where there are none."""
+    """Lists the frames of a folder. Raises FileNotFoundError if there are none."""
     files = sorted(path for path in folder.glob('*.npz') if FILE_NAME.fullmatch(path.name))
     if not files:
         raise FileNotFoundError(
@@ -124,7 +123,7 @@ def render(
 
 
 def use_gl() -> None:
-    """In every rendering process. Raises RuntimeError, see `open_caster`."""
+    """Selects OpenGL in a rendering process. Raises RuntimeError, see `open_caster`."""
     from mtscene_ros.worlds.raycast_gl import open_caster
 
     raycast.set_caster(open_caster())
@@ -137,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--count', type=int, required=True)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--jobs', type=int, default=2)
-    parser.add_argument('--gl', action='store_true', help='cast rays by OpenGL')
+    parser.add_argument('--gl', action='store_true', help='cast rays with OpenGL')
     parser.add_argument('--width', type=int, default=512)
     parser.add_argument('--height', type=int, default=256)
     options = parser.parse_args(arguments)
@@ -152,7 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     begin_s = time.perf_counter()
     prepare = use_gl if options.gl else None
-    # Fresh processes: an OpenGL context does not survive a fork.
+    # Starts fresh processes, because an OpenGL context does not survive a fork.
     with ProcessPoolExecutor(options.jobs, get_context('spawn'), prepare) as pool:
         for done, _ in enumerate(pool.map(work, range(options.count), chunksize=8), 1):
             if done % 200 == 0:

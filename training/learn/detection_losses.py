@@ -1,5 +1,5 @@
 """Targets and losses of TaskPrompter's detection head, after FCOS3D (Wang et al., ICCV workshops
-2021), in pixels of the original image (SPEC 4.3)."""
+2021), in pixels of the original image (docs/network-specification.md, section 4.3)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ def encoder_blocks(encoder: nn.Module) -> list[nn.Module]:
 
 
 def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
-    """timm's weights of the encoder (SPEC 0.3); the position embedding is resampled.
+    """timm's weights of the encoder; the position embedding is resampled.
+
+    Which weights: docs/network-specification.md, section 0.3.
 
     Raises ValueError where the file does not fit; the task prompts and their layers stay.
     """
@@ -80,7 +82,8 @@ def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
     if missing:
         raise ValueError(
             f'{path} has no {missing[0]} of shape {tuple(wanted[missing[0]].shape)}: give the '
-            "weights of timm's encoder that SPEC 0.3 names for this network."
+            "weights of timm's encoder for this network (docs/network-specification.md, section "
+            '0.3).'
         )
     encoder.load_state_dict(fitting, strict=False)
 

@@ -1,4 +1,7 @@
-"""Targets of the published networks' tasks, and what their losses take (SPEC 5, 6)."""
+"""Targets of the published networks' tasks, and what their losses take.
+
+Source: docs/network-specification.md, sections 5 and 6.
+"""
 
 from __future__ import annotations
 

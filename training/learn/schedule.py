@@ -11,7 +11,7 @@ def cosine(progress: float) -> float:
 
 
 def poly(progress: float) -> float:
-    """Power 0.9, to zero: InvPT's and TaskPrompter's (SPEC 6)."""
+    """Power 0.9, to zero, as published (docs/network-specification.md, section 6)."""
     return float((1 - min(progress, 1.0)) ** 0.9)
 
 

@@ -36,7 +36,8 @@ class DetectionConfig:
 class DetectionMaps:
     """One tensor per level, finest first: (B, classes), (B, 13), (B, 6) and (B, 1) channels.
 
-    The 13: dx, dy, depth, l, w, h, r0, r1, r2, left, top, right, bottom (SPEC 4).
+    The 13: dx, dy, depth, l, w, h, r0, r1, r2, left, top, right, bottom
+    (docs/network-specification.md, section 4).
     """
 
     scores: list[Tensor]
@@ -195,7 +196,8 @@ def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, T
     """The dense part of decoding: scores (B, C, N) and box code (B, 13, N) over all levels' cells.
 
     What mtscene_ros/tasks/fcos3d.py reads: class score times centerness; offsets and sides in
-    network pixels; angles from regression and direction bin (SPEC 4.1).
+    network pixels; angles from regression and direction bin
+    (docs/network-specification.md, section 4.1).
     """
     scores = [
         (s.sigmoid() * c.sigmoid()).flatten(2)

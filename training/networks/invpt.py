@@ -1,6 +1,7 @@
 """InvPT (Ye and Xu, Inverted Pyramid Multi-task Transformer, ECCV 2022) on a ViT.
 
-Module names are those of the released checkpoints; their dead branches (SPEC 0.2) are left out.
+Module names are those of the released checkpoints; their dead branches are left out
+(docs/network-specification.md, section 0.2).
 """
 
 from __future__ import annotations

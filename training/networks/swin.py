@@ -86,7 +86,10 @@ class WindowAttention(nn.Module):
 
 
 class PromptedSwinBlock(nn.Module):
-    """Window attention with prompts, channel prompts, MLP (SPEC 3.2). drop: as in `vit.Block`."""
+    """Window attention with prompts, channel prompts, MLP. drop: as in `vit.Block`.
+
+    Source: docs/network-specification.md, section 3.2.
+    """
 
     drop = 0.0
 

@@ -2,7 +2,7 @@
 
 Module names are those of the released checkpoints. Only the prompts' rows of the raw attention are
 needed, so the attention itself is the fused one. The channel prompts' attention output, which the
-authors compute and throw away, is not computed (SPEC 2.2).
+authors compute and throw away, is not computed (docs/network-specification.md, section 2.2).
 """
 
 from __future__ import annotations

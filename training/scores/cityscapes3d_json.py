@@ -1,5 +1,5 @@
 """Published boxes → annotations in the vehicle frame, as cityscapesScripts' 3D evaluation reads
-them (Gählert et al., Cityscapes 3D, 2020; SPEC 4.2)."""
+them (Gählert et al., Cityscapes 3D, 2020; docs/network-specification.md, section 4.2)."""
 
 from __future__ import annotations
 

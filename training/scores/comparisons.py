@@ -45,7 +45,8 @@ TENSORS = {
     'sal': ('saliency', 'saliency'),
     'edge': ('boundary', 'boundary'),
 }
-PUBLISHED_MAX_DEPTH = 80.0  # TaskPrompter's meter leaves out what is farther (SPEC 7)
+# TaskPrompter's meter leaves out what is farther (docs/network-specification.md, section 7).
+PUBLISHED_MAX_DEPTH = 80.0
 
 
 def published_outputs(graph: PublishedGraph, sample: Sample, device: torch.device) -> Any:

@@ -1,4 +1,6 @@
-"""Scores of dense tasks over a data set, of all processes together (SPEC 7).
+"""Scores of dense tasks over a data set, of all processes together.
+
+Source: docs/network-specification.md, section 7.
 
 The meters are the robot's (`mtscene_ros.evaluate.scores.meters`, NumPy, sums in float64), so that
 a recording and a data set of the same frames have the same scores; here they take tensors, and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import struct
@@ -15,6 +14,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from mtscene_ros.models import atomic_file
 
 
 class CheckpointError(ValueError):
@@ -88,19 +89,15 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """write: fills the file that it is given. Raises OSError where the disk is full, and leaves
     nothing then."""
-    partial_file = path.with_suffix(path.suffix + '.partial')
     try:
-        write(partial_file)
-        with partial_file.open('rb') as file:
-            os.fsync(file.fileno())
-        os.replace(partial_file, path)
+        atomic_file.remove_leftovers(path)  # of a training that was killed
+        with atomic_file.replacing(path) as partial_file:
+            write(partial_file)
     except (OSError, RuntimeError, SafetensorError) as error:  # each has its own for a full disk
         raise OSError(
             f'{path} cannot be written ({str(error).splitlines()[0]}); free space on its disk and '
             'run again: training goes on from the last whole checkpoint.'
         ) from error
-    finally:
-        partial_file.unlink(missing_ok=True)
 
 
 def restore(path: Path, learned: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Released checkpoints of InvPT and TaskPrompter → our networks, entry by entry.
 
 A released file is torch.save({'model': state_dict, 'optimizer': ..., ...}) of a network wrapped
-for distributed training, so that every key begins with `module.` (SPEC 0.2).
+for distributed training, so that every key begins with `module.`
+(docs/network-specification.md, section 0.2).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NetworkConfig, build_on_meta
 from training.weights.checkpoint_store import CheckpointError, read_file
 
-# Entries of released files that no output depends on (SPEC 0.2).
+# Entries of released files that no output depends on (docs/network-specification.md, section 0.2).
 DEAD_INVPT = re.compile(
     r'multi_task_decoder\.(scale_embed\.2\.|invpt\.redu_chan\.0\.|invpt\.norm_mt\.'
     r'|invpt\.invpt_stages\.0\.blocks\.0\.attn\.fuse_attn\.)'
@@ -138,7 +139,10 @@ def shape_of(tensor: Tensor) -> str:
 
 def resample_position(state: dict[str, Tensor], config: InvPTConfig | TaskPrompterConfig) -> None:
     """Bicubic, half-pixel centres, no antialiasing: what the authors do from ImageNet's 24 x 24
-    grid (SPEC 0.3). The aspect ratio of the old grid is the one of a published size, or 1."""
+    grid (docs/network-specification.md, section 0.3).
+
+    The aspect ratio of the old grid is the one of a published size, or 1.
+    """
     key = 'backbone.pos_embed'
     embedding = state.get(key)
     rows, columns = config.grid

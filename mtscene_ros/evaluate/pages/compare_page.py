@@ -16,6 +16,7 @@ from mtscene_ros.evaluate.pages.chosen_frames import shown_frames
 from mtscene_ros.evaluate.pages.evaluation_page import STYLE, depth_range_m
 from mtscene_ros.evaluate.pages.pictures import PictureStyle, camera_view, encoded, views_of
 from mtscene_ros.evaluate.run.report_folder import Report, SequenceReport
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import figure, page, section, table
@@ -118,7 +119,7 @@ def write(
     ]  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     style = STYLE + charts.STYLE + GRID
-    path.write_text(page(f'{a.folder.name} and {b.folder.name}', parts, style), encoding='utf-8')
+    write_text(path, page(f'{a.folder.name} and {b.folder.name}', parts, style))
 
 
 def _conditions(comparison: Comparison, conditions: Sequence[Condition]) -> str:

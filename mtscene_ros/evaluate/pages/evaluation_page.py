@@ -21,6 +21,7 @@ from mtscene_ros.evaluate.run.report_folder import (
     number,
     read_report,
 )
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import page, section
 
@@ -59,7 +60,7 @@ def write_page(folder: Path) -> Path:
     ordered = [worst[c] for c in chosen if c in worst]
     slides = slider.thinned(sorted(slides, key=lambda slide: slide['row']))
     path = folder / PAGE
-    path.write_text(_page(report, frames, starts, ordered, slides), encoding='utf-8')
+    write_text(path, _page(report, frames, starts, ordered, slides))
     return path
 
 

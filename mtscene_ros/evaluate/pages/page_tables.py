@@ -25,7 +25,7 @@ HEADLINES = {
     'normals.mean_deg': ('{:.1f}°', 'mean angle of normals'),
     'boundary.ods_f': ('{:.1f} %', 'boundary odsF'),
     'saliency.max_f': ('{:.1f} %', 'saliency maxF'),
-    'parts.miou': ('{:.1f} %', 'mIoU of parts'),
+    'human_parts.miou': ('{:.1f} %', 'mIoU of parts'),
     'semantic.flicker': ('{:.2f} %', 'labels that flicker'),
     'latency.p50_ms': ('{:.0f} ms', 'latency, median'),
     'latency.p99_ms': ('{:.0f} ms', 'latency, 99 %'),

@@ -3,7 +3,6 @@ the criteria hold."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from mtscene_ros.evaluate.conditions import Condition, check
 from mtscene_ros.evaluate.run.job import DONE, EvaluationJob, Outcome
-from mtscene_ros.evaluate.run.merge import merge, plain
+from mtscene_ros.evaluate.run.merge import merge
 from mtscene_ros.evaluate.run.report_folder import (
     FRAMES,
     METRICS,
@@ -20,6 +19,7 @@ from mtscene_ros.evaluate.run.report_folder import (
     number,
     read_metrics,
     scores,
+    write_metrics,
 )
 
 
@@ -56,14 +56,6 @@ def judged(report: Path, total: dict[str, Any], criteria: Sequence[Condition]) -
     ]
     write_metrics(report, total)
     return all(c['holds'] for c in total['criteria'])
-
-
-def write_metrics(report: Path, total: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    text = json.dumps(plain(total), indent=1, allow_nan=False)
-    scratch = report / f'.{METRICS}'
-    scratch.write_text(text + '\n', encoding='utf-8')
-    scratch.replace(report / METRICS)
 
 
 def unmet(total: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,6 @@ A recording is read once, from front to back, and never held.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,22 +28,21 @@ from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
-from mtscene_ros.evaluate.run.merge import plain
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
 from mtscene_ros.evaluate.run.progress import bar
+from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
 from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsError, MdsFiles
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.recordings.salvage import readable_bag
 from mtscene_ros.types import Scene
-
-FORMAT = 1
 
 
 def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, Any]:
@@ -78,10 +75,8 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
         found = {**about(bag, estimator, options, session), **session.result(into)}
     finally:
         estimator.backend.close()
-    text = json.dumps(plain(found), indent=1, allow_nan=False)
-    (into / 'metrics.json').write_text(text + '\n')
-    parsed: dict[str, Any] = json.loads(text)
-    return parsed
+    write_metrics(into, found)
+    return read_metrics(into / METRICS)
 
 
 def about(
@@ -89,17 +84,13 @@ def about(
 ) -> dict[str, Any]:
     """What was evaluated with what."""
     spec, path = estimator.spec, Path(options.model or BUNDLED_MODEL)
-    with path.open('rb') as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
     return {
         'format': FORMAT,
         'model': {
             'name': spec.name,
             'version': spec.version,
             'commit': spec.commit,
-            'sha256': digest.hexdigest(),
+            'sha256': sha256_of(path),
         },
         'backend': estimator.backend.description,
         'precision': estimator.backend.precision,

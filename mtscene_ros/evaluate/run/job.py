@@ -17,7 +17,9 @@ from mtscene_ros.backends import BackendError
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.evaluate.run.report_folder import METRICS, SEQUENCES, name_of
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.spec import ModelSpec, spec_from_json
 
 DONE = 'done.json'  # written last: key, options and spec of what lies beside it
@@ -120,7 +122,7 @@ def run_job(job: EvaluationJob) -> Outcome:
         return Outcome(job.name, said, seconds=time.monotonic() - begin_s)
     spec = spec_of_file(job.options.model).to_json()
     done = {'key': job.key, 'options': asdict(job.options), 'spec': spec}
-    (job.folder / DONE).write_text(json.dumps(done, indent=1) + '\n')
+    write_text(job.folder / DONE, json.dumps(done, indent=1) + '\n')
     return Outcome(job.name, seconds=time.monotonic() - begin_s)
 
 
@@ -141,11 +143,5 @@ def _tuples(value: Any) -> Any:
 
 
 def _digest(files: Sequence[Path]) -> str:
-    """'' for a file that is not there: opening it will say so."""
-    found = hashlib.sha256()
-    for path in files:
-        if path.is_file():
-            with path.open('rb') as file:
-                while block := file.read(1 << 20):
-                    found.update(block)
-    return found.hexdigest()
+    """Without files that are not there: opening them will say so."""
+    return sha256_of(*(path for path in files if path.is_file()))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mtscene_ros.evaluate.scores.scorecard import Scorecard
+from mtscene_ros.models.nested import plain
 
 # What must be the same in all of them to be kept.
 COMMON = ('format', 'model', 'backend', 'precision', 'mtscene_ros')
@@ -38,14 +39,3 @@ def merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         'tables': plain(card.tables()),
         'sums': card.sums(),
     }
-
-
-def plain(value: Any) -> Any:
-    """The same without NaN and infinities, which JSON has not: None instead."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, float) and not abs(value) < float('inf'):
-        return None
-    return value

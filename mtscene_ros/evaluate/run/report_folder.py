@@ -1,5 +1,5 @@
-"""Reading what `mtscene evaluate` wrote: one sequence at the top of the folder, or several in
-`sequences/` with their total at the top.
+"""The folder that `mtscene evaluate` writes: one sequence at its top, or several in `sequences/`
+with their total at the top.
 
     report/metrics.json                       of the one sequence, or of all, and `sequences`
     report/index.html
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import leaves, plain
 
 METRICS, FRAMES, PREDICTIONS, PAGE = (
     'metrics.json',
@@ -97,18 +100,20 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return found
 
 
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """metrics.json of a sequence or of all. Raises OSError."""
+    text = json.dumps(plain(metrics), indent=1, allow_nan=False)
+    write_text(folder / METRICS, text + '\n')
+
+
 def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Every score of a metrics.json by its path, `semantic.miou`; NaN where nothing could be
     measured."""
-    return dict(_leaves(metrics['metrics'], ''))
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f'{prefix}{key}.')
-        elif value is None or isinstance(value, int | float):
-            yield f'{prefix}{key}', number(value)
+    return {
+        name: number(value)
+        for name, value in leaves(metrics['metrics'])
+        if value is None or isinstance(value, int | float)
+    }
 
 
 def number(value: Any) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtscene_ros.evaluate.scores.scorecard import STAGES
+from mtscene_ros.models.atomic_file import replacing
 
 NAN = float('nan')
 
@@ -54,4 +55,5 @@ def write_frames(path: Path, rows: list[Row]) -> None:
         for name in names:
             values = [getattr(row, part).get(name, NAN) for row in rows]
             columns[name] = pyarrow.array(values, pyarrow.float64())
-    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    with replacing(path) as partial_file:
+        pyarrow.parquet.write_table(pyarrow.table(columns), partial_file)

@@ -25,6 +25,8 @@ from mtscene_ros.evaluate.scores.metrics import (
     confusion,
     iou_per_class,
 )
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
 from mtscene_ros.terminal import size
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
 from mtscene_ros.worlds.drive import drive_frame
@@ -139,8 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     elapsed_s = time.perf_counter() - begin_s
     print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
     if options.json:
-        plain = json.loads(json.dumps(result), parse_constant=lambda _: None)  # JSON has no NaN
-        options.json.write_text(json.dumps(plain, indent=2) + '\n')
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 
 
 if __name__ == '__main__':

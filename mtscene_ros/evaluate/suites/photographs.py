@@ -25,6 +25,8 @@ from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
 from mtscene_ros.evaluate.scores.metrics import DepthErrors, Detections, confusion, iou_per_class
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap
 
 
@@ -88,8 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = json.dumps(result, indent=2)
     print(text)
     if options.json:
-        plain = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN
-        options.json.write_text(json.dumps(plain, indent=2) + '\n')
+        write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 
 
 if __name__ == '__main__':

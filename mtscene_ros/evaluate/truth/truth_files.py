@@ -58,10 +58,7 @@ class TruthFiles:
         try:
             if source.task == 'boxes3d':
                 return self._boxes(frame, ids)
-            only = {source.task: frame.get(source.task)}
-            only = (
-                only if only[source.task] else {'maps': {source.task: frame['maps'][source.task]}}
-            )
+            only = entry_of(frame, source.task)
             values: NDArray[Any] = labels_of(self._manifest, only, self._path)[source.task][1]
         except DataError as error:
             raise TruthError(str(error)) from error
@@ -91,8 +88,8 @@ def has(frame: Mapping[str, Any], task: str) -> bool:
     return bool(frame.get(task) or (frame.get('maps') or {}).get(task))
 
 
-def named(frame: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Nothing but the entry of one task."""
+def entry_of(frame: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The frame with the entry of one task and nothing else, so that no other file is read."""
     own = frame.get(task)
     return {task: own} if own else {'maps': {task: frame['maps'][task]}}
 

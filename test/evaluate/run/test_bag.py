@@ -20,7 +20,8 @@ from evaluate.bags import (
 
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.evaluate.run.bag import evaluate_bag
-from mtscene_ros.evaluate.run.merge import merge, plain
+from mtscene_ros.evaluate.run.merge import merge
+from mtscene_ros.models.nested import plain
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter, open_bag
 from mtscene_ros.types import Boxes3D

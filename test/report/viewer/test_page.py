@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from docs.chromium import PROGRAM, Chromium
 from mtscene_ros.camera.draw import bright
@@ -56,14 +57,14 @@ def address(one_frame: Path) -> Iterator[str]:
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 
 @pytest.mark.skipif(not PROGRAM, reason='chromium is not installed: the page is not looked at')
 def test_every_layer_is_seen(address: str) -> None:
     enough = dict.fromkeys(LAYERS, False)
-    end_s = time.monotonic() + 120  # WebGL in software, perhaps on a busy machine
+    end_s = time.monotonic() + 600  # WebGL in software, perhaps on a busy machine
     with Chromium(900, 640) as browser:
         browser.open(address)
         while not all(enough.values()):

@@ -1,4 +1,4 @@
-"""A user's own frames: what is read, what is refused, what is said about them beforehand."""
+"""A user's own frames: what is read, what is refused, what is printed about them beforehand."""
 
 import json
 from pathlib import Path
@@ -114,16 +114,16 @@ def test_no_code_is_run(tmp_path: Path) -> None:
 def test_check_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path)
     assert check_data.main(['manifest', str(path)]) == 0
-    said = capsys.readouterr().out
-    assert 'labels: 1 frames, 100.0 % of all pixels' in said
-    assert 'id   1  50.00 %' in said
-    assert 'depth from 2.50 to 2.50 m' in said
-    assert 'maps' not in said
-    assert 'from 0 to 1' in said
+    printed = capsys.readouterr().out
+    assert 'labels: 1 frame, 100.0 % of all pixels' in printed
+    assert 'id   1  50.00 %' in printed
+    assert 'depth from 2.50 to 2.50 m' in printed
+    assert 'maps' not in printed
+    assert 'from 0 to 1' in printed
     wrong = [{**BOX, 'center_m': [0, 0, -4.0]}, {**BOX, 'center_m': [90.0, 0, 5.0]}]
     (tmp_path / 'boxes.json').write_text(json.dumps(wrong))
     assert check_data.main(['manifest', str(path)]) == 1
-    said = capsys.readouterr().out
-    assert 'box 0 at [0.0, 0.0, -4.0] m lies behind the camera' in said
-    assert 'box 1 at [90.0, 0.0, 5.0] m does not project into the image' in said
-    assert '2 complaints' in said
+    printed = capsys.readouterr().out
+    assert 'box 0 at [0.0, 0.0, -4.0] m lies behind the camera' in printed
+    assert 'box 1 at [90.0, 0.0, 5.0] m does not project into the image' in printed
+    assert '2 complaints' in printed

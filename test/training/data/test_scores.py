@@ -114,7 +114,7 @@ def test_two_processes_score_what_one_does(miniatures: Path, tmp_path: Path, nam
         command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
         command += ['--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
         command += ['-m', 'training.evaluate', *arguments, '--json', str(tmp_path / 's.json')]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
         together = json.loads((tmp_path / 's.json').read_text())
         assert together.keys() == alone.keys()
         for task in together.keys() - {'frames'}:

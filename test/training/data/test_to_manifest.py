@@ -102,5 +102,5 @@ def test_kitti(tmp_path: Path) -> None:
 def test_nothing_found_is_told(tmp_path: Path) -> None:
     (tmp_path / 'c.json').write_text('[]')
     command = ['coco', str(tmp_path / 'c.json'), str(tmp_path / 'o'), '--images', str(tmp_path)]
-    with pytest.raises(ValueError, match=r'c\.json is no COCO annotation'):
+    with pytest.raises(ValueError, match=r'c\.json is not a COCO annotation'):
         to_manifest.main(command)

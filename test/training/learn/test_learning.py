@@ -58,10 +58,10 @@ def test_two_processes_equal_one_with_the_doubled_batch(folder: Path, tmp_path: 
     launch += ['--master-port', '0', '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
     both = arguments(folder, tmp_path / 'both', '--freeze-batch-norm')
     command = [*launch, '-m', 'training.train', *both]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     alone = arguments(folder, tmp_path / 'alone', '--freeze-batch-norm')
     command = [sys.executable, '-c', ONE_PROCESS, *alone]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     for a, b in zip(rows(tmp_path / 'both'), rows(tmp_path / 'alone'), strict=True):
         for name in ('semantic', 'depth', 'boxes3d', 'depth_preliminary'):
             assert a[name] == pytest.approx(b[name], abs=1e-5), (a['step'], name)

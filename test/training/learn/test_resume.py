@@ -70,7 +70,7 @@ def test_killed_twenty_times(frames: Path, tmp_path: Path) -> None:
     whole = torch.load(train.main(arguments(frames, tmp_path / 'whole')), weights_only=True)
     out = tmp_path / 'killed'
     command = [sys.executable, '-c', KILLER, str(out), str(KILLS), *arguments(frames, out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     assert done.stdout.splitlines()[-1] == str(KILLS)
     reached = torch.load(out / 'last.pt', weights_only=True)['step']
     resumed = torch.load(train.main(arguments(frames, out)), weights_only=True)
