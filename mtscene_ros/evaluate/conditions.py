@@ -1,5 +1,7 @@
-"""Conditions on scores, `PATH OPERATOR NUMBER` ("semantic.miou < -0.5"): a grammar of three words,
-nothing is evaluated as code."""
+"""Conditions on scores, `PATH OPERATOR NUMBER` ("semantic.miou < -0.5").
+
+The grammar has three words, and nothing is executed as code.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,12 @@ _CONDITION = re.compile(rf'\s*([^\s<>=](?:[^<>=]*[^\s<>=])?)\s*(<=|>=|<|>)\s*({_
 
 
 class ConditionError(ValueError):
-    """No condition, or one on a score that does not exist; the message is one sentence."""
+    """The text is not a condition, or its score does not exist; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """path: of a score, as `semantic.miou`."""
+    """One condition; path: that of a score, such as `semantic.miou`."""
 
     path: str
     operator: str
@@ -36,27 +38,28 @@ class Condition:
         return f'{self.path} {self.operator} {self.number:g}'
 
     def holds(self, value: float) -> bool:
-        """Never for NaN: what could not be measured is neither above nor below."""
+        """Whether the condition holds; never for NaN, which is neither above nor below."""
         return OPERATORS[self.operator](value, self.number)
 
     def fires(self, value: float) -> bool:
-        """Also for NaN: a score that can no longer be measured must not pass unseen."""
+        """Whether an alarm fires; NaN fires too, as a score that can no longer be measured must."""
         return math.isnan(value) or self.holds(value)
 
 
 def parsed(text: str) -> Condition:
-    """Raises ConditionError."""
+    """Parses a condition. Raises ConditionError."""
     found = _CONDITION.fullmatch(text)
     if found is None:
         raise ConditionError(
-            f'{text!r} is no condition; write a score, one of {", ".join(OPERATORS)} and a '
-            'number, as "semantic.miou < -0.5".'
+            f'{text!r} is not a condition; write a score, one of {", ".join(OPERATORS)} and a '
+            'number, such as "semantic.miou < -0.5".'
         )
     return Condition(found[1], found[2], float(found[3]))
 
 
 def check(conditions: Collection[Condition], scores: Mapping[str, float]) -> None:
-    """Raises ConditionError for the first whose score is not there, with the nearest that is."""
+    """Raises ConditionError for the first condition whose score does not exist, with the nearest
+    one that does."""
     for condition in conditions:
         if condition.path not in scores:
             raise ConditionError(
@@ -65,6 +68,6 @@ def check(conditions: Collection[Condition], scores: Mapping[str, float]) -> Non
 
 
 def hint(word: str, known: Collection[str]) -> str:
-    """The end of a refusal: the nearest known word, or all of them."""
+    """Returns the end of an error: the nearest known word, or all of them."""
     near = get_close_matches(word, known, 1)
     return f'did you mean {near[0]}?' if near else f'known are {", ".join(known) or "none"}.'

@@ -1,4 +1,4 @@
-"""What `mtscene evaluate` is asked to do; picklable, so that it travels to other processes."""
+"""The options of `mtscene evaluate`; picklable, so that they can go to other processes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ ALL_OUTPUTS = ('*',)
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
-    """model: '' = the bundled one; threads: 0 = one per core; truth: 'topics' of the bag, or the
-    path of a manifest (YAML or JSON).
+    """How to evaluate a model on recordings.
 
-    image_topic, info_topic: '' = found; truth_topics: (task, topic) pairs that overrule the names
-    under /truth, a PointCloud2 topic for `depth`; label_info_topic: '' = found.
-    realtime: drop what a node of this latency would drop; latency_ms: 0 = as measured here.
-    max_frames: 0 = all; min_score: boxes below are scored, not published, as the node's;
-    outputs: private names of the topics in predictions.mcap, ('*',) all, () none.
-    depth_max_m, boxes_max_m, match_m: what is farther is not scored, and how far centres of one
-    object may lie apart; mds: run cityscapesScripts; fixed_frame: of TF, '' = found.
+    model: '' for the bundled one; threads: 0 for one per core; truth: 'topics' of the recording,
+    or the path of a manifest (YAML or JSON).
+    image_topic, info_topic, label_info_topic: '' to choose them; truth_topics: (task, topic) pairs
+    that replace the names under /truth; for `depth` it may be a PointCloud2.
+    realtime: drop the images that a node of this latency would drop; latency_ms: 0 for the
+    measured one.
+    max_frames: 0 for all; min_score: lower boxes are scored but not published, as in the node;
+    outputs: private names of the topics in predictions.mcap, ('*',) for all, () for none.
+    depth_max_m, boxes_max_m: nothing farther is scored; match_m: largest distance between the
+    centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it.
     """
 
     model: str = ''

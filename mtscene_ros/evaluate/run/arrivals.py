@@ -1,4 +1,5 @@
-"""Which images of a recording a node gets to see, by the node's own mailbox in recorded time."""
+"""Selects the images of a recording that a node would process, with the node's own mailbox in
+recorded time."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ CAMERA = 'camera'
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """index: in the order of arrival; at_ns: when it was recorded; stamp_ns: of its header."""
+    """One image; index: its place in the order of arrival; at_ns: when it was recorded; stamp_ns:
+    that of its header."""
 
     index: int
     at_ns: int
@@ -22,7 +24,7 @@ class Arrival:
 
 
 class Stepwise:
-    """Every image, one after the other. waited_s: of the one that was taken last."""
+    """Takes every image, one after the other; waited_s: how long the last one waited."""
 
     waited_s = 0.0
 
@@ -30,17 +32,17 @@ class Stepwise:
         yield arrival
 
     def done(self, seconds: float) -> None:
-        """The last image that was taken has been worked on for so long."""
+        """Reports how long the last image took."""
 
     def rest(self) -> Iterator[Arrival]:
         return iter(())
 
 
 class RealTime:
-    """A worker that is busy for as long as each image took; meanwhile the newest waits.
+    """Simulates a worker that is busy for as long as each image took; meanwhile the newest waits.
 
-    dropped: told of each image that nobody will work on; waited_s: how long the one that was taken
-    last lay in the mailbox.
+    dropped: called for each image that is never processed; waited_s: how long the last image
+    waited in the mailbox.
     """
 
     def __init__(self, dropped: Callable[[Arrival], None], policy: Policy | None = None) -> None:
@@ -51,7 +53,7 @@ class RealTime:
         self._mailbox: Mailbox[Arrival] = Mailbox((CAMERA,), policy, lambda: self._now_s)
 
     def arrive(self, arrival: Arrival) -> Iterator[Arrival]:
-        """What the worker takes up to this arrival; it is given `done` before the next one."""
+        """Yields what the worker takes until this arrival; call `done` before the next one."""
         arrives_s = arrival.at_ns * 1e-9
         yield from self._taken_until(arrives_s)
         self._now_s = arrives_s
@@ -72,9 +74,9 @@ class RealTime:
                 yield taken.item
 
     def done(self, seconds: float) -> None:
-        """The last image that was taken has been worked on for so long."""
+        """Reports how long the last image took."""
         self._free_s = self._now_s + seconds
 
     def rest(self) -> Iterator[Arrival]:
-        """What still waits when the recording ends."""
+        """Yields what still waits when the recording ends."""
         return self._taken_until(float('inf'))

@@ -1,5 +1,4 @@
-"""What came of all recordings → the report: their total, each one's scores, what failed, whether
-the criteria hold."""
+"""Assembles the report from all recordings: total, scores of each, failures, criteria."""
 
 from __future__ import annotations
 
@@ -26,8 +25,10 @@ from mtscene_ros.evaluate.run.report_folder import (
 def assemble(
     report: Path, jobs: Sequence[EvaluationJob], outcomes: Mapping[str, Outcome]
 ) -> dict[str, Any] | None:
-    """Writes the report's metrics.json and returns it; None, and nothing is written, where no
-    recording could be evaluated."""
+    """Writes the report's metrics.json and returns it.
+
+    Returns None and writes nothing where no recording could be evaluated.
+    """
     done = {j.name: read_metrics(j.folder / METRICS) for j in jobs if not outcomes[j.name].error}
     if not done:
         return None
@@ -46,8 +47,10 @@ def assemble(
 
 
 def judged(report: Path, total: dict[str, Any], criteria: Sequence[Condition]) -> bool:
-    """Adds to metrics.json whether each criterion holds; returns whether all do. Raises
-    ConditionError for a score that does not exist."""
+    """Adds to metrics.json whether each criterion holds; returns whether all do.
+
+    Raises ConditionError for a score that does not exist.
+    """
     found = scores(total)
     check(criteria, found)
     total['criteria'] = [
@@ -59,7 +62,7 @@ def judged(report: Path, total: dict[str, Any], criteria: Sequence[Condition]) -
 
 
 def unmet(total: Mapping[str, Any]) -> list[str]:
-    """A sentence per criterion that does not hold."""
+    """Returns one sentence for each criterion that does not hold."""
     return [
         f'{c["condition"]} does not hold: it is {number(c["value"]):.4g}'
         for c in total.get('criteria', ())
@@ -68,13 +71,13 @@ def unmet(total: Mapping[str, Any]) -> list[str]:
 
 
 def _remove_single(report: Path) -> None:
-    """What an earlier report of a single recording left at the top."""
+    """Removes what an earlier report of a single recording left at the top."""
     for name in (FRAMES, PREDICTIONS, DONE):
         (report / name).unlink(missing_ok=True)
 
 
 def start_afresh(report: Path, jobs: Sequence[EvaluationJob]) -> None:
-    """Forgets what is there, so that every job runs again."""
+    """Removes earlier results, so that every job runs again."""
     for job in jobs:
         (job.folder / DONE).unlink(missing_ok=True)
     shutil.rmtree(report / SEQUENCES, ignore_errors=True)

@@ -1,13 +1,13 @@
-"""One recording, one model → a folder: metrics.json, frames.parquet, predictions.mcap.
+"""Evaluates one model on one recording: writes metrics.json, frames.parquet, predictions.mcap.
 
     messages in recorded order
-      → arrivals.py      images that a node would take up
+      → arrivals.py      images that a node would process
       → camera_frames.py, estimator.py, outputs.py       as in the node
       → predictions.py   what it would publish
-      → alignment.py     results wait for truth of the same stamp
-      → scoring.py, judge.py    scores of the image, sums of the recording
+      → alignment.py     results wait for the truth with the same stamp
+      → scoring.py, judge.py    scores of the image, sums over the recording
 
-A recording is read once, from front to back, and never held.
+A recording is read once, from front to back, and never kept in memory.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ from mtscene_ros.types import Scene
 
 
 def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, Any]:
-    """Evaluates `bag` into the folder `into`; returns what its metrics.json says.
+    """Evaluates `bag` into the folder `into`; returns the content of its metrics.json.
 
     Raises BagError where nothing can be scored, BackendError and SpecError for the model,
-    ValueError for options that do not fit.
+    ValueError for options that do not fit the recording.
     """
     check_pyarrow()
     notes = Notes()
@@ -84,7 +84,7 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
 def about(
     bag: Path, estimator: SceneEstimator, options: EvaluateOptions, session: BagRun
 ) -> dict[str, Any]:
-    """What was evaluated with what."""
+    """Describes the model, the runtime and the recording."""
     spec, path = estimator.spec, Path(options.model or BUNDLED_MODEL)
     return {
         'format': FORMAT,
@@ -104,12 +104,12 @@ def about(
 def own_version() -> str:
     try:
         return metadata.version('mtscene_ros')
-    except metadata.PackageNotFoundError:  # a checkout that is not installed
+    except metadata.PackageNotFoundError:  # a checkout without an installation
         return 'unknown'
 
 
 class BagRun:
-    """What is known while one recording is read."""
+    """The state while one recording is read."""
 
     def __init__(
         self,
@@ -131,11 +131,11 @@ class BagRun:
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
         self._last_stamp_ns = -1
-        self._end_ns: int | None = None  # nothing later is of interest
+        self._end_ns: int | None = None  # nothing later is needed
         self.rows: list[Row] = []
 
     def run(self, predictions: Predictions) -> None:
-        """Reads the recording to its end, or to where it is damaged."""
+        """Reads the recording to its end or to the first damage."""
         connections = [c for c in self._reader.connections if c.topic in self._topics.wanted]
         total = sum(c.msgcount for c in connections if c.topic == self._topics.image)
         total = min(total, self._options.max_frames or total)
@@ -155,12 +155,12 @@ class BagRun:
         self._alignment.finish()
 
     def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
-        """Until one cannot be read."""
+        """Yields messages until one cannot be read."""
         try:
             yield from self._reader.messages(connections)
-        except Exception as error:  # rosbags lets errors of several libraries through
+        except Exception as error:  # rosbags passes on the errors of several libraries
             self._notes.tell(
-                f'The recording cannot be read to its end ({error}); what comes before is scored.'
+                f'The recording cannot be read to its end ({error}); the part before it is scored.'
             )
 
     def _image(self, raw: Any, at_ns: int, kind: str, predictions: Predictions) -> None:
@@ -171,7 +171,9 @@ class BagRun:
         self._counts.received += 1
         self.rows.append(Row(arrival.index, self._topics.image, stamp_ns))
         if stamp_ns <= self._last_stamp_ns:
-            self._notes.tell('Stamps of the images do not increase; set the clock of the camera.')
+            self._notes.tell(
+                'The stamps of the images do not increase; set the clock of the camera.'
+            )
         self._last_stamp_ns = stamp_ns
         for taken in self._arrivals.arrive(arrival):
             self._work(taken, predictions)
@@ -180,7 +182,7 @@ class BagRun:
 
     def _drop(self, arrival: Arrival) -> None:
         row = self.rows[arrival.index]
-        row.status, row.reason = 'dropped', 'a newer image came while another was worked on'
+        row.status, row.reason = 'dropped', 'a newer image arrived while another was processed'
         self._counts.dropped += 1
 
     def _work(self, arrival: Arrival, predictions: Predictions) -> None:
@@ -192,7 +194,7 @@ class BagRun:
             [scene] = self._estimator.estimate([frame])
             made_s = time.perf_counter()
             made = predictions.made(scene)
-        except Exception as error:  # as in the node: an image that fails is counted
+        except Exception as error:  # as in the node, a failed image is counted
             row.status, row.reason = 'failed', sentence_of(error)
             self._counts.failed += 1
             self._notes.tell(row.reason)
@@ -225,7 +227,7 @@ class BagRun:
         self._alignment.answer(Prediction.of(scene, row, arrival.at_ns))
 
     def score_mds(self) -> None:
-        """While the files of the boxes are there."""
+        """Computes mDS while the files of the boxes exist."""
         try:
             self._judge.card.mds = self._mds.scores() if self._mds else {}
         except MdsError as error:
@@ -234,11 +236,11 @@ class BagRun:
     def check_any(self, bag: Path) -> None:
         """Raises BagError where no image could be used."""
         if not self._counts.published:
-            why = next((row.reason for row in self.rows if row.reason), 'it holds no image')
-            raise BagError(f'Nothing of {bag} can be scored: {why}')
+            why = next((row.reason for row in self.rows if row.reason), 'it has no images')
+            raise BagError(f'Nothing in {bag} can be scored: {why}')
 
     def result(self, into: Path) -> dict[str, Any]:
-        """Counts, notes and scores."""
+        """Returns counts, notes and scores."""
         card = self._judge.card
         counts = self._counts
         names = ('received', 'published', 'dropped', 'failed')

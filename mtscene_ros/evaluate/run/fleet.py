@@ -1,5 +1,7 @@
-"""Bags spread over a Ray cluster (extra `fleet`): the same function as on one machine, on whatever
-node has cores free. All nodes see the bags, the model and the report under the same paths."""
+"""Evaluates bags on a Ray cluster (extra `fleet`), on whatever node has free cores.
+
+All nodes must see the bags, the model and the report under the same paths.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, is_done, run_jo
 from mtscene_ros.evaluate.run.many import with_threads
 
 KNOCK_S = 5.0
-LOCAL = 'local'  # a cluster that is started for this run, on this machine
+LOCAL = 'local'  # starts a cluster on this machine for this run
 
 
 class FleetError(ValueError):
@@ -21,8 +23,10 @@ class FleetError(ValueError):
 
 
 def run_on_ray(jobs: Sequence[EvaluationJob], address: str) -> Iterator[Outcome]:
-    """Outcomes in the order in which they come. address: LOCAL, auto, HOST:PORT or
-    ray://HOST:PORT. Raises FleetError."""
+    """Yields outcomes as they arrive.
+
+    address: LOCAL, auto, HOST:PORT or ray://HOST:PORT. Raises FleetError.
+    """
     try:
         import ray
         from ray.exceptions import RayError
@@ -32,7 +36,7 @@ def run_on_ray(jobs: Sequence[EvaluationJob], address: str) -> Iterator[Outcome]
         ) from None
     _connect(address)
     try:
-        # A lost node's bags are tried once more, elsewhere: results are whole or not there.
+        # The bags of a lost node are tried once more elsewhere; results are complete or absent.
         remote = ray.remote(run_job)
         waiting = {}
         for job in jobs:
@@ -62,12 +66,12 @@ def _connect(address: str) -> None:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FleetError(
             f'No Ray cluster answers at {address!r} ({first}); start one with `ray start --head`, '
-            'set RAY_AUTH_MODE=token here where it asks for a token, or use --jobs.'
+            'set RAY_AUTH_MODE=token here if it requires a token, or use --jobs.'
         ) from None
 
 
 def _knock(address: str) -> None:
-    """Raises OSError where nobody listens: Ray itself would try for minutes."""
+    """Raises OSError where nothing listens; Ray itself would retry for minutes."""
     host, colon, port = address.removeprefix('ray://').rpartition(':')
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), KNOCK_S).close()
@@ -78,6 +82,6 @@ def seen_from_here(job: EvaluationJob, outcome: Outcome) -> Outcome:
         return outcome
     return replace(
         outcome,
-        error=f'It was evaluated on another node, but {job.folder} is empty here: put the report '
+        error=f'It was evaluated on another node, but {job.folder} is empty here; put the report '
         'on a file system that all nodes share.',
     )

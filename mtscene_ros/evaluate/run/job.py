@@ -1,4 +1,4 @@
-"""One bag to evaluate: what is asked for, whether it is there already, and what came of it."""
+"""One bag to evaluate: its options, whether it is done already, and the outcome."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
 from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.spec import ModelSpec, spec_from_json
 
-DONE = 'done.json'  # written last: key, options and spec of what lies beside it
-# What does not change a score: how many threads compute it, and whether somebody watches.
+DONE = 'done.json'  # written last; holds key, options and spec of the results beside it
+# Options that do not change a score: the number of threads and the display of progress.
 WITHOUT_EFFECT = ('threads', 'progress')
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationJob:
-    """folder: where the sequence's report goes; key: of everything that its scores depend on."""
+    """One evaluation; folder: where its report goes; key: a digest of all that affects its
+    scores."""
 
     name: str
     bag: Path
@@ -40,7 +41,7 @@ class EvaluationJob:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """error: '' or one sentence; resumed: it was there already."""
+    """The outcome of one job; error: '' or one sentence; resumed: it was done already."""
 
     name: str
     error: str = ''
@@ -49,8 +50,10 @@ class Outcome:
 
 
 def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> list[EvaluationJob]:
-    """One job per bag: of one bag at the top of the report, of several in sequences/. Paths become
-    absolute: other processes may work elsewhere."""
+    """Returns one job per bag; one bag goes to the top of the report, several to sequences/.
+
+    Paths become absolute, because other processes may have another working directory.
+    """
     manifest = Path(options.truth)
     options = replace(
         options,
@@ -68,7 +71,7 @@ def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> lis
 
 
 def names_of(bags: Sequence[Path]) -> list[str]:
-    """As the sequences of a report are called; with a number where several have one name."""
+    """Returns the names of the sequences, with a number where several bags have one name."""
     names: list[str] = []
     for bag in bags:
         name, number = name_of(bag.resolve()), 2
@@ -79,7 +82,7 @@ def names_of(bags: Sequence[Path]) -> list[str]:
 
 
 def key_of(bag: Path, options: EvaluateOptions, model_sha256: str) -> str:
-    """Of the bag's files by size and time of change, the model's content, options, our code."""
+    """Returns a digest of the bag's files (size, time of change), the model, options and code."""
     files = sorted(bag.rglob('*')) if bag.is_dir() else [bag]
     stats = [
         (str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()
@@ -93,12 +96,12 @@ def key_of(bag: Path, options: EvaluateOptions, model_sha256: str) -> str:
 
 @functools.cache
 def own_code() -> str:
-    """Of this package: what was scored by other code is not resumed."""
+    """Returns a digest of this package; results of other code are not reused."""
     return _digest(sorted(Path(mtscene_ros.__file__).parent.rglob('*.py')))
 
 
 def is_done(job: EvaluationJob) -> bool:
-    """Whether the folder holds the whole result of this very job."""
+    """Whether the folder contains the complete result of exactly this job."""
     done = job.folder / DONE
     if not (done.is_file() and (job.folder / METRICS).is_file()):
         return False
@@ -106,29 +109,33 @@ def is_done(job: EvaluationJob) -> bool:
 
 
 def run_job(job: EvaluationJob) -> Outcome:
-    """Evaluates unless that is done. Every failure is an outcome, so that other bags go on."""
+    """Evaluates a bag unless it is done. A failure is an outcome, so that other bags go on."""
     if is_done(job):
         return Outcome(job.name, resumed=True)
     begin_s = time.monotonic()
     (job.folder / DONE).unlink(missing_ok=True)
-    for scratch in job.folder.glob('.recording-*'):  # of a process that was killed
+    for scratch in job.folder.glob('.recording-*'):  # left by a process that was killed
         shutil.rmtree(scratch, ignore_errors=True)
     try:
         evaluate_bag(job.bag, job.options, job.folder)
     except (ValueError, OSError, BackendError) as error:  # BagError, SpecError: one sentence each
         return Outcome(job.name, str(error), seconds=time.monotonic() - begin_s)
-    except Exception as error:  # ours to mend, but no reason to lose the other bags
-        said = f'{type(error).__name__}: {error}; this is an error of mtscene_ros, report it.'
-        return Outcome(job.name, said, seconds=time.monotonic() - begin_s)
+    except Exception as error:  # a bug of ours, but no reason to lose the other bags
+        sentence = (
+            f'{type(error).__name__}: {error}; this is a bug of mtscene_ros, please report it.'
+        )
+        return Outcome(job.name, sentence, seconds=time.monotonic() - begin_s)
     spec = spec_of_file(job.options.model).to_json()
     done = {'key': job.key, 'options': asdict(job.options), 'spec': spec}
     write_text(job.folder / DONE, json.dumps(done, indent=1) + '\n')
     return Outcome(job.name, seconds=time.monotonic() - begin_s)
 
 
-def asked_for(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
-    """With which options and model a sequence was evaluated; the default ones where that is not
-    written. Raises SpecError."""
+def options_of(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
+    """Returns the options and the model of an evaluated sequence, the defaults where unknown.
+
+    Raises SpecError.
+    """
     path = folder / DONE
     if not path.is_file():
         return EvaluateOptions(), spec_of_file()
@@ -138,10 +145,10 @@ def asked_for(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples."""
+    """Converts JSON's lists into tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _digest(files: Sequence[Path]) -> str:
-    """Without files that are not there: opening them will say so."""
+    """Returns a digest of the files that exist; opening a missing one reports it."""
     return sha256_of(*(path for path in files if path.is_file()))

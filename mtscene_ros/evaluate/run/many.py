@@ -1,5 +1,7 @@
-"""Several bags at once on this machine, each in a process of its own: memory goes back after
-each, and one that is killed takes no other with it."""
+"""Evaluates several bags at the same time on this machine, each in its own process.
+
+The memory is released after each, and a process that is killed affects no other.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,12 @@ from multiprocessing.connection import Connection
 
 from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, run_job
 
-# Runtimes hold threads and CUDA's state, which a fork would copy broken.
+# Runtimes hold threads and the state of CUDA, which do not survive a fork.
 _SPAWN = multiprocessing.get_context('spawn')
 
 
 def run_here(jobs: Sequence[EvaluationJob], at_once: int) -> Iterator[Outcome]:
-    """Outcomes in the order in which they come. A single job runs in this process."""
+    """Yields outcomes as they arrive. A single job runs in this process."""
     if len(jobs) == 1:
         yield run_job(jobs[0])
         return
@@ -33,8 +35,10 @@ def run_here(jobs: Sequence[EvaluationJob], at_once: int) -> Iterator[Outcome]:
 
 
 def with_threads(job: EvaluationJob, threads: int, *, progress: bool) -> EvaluationJob:
-    """With so many unless it was told otherwise; without a progress bar where several would write
-    to one terminal."""
+    """Returns the job with this number of threads unless its options set one.
+
+    progress: False where several progress bars would share a terminal.
+    """
     options = replace(
         job.options,
         threads=job.options.threads or threads,
@@ -44,7 +48,7 @@ def with_threads(job: EvaluationJob, threads: int, *, progress: bool) -> Evaluat
 
 
 def in_own_process(job: EvaluationJob) -> Outcome:
-    """run_job in a new process; that it died is an outcome as well."""
+    """Calls run_job in a new process; the death of the process is an outcome as well."""
     ours, theirs = _SPAWN.Pipe(duplex=False)
     process = _SPAWN.Process(target=_answer, args=(job, theirs))
     process.start()
@@ -70,7 +74,7 @@ def _answer(job: EvaluationJob, to: Connection) -> None:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Returns the number of cores that this process may use."""
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     )

@@ -1,4 +1,4 @@
-"""Several recordings, one score: recomputed from the sums, as if they had been one."""
+"""Merges several recordings into one score, recomputed from the sums as if they were one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from mtscene_ros.evaluate.scores.scorecard import Scorecard
 from mtscene_ros.models.nested import plain
 
-# What must be the same in all of them to be kept.
+# Entries that are kept if they are the same in all recordings.
 COMMON = ('format', 'model', 'backend', 'precision', 'mtscene_ros')
 
 
 def merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Contents of several metrics.json → one of the same shape.
+    """Merges the contents of several metrics.json into one of the same form.
 
-    `bag` counts frames and names the parts; what differs between the parts in COMMON is None; mDS,
-    which does not add up, is not there. Raises ValueError without parts and where classes or
-    limits differ.
+    `bag` counts frames and names the parts; entries of COMMON that differ become None; mDS, which
+    cannot be added up, is left out. Raises ValueError without parts and where classes or limits
+    differ.
     """
     if not parts:
-        raise ValueError('There is no metrics.json to be merged.')
+        raise ValueError('There is no metrics.json to merge.')
     card = Scorecard()
     for part in parts:
         card.add(part['counts'], part['sums'])

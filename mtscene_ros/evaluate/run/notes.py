@@ -1,20 +1,20 @@
-"""Remarks on a recording: each once, with how often it was to be made."""
+"""Remarks on a recording, each once with its count."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-MOST = 50  # different ones; sentences with numbers in them must not fill a report
+MAX_NOTES = 50  # sentences with changing numbers must not fill a report
 
 
 class Notes:
-    """In the order in which they came up."""
+    """Collects remarks in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def tell(self, sentence: str) -> None:
-        if sentence in self._counts or len(self._counts) < MOST:
+        if sentence in self._counts or len(self._counts) < MAX_NOTES:
             self._counts[sentence] += 1
 
     def sentences(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""predictions.mcap: what the node would have published, message by message."""
+"""Writes predictions.mcap: what the node would have published, message by message."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from mtscene_ros.recordings.bag_messages import maker
 from mtscene_ros.recordings.bags import BagWriter
 from mtscene_ros.types import Scene
 
-REPEAT_NS = 10**9  # class maps, as the node repeats them
+REPEAT_NS = 10**9  # the period of class maps, as in the node
 
 
 class OutputsError(ValueError):
-    """An output that the model does not have; one sentence."""
+    """The model does not have an output; the message is one sentence."""
 
 
 class Predictions:
-    """Context manager around the file's writer. Raises OutputsError."""
+    """A context manager that writes the file. Raises OutputsError."""
 
     def __init__(self, path: Path, spec: ModelSpec, options: EvaluateOptions) -> None:
         self._spec, self._options = spec, options
@@ -49,11 +49,11 @@ class Predictions:
         self._writer.__exit__(*error)  # type: ignore[arg-type]
 
     def topic(self, name: str) -> str:
-        """As the node resolves its private name."""
+        """Resolves a private name as the node does."""
         return f'{self._options.node}/{name}'
 
     def made(self, scene: Scene) -> list[tuple[Output, Message]]:
-        """Every output of one image, as the node makes it before it publishes."""
+        """Returns every output of one image, as the node makes it before publishing."""
         kept = confident(scene, self._options.min_score)
         header = messages.header_of(self._new, scene.frame)
         found = OutputContext(kept, header, OutputParams(), self._new)
@@ -68,7 +68,7 @@ class Predictions:
         stage_s: Mapping[str, float],
         counts: Counts,
     ) -> None:
-        """at_ns: when it was published; nothing where no output is wanted."""
+        """Writes the messages of one image; at_ns: when they would have been published."""
         if not self._outputs:
             return
         self._repeat_classes(at_ns)
@@ -92,7 +92,7 @@ class Predictions:
 
 
 def chosen(outputs: tuple[Output, ...], names: tuple[str, ...]) -> tuple[Output, ...]:
-    """Raises OutputsError."""
+    """Returns the outputs of the given names. Raises OutputsError."""
     if names == ALL_OUTPUTS:
         return outputs
     known = [output.topic for output in outputs]

@@ -34,12 +34,12 @@ Columns = dict[str, NDArray[Any]]
 
 
 class ReportError(ValueError):
-    """No report, or one that cannot be used; the message is one sentence."""
+    """There is no report, or it cannot be used; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceReport:
-    """One evaluated bag; metrics: its metrics.json."""
+    """One evaluated bag; metrics: the content of its metrics.json."""
 
     name: str
     folder: Path
@@ -50,13 +50,13 @@ class SequenceReport:
         return Path(self.metrics['bag']['path'])
 
     def frames(self) -> Columns:
-        """frames.parquet, column → (frames,). Raises ReportError."""
+        """Reads frames.parquet: column → (frames,). Raises ReportError."""
         return read_frames(self.folder / FRAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """metrics: of all sequences together; failed: bag → why it could not be evaluated."""
+    """A whole report; metrics: of all sequences together; failed: bag → why it failed."""
 
     folder: Path
     metrics: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Report:
 
 
 def read_report(folder: Path) -> Report:
-    """Raises ReportError."""
+    """Reads a report. Raises ReportError."""
     metrics = read_metrics(folder / METRICS)
     if SEQUENCES not in metrics:
         name = name_of(Path(metrics['bag']['name']))
@@ -81,34 +81,38 @@ def read_report(folder: Path) -> Report:
 
 
 def name_of(bag: Path) -> str:
-    """What a sequence is called: its file's name without the ending, its folder's name."""
+    """Returns the name of a sequence: the file name without its suffix, or the folder name."""
     return bag.stem if bag.suffix in BAG_ENDINGS else bag.name
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """Raises ReportError."""
+    """Reads a metrics.json. Raises ReportError."""
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
     except OSError:
         raise ReportError(
-            f'{path.parent} holds no {path.name}; give a folder that `mtscene evaluate` wrote.'
+            f'{path.parent} contains no {path.name}; give a folder that `mtscene evaluate` wrote.'
         ) from None
     except ValueError as error:
         raise ReportError(f'{path} is not JSON ({error}); evaluate again.') from None
     if not isinstance(found, dict) or found.get('format') != FORMAT:
-        raise ReportError(f'{path} is not of format {FORMAT}; evaluate again with this version.')
+        raise ReportError(
+            f'{path} does not have format {FORMAT}; evaluate again with this version.'
+        )
     return found
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """metrics.json of a sequence or of all. Raises OSError."""
+    """Writes the metrics.json of a sequence or of all. Raises OSError."""
     text = json.dumps(plain(metrics), indent=1, allow_nan=False)
     write_text(folder / METRICS, text + '\n')
 
 
 def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every score of a metrics.json by its path, `semantic.miou`; NaN where nothing could be
-    measured."""
+    """Returns every score of a metrics.json by its path, such as `semantic.miou`.
+
+    NaN stands for what could not be measured.
+    """
     return {
         name: number(value)
         for name, value in leaves(metrics['metrics'])
@@ -117,12 +121,12 @@ def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def number(value: Any) -> float:
-    """JSON's null is NaN."""
+    """Converts a number of JSON, where null means NaN."""
     return math.nan if value is None else float(value)
 
 
 def read_frames(path: Path) -> Columns:
-    """Raises ReportError where pyarrow or the file is missing."""
+    """Reads frames.parquet. Raises ReportError where pyarrow or the file is missing."""
     try:
         import pyarrow.parquet as parquet
     except ImportError:
@@ -136,7 +140,7 @@ def read_frames(path: Path) -> Columns:
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
-# Task → the score by which its worst frames are chosen, whether more of it is worse, as text.
+# Task → the score that selects its worst frames, whether more of it is worse, its text.
 WORST_BY = {
     'semantic': ('semantic.present_miou', False, 'mIoU {:.1f} %'),
     'depth': ('depth.abs_rel', True, 'depth AbsRel {:.3f}'),

@@ -1,9 +1,9 @@
-"""scenario.yaml: what to evaluate, how, and when it passes.
+"""Reads scenario.yaml: what to evaluate, how, and when it passes.
 
 bags: [drives/*.mcap, night]     # files, folders, patterns; relative to this file
-model: model.onnx                # this and all other fields of EvaluateOptions may be here
+model: model.onnx                # this and all other fields of EvaluateOptions are allowed
 truth: topics                    # or a manifest of files, relative to this file
-pass:                            # every one must hold
+pass:                            # all of them must hold
   - semantic.miou >= 60
   - depth.abs_rel < 0.12
 """
@@ -30,7 +30,8 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """bags: absolute or relative to the working directory; criteria must all hold."""
+    """One scenario; bags: absolute, or relative to the working directory; all criteria must
+    hold."""
 
     bags: tuple[Path, ...]
     options: EvaluateOptions
@@ -38,11 +39,12 @@ class Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Raises ScenarioError, with the nearest known key for a misspelt one, and ConditionError."""
+    """Reads a scenario. Raises ConditionError, and ScenarioError, which suggests the nearest key
+    for a misspelt one."""
     found = _mapping(path)
     for key in found:
         if key not in KEYS:
-            raise ScenarioError(f'{path}: {key!r} is no key of a scenario; {hint(str(key), KEYS)}')
+            raise ScenarioError(f'{path}: a scenario has no key {key!r}; {hint(str(key), KEYS)}')
     patterns = _texts(path, found, 'bags')
     if not patterns:
         raise ScenarioError(f'{path} names no bags; list at least one under the key bags.')
@@ -68,13 +70,13 @@ def _mapping(path: Path) -> dict[Any, Any]:
         raise ScenarioError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
     if not isinstance(found, dict):
         raise ScenarioError(
-            f'{path} holds a {type(found).__name__}; a scenario begins with the key bags.'
+            f'{path} is a {type(found).__name__}; a scenario starts with the key bags.'
         )
     return found
 
 
 def _option(path: Path, key: str, value: Any) -> Any:
-    """The value as EvaluateOptions has it. Raises ScenarioError for one of another type."""
+    """Converts a value for EvaluateOptions. Raises ScenarioError for one of another type."""
     default = OPTIONS[key]
     if isinstance(default, tuple):
         if isinstance(value, Mapping):
@@ -100,8 +102,11 @@ def _texts(path: Path, found: Mapping[Any, Any], key: str) -> list[str]:
 
 
 def _bags(path: Path, pattern: str) -> list[Path]:
-    """What a pattern stands for, sorted; without wildcards the path itself, which may be absent:
-    that bag's own failure is reported."""
+    """Returns the sorted paths of a pattern.
+
+    Without wildcards it is the path itself, which may be missing; then that bag is reported as
+    failed.
+    """
     if not any(sign in pattern for sign in '*?['):
         return [path.parent / pattern]
     whole = Path(pattern)

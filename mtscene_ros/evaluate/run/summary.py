@@ -1,4 +1,4 @@
-"""Scores as a person reads them in a terminal."""
+"""Prints scores for a person at a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from mtscene_ros.terminal import plural
 
-# Of all scores, those that are printed: task → (score, format).
+# The scores that are printed: task → (score, format).
 SHOWN = {
     'semantic': ('miou', 'present_miou', 'accuracy', 'ece', 'flicker'),
     'human_parts': ('miou', 'present_miou'),
@@ -20,7 +20,7 @@ SHOWN = {
 
 
 def table(found: dict[str, Any]) -> str:
-    """Markdown: what came of the images, scores by task, boxes by class, remarks."""
+    """Returns Markdown: counts of images, scores by task, boxes by class, remarks."""
     counts, metrics = found['counts'], found['metrics']
     received, published = counts['received'], counts['published']
     lines = [

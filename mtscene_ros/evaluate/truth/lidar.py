@@ -1,4 +1,4 @@
-"""PointCloud2 → points, and the sparse depth that they give an image."""
+"""Reads points from PointCloud2 messages and projects them to sparse depth."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.types import Intrinsics
 
 NEAR_PLANE_M = 0.5
-GAP_NS = 50_000_000  # between an image and the points
-HELD_NS = 2 * 10**9  # longer than images wait for their truth
+MAX_GAP_NS = 50_000_000  # between an image and its points
+KEPT_NS = 2 * 10**9  # longer than images wait for their truth
 TYPES = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 
 
 class CloudError(ValueError):
-    """A PointCloud2 cannot be used; one sentence."""
+    """A PointCloud2 cannot be used; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cloud:
-    """points: (N, 3) in the frame, metres; at_ns: when it was recorded."""
+    """One point cloud; points: (N, 3) in metres in its frame; at_ns: when it was recorded."""
 
     at_ns: int
     stamp_ns: int
@@ -35,30 +35,30 @@ class Cloud:
 
 
 class Clouds:
-    """The last ones of a recording."""
+    """The latest point clouds of a recording."""
 
     def __init__(self) -> None:
         self._held: deque[Cloud] = deque()
 
     def add(self, message: Any, stamp_ns: int, at_ns: int, tell: Callable[[str], None]) -> None:
-        """One that cannot be used is told of."""
+        """Adds a cloud, and reports clouds that cannot be used."""
         try:
             points = points_of(message)
         except (CloudError, KeyError, ValueError) as error:
             tell(str(error))
             return
         self._held.append(Cloud(at_ns, stamp_ns, message.header.frame_id, points))
-        while at_ns - self._held[0].at_ns > HELD_NS:
+        while at_ns - self._held[0].at_ns > KEPT_NS:
             self._held.popleft()
 
     def nearest(self, stamp_ns: int) -> Cloud | None:
-        """In time; None where all are farther than GAP_NS."""
+        """In time; None where all are farther than MAX_GAP_NS."""
         best = min(self._held, key=lambda c: abs(c.stamp_ns - stamp_ns), default=None)
-        return best if best and abs(best.stamp_ns - stamp_ns) <= GAP_NS else None
+        return best if best and abs(best.stamp_ns - stamp_ns) <= MAX_GAP_NS else None
 
 
 def points_of(cloud: Any) -> NDArray[np.float32]:
-    """(N, 3) finite points in the cloud's frame, metres. Raises CloudError."""
+    """Returns the finite points, (N, 3) in metres in the cloud's frame. Raises CloudError."""
     fields = {f.name: f for f in cloud.fields}
     if not {'x', 'y', 'z'} <= fields.keys():
         raise CloudError(f'The point cloud has the fields {sorted(fields)}, not x, y and z.')
@@ -84,11 +84,12 @@ def points_of(cloud: Any) -> NDArray[np.float32]:
 def sparse_depth(
     points: NDArray[np.float32], optical_from_lidar: NDArray[np.float64], camera: Intrinsics
 ) -> NDArray[np.float32]:
-    """(N, 3) → (H, W) metres along optical z of the nearest point in each pixel, NaN without."""
+    """Projects (N, 3) points: returns (H, W) metres along optical z of the nearest point in each
+    pixel, NaN where there is none."""
     depth_m = np.full((camera.height_px, camera.width_px), np.nan, np.float32)
     points_m = points @ optical_from_lidar[:3, :3].T + optical_from_lidar[:3, 3]
     points_m = points_m[points_m[:, 2] > NEAR_PLANE_M]
-    points_m = points_m[np.argsort(-points_m[:, 2])]  # near ones are written last
+    points_m = points_m[np.argsort(-points_m[:, 2])]  # near points are written last
     u, v = np.rint(project(points_m, camera)).astype(np.int64).T
     inside = (u >= 0) & (u < camera.width_px) & (v >= 0) & (v < camera.height_px)
     depth_m[v[inside], u[inside]] = points_m[inside, 2]
@@ -96,7 +97,7 @@ def sparse_depth(
 
 
 def lidar_depth(moment: Moment) -> NDArray[np.float32]:
-    """(H, W) metres along optical z of the nearest point in each pixel, NaN without one."""
+    """Returns (H, W) metres along optical z of the nearest point in each pixel, else NaN."""
     camera = moment.intrinsics
     depth_m = np.full((camera.height_px, camera.width_px), np.nan, np.float32)
     if moment.points is None or moment.base_from_lidar is None:

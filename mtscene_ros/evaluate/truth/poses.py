@@ -1,4 +1,4 @@
-"""TF of a recording: poses between frames at a time, without tf2."""
+"""Reads TF from a recording: poses between frames at a given time, without tf2."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.geometry import matrix_from_quaternion, relative
 
 F64 = NDArray[np.float64]
-KEPT = 20_000  # samples of one transform: a minute at 300 Hz
+MAX_SAMPLES = 20_000  # of one transform: a minute at 300 Hz
 LONGEST_CHAIN = 100
 
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """parent_from_child at times; a static one has one sample that always holds."""
+    """parent_from_child over time; a static link has one sample, which always holds."""
 
     parent: str
     is_static: bool
@@ -33,11 +33,11 @@ class Link:
             return
         self.stamps_ns.insert(at, stamp_ns)
         self.samples.insert(at, (shift_m, quaternion))
-        if len(self.stamps_ns) > KEPT:
-            del self.stamps_ns[: KEPT // 2], self.samples[: KEPT // 2]
+        if len(self.stamps_ns) > MAX_SAMPLES:
+            del self.stamps_ns[: MAX_SAMPLES // 2], self.samples[: MAX_SAMPLES // 2]
 
     def at(self, stamp_ns: int) -> F64 | None:
-        """(4, 4), between samples by interpolation; None before the first and after the last."""
+        """Returns the interpolated (4, 4) pose, None before the first and after the last one."""
         if self.is_static:
             return matrix(*self.samples[-1])
         at = bisect_left(self.stamps_ns, stamp_ns)
@@ -54,13 +54,13 @@ class Link:
 
 
 class Poses:
-    """Grows while a recording is read."""
+    """The transforms of a recording, collected while it is read."""
 
     def __init__(self) -> None:
         self._links: dict[str, Link] = {}
 
     def add(self, transforms: Iterable[Any], *, is_static: bool) -> None:
-        """transforms: geometry_msgs/TransformStamped messages."""
+        """Adds geometry_msgs/TransformStamped messages."""
         for stamped in transforms:
             child, parent = stamped.child_frame_id.strip('/'), stamped.header.frame_id.strip('/')
             link = self._links.get(child)
@@ -72,20 +72,20 @@ class Poses:
             link.add(stamp_ns, np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w]))
 
     def chain(self, frame: str) -> list[str]:
-        """The frame and its ancestors."""
+        """Returns the frame and its ancestors."""
         frames = [frame.strip('/')]
         while frames[-1] in self._links and len(frames) < LONGEST_CHAIN:
             frames.append(self._links[frames[-1]].parent)
         return frames
 
     def fixed_frame(self, frame: str) -> str:
-        """The topmost ancestor in which the frame moves; '' where nothing says how it moves."""
+        """Returns the topmost ancestor in which the frame moves, '' if it is unknown."""
         frames = self.chain(frame)
         moves = any(not self._links[f].is_static for f in frames[:-1])
         return frames[-1] if moves else ''
 
     def pose(self, target: str, source: str, stamp_ns: int) -> F64 | None:
-        """(4, 4) target_from_source; None where TF does not know it then."""
+        """Returns the (4, 4) pose target_from_source, None where TF does not have it then."""
         ups = [self.chain(target), self.chain(source)]
         common = next((frame for frame in ups[1] if frame in ups[0]), None)
         if common is None:
@@ -96,7 +96,7 @@ class Poses:
         return relative(below[0], below[1])
 
     def _up(self, frames: list[str], stamp_ns: int) -> F64 | None:
-        """common_from_frames[0], through each one's parent."""
+        """Returns common_from_frames[0], through the parents."""
         found = np.eye(4)
         for frame in frames:
             step = self._links[frame].at(stamp_ns)
@@ -114,11 +114,11 @@ def matrix(shift_m: F64, quaternion: F64) -> F64:
 
 
 def slerp(a: F64, b: F64, share: float) -> F64:
-    """Between unit quaternions, the short way (Shoemake, SIGGRAPH 1985)."""
+    """Interpolates between unit quaternions along the shorter way (Shoemake, SIGGRAPH 1985)."""
     cosine = float(a @ b)
     if cosine < 0:
         b, cosine = -b, -cosine
-    if cosine > 0.9995:  # a straight line, where the sine would cancel
+    if cosine > 0.9995:  # linear interpolation, because the sine would cancel
         return np.asarray(a + share * (b - a))
     angle = np.arccos(cosine)
     return np.asarray(

@@ -1,4 +1,4 @@
-"""Which topics of a recording are read."""
+"""Chooses the topics of a recording to read."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ TF = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """image, info: of the camera, info '' where there is none; sources: of the truth; tf: topic →
-    whether it is static; files: of the truth, where it is not in topics."""
+    """The chosen topics.
+
+    image, info: those of the camera, info '' where there is none; sources: of the truth; tf: topic
+    → whether it is static; files: the truth, where it is not in topics.
+    """
 
     image: str
     info: str
@@ -35,18 +38,18 @@ class Topics:
 
 
 def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> Topics:
-    """Raises BagError where there is no image, or no topic of a name that was given."""
+    """Chooses the topics. Raises BagError if there is no image or a named topic is missing."""
     image = image_topic(bag, options, tell)
     info = options.info_topic or camera_info_topic(image)
     if info not in bag.topics:
         tell(
-            f'There is no camera_info on {info}: depth and boxes are not computed; record it, or '
+            f'There is no camera_info on {info}, so depth and boxes are not computed; record it, or '
             'name it with --camera-info.'
         )
         info = ''
     strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
     if strange:
-        tell(f'The types of {", ".join(strange)} are not known here; these topics are not read.')
+        tell(f'The types of {", ".join(strange)} are unknown here, so these topics are not read.')
     tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
     tf = {topic: is_static for topic, is_static in tf.items() if topic not in strange}
     if options.truth == 'topics':
@@ -56,7 +59,7 @@ def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: T
 
 
 def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:
-    """The one that was named, or the likeliest."""
+    """Returns the named image topic, or the most likely one. Raises BagError."""
     if options.image_topic:
         if options.image_topic not in bag.topics:
             raise BagError(
@@ -68,12 +71,12 @@ def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:
     found = color_images(bag, without=options.node)
     if not found:
         raise BagError(
-            'The recording holds no camera images; it has '
+            'The recording contains no camera images, only '
             f'{", ".join(bag.topics)}; record the image topic as well.'
         )
     if len(found) > 1:
         tell(
-            f'The recording has the image topics {", ".join(found)}; {found[0]} is evaluated, '
-            '--image TOPIC names another.'
+            f'The recording has the image topics {", ".join(found)}; {found[0]} is evaluated, and '
+            '--image TOPIC chooses another.'
         )
     return found[0]

@@ -1,4 +1,4 @@
-"""Truth of a recording in files.
+"""Reads the truth of a recording from files.
 
 The files are those of a manifest (mtscene_ros/datasets/manifest.py) whose frames are named by
 the stamps of the images.
@@ -30,7 +30,7 @@ KIND = 'files'
 
 
 class TruthFiles:
-    """Read when the image of their stamp is scored. Raises DataError."""
+    """Reads each file when the image with its stamp is scored. Raises DataError."""
 
     def __init__(self, path: Path, spec: ModelSpec, tell: Tell) -> None:
         self._path, self._manifest, self._tell = path, load(path), tell
@@ -45,13 +45,16 @@ class TruthFiles:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """One per task; of no topic."""
+        """Returns one source per task, without a topic."""
         return tuple(Source(task, '', KIND, self._lookups.get(task)) for task in self._tasks)
 
     def truth(
         self, source: Source, stamp_ns: int, max_m: float, ids: Mapping[str, int]
     ) -> NDArray[Any] | Boxes3D | None:
-        """As truth.values_of and truth.boxes_of; None where there is none. Raises TruthError."""
+        """Returns the truth of a task as truth_messages.values_of and boxes_of do.
+
+        None where there is none. Raises TruthError.
+        """
         frame = self._frames.get(stamp_ns)
         if frame is None or not has(frame, source.task):
             return None
@@ -89,17 +92,17 @@ def has(frame: Mapping[str, Any], task: str) -> bool:
 
 
 def entry_of(frame: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The frame with the entry of one task and nothing else, so that no other file is read."""
+    """Returns the frame with only the entry of one task, so that no other file is read."""
     own = frame.get(task)
     return {task: own} if own else {'maps': {task: frame['maps'][task]}}
 
 
 def stamp_of(frame: Mapping[str, Any], path: Path) -> int:
-    """Raises DataError."""
+    """Returns the stamp of a frame. Raises DataError."""
     written = frame.get('stamp_ns', Path(str(frame['image'])).stem)
     try:
         return int(written)
     except ValueError:
         raise DataError(
-            f'{path}: {frame["image"]} says no stamp; add stamp_ns, or name images by their stamp.'
+            f'{path}: {frame["image"]} has no stamp; add stamp_ns, or name images by their stamp.'
         ) from None

@@ -1,4 +1,4 @@
-"""Truth in a recording: which topics hold it, and their messages in the model's classes."""
+"""Reads the truth from topics of a recording, in the classes of the model."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ Tell = Callable[[str], None]
 
 
 class TruthError(ValueError):
-    """A message of the truth cannot be used; one sentence."""
+    """A message of the truth cannot be used; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the truth of a task is. lookup: (256,) its ids → the model's, None for no classes;
-    ids: class name → the model's id, for boxes."""
+    """Where the truth of a task is.
+
+    lookup: (256,) ids of the truth → ids of the model, None without classes; ids: class name → id
+    of the model, for boxes.
+    """
 
     task: str
     topic: str
@@ -44,7 +47,8 @@ class Source:
 
 
 def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> list[Source]:
-    """Of the model's tasks. Raises BagError for a topic that was named and is not there."""
+    """Returns the sources for the model's tasks. Raises BagError for a named topic that is
+    missing."""
     named = dict(options.truth_topics)
     for task, topic in named.items():
         if task not in spec.tasks:
@@ -62,7 +66,7 @@ def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tel
 
 
 def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, tell: Tell) -> str:
-    """By name; boxes and depth by type as well."""
+    """Finds a topic by its name; boxes and depth by type as well."""
     name = truth_topic(task)
     if name in bag.topics and bag.topics[name].msgcount:
         return name
@@ -74,8 +78,8 @@ def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, tell: Tell)
     ]
     if len(alike) > 1:
         tell(
-            f'{", ".join(alike)} may all hold the truth of {task}; {alike[0]} is taken, '
-            f'--truth-topic {task}=TOPIC names another.'
+            f'{", ".join(alike)} may all hold the truth of {task}; {alike[0]} is used, and '
+            f'--truth-topic {task}=TOPIC chooses another.'
         )
     return alike[0] if alike else ''
 
@@ -88,7 +92,7 @@ def lookup_of(
     options: EvaluateOptions,
     tell: Tell,
 ) -> NDArray[np.uint8] | None:
-    """By the names of LabelInfo; the same ids where there is none."""
+    """Returns the look-up table by the names of LabelInfo; without one, ids stay the same."""
     if task == 'boxes3d' or 'classes' not in spec.tasks[task]:
         return None
     classes = classes_from_options(spec.tasks[task])
@@ -98,14 +102,14 @@ def lookup_of(
         bag, (info, f'{topic}/label_info', f'{topic.rpartition("/")[0]}/label_info')
     )
     if true is None:
-        tell(f'{topic} has no LabelInfo beside it; its ids are taken as the model has them.')
+        tell(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
     return lookup_by_name(classes if true is None else true, classes, topic, tell)
 
 
 def lookup_by_name(
     true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, tell: Tell
 ) -> NDArray[np.uint8]:
-    """(256,) ids of the truth → the model's, UNLABELED for classes that it does not know."""
+    """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks."""
     table = np.full(256, UNLABELED, np.uint8)
     ids = {c.name: c.id for c in classes}
     for c in true:
@@ -113,12 +117,12 @@ def lookup_by_name(
             table[c.id] = ids[c.name]
     strange = [c.name for c in true if c.name not in ids]
     if strange:
-        tell(f'The model knows no class {", ".join(strange)} of {where}; they are not scored.')
+        tell(f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored.')
     return table
 
 
 def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClass, ...] | None:
-    """Of the first of the topics that holds a LabelInfo."""
+    """Returns the classes of the first topic that has a LabelInfo."""
     for topic in topics:
         connections = [c for c in bag.connections if c.topic == topic and c.msgtype == LABEL_INFO]
         for connection, _, raw in bag.messages(connections) if connections else ():
@@ -127,7 +131,7 @@ def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClas
 
 
 def plane(message: Any) -> NDArray[Any]:
-    """Image or PNG → (H, W) or (H, W, 3) of its own type. Raises TruthError."""
+    """Returns an Image or PNG as (H, W) or (H, W, 3) of its own type. Raises TruthError."""
     if hasattr(message, 'format'):
         found = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
         if found is None or b'PNG' not in bytes(message.data[:4]):
@@ -135,7 +139,7 @@ def plane(message: Any) -> NDArray[Any]:
         return np.asarray(found)
     if message.encoding not in ENCODINGS:
         known = ', '.join(ENCODINGS)
-        raise TruthError(f'Truth is encoded as {message.encoding!r}; it must be one of {known}.')
+        raise TruthError(f'The truth has the encoding {message.encoding!r}; use one of {known}.')
     code, channels = ENCODINGS[message.encoding]
     dtype = np.dtype(('>' if message.is_bigendian else '<') + code)
     height, width, step = message.height, message.width, message.step
@@ -143,8 +147,8 @@ def plane(message: Any) -> NDArray[Any]:
     data = np.frombuffer(message.data, np.uint8)
     if not height or not width or step < row or len(data) < height * step:
         raise TruthError(
-            f'Truth of {width}x{height} {message.encoding} has {len(data)} bytes in steps of '
-            f'{step}.'
+            f'A truth image of {width}x{height} {message.encoding} has {len(data)} bytes in steps '
+            f'of {step}.'
         )
     rows = np.ascontiguousarray(data[: height * step].reshape(height, step)[:, :row])
     values = rows.view(dtype).reshape(height, width, channels)
@@ -152,7 +156,7 @@ def plane(message: Any) -> NDArray[Any]:
 
 
 def values_of(source: Source, message: Any, depth_max_m: float) -> NDArray[Any]:
-    """The map that the meter of the task wants. Raises TruthError."""
+    """Returns the map that the meter of the task expects. Raises TruthError."""
     values = plane(message)
     if source.task == 'depth':
         return true_depth(values, depth_max_m)
@@ -167,7 +171,7 @@ def values_of(source: Source, message: Any, depth_max_m: float) -> NDArray[Any]:
 
 
 def true_depth(values: NDArray[Any], max_m: float) -> NDArray[np.float32]:
-    """Metres or, of 16 bits, millimetres → metres, NaN where unknown or farther."""
+    """Converts metres, or 16-bit millimetres, to metres; NaN where unknown or beyond max_m."""
     metres = values.astype(np.float32)
     if values.dtype.itemsize == 2:
         metres = np.where(values == 0, np.float32(np.nan), metres / np.float32(1000))
@@ -175,12 +179,12 @@ def true_depth(values: NDArray[Any], max_m: float) -> NDArray[np.float32]:
 
 
 def boxes_of(message: Any, ids: Mapping[str, int], tell: Tell) -> Boxes3D:
-    """Those of classes that the model has, with its ids."""
+    """Returns the boxes whose classes the model has, with the model's ids."""
     found = result_of('boxes3d', message, ())
     assert isinstance(found, Boxes3D)
     strange = sorted({c.name for c in found.classes} - ids.keys())
     if strange:
-        tell(f'The model has no boxes of class {", ".join(strange)}; they are not scored.')
+        tell(f'The model has no boxes of the classes {", ".join(strange)}; they are not scored.')
     known = np.array([found.classes[k].name in ids for k in found.class_ids], bool)
     kept = found.select(known)
     numbers = np.array([ids[found.classes[k].name] for k in kept.class_ids], np.int64)
