@@ -24,10 +24,10 @@ from training.data import camvid, rendered
 from training.data.to_manifest import LabelledFrame, Writer
 from training.data.worlds import render
 from training.evaluate import scores_of
-from training.export import graph_from_checkpoint
 from training.graphs.deploy import DeployGraph
 from training.learn.loader import Frame
 from training.networks.decoders import compact_network
+from training.weights.weight_files import graph_from_checkpoint
 
 RESULTS = Path(__file__).parent / 'results' / 'adapt_camvid.json'
 WORLD_FRAMES = 60

@@ -24,8 +24,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.config import CompactConfig
-from training.export import write_onnx
 from training.graphs.deploy import DeployGraph, merge_branches, spec_of
+from training.graphs.onnx_export import write_onnx
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT
 

@@ -25,9 +25,9 @@ from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, spec_from_json
 from training import parity
 from training.config import CONFIGS, CompactConfig, resized
-from training.export import write_onnx
 from training.graphs.deploy import DeployGraph, merge_branches, normalised, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import write_onnx
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network, load_weights
 from training.networks.zoo import COMPACT, TINY, NetworkConfig

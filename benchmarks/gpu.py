@@ -30,9 +30,9 @@ from mtscene_ros.backends import BackendError, BackendOptions, open_backend
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.models.spec import ModelSpec
 from training.config import CONFIGS
-from training.export import current_commit, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.precision import halved, halved_published
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network

@@ -34,12 +34,13 @@ from mtscene_ros.evaluate.scores.agreement import agreement, table
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
-from training.export import current_commit, graph_from_checkpoint, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.own_images import frames_of
 from training.graphs.precision import halved
 from training.scores.comparisons import torch_estimator
 from training.weights.model_weights import graph_from_model
+from training.weights.weight_files import graph_from_checkpoint
 
 MIN_SCORE, SAME_IOU = 0.3, 0.9
 MOVES = {'_to_copy', 'clone', 'copy_', 'cat'}  # operators that compute nothing, besides views

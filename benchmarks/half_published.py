@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from benchmarks.half_precision import Rounding, is_half
 from mtscene_ros.backends.machine import machine
-from training.export import check_images
 from training.graphs.deploy_published import PublishedGraph
+from training.graphs.onnx_export import check_images
 from training.graphs.precision import LARGEST, halved_published
 from training.graphs.simplify import simplified
 from training.import_checkpoint import world_of

@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from mtscene_ros.backends import BackendOptions, open_backend
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.operations import count_macs
-from training.export import current_commit, write_onnx
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.simplify import simplified
 from training.networks.zoo import PUBLISHED, NetworkConfig, build, build_on_meta
 

@@ -19,19 +19,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import Manifest, load
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import counted
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.augment import augmented, letterboxed
 from training.data.sample import Sample
 from training.evaluate import scores_of
-from training.export import current_commit
 from training.graphs.deploy import DeployGraph, normalised
+from training.graphs.onnx_export import current_commit
 from training.learn.adapting import (
     adaptation_of,
     adapted_config,
@@ -145,7 +145,7 @@ def learn(
     network.train()
     if not options.scratch:
         freeze_norms(network)
-    for step in track(range(options.steps), 'adapting', transient=True):
+    for step in counted(range(options.steps), 'step', options.steps):
         rate = options.learning_rate * cosine(step / options.steps) * min(1.0, (step + 1) / 20)
         for group in optimizer.param_groups:
             group['lr'] = rate * (0.1 if group['share'] < 1 else 1.0)

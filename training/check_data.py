@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from mtscene_ros.camera.geometry import (
     box_corners,
@@ -28,6 +27,7 @@ from mtscene_ros.camera.geometry import (
 )
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import counted, plural
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
@@ -151,7 +151,8 @@ def overlap_share(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) 
 def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
     """Counts every frame of a split; a frame that cannot be read becomes a complaint."""
     data_counts = DataCounts()
-    for name in track(data_set.names(folder, split), 'reading', transient=True):
+    names = data_set.names(folder, split)
+    for name in counted(names, 'frame', len(names)):
         try:
             count_frame(data_set.read(folder, name), name, data_counts)
         except DataError as error:
@@ -164,7 +165,7 @@ def report(data_counts: DataCounts) -> str:
     for task, frames in data_counts.frames.items():
         share = 100 * data_counts.known[task] / max(1, data_counts.pixels)
         lines.append(
-            f'{task}: {frames} frame{"s" if frames != 1 else ""}'
+            f'{task}: {plural(frames, "frame")}'
             + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
         )
         total = sum(data_counts.ids[task].values())
@@ -183,8 +184,7 @@ def report(data_counts: DataCounts) -> str:
         by_class = ', '.join(f'class {k}: {n}' for k, n in sorted(data_counts.boxes.items()))
         lines.append(f'boxes: {by_class}')
     lines += [f'! {complaint}' for complaint in data_counts.complaints]
-    count = len(data_counts.complaints)
-    lines.append(f'{count} complaint{"s" if count != 1 else ""}')
+    lines.append(plural(len(data_counts.complaints), 'complaint'))
     return '\n'.join(lines)
 
 

@@ -26,15 +26,13 @@ from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7
 from mtscene_ros.datasets.label_files import read_json
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
-from mtscene_ros.evaluate.scores.metrics import Detections
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
 from training.data.sample import Sample
-from training.export import graph_from_checkpoint
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
 from training.learn.learning import ALL_CONFIGS, Config, kind_of
@@ -56,11 +54,13 @@ from training.scores.task_metrics import (
     METERS,
     UNKNOWN,
     TensorMeter,
+    added_up,
     gathered_from_all,
     label_meter,
     value_meter,
 )
 from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.weight_files import graph_from_checkpoint
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -212,22 +212,23 @@ def estimator_scores(
     tasks: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Returns the scores of boxes; those of dense tasks are collected in the meters."""
-    boxes = {c.id: Detections() for c in config.box_classes}
+    boxes = boxes_meter(config)
     for frame in frames:
         sample = frame.data_set.read(frame.folder, frame.name)
         results = dict(estimator.estimate([frame_of(sample)], tasks)[0].results)
         meters.update(compact_pairs(results, sample, MAX_M))
         found = results.get('boxes3d')
         if isinstance(found, Boxes3D) and sample.has_boxes:
-            add_all_boxes(boxes, found, sample, config)
-    merged = {config.box_classes[k].name: gathered(found) for k, found in boxes.items()}
-    seen = {name: found.result() for name, found in merged.items() if found.truths}
+            add_boxes(boxes, found, sample, config)
+    seen = added_up(boxes, boxes_meter(config)).by_class()
     return {'boxes3d': seen} if seen else {}
 
 
-def add_all_boxes(
-    boxes: dict[int, Detections], found: Boxes3D, sample: Sample, config: CompactConfig
-) -> None:
+def boxes_meter(config: CompactConfig) -> BoxesMeter:
+    return BoxesMeter([c.name for c in config.box_classes], CLOSE_RANGE_M)
+
+
+def add_boxes(boxes: BoxesMeter, found: Boxes3D, sample: Sample, config: CompactConfig) -> None:
     """Adds boxes within CLOSE_RANGE_M. A true box counts if at least a quarter of it is visible
     and half of it lies inside the image."""
     quaternions = sample.quaternions_xyzw
@@ -242,16 +243,7 @@ def add_all_boxes(
         config.box_classes,
     )
     demanded = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
-    for class_id, of_class in boxes.items():
-        add_boxes(of_class, found, truth, demanded, class_id, CLOSE_RANGE_M)
-
-
-def gathered(found: Detections) -> Detections:
-    """Returns the detections of all processes."""
-    total = Detections()
-    for part in gathered_from_all(found):
-        total.extend(part)
-    return total
+    boxes.update(found, truth, demanded)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

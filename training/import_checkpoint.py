@@ -9,7 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.export import (
+from training.graphs.deploy_published import (
+    PublishedCamera,
+    PublishedGraph,
+    default_camera,
+    published_spec,
+)
+from training.graphs.onnx_export import (
     OPSET,
     OPSET_HELP,
     OPSETS,
@@ -19,12 +25,6 @@ from training.export import (
     check_images,
     current_commit,
     write_onnx,
-)
-from training.graphs.deploy_published import (
-    PublishedCamera,
-    PublishedGraph,
-    default_camera,
-    published_spec,
 )
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified

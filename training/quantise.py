@@ -41,8 +41,9 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame
-from training.export import write_model
+from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
 
 HELD_BACK = 5  # every fifth image
@@ -132,7 +133,7 @@ def quantise(
 
 def report(source: SceneEstimator, out: Path, frames: Sequence[CameraFrame]) -> str:
     found = agreement(source, open_estimator(str(out), 'onnxruntime'), frames)
-    images = f'{len(frames)} image{"s" if len(frames) != 1 else ""}'
+    images = plural(len(frames), 'image')
     return f'{out.name} against its float32 source on {images}\n\n{table(found)}'
 
 
@@ -162,8 +163,10 @@ def main(arguments: list[str] | None = None) -> int:
     text = report(source, options.out, held_back)
     write_text(options.out.with_suffix('.agreement.md'), text)
     print(text, end='')
-    convolutions = f'{layers} convolution{"s" if layers != 1 else ""}'
-    print(f'{options.out}: {convolutions} in INT8, {options.out.stat().st_size / 1e6:.1f} MB')
+    print(
+        f'{options.out}: {plural(layers, "convolution")} in INT8, '
+        f'{options.out.stat().st_size / 1e6:.1f} MB'
+    )
     return 0
 
 

@@ -23,7 +23,7 @@ import torch
 import torch.distributed
 
 from training.data import DATASETS
-from training.export import current_commit
+from training.graphs.onnx_export import current_commit
 from training.learn.learning import (
     ALL_CONFIGS,
     Learning,

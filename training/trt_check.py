@@ -28,9 +28,9 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
-from training.export import OPSET, OPSETS, current_commit, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import OPSET, OPSETS, current_commit, write_onnx
 from training.graphs.precision import halved, halved_published
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network

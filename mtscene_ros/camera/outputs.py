@@ -41,6 +41,10 @@ NAMED_TASKS = (
     'boxes3d',
 )
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+BOXES_3D = 'vision_msgs/msg/Detection3DArray'
+# Topics that others look for by name; FRAME_STATS is the node's own account of each image.
+DEPTH_CAMERA_INFO, FRAME_STATS = 'depth/camera_info', 'debug/frame_stats'
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Output:
 
     topic: private name; kind: message type; make: makes the message; needs: tasks that the model
     must have; uses: tasks that are used if the model has them (one at least if `needs` is empty);
-    is_free: the message describes the camera alone, so no task is computed for it.
+    is_free: the message describes the camera alone, so no task is computed for it; result_of: the
+    task whose whole result the message carries, so that it can be read back.
     """
 
     topic: str
@@ -95,6 +100,7 @@ class Output:
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     is_free: bool = False
+    result_of: str = ''
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -226,23 +232,39 @@ def _own(task: str, found: OutputContext) -> Message | None:
     return None
 
 
+def _result(topic: str, kind: str, make: Make, task: str) -> Output:
+    return Output(topic, kind, make, (task,), result_of=task)
+
+
 OUTPUTS: tuple[Output, ...] = (
-    Output('semantic/image', IMAGE, partial(_labels, 'semantic'), ('semantic',)),
+    _result('semantic/image', IMAGE, partial(_labels, 'semantic'), 'semantic'),
     Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
     Output('semantic/color', IMAGE, _color, ('semantic',)),
-    Output('depth/image', IMAGE, _depth, ('depth',)),
-    Output('depth/camera_info', CAMERA_INFO, _camera_info, ('depth',), is_free=True),
+    _result('depth/image', IMAGE, _depth, 'depth'),
+    Output(DEPTH_CAMERA_INFO, CAMERA_INFO, _camera_info, ('depth',), is_free=True),
     Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
-    Output('normals/image', IMAGE, _normals, ('normals',)),
-    Output('boundary/image', IMAGE, partial(_probability, 'boundary'), ('boundary',)),
-    Output('saliency/image', IMAGE, partial(_probability, 'saliency'), ('saliency',)),
-    Output('parts/image', IMAGE, partial(_labels, 'human_parts'), ('human_parts',)),
-    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d, ('boxes3d',)),
+    _result('normals/image', IMAGE, _normals, 'normals'),
+    _result('boundary/image', IMAGE, partial(_probability, 'boundary'), 'boundary'),
+    _result('saliency/image', IMAGE, partial(_probability, 'saliency'), 'saliency'),
+    _result('parts/image', IMAGE, partial(_labels, 'human_parts'), 'human_parts'),
+    _result('detections_3d', BOXES_3D, _detections_3d, 'boxes3d'),
     Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
     Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
     Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
     Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
+
+_RESULT_TOPICS = {output.result_of: output.topic for output in OUTPUTS if output.result_of}
+
+
+def result_topic(task: str) -> str:
+    """Returns the private topic that carries the whole result of a task, a user's own included."""
+    return _RESULT_TOPICS.get(task, f'own/{task}/image')
+
+
+def label_info_topic(task: str) -> str:
+    """Returns the private topic of the class table of a task, beside its labels."""
+    return f'{result_topic(task).rpartition("/")[0]}/label_info'
 
 
 def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
@@ -251,7 +273,7 @@ def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
     Own class maps are published like semantic/image, own numbers as 32FC1.
     """
     own = [
-        Output(f'own/{task}/image', IMAGE, partial(_own, task), (task,))
+        _result(result_topic(task), IMAGE, partial(_own, task), task)
         for task in spec.tasks
         if task not in NAMED_TASKS
     ]
@@ -268,14 +290,11 @@ def confident(scene: Scene, min_score: float) -> Scene:
 
 
 # Topics of class tables, which are repeated: task → topic.
-LABEL_INFO: dict[str, str] = {
-    'semantic': 'semantic/label_info',
-    'human_parts': 'parts/label_info',
-}
+LABEL_INFO_TOPICS = {task: label_info_topic(task) for task in ('semantic', 'human_parts')}
 
 
 def label_info_topics(spec: ModelSpec) -> dict[str, str]:
     """Returns task → topic of the class table, for every class map that the model has."""
-    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in NAMED_TASKS}
-    named = LABEL_INFO | own
+    own = {t: label_info_topic(t) for t in spec.tasks if t not in NAMED_TASKS}
+    named = LABEL_INFO_TOPICS | own
     return {t: named[t] for t, o in spec.tasks.items() if t in named and 'classes' in o}

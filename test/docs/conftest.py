@@ -19,8 +19,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip('furo', reason='sphinx and furo are not installed: no pages are built')
     folder = tmp_path_factory.mktemp('site')
     assemble(folder / 'pages')
-    options = ['-W', '--keep-going', '-q', '-c', str(ROOT / 'docs')]
-    folders = [str(folder / 'pages'), str(folder / 'site')]
+    options = ('-W', '--keep-going', '-q', '-c', str(ROOT / 'docs'))
+    folders = (str(folder / 'pages'), str(folder / 'site'))
     command = [sys.executable, '-m', 'sphinx', *options, *folders]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,8 +12,8 @@ from mtscene_ros.models.about import About, about_of  # noqa: E402
 from mtscene_ros.models.onnx_file import metadata_of  # noqa: E402
 from mtscene_ros.worlds.drive import drive_frame  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
-from training.export import write_onnx  # noqa: E402
 from training.graphs.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.onnx_export import write_onnx  # noqa: E402
 from training.graphs.own_images import frames_of, spread  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.quantise import last_layers, main  # noqa: E402

@@ -24,9 +24,11 @@ from mtscene_ros.types import (  # noqa: E402
 from training import export, train  # noqa: E402
 from training.config import CONFIGS, EVERY_TASK  # noqa: E402
 from training.data import worlds  # noqa: E402
-from training.graphs.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.deploy import DeployGraph, differences, spec_of  # noqa: E402
+from training.graphs.onnx_export import write_onnx  # noqa: E402
 from training.graphs.precision import halved  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
+from training.weights.weight_files import graph_from_checkpoint  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -60,7 +62,7 @@ def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     assert about_of(model, metadata_of(model)) == About(licence='MIT')
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
     assert '| generated | semantic_labels | 100' in (tmp_path / 'tiny.agreement.md').read_text()
-    apart = export.differences(export.graph_from_checkpoint(checkpoint), model, rgb)
+    apart = differences(graph_from_checkpoint(checkpoint), model, rgb)
     assert apart['depth'] < 1e-3
     assert apart['boxes3d_code'] < 1e-3
     estimator = open_estimator(str(model))
@@ -91,9 +93,9 @@ def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> N
     torch.manual_seed(0)
     config = replace(CONFIGS['test_prompts'], tasks=EVERY_TASK)
     graph, model = DeployGraph(compact_network(config), config).eval(), tmp_path / 'every.onnx'
-    export.write_onnx(graph, spec_of(graph, '1', 'abc'), model)
+    write_onnx(graph, spec_of(graph, '1', 'abc'), model)
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
-    apart = export.differences(graph, model, rgb)
+    apart = differences(graph, model, rgb)
     assert max(apart[name] for name in ('depth', 'boxes3d_code', 'normals', 'boundary')) < 1e-4
     camera = Intrinsics(128, 64, 128.0, 128.0, 64.0, 32.0)
     frame = CameraFrame(rgb[0], camera, 0, 'camera')

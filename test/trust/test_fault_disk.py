@@ -137,7 +137,7 @@ def keep_engine(folder: Path, k: int) -> None:
 def keep_model(folder: Path, k: int) -> None:
     import onnx
 
-    from training.export import write_model
+    from training.graphs.onnx_export import write_model
 
     weight = onnx.numpy_helper.from_array(np.full(500_000, k, np.float32), 'weight')
     graph = onnx.helper.make_graph([], 'g', [], [], [weight])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import color_images, pixels
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg'}
@@ -25,7 +26,7 @@ def frames_of(path: Path, most: int, least: int = 1) -> list[CameraFrame]:
     images = list(folder_images(path, most) if is_folder(path) else bag_images(path, most))
     if len(images) < least:
         raise ValueError(
-            f'{path} holds {len(images)} usable image{"s" if len(images) != 1 else ""}; give at '
+            f'{path} holds {plural(len(images), "usable image")}; give at '
             f'least {least} PNG or JPEG files, or a recording with a camera topic.'
         )
     return [frame_of(rgb, index) for index, rgb in enumerate(images)]

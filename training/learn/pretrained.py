@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mtscene_ros.terminal import plural
 from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
 
 
@@ -23,8 +24,8 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
     missing = sorted(set(encoder.state_dict()) - set(found))
     if missing:
         raise ValueError(
-            f'{path} has no {missing[0]} ({len(missing)} '
-            f'tensor{"s" if len(missing) != 1 else ""} missing): give the weights of the encoder '
+            f'{path} has no {missing[0]} ({plural(len(missing), "tensor")} '
+            'missing): give the weights of the encoder '
             'that the configuration names.'
         )
     encoder.load_state_dict({name: found[name] for name in encoder.state_dict()})

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mtscene_ros.terminal import Bar
 from training.learn.learning import Learning
 
 
@@ -19,13 +19,8 @@ class RunLog:
     def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:
         self.is_first = is_first
         self.file = (folder / 'log.jsonl').open('a') if is_first else None
-        self.bar: Progress | None = None
+        self.bar = Bar('', 1.0) if is_first and sys.stderr.isatty() else None
         self.writer: Any = None
-        if is_first and sys.stderr.isatty():
-            columns = TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn()
-            self.bar = Progress(*columns)
-            self.task = self.bar.add_task('', total=1.0)
-            self.bar.start()
         if is_first and tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -40,7 +35,7 @@ class RunLog:
         shown_keys = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
         text = ', '.join(f'{k} {entry[k]:.3g}' for k in shown_keys if entry.get(k) is not None)
         if self.bar is not None:
-            self.bar.update(self.task, completed=progress, description=f'{entry["step"]} {text}')
+            self.bar.show(progress, f'step {entry["step"]}: {text}')
         else:
             print(f'step {entry["step"]} ({100 * progress:.0f} %): {text}', flush=True)
         if self.writer is not None:
@@ -72,4 +67,4 @@ class RunLog:
             if opened is not None:
                 opened.close()
         if self.bar is not None:
-            self.bar.stop()
+            self.bar.end()

@@ -11,7 +11,7 @@ measures are in percent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch.distributed
 from torch import Tensor
@@ -20,6 +20,7 @@ from mtscene_ros.evaluate.scores import meters
 from mtscene_ros.types import UNLABELED
 
 UNKNOWN = UNLABELED
+M = TypeVar('M', bound=meters.Meter)
 
 
 class TensorMeter(Protocol):
@@ -41,11 +42,14 @@ class DistributedMeter:
         self._own.update(prediction.cpu().numpy(), truth.cpu().numpy())
 
     def result(self) -> dict[str, float]:
-        total = self._blank()
-        for state in gathered_from_all(self._own.state()):
-            if state:
-                total.add(state)
-        return total.scores()
+        return added_up(self._own, self._blank()).scores()
+
+
+def added_up(own: M, blank: M) -> M:
+    """Adds what the meters of all processes have counted to the blank one, and returns it."""
+    for state in gathered_from_all(own.state()):
+        blank.add(state)
+    return blank
 
 
 def gathered_from_all(own: Any) -> list[Any]:

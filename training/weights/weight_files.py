@@ -10,7 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from mtscene_ros.types import SemanticClass
-from training.config import CONFIGS, CompactConfig, OwnTask
+from training.config import CONFIGS, CompactConfig, OwnTask, resized
+from training.graphs.deploy import DeployGraph, merge_branches
+from training.networks.decoders import compact_network, load_weights
 from training.weights.checkpoint_store import read_file, read_safetensors
 
 
@@ -44,3 +46,15 @@ def config_of(state: dict[str, Any]) -> CompactConfig:
 
 def table(rows: Iterable[dict[str, Any]]) -> tuple[SemanticClass, ...]:
     return tuple(SemanticClass(r['id'], r['name'], tuple(r['color_rgb'])) for r in rows)
+
+
+def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) -> DeployGraph:
+    """Builds the graph in evaluation mode with the averaged weights of a checkpoint or of
+    CONFIG.safetensors; size_px: height and width if they differ from those of the training."""
+    config, weights = read_weights(path)
+    if size_px is not None:
+        config = resized(config, *size_px)
+    network = compact_network(config)
+    load_weights(network, weights)
+    merge_branches(network.encoder)
+    return DeployGraph(network, config).eval()

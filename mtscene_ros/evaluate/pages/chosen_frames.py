@@ -15,14 +15,14 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.camera_frames import CameraFrames
 from mtscene_ros.camera.draw import resized
+from mtscene_ros.camera.outputs import NAMED_TASKS, result_topic
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
 from mtscene_ros.evaluate.run.job import asked_for
 from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row
-from mtscene_ros.evaluate.scores.judge import Judge
-from mtscene_ros.evaluate.scores.meters import Scores
+from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.evaluate.truth.truth_messages import CLOUD, plane
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -44,11 +44,6 @@ from mtscene_ros.types import (
 )
 
 KEPT_WIDTH_PX = 640  # of what is held: no picture of a page is wider
-TOPICS = {
-    'semantic': 'semantic/image', 'depth': 'depth/image', 'boxes3d': 'detections_3d',
-    'normals': 'normals/image', 'boundary': 'boundary/image', 'saliency': 'saliency/image',
-    'human_parts': 'parts/image',
-}  # fmt: skip
 
 Key = tuple[str, int]  # camera, stamp in nanoseconds
 
@@ -101,8 +96,7 @@ def predicted(
     path: Path, spec: ModelSpec, options: EvaluateOptions, stamps: set[int]
 ) -> dict[int, FrameParts]:
     """Stamp → results, maps no wider than KEPT_WIDTH_PX. Raises BagError."""
-    names = {task: TOPICS.get(task, f'own/{task}/image') for task in spec.tasks}
-    tasks = {f'{options.node}/{name}': task for task, name in names.items()}
+    tasks = {f'{options.node}/{result_topic(task)}': task for task in spec.tasks}
     seen: dict[int, FrameParts] = {}
     with open_bag(path) as bag:
         connections = [c for c in bag.connections if c.topic in tasks]
@@ -147,7 +141,7 @@ def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = Fa
     if task == 'normals':
         normals = values.astype(np.float32)
         return NormalMap(np.where(abs(normals).max(2, keepdims=True) > 0, normals, np.nan))
-    if task in TOPICS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
+    if task in NAMED_TASKS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
         share = values.astype(np.float32) / (1 if is_truth or values.dtype.kind == 'f' else 255)
         return ProbabilityMap(np.where(share == UNLABELED, np.float32(np.nan), share))
     return ValueMap(values.astype(np.float32))
@@ -162,25 +156,13 @@ def classes_of_task(spec: ModelSpec, task: str) -> tuple[SemanticClass, ...]:
 # -- image and truth -----------------------------------------------------------------------------
 
 
-class Collector(Judge):
-    """Keeps the truth that it is given instead of scoring against it."""
-
-    def __init__(
-        self, spec: ModelSpec, options: EvaluateOptions, seen: Mapping[int, FrameParts]
-    ) -> None:
-        super().__init__(spec, options)
-        self._of, self._seen = spec, seen
-
-    def score(self, task: str, result: Any, truth: Any) -> Scores:
-        """result: the stamp of the frame, as read_again answers."""
-        if isinstance(truth, Boxes3D):
-            found: Result = replace(truth, classes=classes_of_task(self._of, task))
-        else:
-            is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
-            kept = truth if is_sparse else narrowed(truth)  # points would be lost
-            found = map_of(task, self._of, kept, is_truth=True)
-        self._seen[result].truth[task] = found
-        return {}
+def truth_of(task: str, spec: ModelSpec, truth: Any) -> Result:
+    """truth: as ImageTruth gives it."""
+    if isinstance(truth, Boxes3D):
+        return replace(truth, classes=classes_of_task(spec, task))
+    is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
+    kept = truth if is_sparse else narrowed(truth)  # points would be lost
+    return map_of(task, spec, kept, is_truth=True)
 
 
 def read_again(
@@ -192,8 +174,13 @@ def read_again(
 ) -> None:
     """Fills in frame and truth from the part of the recording around them."""
     frames = CameraFrames('', topics.info, options.input_is_rectified)
-    collector = Collector(spec, options, seen)
-    alignment = Alignment(bag, topics, collector, options, lambda sentence: None)
+    truth = ImageTruth(topics, spec, options, lambda sentence: None)
+
+    def keep(answer: Prediction) -> None:
+        found = truth.of(answer, spec.tasks)
+        seen[answer.row.stamp_ns].truth = {task: truth_of(task, spec, v) for task, v in found}
+
+    alignment = Alignment(bag, topics, truth, keep, lambda sentence: None)
     at = [one.at_ns for one in seen.values()]
     clouds = {source.topic for source in topics.sources if source.kind == CLOUD}
     for c, at_ns, raw in around(bag, topics, min(at) - HOLD_NS, max(at) + HOLD_NS):
@@ -205,8 +192,7 @@ def read_again(
                 frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
                 seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
-                asked: Any = dict.fromkeys(spec.tasks, stamp_ns)
-                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, asked))
+                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
         elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
             alignment.message(c.topic, c.msgtype, raw, at_ns)
     alignment.finish()

@@ -30,18 +30,20 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
-from mtscene_ros.evaluate.run.progress import bar
 from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment, Prediction
+from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
+from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.scores.judge import Judge
 from mtscene_ros.evaluate.scores.mds import MdsError, MdsFiles
+from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.recordings.salvage import readable_bag
+from mtscene_ros.terminal import Bar
 from mtscene_ros.types import Scene
 
 
@@ -122,7 +124,9 @@ class BagRun:
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
         self._judge = Judge(estimator.spec, options)
-        self._alignment = Alignment(reader, topics, self._judge, options, notes.tell, self._mds)
+        truth = ImageTruth(topics, estimator.spec, options, notes.tell)
+        scoring = Scoring(self._judge, truth, options, notes.tell, self._mds)
+        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.tell)
         self._frames = CameraFrames('', topics.info, options.input_is_rectified)
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
@@ -134,13 +138,14 @@ class BagRun:
         """Reads the recording to its end, or to where it is damaged."""
         connections = [c for c in self._reader.connections if c.topic in self._topics.wanted]
         total = sum(c.msgcount for c in connections if c.topic == self._topics.image)
-        with bar(min(total, self._options.max_frames or total), self._options.progress) as step:
+        total = min(total, self._options.max_frames or total)
+        with Bar('frame', total, is_wanted=self._options.progress) as bar:
             for connection, at_ns, raw in self._messages(connections):
                 if self._end_ns is not None and at_ns > self._end_ns:
                     break
                 if connection.topic == self._topics.image:
                     self._image(raw, at_ns, connection.msgtype, predictions)
-                    step()
+                    bar.step()
                 elif connection.topic == self._topics.info:
                     self._frames.info = self._reader.deserialize(raw, connection.msgtype)
                 else:

@@ -4,20 +4,16 @@ scored, in the order of the images."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rosbags.highlevel import AnyReader
 
-from mtscene_ros.evaluate.options import EvaluateOptions
-from mtscene_ros.evaluate.scores.judge import Judge
-from mtscene_ros.evaluate.scores.mds import MdsFiles
-from mtscene_ros.evaluate.scores.scoring import Prediction, Scoring
+from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.truth.topics import Topics
 from mtscene_ros.evaluate.truth.truth_messages import CLOUD, Source, Tell
 from mtscene_ros.recordings.node_results import stamp_ns_of
-
-__all__ = ['HOLD_NS', 'Alignment', 'Prediction']
 
 HOLD_NS = 10**9  # of recorded time, between an image and its truth
 HELD_BYTES = 256 << 20
@@ -52,19 +48,19 @@ class TruthCounts:
 
 
 class Alignment:
-    """Grows with what is held only: HOLD_NS of recorded time, HELD_BYTES of results."""
+    """complete: takes the images, in their order, once their truth has come. Holds HOLD_NS of
+    recorded time and HELD_BYTES of results at most."""
 
     def __init__(
         self,
         reader: AnyReader,
         topics: Topics,
-        judge: Judge,
-        options: EvaluateOptions,
+        truth: ImageTruth,
+        complete: Callable[[Prediction], None],
         tell: Tell,
-        mds: MdsFiles | None = None,
     ) -> None:
         self._reader, self._topics, self._tell = reader, topics, tell
-        self._scoring = Scoring(topics, judge, options, tell, mds)
+        self._truth, self._complete = truth, complete
         self._sources = {source.topic: source for source in topics.sources if source.topic}
         self._held: deque[Prediction] = deque()
         self._early: deque[Early] = deque()
@@ -79,11 +75,11 @@ class Alignment:
             self._tell(f'A message of {topic} cannot be read ({error}).')
             return
         if topic in self._topics.tf:
-            self._scoring.poses.add(message.transforms, is_static=self._topics.tf[topic])
+            self._truth.poses.add(message.transforms, is_static=self._topics.tf[topic])
             return
         source, stamp_ns = self._sources[topic], stamp_ns_of(self._reader, raw)
         if source.kind == CLOUD:
-            self._scoring.clouds.add(message, stamp_ns, at_ns, self._tell)
+            self._truth.clouds.add(message, stamp_ns, at_ns, self._tell)
         else:
             self._match(source, message, stamp_ns, at_ns, len(raw))
 
@@ -99,9 +95,9 @@ class Alignment:
         self._retire(answer.at_ns)
 
     def finish(self) -> None:
-        """Scores everything that is held."""
+        """Completes everything that is held."""
         while self._held:
-            self._scoring.score(self._held.popleft())
+            self._complete(self._held.popleft())
 
     def _match(self, source: Source, message: Any, stamp_ns: int, at_ns: int, size: int) -> None:
         seen, is_given = self._seen[source.topic], False
@@ -130,7 +126,7 @@ class Alignment:
         held = sum(answer.nbytes for answer in self._held)
         while self._held and (now_ns - self._held[0].at_ns > HOLD_NS or held > HELD_BYTES):
             held -= self._held[0].nbytes
-            self._scoring.score(self._held.popleft())
+            self._complete(self._held.popleft())
 
     def tell_what_is_missing(self) -> None:
         """Topics of truth that have messages, none of which belongs to an image."""

@@ -57,7 +57,7 @@ class Judge:
         self.card.seen(task)
         return found
 
-    def classes(self, task: str) -> tuple[SemanticClass, ...]:
+    def _classes(self, task: str) -> tuple[SemanticClass, ...]:
         """Of the model; none where the task has no classes or is not there."""
         options = self._spec.tasks.get(task, {})
         return classes_from_options(options) if 'classes' in options else ()
@@ -67,7 +67,7 @@ class Judge:
         options = self._options
         inner = [edge for edge in EDGES_M if edge < options.depth_max_m]
         return {
-            'names': [c.name for c in self.classes(task)],
+            'names': [c.name for c in self._classes(task)],
             'edges_m': [*inner, options.depth_max_m],
             'max_m': options.boxes_max_m,
             'match_m': options.match_m,

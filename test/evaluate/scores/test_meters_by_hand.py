@@ -27,10 +27,11 @@ def test_labels_as_loops_count_them(pair: np.ndarray) -> None:
     right = sum(a == t for a, t in known) / len(known) * 100 if known else math.nan
     found = meter.scores()
     assert [found[f'iou {n}'] for n in NAMES] == pytest.approx(ious)
-    want = {'miou': sum(ious) / 3, 'accuracy': right}
-    want['present_miou'] = sum(present) / len(present) if present else math.nan
+    want = dict.fromkeys(('miou', 'present_miou', 'accuracy'), math.nan)
+    if present:
+        means = {'miou': sum(ious) / 3, 'present_miou': sum(present) / len(present)}
+        want = {**means, 'accuracy': right}
     assert {n: found[n] for n in want} == pytest.approx(want, nan_ok=True)
-    want = {'miou': want['present_miou'], 'accuracy': right}
     assert of_image == pytest.approx(want, nan_ok=True)
 
 
@@ -85,19 +86,22 @@ def test_bins_of_depth_add_up() -> None:
 
 
 def test_normals_by_hand() -> None:
-    """A right angle, 31, 22 degrees and none; one pixel is unknown."""
-    angles = np.radians([90.0, 31.0, 22.0, 0.0, 5.0])
+    """A right angle, 29, 22 and 11 degrees; one pixel is unknown."""
+    angles = np.radians([90.0, 29.0, 22.0, 11.0, 5.0])
     answer = np.stack([np.sin(angles), np.zeros(5), -np.cos(angles)], -1)
     truth = np.tile([0.0, 0.0, -1.0], (5, 1))
     truth[4] = 0
     found = meters.SumMeter('normals').update(answer, truth)
-    assert found['mean_deg'] == pytest.approx(143 / 4)
-    assert (found['within_11'], found['within_22'], found['within_30']) == (0.25, 0.5, 0.5)
+    assert found['mean_deg'] == pytest.approx(152 / 4)
+    assert (found['within_11'], found['within_22'], found['within_30']) == (0.25, 0.5, 0.75)
 
 
 def test_values_by_hand() -> None:
-    found = meters.SumMeter('values').update(np.array([1.0, 5, 9]), np.array([2.0, 2, np.nan]))
+    meter = meters.SumMeter('values')
+    found = meter.update(np.array([1.0, 5, 9]), np.array([2.0, 2, np.nan]))
     assert found == pytest.approx({'rmse': math.sqrt(5), 'mae': 2})
+    meter.add(meter.state())
+    assert meter.state() == {'total': {'truths': 4, 'squared': 20, 'absolute': 8}}
 
 
 def test_a_probability_at_a_threshold_reaches_it() -> None:

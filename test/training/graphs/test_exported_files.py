@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.models.onnx_file import precision_of  # noqa: E402
-from training import export as exporting  # noqa: E402
+from training.graphs import onnx_export as exporting  # noqa: E402
 from training.trt_check import export  # noqa: E402
 
 # torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
