@@ -59,3 +59,10 @@ def test_a_command_that_fails_is_found(tmp_path: Path) -> None:
         run(Block('page', '', 'bash', 'mtscene report no_such.mcap | cat'), tmp_path)
     with pytest.raises(AssertionError, match='ended by itself'):
         run(Block('page', UNTIL_STOPPED, 'bash', 'true'), tmp_path)
+
+
+def test_make_runs_nothing_where_only_its_plan_is_wanted() -> None:
+    """`make -n` runs recipe lines that call $(MAKE) or start with +: `make test` without end."""
+    recipes = re.findall(r'^\t(.*)', (ROOT / 'Makefile').read_text(), re.M)
+    assert len(recipes) > 30
+    assert [line for line in recipes if re.search(r'\$[({]MAKE[)}]|^@?\+', line)] == []
