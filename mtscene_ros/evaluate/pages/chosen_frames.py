@@ -18,7 +18,7 @@ from mtscene_ros.camera.draw import resized
 from mtscene_ros.camera.outputs import NAMED_TASKS, result_topic
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
-from mtscene_ros.evaluate.run.job import asked_for
+from mtscene_ros.evaluate.run.job import options_of
 from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
 from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row
@@ -63,7 +63,7 @@ def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, Sh
     BagError."""
     if not wanted:
         return
-    options, spec = asked_for(of.folder)
+    options, spec = options_of(of.folder)
     keys = {stamp_ns: (camera, stamp_ns) for camera, stamp_ns in wanted}
     options = replace(options, image_topic=next(iter(keys.values()))[0])
     seen = predicted(of.folder / PREDICTIONS, spec, options, set(keys))

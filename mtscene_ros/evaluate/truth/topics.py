@@ -38,7 +38,7 @@ class Topics:
 
 
 def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> Topics:
-    """Chooses the topics. Raises BagError if there is no image or a named topic is missing."""
+    """Chooses the topics. Raises BagError without an image or for a missing named topic."""
     image = image_topic(bag, options, tell)
     info = options.info_topic or camera_info_topic(image)
     if info not in bag.topics:

@@ -23,7 +23,7 @@ from evaluate.drives import write_drive
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.fleet import seen_from_here
-from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, asked_for, jobs_of, names_of
+from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, jobs_of, names_of, options_of
 from mtscene_ros.evaluate.run.many import in_own_process, run_here
 from mtscene_ros.evaluate.run.report_folder import read_report
 from mtscene_ros.recordings.bags import open_bag
@@ -154,7 +154,7 @@ def test_only_the_very_same_is_taken_up_again(
 
 
 def test_options_and_model_are_kept_beside_the_result(one_by_one: Path, tiny_path: str) -> None:
-    options, spec = asked_for(one_by_one / 'sequences' / 'a')
+    options, spec = options_of(one_by_one / 'sequences' / 'a')
     expected = EvaluateOptions(model=tiny_path, backend='onnxruntime', threads=options.threads)
     assert options == expected
     assert spec.name == 'tiny'
