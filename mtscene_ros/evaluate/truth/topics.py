@@ -43,8 +43,8 @@ def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: T
     info = options.info_topic or camera_info_topic(image)
     if info not in bag.topics:
         tell(
-            f'There is no camera_info on {info}, so depth and boxes are not computed; record it, or '
-            'name it with --camera-info.'
+            f'There is no camera_info on {info}, so depth and boxes are not computed; record it, '
+            'or name it with --camera-info.'
         )
         info = ''
     strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
