@@ -27,8 +27,8 @@ from training.deploy_published import PublishedGraph
 from training.export import check_images
 from training.import_checkpoint import world_of
 from training.networks.zoo import NETWORKS, NetworkConfig, build
-from training.parity import weight
 from training.precision import LARGEST, halved_published
+from training.reference_numbers import weight
 from training.simplify import simplified
 
 

@@ -18,6 +18,7 @@ from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
 from training.networks.taskprompter_swin import SwinConfig, TaskPrompterSwinNetwork
+from training.networks.vtm import VTMConfig
 
 NetworkConfig = InvPTConfig | TaskPrompterConfig | SwinConfig
 
@@ -126,6 +127,16 @@ TINY: dict[str, NetworkConfig] = {
 }
 
 NETWORKS: dict[str, NetworkConfig] = PUBLISHED | TINY
+
+# Visual Token Matching (Kim et al., ICLR 2023): labelled images go in beside the image, so that
+# these become model files with a task only (training/teach.py). bias_rows: the channels that the
+# authors' meta-training cuts Taskonomy into.
+MATCHING: dict[str, VTMConfig] = {
+    'vtm_beitb_vitb': VTMConfig(
+        768, 12, 12, (3, 6, 9, 12), 224, (96, 192, 384, 768), features=256, bias_rows=34
+    ),
+    'tiny_vtm': VTMConfig(48, 4, 3, (1, 2, 3, 4), 64, (12, 16, 24, 48), features=32, bias_rows=5),
+}
 
 # The family for robots (training/networks/decoders.py), trained by training/train.py.
 COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.startswith('test')}
