@@ -164,3 +164,15 @@ def imported(
     if expected is not None:
         config = replace(expected, bias_rows=config.bias_rows)
     return load_matching(config, state)
+
+
+def untouched_rows(network: VTMNetwork) -> tuple[int, ...]:
+    """Sets of biases that meta-training left as BEiT had them, those of the tasks that it left
+    out: the ones that are there more than once. A task that nobody fine-tuned for takes one."""
+    biases: list[Tensor] = [v for key, v in network.named_parameters() if TASK_BIAS.fullmatch(key)]
+    together = torch.cat(biases, 1)
+    return tuple(
+        row
+        for row in range(len(together))
+        if sum(torch.equal(together[row], other) for other in together) > 1
+    )

@@ -13,7 +13,6 @@ torch = pytest.importorskip('torch')
 from training.checkpoint_store import CheckpointError  # noqa: E402
 from training.import_checkpoint import main  # noqa: E402
 from training.matching_checkpoints import (  # noqa: E402
-    LABEL,
     TASK_BIAS,
     imported,
     load_matching,

@@ -48,42 +48,44 @@ class VTMConfig:
 
 
 class Matching(nn.Module):
-    """Attention from the patches of new images to those of the labelled ones (equation 5)."""
+    """Attention from the patches of new images to those of the labelled ones (equation 5).
+    label_width: of label tokens, where it is another than that of image tokens."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, label_width: int | None = None) -> None:
         super().__init__()
-        self.width = width
+        self.width, out = width, label_width or width
         self.pre_ln_q = nn.LayerNorm(width)  # the checkpoints' pre_ln_k is the same one
         self.fc_q = nn.Linear(width, width, bias=False)
         self.fc_k = nn.Linear(width, width, bias=False)
-        self.fc_v = nn.Linear(width, width, bias=False)
-        self.fc_o = nn.Linear(width, width, bias=False)
-        self.ln = nn.LayerNorm(width)
+        self.fc_v = nn.Linear(out, out, bias=False)
+        self.fc_o = nn.Linear(out, out, bias=False)
+        self.ln = nn.LayerNorm(out)
         self.dropout = 0.1
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Image tokens (B, Q, C), what `keys` and `values` give (B or 1, heads, S, C / heads) →
-        label tokens (B, Q, C)."""
+        """Image tokens (..., Q, C), what `keys` and `values` give (..., heads, S, C / heads) →
+        label tokens (..., Q, C). Leading axes are broadcast: channels that see the same image
+        share the attention."""
         asked = heads_of(self.fc_q(self.pre_ln_q(query)))
-        logits = asked @ key.transpose(2, 3) * self.width**-0.5
+        logits = asked @ key.transpose(-2, -1) * self.width**-0.5
         weights = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).softmax(-1)
         weights = F.dropout(weights, self.dropout, self.training)
-        found = self.ln((weights @ value).transpose(1, 2).flatten(2))
+        found = self.ln((weights @ value).transpose(-3, -2).flatten(-2))
         y: Tensor = found + F.gelu(self.fc_o(found))
         return y
 
     def keys(self, image_tokens: Tensor) -> Tensor:
-        """(B, S, C) → (B, heads, S, C / heads)."""
+        """(..., S, C) → (..., heads, S, C / heads)."""
         return heads_of(self.fc_k(self.pre_ln_q(image_tokens)))
 
     def values(self, label_tokens: Tensor) -> Tensor:
-        """(B, S, C) → (B, heads, S, C / heads)."""
+        """(..., S, C) → (..., heads, S, C / heads)."""
         return heads_of(self.fc_v(label_tokens))
 
 
 def heads_of(tokens: Tensor) -> Tensor:
-    """(B, N, C) → (B, heads, N, C / heads)."""
-    heads: Tensor = tokens.unflatten(2, (MATCHING_HEADS, -1)).transpose(1, 2)
+    """(..., N, C) → (..., heads, N, C / heads)."""
+    heads: Tensor = tokens.unflatten(-1, (MATCHING_HEADS, -1)).transpose(-3, -2)
     return heads
 
 
@@ -109,37 +111,49 @@ class VTMNetwork(nn.Module):
         asked = query.shape[2]
         each = rows.flatten()
         seen = self.encode(support.flatten(0, 2), each.repeat_interleave(shown))
-        memory = self.memory(seen, labels.flatten(0, 2), batch * channels)
+        memory = self.memory(seen, labels.flatten(0, 2), shown)
         levels = self.encode(query.flatten(0, 2), each.repeat_interleave(asked))
-        grouped = [joined_tokens(maps, batch * channels) for maps in levels]
-        matched = [
-            level(tokens, *at)
-            for level, tokens, at in zip(self.levels, grouped, memory, strict=True)
-        ]
-        maps = [self.maps(tokens, asked) for tokens in matched]
-        logits: Tensor = self.label_side.decode(maps).unflatten(0, (batch, channels, asked))
+        grouped = [joined_tokens(maps, asked) for maps in levels]
+        steps = zip(self.levels, grouped, memory, strict=True)
+        matched = [level(tokens, *known) for level, tokens, known in steps]
+        by_image = [tokens.unflatten(1, (asked, -1)).flatten(0, 1) for tokens in matched]
+        logits: Tensor = self.decode(by_image).unflatten(0, (batch, channels, asked))
         return logits
 
-    def encode(self, image: Tensor, rows: Tensor) -> list[Tensor]:
-        """(B, 3, S, S) in [0, 1], rows (B,) of the biases → four maps (B, C, g, g)."""
+    def encode(self, image: Tensor, rows: Tensor | None) -> list[Tensor]:
+        """(B, 3, S, S) in [0, 1], rows (B,) of the biases, None for the only one → four maps (B,
+        C, g, g)."""
         backbone = self.image_backbone['backbone']
         assert isinstance(backbone, nn.ModuleDict)
         found: list[Tensor] = backbone['beit'](image, rows)
         return found
 
-    def memory(self, maps: list[Tensor], labels: Tensor, groups: int) -> Memory:
-        """Encoded support images and their labels (groups N, 1, S, S), N in a group → keys and
-        values (groups, heads, N g², C / heads) by level."""
+    def memory(self, maps: list[Tensor], labels: Tensor, shown: int) -> Memory:
+        """Encoded support images (G N, C, g, g), N = shown of them in a group, and the labels of
+        every channel (T N, 1, S, S) → keys (G, heads, N g², C / heads) and values (T, ...) by
+        level. G is 1 where all channels share the biases of the encoder."""
         tokens = self.label_side.encode(labels)
         return [
-            (level.keys(joined_tokens(image, groups)), level.values(joined_tokens(label, groups)))
+            (level.keys(joined_tokens(image, shown)), level.values(joined_tokens(label, shown)))
             for level, image, label in zip(self.levels, maps, tokens, strict=True)
         ]
 
-    def maps(self, tokens: Tensor, images: int) -> Tensor:
-        """(B, images g², C) → (B images, C, g, g)."""
+    def answer(self, maps: list[Tensor], memory: Memory) -> Tensor:
+        """Encoded images (B G, C, g, g), the G encodings of an image in a row → logits of every
+        channel (B, T, S, S)."""
+        matched = []
+        for level, encoded, (key, value) in zip(self.levels, maps, memory, strict=True):
+            tokens = map_to_tokens(encoded).unflatten(0, (-1, len(key)))
+            matched.append(level(tokens, key, value).flatten(0, 1))
+        channels = len(memory[0][1])
+        logits: Tensor = self.decode(matched)[:, 0].unflatten(0, (-1, channels))
+        return logits
+
+    def decode(self, matched: list[Tensor]) -> Tensor:
+        """Label tokens (B, g², C) by level → logits (B, 1, S, S)."""
         grid = (self.config.grid, self.config.grid)
-        return tokens_to_map(tokens.unflatten(1, (images, -1)).flatten(0, 1), grid)
+        logits: Tensor = self.label_side.decode([tokens_to_map(t, grid) for t in matched])
+        return logits
 
     @property
     def label_side(self) -> LabelBackbone:
@@ -154,9 +168,9 @@ class VTMNetwork(nn.Module):
         return [level for level in found if isinstance(level, Matching)]
 
 
-def joined_tokens(maps: Tensor, groups: int) -> Tensor:
-    """(groups N, C, h, w) → (groups, N h w, C): image by image, row by row."""
-    tokens: Tensor = map_to_tokens(maps).unflatten(0, (groups, -1)).flatten(1, 2)
+def joined_tokens(maps: Tensor, images: int) -> Tensor:
+    """(G images, C, h, w) → (G, images h w, C): image by image, row by row."""
+    tokens: Tensor = map_to_tokens(maps).unflatten(0, (-1, images)).flatten(1, 2)
     return tokens
 
 

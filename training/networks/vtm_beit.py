@@ -15,6 +15,11 @@ from training.networks.vit import LAYER_NORM_EPS, PatchEmbed, tokens_to_map
 TOKEN_CLASSES = 3  # rows of the bias table that concern the CLS token
 
 
+def chosen(bias: Tensor, rows: Tensor | None) -> Tensor:
+    """(tasks, C), rows (B,) → (B, 1, C); None: the only row there is, (1, 1, C)."""
+    return (bias if rows is None else bias[rows])[:, None]
+
+
 class TaskLinear(nn.Module):
     """A linear layer with one bias per task: (B, N, inputs), rows (B,) → (B, N, outputs)."""
 
@@ -24,8 +29,8 @@ class TaskLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(tasks, outputs))
         nn.init.trunc_normal_(self.weight, std=0.02)
 
-    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
-        return F.linear(x, self.weight) + self.bias[rows][:, None]
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
+        return F.linear(x, self.weight) + chosen(self.bias, rows)
 
 
 class TaskNorm(nn.Module):
@@ -36,9 +41,9 @@ class TaskNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(tasks, width))
 
-    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
         normed = F.layer_norm(x, self.weight.shape, self.weight, None, LAYER_NORM_EPS)
-        return normed + self.bias[rows][:, None]
+        return normed + chosen(self.bias, rows)
 
 
 class BeitAttention(nn.Module):
@@ -56,7 +61,7 @@ class BeitAttention(nn.Module):
         self.register_buffer('relative_position_index', position_index(grid), False)
         self.proj = TaskLinear(width, width, tasks)
 
-    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
         """(B, 1 + g², C), rows (B,) → (B, 1 + g², C)."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias)
@@ -77,7 +82,7 @@ class BeitMlp(nn.Module):
         self.fc1 = TaskLinear(width, 4 * width, tasks)
         self.fc2 = TaskLinear(4 * width, width, tasks)
 
-    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
         y: Tensor = self.fc2(F.gelu(self.fc1(x, rows)), rows)
         return y
 
@@ -94,7 +99,7 @@ class BeitBlock(nn.Module):
         self.mlp = BeitMlp(width, tasks)
         self.gamma_2 = nn.Parameter(torch.full((width,), 0.1))
 
-    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
         x = x + self.gamma_1 * self.attn(self.norm1(x, rows), rows)
         y: Tensor = x + self.gamma_2 * self.mlp(self.norm2(x, rows), rows)
         return y
@@ -112,10 +117,10 @@ class Beit(nn.Module):
         self.patch_embed = PatchEmbed(width)
         self.blocks = nn.ModuleList(BeitBlock(width, heads, grid, tasks) for _ in range(depth))
 
-    def forward(self, image: Tensor, rows: Tensor) -> list[Tensor]:
-        """(B, 3, 16 g, 16 g) in [0, 1], rows (B,) of the biases → maps (B, C, g, g) by tap."""
+    def forward(self, image: Tensor, rows: Tensor | None) -> list[Tensor]:
+        """(B, 3, 16 g, 16 g) in [0, 1], rows (B,) of the biases or None → maps (B, C, g, g)."""
         x = self.patch_embed(image)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], 1)
         found = []
         for number, block in enumerate(self.blocks, start=1):
             x = block(x, rows)

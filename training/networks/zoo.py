@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from training.config import CONFIGS, CompactConfig
+from training.networks.compact_matching import CompactMatchingConfig
 from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
@@ -136,6 +137,14 @@ MATCHING: dict[str, VTMConfig] = {
         768, 12, 12, (3, 6, 9, 12), 224, (96, 192, 384, 768), features=256, bias_rows=34
     ),
     'tiny_vtm': VTMConfig(48, 4, 3, (1, 2, 3, 4), 64, (12, 16, 24, 48), features=32, bias_rows=5),
+}
+
+# What matches on a robot's CPU, meta-trained by training/meta_train.py.
+COMPACT_MATCHING: dict[str, CompactMatchingConfig] = {
+    'match_lite': CompactMatchingConfig('match_lite'),
+    'test_match': CompactMatchingConfig(
+        'test_match', 'mobilenetv4_conv_small_035', '', 64, 128, 16, 16, 8
+    ),
 }
 
 # The family for robots (training/networks/decoders.py), trained by training/train.py.
