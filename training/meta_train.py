@@ -44,6 +44,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--steps', type=int, default=20_000)
     parser.add_argument('--minutes', type=float, help='end after these at the latest')
+    parser.add_argument('--stop-at', type=int, help='step of this call; default: the last one')
     parser.add_argument('--learning-rate', type=float, default=5e-4)
     parser.add_argument('--sources', nargs='+', choices=SOURCES, default=list(SOURCES))
     parser.add_argument('--left-out', type=int, nargs='*', default=[], help='ids of classes')
@@ -128,7 +129,8 @@ def learn(
     network.train()
     network.encoder.eval()
     losses: list[float] = []
-    while step < options.steps and not is_late(begin_s, options.minutes):
+    last = options.steps if options.stop_at is None else min(options.steps, options.stop_at)
+    while step < last and not is_late(begin_s, options.minutes):
         rng = np.random.default_rng((options.seed, step))  # the same episodes after a break
         world = int(rng.integers(len(worlds)))
         chosen = rng.choice(len(worlds[world]), SHOWN + ASKED, replace=False)
