@@ -27,7 +27,7 @@ CONTENTS = {
         )
     ),
     'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
-    'Networks': ('bundled-model', 'networks', 'training', 'runtimes'),
+    'Networks': ('bundled-model', 'networks', 'vtm', 'training', 'runtimes'),
     'Reference': tuple(
         f'reference/{name}' for name in ('topics', 'parameters', 'messages', 'commands')
     ),

@@ -2,7 +2,7 @@
 
 A channel is a map of numbers in [0, 1] over all images of an episode. It is drawn from classes,
 depth, normals, boundaries, edges and brightness, bent by random curves, and mixed with another
-(Kim et al., ICLR 2023, section 4.1 and appendix C, on other sources).
+(after the label augmentation of Kim et al., ICLR 2023).
 """
 
 from __future__ import annotations

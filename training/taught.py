@@ -1,5 +1,5 @@
 """A network that matches, with the examples of one task inside: an image goes in, the task's map
-comes out (Kim et al., ICLR 2023, section 3.2).
+comes out (Kim et al., ICLR 2023, section 3).
 
 What the labelled images contribute does not depend on the new image: keys and values of every
 level are computed once and are constants of the exported graph.

@@ -1,7 +1,7 @@
 """Visual token matching (Kim et al., ICLR 2023) for a CPU.
 
 Kept: a channel is given by labelled images; patches of a new image attend to the labelled ones and
-take over their label tokens (equation 5), at two depths; all channels share the encoder and the
+take over their label tokens, at two depths; all channels share the encoder and the
 attention. Changed: the convolutional encoder of a compact network instead of BEiT, with one set of
 biases; label tokens from a few convolutions instead of a ViT; a decoder that refines what was
 matched at strides 32 and 16 with the new image's own features at strides 8 and 4.

@@ -3,7 +3,7 @@ Prediction Tasks with Visual Token Matching, ICLR 2023).
 
 A dense task is a set of channels, each a map of numbers in [0, 1], and a channel is given by a few
 labelled images: every patch of a new image attends to all patches of the labelled ones and takes
-over the tokens of their labels (equations 4 and 5), at four depths of the encoder. Module names
+over the tokens of their labels (section 3), at four depths of the encoder. Module names
 are those of the released checkpoints.
 """
 
@@ -48,7 +48,7 @@ class VTMConfig:
 
 
 class Matching(nn.Module):
-    """Attention from the patches of new images to those of the labelled ones (equation 5).
+    """Attention from the patches of new images to those of the labelled ones.
     label_width: of label tokens, where it is another than that of image tokens."""
 
     def __init__(self, width: int, label_width: int | None = None) -> None:

@@ -1,5 +1,5 @@
 """The image encoder of Visual Token Matching: BEiT (Bao et al., ICLR 2022) whose biases exist once
-for every channel that was ever learned (Kim et al., ICLR 2023, section 3.2, after BitFit).
+for every channel that was ever learned (Kim et al., ICLR 2023, section 3).
 
 Module names are those of the released checkpoints.
 """
@@ -48,7 +48,7 @@ class TaskNorm(nn.Module):
 
 class BeitAttention(nn.Module):
     """Self-attention with a learned bias for the offset between two patches. Queries and values
-    have biases, shared by all tasks; keys have none (BEiT, section 2.3)."""
+    have biases, shared by all tasks; keys have none."""
 
     def __init__(self, width: int, heads: int, grid: int, tasks: int) -> None:
         super().__init__()

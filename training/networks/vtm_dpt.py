@@ -1,4 +1,4 @@
-"""Label encoder and label decoder of Visual Token Matching (Kim et al., ICLR 2023, section 3.3):
+"""Label encoder and label decoder of Visual Token Matching (Kim et al., ICLR 2023, section 3):
 a plain ViT over maps of one channel, and the decoder of DPT (Ranftl et al., ICCV 2021, section 3).
 
 Module names are those of the released checkpoints; refinenet4.resConfUnit1 of theirs, which no

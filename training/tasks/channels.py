@@ -1,7 +1,7 @@
 """An own task as channels, what Visual Token Matching predicts: maps of numbers in [0, 1].
 
 A class is a channel that is 1 where the class is; a number per pixel is one channel, scaled to the
-range that the labels have (Kim et al., ICLR 2023, section 3.1 and appendix A).
+range that the labels have (Kim et al., ICLR 2023).
 """
 
 from __future__ import annotations
