@@ -29,7 +29,7 @@ from training.graphs.precision import LARGEST, halved_published
 from training.graphs.simplify import simplified
 from training.import_checkpoint import world_of
 from training.networks.zoo import NETWORKS, NetworkConfig, build
-from training.parity import weight
+from training.weights.reference_numbers import weight
 
 
 class Watched(Rounding):

@@ -31,7 +31,8 @@ CONTENTS = {
     ),
     'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
     'Networks': (
-        'bundled-model', 'networks', 'network-specification', 'training', 'runtimes', 'tensorrt',
+        'bundled-model', 'networks', 'network-specification', 'vtm', 'training', 'runtimes',
+        'tensorrt',
     ),
     'Reference': tuple(
         f'reference/{name}'

@@ -26,6 +26,7 @@ class OwnTask:
     deviation: float = 1.0
 
 
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, for uint8 RGB
 STRIDE_PX = 32  # of the encoders' coarsest map
 DECODERS = ('invpt', 'taskprompter')
 

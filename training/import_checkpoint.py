@@ -1,6 +1,9 @@
 """Imports a released checkpoint of InvPT or TaskPrompter as a model file for the node.
 
 python -m training.import_checkpoint FILE --model taskprompter_swinb_cityscapes3d -o model.onnx
+
+Visual Token Matching has no task until training/teach.py gives it one: of its checkpoints weights
+are made, NAME.safetensors, with a fine-tuned checkpoint laid over the meta-trained one.
 """
 
 from __future__ import annotations
@@ -29,16 +32,21 @@ from training.graphs.onnx_export import (
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
 from training.networks.taskprompter_swin import SwinConfig
-from training.networks.zoo import NETWORKS, PUBLISHED, NetworkConfig, resized_config
+from training.networks.zoo import MATCHING, NETWORKS, PUBLISHED, NetworkConfig, resized_config
 from training.weights.checkpoint_store import CheckpointError
 from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.import_matching import import_matching, refuse_what_needs_a_task
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument(
-        '--model', required=True, choices=NETWORKS, metavar='NAME', help=', '.join(PUBLISHED)
+        '--model',
+        required=True,
+        choices={**NETWORKS, **MATCHING},
+        metavar='NAME',
+        help=', '.join([*PUBLISHED, *MATCHING]),
     )
     parser.add_argument('-o', '--out', type=Path, required=True)
     parser.add_argument(
@@ -66,7 +74,12 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         '--images', type=Path, help='folder or bag with further images for the comparison'
     )
     parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
+    parser.add_argument('--tuned', type=Path, help='fine-tuned checkpoint (VTM), laid over')
     options = parser.parse_args(arguments)
+    if options.model in MATCHING:
+        refuse_what_needs_a_task(options, parser)
+    elif options.tuned:
+        parser.error(f'--tuned goes with {", ".join(MATCHING)}, not with {options.model}.')
     if options.plain and options.precision == 'fp16':
         parser.error('--precision fp16 needs the rewrites; leave out --plain.')
     return options
@@ -74,6 +87,8 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = options_from(arguments)
+    if options.model in MATCHING:
+        return import_matching(options)
     config = NETWORKS[options.model]
     try:
         if options.size_px:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import resource
 import sys
 import zlib
@@ -20,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.graphs.simplify import simplified
@@ -29,37 +27,12 @@ from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NETWORKS, NetworkConfig
 from training.weights.checkpoints import load_network, without_prefix
+from training.weights.parity_matching import LIMIT as MATCHING_LIMIT
+from training.weights.parity_matching import is_matching, matching_errors
+from training.weights.reference_numbers import STRUCTURAL, normal, sampled, weight
 
 # Reference folders whose names differ from those in the zoo.
 FOLDER_NAMES = {'taskprompter_swinb_cs3d': 'taskprompter_swinb_cityscapes3d'}
-STRUCTURAL = ('relative_position_index', 'attn_mask')
-
-
-def weight(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Value of one entry: normal numbers from a generator seeded with the CRC-32 of its name."""
-    last = key.rsplit('.', 1)[-1]
-    if last == 'num_batches_tracked':
-        return np.zeros(shape, np.int64)
-    n = normal(key, shape)
-    if last == 'running_var':
-        n = 1.0 + 0.1 * np.abs(n)
-    elif last in ('running_mean', 'bias'):
-        n = 0.1 * n
-    elif last == 'scale' or (last == 'weight' and len(shape) == 1):
-        n = 1.0 + 0.1 * n
-    elif last == 'weight':
-        n = n / np.sqrt(float(np.prod(shape[1:])))
-    else:
-        n = 0.5 * n
-    return np.asarray(n, np.float32).reshape(shape)
-
-
-def normal(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).standard_normal(shape)
-
-
-def uniform(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    return np.random.Generator(np.random.PCG64(zlib.crc32(tag.encode()))).random(shape)
 
 
 def input_image(height_px: int, width_px: int, batch: int) -> Tensor:
@@ -111,16 +84,6 @@ def named_outputs(found: Any) -> dict[str, Tensor]:
     return {**dense, **{f'inter_preds/{name}': m for name, m in further.items()}}
 
 
-def sampled(output: NDArray[Any], how: str) -> NDArray[Any]:
-    """'full', 'flat[::s]' or '[..., a::s, b::t]'."""
-    if how == 'full':
-        return output
-    numbers = [int(n) for n in re.findall(r'\d+', how)]
-    if how.startswith('flat'):
-        return output.reshape(-1)[:: numbers[0]]
-    return output[..., numbers[0] :: numbers[1], numbers[2] :: numbers[3]]
-
-
 def limit_of(config: NetworkConfig, output: str) -> float:
     """Returns the largest error that float32 explains (fixtures/README.md)."""
     if isinstance(config, InvPTConfig):
@@ -164,6 +127,15 @@ def config_of(folder: Path) -> NetworkConfig:
     return config
 
 
+def found_in(folder: Path, rewritten: bool) -> dict[str, tuple[float, float]]:
+    """Output → its error and the limit."""
+    if is_matching(folder):
+        return {name: (e, MATCHING_LIMIT) for name, e in matching_errors(folder).items()}
+    config = config_of(folder)
+    found = errors(folder, config, rewritten)
+    return {name: (error, limit_of(config, name)) for name, error in found.items()}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('folders', nargs='+', type=Path)
@@ -173,9 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     failures = 0
     for folder in options.folders:
-        config = config_of(folder)
-        for name, error in errors(folder, config, options.simplified).items():
-            limit = limit_of(config, name)
+        for name, (error, limit) in found_in(folder, options.simplified).items():
             failed = not error <= limit  # NaN fails too
             failures += failed
             verdict = 'TOO LARGE' if failed else 'ok'

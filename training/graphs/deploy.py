@@ -12,11 +12,9 @@ from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
 from mtscene_ros.models.spec import ModelSpec, TensorSpec
-from training.config import CompactConfig
+from training.config import MEAN, STD, CompactConfig
 from training.graphs.precision import dtype_of
 from training.tasks import task_of
-
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, for uint8 RGB
 
 
 def normalised(rgb: Tensor) -> Tensor:

@@ -10,11 +10,11 @@ LAYER_NORM_EPS = 1e-6
 
 
 class PatchEmbed(nn.Module):
-    """(B, 3, H, W) → (B, N, C): embeds 16 x 16 patches, row by row."""
+    """(B, channels, H, W) → (B, N, C): embeds 16 x 16 patches, row by row."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels: int = 3) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, 16, 16)
+        self.proj = nn.Conv2d(channels, width, 16, 16)
 
     def forward(self, image: Tensor) -> Tensor:
         tokens: Tensor = self.proj(image).flatten(2).transpose(1, 2)

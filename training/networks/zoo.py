@@ -13,10 +13,12 @@ import torch
 from torch import nn
 
 from training.config import CONFIGS, CompactConfig
+from training.networks.compact_matching import CompactMatchingConfig
 from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
 from training.networks.taskprompter_swin import SwinConfig, TaskPrompterSwinNetwork
+from training.networks.vtm import VTMConfig
 
 NetworkConfig = InvPTConfig | TaskPrompterConfig | SwinConfig
 
@@ -125,6 +127,24 @@ TINY: dict[str, NetworkConfig] = {
 }
 
 NETWORKS: dict[str, NetworkConfig] = PUBLISHED | TINY
+
+# Visual Token Matching (Kim et al., ICLR 2023): labelled images go in beside the image, so that
+# these become model files with a task only (training/teach.py). bias_rows: the channels that the
+# authors' meta-training cuts Taskonomy into.
+MATCHING: dict[str, VTMConfig] = {
+    'vtm_beitb_vitb': VTMConfig(
+        768, 12, 12, (3, 6, 9, 12), 224, (96, 192, 384, 768), features=256, bias_rows=34
+    ),
+    'tiny_vtm': VTMConfig(48, 4, 3, (1, 2, 3, 4), 64, (12, 16, 24, 48), features=32, bias_rows=5),
+}
+
+# What matches on a robot's CPU, meta-trained by training/meta_train.py.
+COMPACT_MATCHING: dict[str, CompactMatchingConfig] = {
+    'match_lite': CompactMatchingConfig('match_lite'),
+    'test_match': CompactMatchingConfig(
+        'test_match', 'mobilenetv4_conv_small_035', '', 64, 128, 16, 16, 8
+    ),
+}
 
 # The compact networks for robots (training/networks/decoders.py), trained by training/train.py.
 COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.startswith('test')}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 pytest.importorskip('torch')
 
 from training.networks.detection3d import DetectionMaps
-from training.parity import normal, uniform
+from training.weights.reference_numbers import normal, uniform
 
 Arrays = dict[str, NDArray[Any]]
 LEVELS = [(96, 192), (48, 96), (24, 48), (24, 48), (12, 24)]

@@ -1,0 +1,84 @@
+"""An own task as channels, what Visual Token Matching predicts: maps of numbers in [0, 1].
+
+A class is a channel that is 1 where the class is; a number per pixel is one channel, scaled to the
+range that the labels have (Kim et al., ICLR 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtscene_ros.types import UNLABELED, SemanticClass
+from training.tasks.semantic import class_table
+
+NOT_KNOWN = -1.0
+LEAST_RANGE = 1e-6  # of labels that are all the same
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTask:
+    """classes: () for a number per pixel, which then lies between low and high."""
+
+    name: str
+    classes: tuple[SemanticClass, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def channels(self) -> int:
+        return max(1, len(self.classes))
+
+    def labels(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """(H, W) ids, 255 unknown, or numbers, NaN unknown → (T, H, W) in [0, 1], -1 unknown."""
+        if self.classes:
+            ids = np.arange(self.channels)[:, None, None]
+            known, found = values != UNLABELED, (values == ids).astype(np.float32)
+        else:
+            known = np.isfinite(values)
+            filled = np.where(known, values, self.low)
+            found = ((filled - self.low) / (self.high - self.low)).astype(np.float32)[None]
+        return np.where(known, np.clip(found, 0, 1), np.float32(NOT_KNOWN))
+
+    def decode(self, probability: Tensor) -> dict[str, Tensor]:
+        """(B, T, H, W) in [0, 1] → the tensors of the model file. The confidence of a class is its
+        share of what all classes get."""
+        if not self.classes:
+            return {self.name: probability[:, 0] * (self.high - self.low) + self.low}
+        best, labels = probability.max(1)
+        kind = torch.uint8 if self.channels <= UNLABELED else torch.int32
+        share = 255 * best / probability.sum(1)
+        return {
+            f'{self.name}_labels': labels.to(kind),
+            f'{self.name}_confidence': share.round().to(torch.uint8),
+        }
+
+    def options(self) -> dict[str, Any]:
+        """What the model file says about the task."""
+        if not self.classes:
+            return {'kind': 'values'}
+        return {'kind': 'labels', 'classes': class_table(self.classes)}
+
+
+def channel_task(
+    name: str, classes: tuple[SemanticClass, ...], maps: Sequence[NDArray[Any]]
+) -> ChannelTask:
+    """maps: the labels of all support frames. Raises ValueError where they know no pixel."""
+    if classes:
+        known = any((values != UNLABELED).any() for values in maps)
+    else:
+        numbers = [values[np.isfinite(values)] for values in maps]
+        known = any(len(found) for found in numbers)
+    if not known:
+        raise ValueError(f'No pixel of {name} is labelled in the support frames; label some.')
+    if classes:
+        return ChannelTask(name, classes)
+    together = np.concatenate(numbers).astype(np.float64)
+    low, high = float(together.min()), float(together.max())
+    return ChannelTask(name, (), low, max(high, low + LEAST_RANGE * max(1.0, abs(low))))
