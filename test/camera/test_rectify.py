@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mtscene_ros.camera.rectify import Distortion, DistortionError, Rectifier
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 
 CAMERA = Intrinsics(320, 240, 200.0, 205.0, 158.0, 122.0)
@@ -85,5 +86,5 @@ def test_how_many_coefficients_a_model_has(model: str, counts: tuple[int, ...]) 
         if count in counts:
             assert Rectifier(CAMERA, lens)(np.zeros((240, 320, 3), np.uint8)).shape[2] == 3
         else:
-            with pytest.raises(DistortionError, match=f'with {count} coefficients'):
+            with pytest.raises(DistortionError, match=f'with {plural(count, "coefficient")}'):
                 Rectifier(CAMERA, lens)

@@ -9,10 +9,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from training import parity, parity_matching  # noqa: E402
+from training import parity  # noqa: E402
 from training.networks.vtm import Matching, VTMNetwork  # noqa: E402
 from training.networks.vtm_beit import position_index  # noqa: E402
 from training.networks.zoo import MATCHING  # noqa: E402
+from training.weights import parity_matching  # noqa: E402
 from training.weights.matching_checkpoints import load_matching, shape_config  # noqa: E402
 
 NAME = 'tiny_vtm'
