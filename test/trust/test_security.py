@@ -154,7 +154,7 @@ def test_names_in_annotations_and_lists_stay_in_their_folder(tmp_path: Path) -> 
     folder.mkdir()
     (tmp_path / 'b.png').write_bytes(PNG)
     for name in ('../b.png', str(tmp_path / 'b.png')):
-        with pytest.raises(DataError, match=r'which .* does not hold'):
+        with pytest.raises(DataError, match='which is not in'):
             find_image(folder, name, tmp_path / 'coco.json')
     (folder / 'b.png').write_bytes(PNG)
     assert find_image(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
