@@ -22,7 +22,7 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint docs docs-commands pictures states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint style types docs docs-commands pictures states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
 
 help:
 	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
@@ -31,8 +31,12 @@ demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
 
-test: lint
-	$(VENV)/bin/python -m pytest
+# mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
+JOBS ?= 2
+test: style
+	$(MAKE) --no-print-directory types & types=$$!; status=0; \
+	  OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal || status=$$?; \
+	  wait $$types; exit $$status
 
 # Hostile input, faults and long runs at full size: up to 30 minutes.
 trust: $(VENV)/test.stamp
@@ -53,10 +57,14 @@ mutants: $(VENV)/test.stamp
 	$(PIP) install -r requirements/mutants.txt
 	nice -n 10 $(VENV)/bin/python -m benchmarks.mutants
 
-lint: $(VENV)/test.stamp
+lint: style types
+
+style: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-cache >/dev/null || { $(VENV)/bin/lint-imports --no-cache; exit 1; }
+
+types: $(VENV)/test.stamp
 	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
 
 # Pages of docs/ and of the reference, dead links refused.

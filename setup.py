@@ -208,7 +208,7 @@ setup(
         'openvino': ['openvino>=2025.0,<2027'],
         'edge': ['pyEdgeEval==0.2.8'],
         'fleet': ['ray>=2.30,<3'],
-        'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7', 'rich>=13,<16'],
+        'evaluate': ['pyarrow>=16,<27', 'PyYAML>=6,<7'],
         'completion': ['shtab>=1.7,<2'],
         'view': ["rerun-sdk>=0.41,<0.42; python_version >= '3.11'"],
     },

@@ -1,9 +1,10 @@
-"""What a few labelled photographs do for the demo model: CamVid's 11 classes, 10 and 40 frames.
+"""Adapts the demo model to CamVid's 11 classes with 10 and 40 labelled photographs.
 
     python -m benchmarks.adapt_camvid ../shared/data/camvid --out /tmp/adapted --frames 10 40
 
-Writes benchmarks/results/adapt_camvid.json: mIoU on CamVid's val split before, after, and after as
-many steps from nothing; minutes; and what depth and boxes lost on generated scenes.
+Writes benchmarks/results/adapt_camvid.json: mIoU on CamVid's val split before adaptation, after
+it, and after the same number of steps from random weights; the duration; and how much depth and
+boxes lost on generated scenes.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ from training.data import camvid, rendered
 from training.data.to_manifest import LabelledFrame, Writer
 from training.data.worlds import render
 from training.evaluate import scores_of
-from training.export import graph_from_checkpoint
 from training.graphs.deploy import DeployGraph
 from training.learn.loader import Frame
 from training.networks.decoders import compact_network
+from training.weights.weight_files import graph_from_checkpoint
 
 RESULTS = Path(__file__).parent / 'results' / 'adapt_camvid.json'
 WORLD_FRAMES = 60
 
 
 def write_manifest(source: Path, out: Path, most: int) -> Path:
-    """The first `most` train frames are spread over the sequence: 10 of 40 are spread as well."""
+    """Writes a manifest whose first frames are spread over the sequence, so that the first 10 of
+    40 are spread as well."""
     writer = Writer(out, semantic=[c.name for c in CAMVID])
     train = camvid.names(source, 'train')
     spread = [train[k] for k in np.linspace(0, len(train) - 1, most).round().astype(int)]
@@ -48,7 +50,7 @@ def write_manifest(source: Path, out: Path, most: int) -> Path:
 
 
 def untouched(graph: DeployGraph, worlds: Path) -> dict[str, float]:
-    """Depth and cars on generated scenes."""
+    """Scores depth and cars on generated scenes."""
     frames = [Frame(rendered, worlds, n) for n in rendered.names(worlds, '')]
     found = scores_of(graph, frames, {'depth', 'boxes3d'})
     return {

@@ -2,9 +2,9 @@
 
     python benchmarks/compact_family.py --threads 2
 
-Weights are random: they change no latency. MACs: products and convolutions of one image at the
-network's own size (torch.utils.flop_counter, halved). Latency: the exported model
-file on ONNX Runtime's CPU provider, one image, median over --runs runs after --warm-up.
+Weights are random, which does not change latency. MACs are products and convolutions of one image
+at the network's own size (torch.utils.flop_counter, halved). Latency is that of the exported model
+file on ONNX Runtime's CPU provider: one image, median over --runs runs after --warm-up.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.config import CompactConfig
-from training.export import write_onnx
 from training.graphs.deploy import DeployGraph, merge_branches, spec_of
+from training.graphs.onnx_export import write_onnx
 from training.networks.decoders import compact_network
 from training.networks.zoo import COMPACT
 
@@ -44,7 +44,7 @@ def deployed(config: CompactConfig) -> DeployGraph:
 
 
 def giga_macs(config: CompactConfig) -> float:
-    """On the meta device, where every attention is counted as its matrix products."""
+    """Counts on the meta device, where every attention is counted as its matrix products."""
     network = deployed(config).network.requires_grad_(False).to('meta')
     image = torch.zeros(1, 3, config.height_px, config.width_px, device='meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -88,7 +88,7 @@ def row(name: str, config: CompactConfig, threads: int, warm_up: int, runs: int)
 
 
 def processor() -> str:
-    """Model name as Linux knows it."""
+    """Returns the processor's model name from Linux."""
     for line in Path('/proc/cpuinfo').read_text().splitlines():
         if line.startswith('model name'):
             return line.split(':', 1)[1].strip()

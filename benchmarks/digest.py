@@ -1,7 +1,7 @@
-"""What is remembered of a tensor so that a later one can be compared with it, and read by people.
+"""Digests of tensors: what is stored so that later tensors can be compared, in readable form.
 
-Statistics and a few values with tolerances, since runtimes round differently on each processor; a
-checksum as well, which says whether nothing at all has changed.
+A digest holds statistics and a few values, compared with tolerances because runtimes round
+differently on each processor, and a checksum, which tells whether nothing has changed at all.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 PERCENTILES = (0, 1, 25, 50, 75, 99, 100)
 SAMPLES = 8
-# In standard deviations of the tensor: float32 on another processor or in another order stays a
-# hundred times below; a change of a layer, of a resize or of the precision does not.
+# In standard deviations of the tensor. Float32 on another processor or in another order stays a
+# hundred times below; a change of a layer, a resize or the precision does not.
 LIMIT = 2e-3
-EXTREME = 10  # times LIMIT for the least and the largest value, which are single pixels
-LEVELS = 1.0  # of whole numbers: a value between two may be rounded to either
-FLIPPED = 0.005  # share of pixels whose label may differ
+EXTREME = 10  # times LIMIT for minimum and maximum, which are single pixels
+LEVELS = 1.0  # for integers: a value between two integers may be rounded to either
+FLIPPED = 0.005  # fraction of pixels whose label may differ
 
 Digest = dict[str, Any]
 
 
 def digest(name: str, array: NDArray[Any]) -> Digest:
-    """name: of the tensor; *_labels hold classes, everything else quantities."""
+    """Computes a digest; name: the tensor's. *_labels hold classes, all others hold quantities."""
     flat = array.ravel()
     picked = np.random.Generator(np.random.PCG64(flat.size)).integers(0, flat.size, SAMPLES)
     about: Digest = {
@@ -45,12 +45,12 @@ def digest(name: str, array: NDArray[Any]) -> Digest:
 
 
 def short(value: float) -> float:
-    """Seven digits: more than float32 has."""
+    """Rounds to seven digits, more than float32 has."""
     return float(f'{float(value):.7g}')
 
 
 def complaints(name: str, want: Digest, got: Digest) -> list[str]:
-    """One sentence for everything in which a tensor differs beyond the limits."""
+    """Returns one sentence for each difference beyond the limits."""
     for key in ('shape', 'dtype'):
         if want[key] != got[key]:
             return [f'{name}: {key} is {got[key]}, was {want[key]}.']
@@ -68,7 +68,7 @@ def complaints(name: str, want: Digest, got: Digest) -> list[str]:
     return [
         f'{name}: {what} is {new:.7g}, was {old:.7g} (limit {most:.2g}).'
         for what, old, new, most in pairs
-        if not abs(new - old) <= most  # NaN as well
+        if not abs(new - old) <= most  # also reports NaN
     ]
 
 
@@ -78,5 +78,7 @@ def label_complaints(name: str, want: Digest, got: Digest) -> list[str]:
     changed = [k for k in old.keys() | new.keys() if abs(new.get(k, 0) - old.get(k, 0)) > FLIPPED]
     if moved <= FLIPPED:
         return []
-    told = ', '.join(f'{k}: {old.get(k, 0):.4f} to {new.get(k, 0):.4f}' for k in sorted(changed))
-    return [f'{name}: {100 * moved:.2f} % of the pixels have another class ({told}).']
+    shares_text = ', '.join(
+        f'{k}: {old.get(k, 0):.4f} to {new.get(k, 0):.4f}' for k in sorted(changed)
+    )
+    return [f'{name}: {100 * moved:.2f} % of the pixels have another class ({shares_text}).']

@@ -1,7 +1,7 @@
-"""The models whose numbers are kept: the bundled one, the tiny published ones, the compact family.
+"""Models with stored digests: the bundled one, the tiny published ones, the compact family.
 
-Weights of the last two are drawn from the names of their entries (training/parity.py), so that
-neither PyTorch's generator nor the order of timm's layers matters; compact ones are 128x64 px.
+Weights of the last two are generated from the names of their entries (training/parity.py), so that
+neither PyTorch's generator nor the order of timm's layers matters. Compact models are 128x64 px.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, spec_from_json
 from training import parity
 from training.config import CONFIGS, CompactConfig, resized
-from training.export import write_onnx
 from training.graphs.deploy import DeployGraph, merge_branches, normalised, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import write_onnx
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network, load_weights
 from training.networks.zoo import COMPACT, TINY, NetworkConfig
@@ -39,7 +39,7 @@ Outputs = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """graph: what is exported, in torch; path: its model file."""
+    """graph: the exported graph in torch; path: its model file."""
 
     graph: nn.Module
     spec: ModelSpec
@@ -47,8 +47,8 @@ class Made:
 
 
 def bundled(_: Path) -> Made:
-    """The file as it is, and the network with the weights that training starts from; those are
-    kept in float16, so that torch's answers are not quite the file's."""
+    """Returns the bundled file and the network with the weights that training starts from. Those
+    are stored as float16, so torch's outputs differ slightly from the file's."""
     config = CONFIGS['drive_lite']
     network = compact_network(config)
     load_weights(network, load_file(ROOT / 'training' / 'weights' / 'drive_lite.safetensors'))
@@ -79,12 +79,12 @@ def compact(config: CompactConfig, folder: Path) -> Made:
 
 
 def settle(network: nn.Module, config: CompactConfig) -> None:
-    """Statistics of seeded images for the drawn ones: where branches add up, activations would
-    grow from layer to layer until rounding decides."""
+    """Computes batch statistics on seeded images. Otherwise activations would grow from layer to
+    layer where branches add up, until rounding decides the result."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
-            module.momentum = None  # the mean over what is seen
+            module.momentum = None  # averages over all images
     rgb = images(config.height_px, config.width_px)
     network.train()
     with torch.no_grad():
@@ -92,7 +92,7 @@ def settle(network: nn.Module, config: CompactConfig) -> None:
 
 
 def exported(graph: nn.Module, spec: ModelSpec, path: Path) -> Path:
-    """Written where nobody has done so yet."""
+    """Exports the graph unless the file exists already."""
     if not path.exists():
         write_onnx(graph, spec, path)
     return path
@@ -106,8 +106,8 @@ MODELS: dict[str, Callable[[Path], Made]] = {
 
 
 def images(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
-    """(2, H, W, 3): noise, and coloured squares of 16 px; whole numbers from PCG64, the same for
-    every NumPy."""
+    """Returns (2, H, W, 3): noise, and coloured squares of 16 px, as integers from PCG64, which
+    are the same for every NumPy."""
     rng = np.random.Generator(np.random.PCG64(seed))
     noise = rng.integers(0, 256, (height, width, 3), np.uint8)
     squares = rng.integers(0, 256, (-(-height // 16), -(-width // 16), 3), np.uint8)
@@ -129,7 +129,7 @@ def backend_outputs(name: str, made: Made, rgb: NDArray[np.uint8]) -> Outputs:
 
 
 def stored_outputs(made: Made, rgb: NDArray[np.uint8], folder: Path) -> Outputs:
-    """Through the backend `constant`: what ONNX Runtime said to the first image."""
+    """Runs the backend `constant` with ONNX Runtime's outputs for the first image."""
     path = folder / 'stored.npz'
     spec = spec_from_json(open_spec(made.path), str(made.path))
     write(path, spec, backend_outputs('onnxruntime', made, rgb[:1]))
@@ -143,7 +143,7 @@ def open_spec(path: Path) -> str | None:
 
 
 def outputs_of(backend: str, made: Made, folder: Path, seed: int = 0) -> Outputs:
-    """backend: torch, constant, or another of BACKENDS."""
+    """Runs a backend: torch, constant, or another of BACKENDS."""
     rgb = images(made.spec.height_px, made.spec.width_px, seed)
     if backend == 'torch':
         return torch_outputs(made, rgb)

@@ -1,14 +1,14 @@
-"""Numbers that cannot rot: what each model answers to seeded images, per backend.
+"""Compares what each model computes for seeded images with stored digests, per backend.
 
-    python -m benchmarks.digests                 compare with test/data/digests, say what differs
-    python -m benchmarks.digests --write         keep today's answers, on purpose
+    python -m benchmarks.digests                 compare with test/data/digests, print differences
+    python -m benchmarks.digests --write         store the current digests after a wanted change
     python -m benchmarks.digests drive_lite --backends onnxruntime openvino
     python -m benchmarks.digests --backends onnxruntime_cuda --folder FOLDER --write
-                      where a GPU is; FOLDER keeps exported models, or has those of another machine
+                      on a machine with a GPU; FOLDER caches exported models, also across machines
 
 A dependency that changes results beyond the limits of benchmarks/digest.py fails the canary
-(test/trust/test_canary.py). Where the change is understood and wanted, --write and commit the
-difference: it can be read line by line.
+(test/trust/test_canary.py). If the change is understood and wanted, use --write and commit the
+difference, which is readable line by line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mtscene_ros.backends import BackendOptions, auto
 from mtscene_ros.backends.cuda import gpu_name
 
 FOLDER = Path(__file__).parents[1] / 'test' / 'data' / 'digests'
-# Backend → why it cannot be used here, '' if it can.
+# Backend → why it is not usable here, '' if it is.
 BACKENDS: dict[str, Callable[[BackendOptions], str]] = {
     'torch': lambda options: '',
     'onnxruntime': lambda options: '',
@@ -44,13 +44,13 @@ DEPENDENCIES = (
 
 
 def versions(backend: str) -> dict[str, str]:
-    """Of what may change the numbers."""
+    """Returns the versions of everything that may change the numbers."""
     found = {}
     for name in DEPENDENCIES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     if backend == 'onnxruntime_cuda':
-        found.pop('onnxruntime', None)  # the other package may lie beside it, unused
+        found.pop('onnxruntime', None)  # may be installed beside it but is not used
         found['gpu'] = gpu_name()
     return found
 
@@ -61,36 +61,38 @@ def digests_of(backend: str, made: Made, folder: Path) -> dict[str, Any]:
 
 
 def kept(name: str) -> dict[str, Any]:
-    """What the repository holds about a model. Raises FileNotFoundError."""
+    """Reads the stored digests of a model. Raises FileNotFoundError."""
     found: dict[str, Any] = json.loads((FOLDER / f'{name}.json').read_text())
     return found
 
 
 def differences(backend: str, want: dict[str, Any], got: dict[str, Any]) -> list[str]:
-    """One sentence each."""
-    told = [] if set(want) == set(got) else [f'outputs are {sorted(got)}, were {sorted(want)}.']
+    """Returns one sentence per difference."""
+    sentences = (
+        [] if set(want) == set(got) else [f'outputs are {sorted(got)}, were {sorted(want)}.']
+    )
     for name in want.keys() & got.keys():
-        told += complaints(name, want[name], got[name])
-    return [f'{backend}: {sentence}' for sentence in sorted(told)]
+        sentences += complaints(name, want[name], got[name])
+    return [f'{backend}: {sentence}' for sentence in sorted(sentences)]
 
 
 def check(name: str, backends: list[str], folder: Path, *, write: bool) -> list[str]:
-    """folder: of exported models."""
+    """Compares or stores one model's digests; folder: cache of exported models."""
     made = MODELS[name](folder)
     today = {backend: digests_of(backend, made, folder) for backend in backends}
     if write:
         keep(name, today)
         return []
-    told, about = [], kept(name)
+    sentences, about = [], kept(name)
     for backend, now in today.items():
         found = differences(backend, about['backends'][backend], now)
         was = ', '.join(f'{k} {v}' for k, v in about['versions'][backend].items())
-        told += [*found, f'{backend}: the old numbers are of {was}.'] if found else []
-    return told
+        sentences += [*found, f'{backend}: the stored digests come from {was}.'] if found else []
+    return sentences
 
 
 def keep(name: str, today: dict[str, Any]) -> None:
-    """Beside what is kept of other backends."""
+    """Stores digests and keeps those of other backends."""
     path = FOLDER / f'{name}.json'
     old = kept(name) if path.exists() else {'versions': {}, 'backends': {}}
     found = {backend: versions(backend) for backend in today}
@@ -103,7 +105,7 @@ def keep(name: str, today: dict[str, Any]) -> None:
 
 
 def readable(about: dict[str, Any]) -> str:
-    """JSON with each list on one line."""
+    """Formats JSON with each list on one line."""
     text = json.dumps(about, indent=1)
     return re.sub(r'\[[^\[\]]*\]', lambda found: ' '.join(found[0].split()), text) + '\n'
 
@@ -116,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     usable = [name for name, why_not in BACKENDS.items() if not why_not(BackendOptions())]
     parser.add_argument('--backends', nargs='+', choices=usable, default=usable)
     parser.add_argument('--write', action='store_true')
-    parser.add_argument('--folder', type=Path, help='of exported models, kept for the next time')
+    parser.add_argument('--folder', type=Path, help='cache of exported models')
     options = parser.parse_args(arguments)
     failures = 0
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,9 +1,9 @@
-"""The bundled model on a real KITTI sequence: boxes against its labels, depth against its LiDAR.
+"""Evaluates the bundled model on a real KITTI sequence: boxes by its labels, depth by its LiDAR.
 
     python -m benchmarks.evaluate_kitti FOLDER [--sequence 0001] [-o benchmarks/results]
 
 FOLDER holds image_2, label_2, calib and velodyne of the tracking benchmark. The model was trained
-on generated drives: it has never seen a photograph with true depth or boxes.
+on generated drives only and has never seen a photograph with true depth or boxes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bag = Path(scratch) / f'kitti_{options.sequence}.mcap'
         write_recording(bag, kitti_moments(options.folder, options.sequence))
-        asked = EvaluateOptions(backend='onnxruntime', threads=2, outputs=())
-        found = evaluate_bag(bag, asked, Path(scratch) / 'report')
+        evaluation = EvaluateOptions(backend='onnxruntime', threads=2, outputs=())
+        found = evaluate_bag(bag, evaluation, Path(scratch) / 'report')
     print(table(found))
     if options.output:
         write(found, options.output)

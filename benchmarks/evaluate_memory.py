@@ -1,10 +1,10 @@
-"""Memory of `mtscene evaluate` on a recording that is larger than what it may hold.
+"""Measures the memory of `mtscene evaluate` on a recording larger than it may hold in memory.
 
     python -m benchmarks.evaluate_memory [--gb 2] [--small-gb 0.2] [-o result.json]
 
 Generated frames at camera size (1920x1080, raw) with labels, depth, boxes and TF are repeated
-until the recording has the wished size; then a process of its own evaluates it. Its largest
-resident size, pages of files that it maps included, is what the kernel says at the end (VmHWM).
+until the recording has the requested size; then a separate process evaluates it. Its peak resident
+size, including pages of memory-mapped files, is read from the kernel at the end (VmHWM).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ print(counts['published'], int(peak) * 1024)
 
 
 def moments(count: int) -> Iterator[Moment]:
-    """Eight different frames, over and over, with stamps that go on."""
+    """Yields eight different frames in turn, with increasing stamps."""
     worlds = list(drive_sequence(11, 8, 10.0, 480, 270))
     known = [enlarged(moment_from_world(world)) for world in worlds]
     for index in range(count):
@@ -96,8 +96,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--gb', type=float, default=2.0)
     parser.add_argument('--small-gb', type=float, default=0.2)
-    parser.add_argument('--folder', type=Path, help='with room for twice the recording')
-    parser.add_argument('--outputs', nargs='*', default=['*'], help='in predictions.mcap')
+    parser.add_argument('--folder', type=Path, help='folder with space for twice the recording')
+    parser.add_argument(
+        '--outputs', nargs='*', default=['*'], help='outputs stored in predictions.mcap'
+    )
     parser.add_argument('-o', '--output', type=Path)
     options = parser.parse_args(arguments)
     rows = []

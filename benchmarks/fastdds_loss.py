@@ -1,4 +1,4 @@
-"""How many best-effort images two processes lose, without and with config/fastdds.xml.
+"""Counts best-effort images lost between two processes, without and with config/fastdds.xml.
 
 python benchmarks/fastdds_loss.py [--seconds 20] >> benchmarks/results/fastdds_loss.md
 """
@@ -26,13 +26,13 @@ QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def publish(count: int) -> None:
-    """The camera: waits for the subscriber, sends `count` numbered images at RATE_HZ."""
+    """Runs the camera: waits for the subscriber, then sends `count` numbered images at RATE_HZ."""
     rclpy.init()
     node = rclpy.create_node('camera')
     publisher = node.create_publisher(Image, 'image', QOS)
     while not publisher.get_subscription_count():
         time.sleep(0.05)
-    time.sleep(1.0)  # until the subscriber knows the publisher too
+    time.sleep(1.0)  # the subscriber must discover the publisher too
     message = Image(height=HEIGHT_PX, width=WIDTH_PX, step=3 * WIDTH_PX, encoding='rgb8')
     message.data = array.array('B', bytes(3 * WIDTH_PX * HEIGHT_PX))
     start_s = time.monotonic()
@@ -44,7 +44,7 @@ def publish(count: int) -> None:
 
 
 def received(count: int, profile: dict[str, str]) -> int:
-    """How many different images of `count` arrive with these variables in the environment."""
+    """Returns how many different images of `count` arrive with these environment variables."""
     environment = os.environ | profile
     command = [sys.executable, __file__, '--count', str(count)]
     camera = subprocess.Popen([*command, '--role', 'camera'], env=environment)
@@ -56,7 +56,7 @@ def received(count: int, profile: dict[str, str]) -> int:
 
 
 def subscribe(count: int) -> None:
-    """The viewer: prints how many different images came."""
+    """Runs the viewer: prints how many different images arrived."""
     rclpy.init()
     node = rclpy.create_node('viewer')
     numbers: set[str] = set()

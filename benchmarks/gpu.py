@@ -1,11 +1,11 @@
-"""What an NVIDIA GPU gives: ceilings, our CUDA layer, networks in PyTorch and on ONNX Runtime.
+"""Measures an NVIDIA GPU: its limits, our CUDA layer, networks in PyTorch and ONNX Runtime.
 
     python -m benchmarks.gpu drive_lite taskprompter_vitb_pascal -o benchmarks/results/gpu
 
-Each network's variants take turns; a run is one uint8 batch in the host's memory → every output in
-the host's memory. Random weights: operations do not depend on them. Floor: the larger of
-2 x MAC / measured peak of the precision and bytes that must move / measured bandwidth. Needs
-onnxruntime-gpu for ONNX Runtime's rows. `--device cpu` tries the harness itself where no GPU is.
+The variants of each network take turns. A run goes from one uint8 batch in host memory to every
+output in host memory. Weights are random, because the operations do not depend on them. Floor: the
+larger of 2 x MAC / measured peak of the precision and bytes to be moved / measured bandwidth. ONNX
+Runtime's rows need onnxruntime-gpu. `--device cpu` tests the harness without a GPU.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from mtscene_ros.backends import BackendError, BackendOptions, open_backend
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.models.spec import ModelSpec
 from training.config import CONFIGS
-from training.export import current_commit, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.precision import halved, halved_published
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network
@@ -43,7 +43,7 @@ Run = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graphs:
-    """plain: float32 as the authors have it; fast: simplified; half: that with float16."""
+    """plain: float32 as published; fast: simplified; half: simplified in float16."""
 
     plain: nn.Module
     fast: nn.Module
@@ -71,7 +71,8 @@ def graphs_of(name: str) -> Graphs:
 
 
 def in_torch(graph: nn.Module, rgb: np.ndarray, device: str, *, is_compiled: bool = False) -> Run:
-    """From pinned memory to the GPU and back; is_compiled: by torch.compile with CUDA graphs."""
+    """Runs from pinned memory to the GPU and back; is_compiled: with torch.compile and CUDA
+    graphs."""
     fast: Callable[[Tensor], dict[str, Tensor]] = copy.deepcopy(graph).to(device)
     if is_compiled:
         fast = torch.compile(fast, mode='reduce-overhead' if device == 'cuda' else 'default')
@@ -95,7 +96,7 @@ def on_runtime(path: Path, rgb: np.ndarray, backend: str) -> Run:
 def variants(
     graphs: Graphs, rgb: np.ndarray, device: str, folder: Path
 ) -> dict[str, Callable[[], Run]]:
-    """Name, which ends with the precision → makes it ready."""
+    """Returns by name, which ends with the precision, a function that prepares the variant."""
     backend = 'onnxruntime_cuda' if device == 'cuda' else 'onnxruntime'
     files = {p: folder / f'{p}.onnx' for p in ('fp32', 'fp16')}
     write_onnx(graphs.fast, graphs.spec, files['fp32'])
@@ -113,7 +114,8 @@ def variants(
 
 
 def measured(ready: dict[str, Run], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each; in turns of `seconds`, so that what else goes on hits all alike."""
+    """Returns the milliseconds of every run. Variants take turns of `seconds`, so that other load
+    affects all alike."""
     samples: dict[str, list[float]] = {name: [] for name in ready}
     for number in range(rounds + 1):
         for name, run in ready.items():
@@ -127,7 +129,7 @@ def measured(ready: dict[str, Run], rounds: int, seconds: float) -> dict[str, li
 
 
 def bytes_moved(graph: nn.Module, spec: ModelSpec, batch: int) -> int:
-    """Weights once, input and outputs once."""
+    """Returns the bytes of the weights plus those of input and outputs."""
     weights = sum(p.numel() * p.element_size() for p in graph.parameters())
     tensors = (spec.input, *spec.outputs)
     each = sum(int(np.prod(t.shape[1:])) * np.dtype(t.dtype).itemsize for t in tensors)
@@ -167,13 +169,13 @@ def of_network(
 
 
 def floor(peaks: dict[str, float], precision: str, gmac: float, moved: int) -> float:
-    """Milliseconds."""
+    """Returns milliseconds."""
     arithmetic_ms = 2 * gmac / peaks[f'{precision}_tflops']
     return max(arithmetic_ms, moved / peaks['copy_gb_per_s'] / 1e6)
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown."""
+    """Formats the result as Markdown."""
     lines = [f'# {result["gpu"]}', '', f'{result["versions"]}; {result["date"]}.', '']
     lines += [f'- {name}: {value:.4g}' for name, value in result['ceilings'].items()]
     lines += [f'- {name}: {value}' for name, value in result['layer'].items()]
@@ -197,7 +199,9 @@ def main() -> None:
     parser.add_argument('--batches', type=int, nargs='+', default=[1])
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
-    parser.add_argument('-o', '--out', type=Path, required=True, help='of .json and .md')
+    parser.add_argument(
+        '-o', '--out', type=Path, required=True, help='path without suffix for .json and .md'
+    )
     options = parser.parse_args()
     peaks = ceilings(options.device)
     result: dict[str, Any] = {

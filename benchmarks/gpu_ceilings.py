@@ -1,4 +1,4 @@
-"""What the GPU itself can do: arithmetic and bandwidth, as measured here and now."""
+"""Measures the limits of the GPU itself: arithmetic and bandwidth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def gpu_name(device: str) -> str:
-    """With the driver's version."""
+    """Returns the GPU's name and driver version."""
     if device == 'cpu':
         return 'no GPU: the harness was tried on the CPU'
     query = ['nvidia-smi', '--query-gpu=name,driver_version', '--format=csv,noheader']
@@ -19,7 +19,7 @@ def gpu_name(device: str) -> str:
 
 
 def seconds(device: str, run: Callable[[], object], repeats: int = 20) -> float:
-    """Of one run, with everything queued done; the median."""
+    """Returns the median time of one run, including everything that it queued."""
     times = []
     for number in range(repeats + 3):
         wait(device)
@@ -37,7 +37,8 @@ def wait(device: str) -> None:
 
 
 def ceilings(device: str) -> dict[str, float]:
-    """TFLOP/s of matrix products of random numbers, GB/s of copies (read and written)."""
+    """Measures TFLOP/s of matrix products of random numbers and GB/s of copies (read plus
+    write)."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     small = device == 'cpu'

@@ -1,7 +1,7 @@
-"""Our CUDA layer (mtscene_ros/backends/cuda.py) against PyTorch's, and a try of TensorRT.
+"""Compares our CUDA layer (mtscene_ros/backends/cuda.py) with PyTorch's, and tries TensorRT.
 
-The layer has no kernels of its own, so a PyTorch network is put on its stream and into its graph,
-as TensorRT's engine is on a robot.
+The layer has no kernels of its own, so a PyTorch network runs on its stream and in its graph, as
+TensorRT's engine does on a robot.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SIZES = {'512x256': 512 * 256 * 3, '1920x1080': 1920 * 1080 * 3, '64 MB': 64 << 
 
 
 def layer(device: str) -> dict[str, Any]:
-    """Microseconds of copies of an image, milliseconds of a captured network."""
+    """Measures copies of an image in microseconds and a captured network in milliseconds."""
     if device == 'cpu':
         return {}
-    torch.zeros(1, device='cuda')  # the primary context is there before ours is asked for
+    torch.zeros(1, device='cuda')  # creates the primary context before our layer asks for it
     cuda = Cuda(open_driver(), 0)
     try:
         with patch.object(torch.Tensor, 'new_tensor', kept_constants()):
@@ -72,7 +72,7 @@ def copies(cuda: Cuda) -> dict[str, Any]:
 
 
 def kept_constants() -> Any:
-    """Constants are made once: a capture takes no copy from memory that is not pinned."""
+    """Caches constants: a capture cannot contain copies from memory that is not pinned."""
     made: dict[Any, Tensor] = {}
 
     def new_tensor(self: Tensor, data: Any) -> Tensor:
@@ -85,7 +85,7 @@ def kept_constants() -> Any:
 
 
 class Foreign:
-    """Memory of ours as a tensor of torch's."""
+    """Presents our memory as a tensor of torch."""
 
     def __init__(self, buffer: Buffer, shape: tuple[int, ...]) -> None:
         self.__cuda_array_interface__ = {
@@ -97,7 +97,7 @@ class Foreign:
 
 
 def captured(cuda: Cuda) -> dict[str, Any]:
-    """drive_lite in float16: eager, captured and repeated by us, captured by torch."""
+    """Times drive_lite in float16: eager, captured and replayed by us, captured by torch."""
     torch.manual_seed(0)
     config = CONFIGS['drive_lite']
     network = halved(compact_network(config).eval().requires_grad_(False))
@@ -154,7 +154,7 @@ def by_torch(graph: nn.Module, buffer: Buffer, shape: tuple[int, ...]) -> float:
 
 
 def tensorrt_attempt() -> dict[str, Any]:
-    """What TensorRT says to the bundled model on this machine, and what `auto` takes."""
+    """Reports what TensorRT says about the bundled model here, and which backend `auto` takes."""
     found: dict[str, Any] = {}
     for backend in ('tensorrt', 'auto'):
         begin_s = time.perf_counter()

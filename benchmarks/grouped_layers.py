@@ -1,9 +1,9 @@
-"""Equal layers of several tasks: one by one, or as one grouped convolution, on ONNX Runtime.
+"""Compares equal layers of several tasks, separate or as one grouped convolution, on ONNX Runtime.
 
     python -m benchmarks.grouped_layers [--threads 2] [--rounds 30]
 
-The layers that drive_lite has once per task, at their sizes; each task has a map of its own, so
-the grouped form also joins and cuts the maps, as it would have to in the network.
+Measures the layers that drive_lite has for each task, at their sizes. Each task has its own map,
+so the grouped form also concatenates and splits the maps, as the network would have to.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Apart(nn.Module):
 
 
 class Grouped(nn.Module):
-    """The same as one convolution of TASKS groups."""
+    """The same layers as one convolution with TASKS groups."""
 
     def __init__(self, apart: Apart) -> None:
         super().__init__()

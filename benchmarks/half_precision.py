@@ -1,15 +1,15 @@
-"""A trained network in float16 against itself in float32, on generated and real images.
+"""Compares a trained network in float16 with itself in float32 on generated and real images.
 
     python -m benchmarks.half_precision [MODEL.onnx] [--real FOLDER_OR_BAG ...] -o TABLE.md
-    python -m benchmarks.half_precision --backend onnxruntime_cuda ... where a GPU computes float16
+    python -m benchmarks.half_precision --backend onnxruntime_cuda ...   on a GPU with float16
 
-MODEL: a float32 file of `training.export`, or a checkpoint (.pt); default: the bundled model.
+MODEL is a float32 file of `training.export` or a checkpoint (.pt); default: the bundled model.
 Every float16 operator is computed in float32 and its result rounded (`Rounding`), as tensor cores
-do, and the operations of each precision are counted. (Torch's own float16 on a CPU comes as close:
-depth p99 0.0037 and 0.0036 on two photographs, 0.0035 and 0.0038 here. ONNX Runtime's CPU provider
-computes a float16 graph in float32, so that it would show the rounded weights alone.) Kernels of a
-GPU may sum in another order: --backend exports both and runs them there. Boxes that the node would
-publish, above its default score, are compared.
+do, and the operations of each precision are counted. Torch's own float16 on a CPU is as close:
+depth p99 is 0.0037 and 0.0036 on two photographs, here 0.0035 and 0.0038. ONNX Runtime's CPU
+provider computes a float16 graph in float32 and would show the effect of rounded weights only.
+Kernels of a GPU may sum in another order: --backend exports both graphs and runs them there. The
+boxes compared are those that the node would publish, above its default score.
 """
 
 from __future__ import annotations
@@ -34,19 +34,21 @@ from mtscene_ros.evaluate.scores.agreement import agreement, table
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
-from training.export import current_commit, graph_from_checkpoint, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.own_images import frames_of
 from training.graphs.precision import halved
 from training.scores.comparisons import torch_estimator
 from training.weights.model_weights import graph_from_model
+from training.weights.weight_files import graph_from_checkpoint
 
 MIN_SCORE, SAME_IOU = 0.3, 0.9
-MOVES = {'_to_copy', 'clone', 'copy_', 'cat'}  # what computes nothing, views apart
+MOVES = {'_to_copy', 'clone', 'copy_', 'cat'}  # operators that compute nothing, besides views
 
 
 class Rounding(TorchDispatchMode):
-    """Float16 operators in float32, their results rounded once; macs: counted by precision."""
+    """Runs float16 operators in float32 and rounds their results once; macs: counts by
+    precision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +65,8 @@ class Rounding(TorchDispatchMode):
         if func.is_view or name in MOVES or not is_all_half((args, named)):
             return self.counted(func, 'fp32', args, named)
         found = self.counted(func, 'fp16', tree_map(widened, args), tree_map(widened, named))
-        if name.endswith('_'):  # in place: on the narrow tensor, not on its wide copy
+        # in-place operators change the float16 tensor, not its float32 copy
+        if name.endswith('_'):
             return args[0].copy_(found)
         return tree_map(narrowed, found)
 
@@ -76,7 +79,8 @@ class Rounding(TorchDispatchMode):
 
 
 def is_all_half(values: Any) -> bool:
-    """Whether the result is float16: one float32 tensor, if no mere number, makes it float32."""
+    """Tells whether the result is float16: one float32 tensor that is not a scalar makes it
+    float32."""
     tensors: list[Tensor] = []
     tree_map(lambda v: tensors.append(v) if isinstance(v, Tensor) else None, values)
     wide = any(t.dtype == torch.float32 and t.ndim for t in tensors)
@@ -97,7 +101,7 @@ def narrowed(value: Any) -> Any:
 
 
 class RoundedGraph(nn.Module):
-    """A graph in which float16 is computed so."""
+    """Runs a graph with float16 computed in this way."""
 
     def __init__(self, graph: DeployGraph) -> None:
         super().__init__()
@@ -110,7 +114,7 @@ class RoundedGraph(nn.Module):
 
 
 def share_of_half(graph: DeployGraph) -> float:
-    """Of the multiplications of one image."""
+    """Returns the float16 share of the multiplications for one image."""
     rgb = torch.zeros(1, graph.config.height_px, graph.config.width_px, 3, dtype=torch.uint8)
     with torch.no_grad(), Rounding() as rounding:
         graph(rgb)
@@ -123,7 +127,7 @@ def generated(count: int) -> list[CameraFrame]:
 
 
 def exported(graph: DeployGraph, backend: str) -> SceneEstimator:
-    """The graph as a file, on one of our backends."""
+    """Exports the graph to a file and opens it with one of our backends."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'model.onnx'
         write_onnx(graph, spec_of(graph, '0', current_commit()), path)
@@ -138,8 +142,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('model', type=Path, nargs='?', default=Path(BUNDLED_MODEL))
     parser.add_argument('--real', type=Path, nargs='*', default=[])
-    parser.add_argument('--frames', type=int, default=60, help='of each source')
-    parser.add_argument('--backend', choices=BACKENDS, help='default: rounding in torch')
+    parser.add_argument('--frames', type=int, default=60, help='images of each source')
+    parser.add_argument(
+        '--backend', choices=BACKENDS, help='backend to run on; default: rounding in torch'
+    )
     parser.add_argument('-o', '--out', type=Path, required=True)
     options = parser.parse_args()
     plain = graph_of(options.model)

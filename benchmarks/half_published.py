@@ -1,11 +1,11 @@
-"""Published networks in float16 against themselves in float32, and a search for overflow.
+"""Compares published networks in float16 with float32 and searches for overflow.
 
     python -m benchmarks.half_published NAME ... [--real FOLDER_OR_BAG ...] -o TABLE.md
 
-Weights are seeded, of a trained network's size (variance 1 / inputs); batch norms then see the
-images, as training leaves them. `--stress 12` multiplies the weights of queries and keys, too,
-which makes TaskPrompter's raw products, unbounded factors of its features, 144 times as large.
-Arithmetic as in half_precision.py.
+Weights are seeded with the magnitude of a trained network's (variance 1 / inputs); batch norms
+then take the images' statistics, as training would leave them. `--stress 12` also multiplies the
+weights of queries and keys, which makes TaskPrompter's raw products, unbounded factors of its
+features, 144 times as large. Arithmetic as in half_precision.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from benchmarks.half_precision import Rounding, is_half
 from mtscene_ros.backends.machine import machine
-from training.export import check_images
 from training.graphs.deploy_published import PublishedGraph
+from training.graphs.onnx_export import check_images
 from training.graphs.precision import LARGEST, halved_published
 from training.graphs.simplify import simplified
 from training.import_checkpoint import world_of
@@ -33,7 +33,7 @@ from training.parity import weight
 
 
 class Watched(Rounding):
-    """largest: magnitude of what was computed in either precision."""
+    """largest: largest magnitude computed in each precision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Watched(Rounding):
 
 
 def seeded(config: NetworkConfig, rgb: Tensor, stress: float) -> nn.Module:
-    """A network whose batch norms know the images."""
+    """Creates a network whose batch norms have the statistics of the images."""
     network = build(config).eval().requires_grad_(False)
     for name, value in network.state_dict().items():
         if value.is_floating_point():
@@ -58,14 +58,14 @@ def seeded(config: NetworkConfig, rgb: Tensor, stress: float) -> nn.Module:
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the mean over all images
+        norm.momentum = None  # averages over all images
         norm.train()
     with torch.no_grad():
         PublishedGraph(network, config)(rgb)
     return network.eval()
 
 
-def told(name: str, want: NDArray[Any], got: NDArray[Any]) -> str:
+def agreement(name: str, want: NDArray[Any], got: NDArray[Any]) -> str:
     if name.endswith('_labels'):
         return f'{100 * np.mean(want == got):.2f} % equal'
     apart = np.abs(want.astype(np.float64) - got)
@@ -78,7 +78,7 @@ def told(name: str, want: NDArray[Any], got: NDArray[Any]) -> str:
 
 
 def rows(name: str, real: Sequence[Path], stress: float) -> list[str]:
-    """Lines of the table."""
+    """Returns the lines of the table."""
     config = NETWORKS[name]
     size_px = (config.height_px, config.width_px)
     images = {'generated': check_images(world_of(config), size_px, 1)['generated']}
@@ -98,7 +98,7 @@ def rows(name: str, real: Sequence[Path], stress: float) -> list[str]:
         most, beside = watched.largest['fp16'], watched.largest['fp32']
         finite = all(bool(torch.isfinite(value).all()) for value in got.values())
         found = '; '.join(
-            f'{n}: {told(n, want[n].numpy(), got[n].numpy())}'
+            f'{n}: {agreement(n, want[n].numpy(), got[n].numpy())}'
             for n in want
             if not n.endswith('_confidence')
         )

@@ -52,7 +52,7 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
     'rectify': ('mtscene_ros/camera/rectify.py', ('test/camera/test_rectify.py',)),
     'mailbox': (
         'mtscene_ros/camera/mailbox.py',
-        ('test/camera/test_mailbox_accounting.py',),
+        ('test/camera/test_mailbox_accounting.py', 'test/camera/test_mailbox.py'),
     ),
     'tracking': ('mtscene_ros/tracking.py', ('test/test_tracking.py',)),
     'spec': ('mtscene_ros/models/spec.py', ('test/models/test_spec.py',)),
@@ -159,6 +159,9 @@ def tried(name: str, tree: Path, count: int, seed: int) -> dict[str, Any]:
     source, begin_s = path.read_text(), time.monotonic()
     if outcome_of(tree, tests, 900, log) != 'passed':
         raise SystemExit(f'{tests} fail without any change:\n{log.read_text()[-3000:]}')
+    lines = {line.strip() for line in source.splitlines()}
+    if gone := [before for before, _ in equivalent(name) if before not in lines]:
+        raise SystemExit(f'{EQUIVALENT} lists lines that {module} has not: {gone}')
     # Loads come and go on a shared machine: a slow one must not be taken for an endless loop.
     limit_s = max(60.0, 8 * (time.monotonic() - begin_s))
     made = mutants_of(source, random.Random(seed))

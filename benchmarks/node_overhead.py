@@ -1,16 +1,17 @@
-"""Everything but the network for one 1920x1080 camera, in the real node over real DDS.
+"""Measures everything but the network for one 1920x1080 camera, in the real node over real DDS.
 
     python -m benchmarks.node_overhead [--frames 300] [--rate-hz 10] [-o FILE]
 
-The node runs in a process of its own with stored outputs of the bundled model's size; this process
-is the camera and listens to labels, confidence, depth and boxes. Times are the node's own, from
-~/debug/frame_stats. 'receive' is what an image waited for the worker, 'infer' what stored outputs
-cost (it counts), 'serialise' the making of messages, 'publish' CDR and middleware.
+The node runs in a separate process with stored outputs of the bundled model's size; this process
+is the camera and subscribes to labels, confidence, depth and boxes. Times are the node's own, from
+~/debug/frame_stats: 'receive' is the time an image waited for the worker, 'infer' the cost of
+stored outputs (included), 'serialise' the creation of messages, 'publish' CDR and middleware.
 
-Every copy of an image or map of camera size: the middleware's into the bytes that a subscription
-gets; none to read rgb8 (cdr.py) and none before it is scaled down; decoding makes each map once
-(depth twice: enlarged, then scaled to metres); messages.image_message copies it into the array of
-the message, and rclpy's publish into the C message and then into the middleware's CDR.
+All copies of images or maps of camera size: the middleware copies into the bytes that a
+subscription gets; reading rgb8 copies nothing (cdr.py), nor does anything before downscaling;
+decoding creates each map once (depth twice: enlarged, then scaled to metres);
+messages.image_message copies a map into the message's array, and rclpy's publish copies it into
+the C message and then into the middleware's CDR.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ RESULTS = Path(__file__).parent / 'results' / 'node_overhead.json'
 
 
 def stored_outputs(path: Path) -> None:
-    """What the bundled model says to a generated street."""
+    """Stores the bundled model's outputs for a generated street."""
     estimator = open_estimator(options=BackendOptions(2))
     rgb = FRAMES['drive'](3, 0, 1024, 512).rgb[::2, ::2]
     names = [output.name for output in estimator.spec.outputs]
@@ -73,7 +74,7 @@ def camera_messages() -> tuple[Image, CameraInfo]:
 
 
 def measure(frames: int, rate_hz: float) -> dict[str, list[float]]:
-    """Stage → seconds of each frame."""
+    """Returns the seconds of each frame by stage."""
     node = rclpy.create_node('overhead')
     spent: dict[str, list[float]] = defaultdict(list)
 

@@ -1,9 +1,9 @@
-"""Published networks: the exported file on ONNX Runtime against the plain network in PyTorch.
+"""Compares published networks as exported files on ONNX Runtime with plain PyTorch networks.
 
     python -m benchmarks.published_export invpt_vitb_nyud ... [--threads 2] [--rounds 5]
 
-Random weights (operations do not depend on them), one image, float32, the same threads, in turns.
-Appends one line of JSON per network to benchmarks/results/published_export.jsonl.
+Weights are random (operations do not depend on them); one image, float32, the same threads, taking
+turns. Appends one line of JSON per network to benchmarks/results/published_export.jsonl.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from mtscene_ros.backends import BackendOptions, open_backend
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.operations import count_macs
-from training.export import current_commit, write_onnx
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import current_commit, write_onnx
 from training.graphs.simplify import simplified
 from training.networks.zoo import PUBLISHED, NetworkConfig, build, build_on_meta
 
@@ -33,7 +33,8 @@ RESULTS = Path(__file__).parent / 'results' / 'published_export.jsonl'
 
 
 def plain_gmac(config: NetworkConfig) -> float:
-    """Counted without memory and arithmetic; the CPU's own attention would not be counted."""
+    """Counts without memory or arithmetic, because the CPU's fused attention would not be
+    counted."""
     network = build_on_meta(config).eval().requires_grad_(False).to('meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, config.height_px, config.width_px, device='meta'))
@@ -47,7 +48,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def measure(name: str, threads: int, rounds: int) -> dict[str, Any]:
-    """Both ways in turns; the first round warms up."""
+    """Measures both in turns; the first round is a warm-up."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     config = PUBLISHED[name]

@@ -1,7 +1,7 @@
-"""docs/reliability.md from the files of measurements, so that its figures are theirs.
+"""Writes docs/reliability.md from the measurement files, so that its figures are always theirs.
 
-python -m benchmarks.reliability            write it
-python -m benchmarks.reliability --check    exit code 1 where it is not what the files say
+python -m benchmarks.reliability            write the page
+python -m benchmarks.reliability --check    exit code 1 if the page differs from the files
 """
 
 from __future__ import annotations
@@ -18,49 +18,50 @@ PAGE = Path(__file__).parents[1] / 'docs' / 'reliability.md'
 
 HEAD = """# Reliability
 
-What was done to the package, how often, and what came of it. Every figure below is made from
-`benchmarks/results/{soak,faults,faults_gpu,fuzzing}.json` by `python -m benchmarks.reliability`;
-a test compares. `make reliability` tries the faults again, `python -m benchmarks.soak` the long
-runs. On a machine with a GPU: `TRUST_SCALE=1 TRUST_RESULTS=benchmarks/results/faults_gpu.json
-python -m pytest test/trust/test_fault_gpu.py`, `python -m benchmarks.soak gpu` and `python -m
-benchmarks.digests --backends onnxruntime_cuda`.
+This page lists what was done to the package to make it fail, how often, and the outcome. Every
+figure comes from `benchmarks/results/{soak,faults,faults_gpu,fuzzing}.json`, and `python -m
+benchmarks.reliability` writes the page; a test compares them. `make reliability` repeats the
+faults, `python -m benchmarks.soak` the long runs. On a machine with a GPU: `TRUST_SCALE=1
+TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/test_fault_gpu.py`,
+`python -m benchmarks.soak gpu` and `python -m benchmarks.digests --backends onnxruntime_cuda`.
 
-## What the node promises
+## What the node guarantees
 
 * Every image that the node received is published, dropped or failed, and counted as such in
   `~/debug/frame_stats` and `/diagnostics`: `received = published + dropped + failed`, once the
-  image in work and the one that waits are through.
-* An image that cannot be used, and an inference that fails, cost that image. After three in a row
-  the camera's entry in `/diagnostics` is ERROR.
-* Not a number in what the model returns becomes unknown depth and left-out boxes, with a WARN.
-* An inference that takes longer than `watchdog.timeout_s` (10 s) is taken for one that hangs. No
-  process can end such a call in itself, so the node goes on without it: ERROR in `/diagnostics`
-  and in the log, images are still counted, services answer. Should the call come back, all is as
-  before. `deactivate` and `cleanup` work within the timeout and leave the model behind with its
-  memory; `configure` loads it anew. SIGINT and SIGTERM end the process within 5 s, exit code 0.
-  (A runtime that hangs while it holds the interpreter lock of Python stops all of this; ours let
-  go of it. Then only SIGKILL helps, which `ros2 launch` sends by itself.)
-* With `watchdog.exit` the node then ends by itself, exit code 1, and `use_respawn` of the launch
-  file starts it again: the only way to a healthy runtime without a person. Off by default, since
-  whoever supervises the robot may know better.
-* A signal ends the ROS context and interrupts nothing else. Left to rclpy, SIGINT is also a
-  KeyboardInterrupt, which takes the executor down while a thread of rclpy's own is about to wake
-  it, without a lock: of 223 nodes interrupted while they began to load, three at a time on two
-  cores, one crashed so (SIGSEGV in rcl_trigger_guard_condition); of 1,142 since, three and six at
-  a time, none.
-* The middleware can hang too. Fast DDS 2.14, which Jazzy has, can stop in a lock where many
-  processes of a busy machine leave at once (one thread removes a peer and waits for a timer,
-  whose thread waits for the first), and where it takes a slow process for a dead one
-  (eProsima/Fast-DDS#6484, #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores one or
-  two hang so at their end now and then; rclpy keeps Python's interpreter lock meanwhile. Nothing
-  but a new process helps: 8 s after SIGINT or SIGTERM the old one is ended, exit code 1, and says
-  where its threads were; two seconds later SIGALRM ends one whose Python is over already.
-* A model has its GPU memory from the start (`warm_up`): other programs that take the rest cost no
-  frame. A node that starts then, or is to change its model, says so in one sentence;
-  `backend: auto` takes the processor.
-* Files appear whole or not at all: engines, checkpoints, weights, recordings. `mtscene record`
-  ends 64 MB before its disk is full, with a whole recording and exit code 1. What a killed one
-  leaves is a folder `.recording-*` beside it, which `mcap recover` can read.
+  image being processed and the waiting one are done.
+* An image that cannot be used, or whose inference fails, is lost; the node continues with the
+  next one. After three in a row, the camera's entry in `/diagnostics` is ERROR.
+* NaN in a model's output becomes unknown depth and left-out boxes, with a WARN.
+* An inference that takes longer than `watchdog.timeout_s` (10 s) is considered to hang. Since no
+  process can stop such a call in itself, the node continues without it: `/diagnostics` and the log
+  show an ERROR, images are still counted, services answer. If the call returns, everything is as
+  before. `deactivate` and `cleanup` finish within the timeout and abandon the model together with
+  its memory; `configure` loads it again. SIGINT and SIGTERM end the process within 5 s with exit
+  code 0. (This does not hold for a runtime that hangs while it holds Python's global interpreter
+  lock; those that we use release it. Otherwise only SIGKILL helps, which `ros2 launch` sends by
+  itself.)
+* With `watchdog.exit`, the node ends itself in this case with exit code 1, and `use_respawn` of
+  the launch file starts it again. This is the only way back to a working runtime without a
+  person. It is off by default, because the robot's own supervision may know better.
+* A signal shuts down the ROS context and interrupts nothing else. If it were left to rclpy, SIGINT
+  would also raise KeyboardInterrupt, which destroys the executor while a thread of rclpy is about
+  to wake it, without a lock. Of 223 nodes that were interrupted while they started to load, three
+  at a time on two cores, one crashed like this (SIGSEGV in rcl_trigger_guard_condition). Of 1,142
+  since then, three and six at a time, none did.
+* The middleware can hang, too. Fast DDS 2.14, which Jazzy uses, can deadlock when many processes
+  of a busy machine leave at once (one thread removes a peer and waits for a timer, whose thread
+  waits for the first), and when it takes a slow process for a dead one (eProsima/Fast-DDS#6484,
+  #6485, ros2/rmw_fastrtps#908). Of fifty nodes on two busy cores, sometimes one or two hang like
+  this at their end, while rclpy holds the global interpreter lock. Only a new process helps: 8 s
+  after SIGINT or SIGTERM the old one is ended with exit code 1, and prints where its threads were.
+  Two seconds later, SIGALRM ends a process whose Python interpreter has already finished.
+* A model allocates its GPU memory at the start (`warm_up`), so no image is lost when other
+  programs take the rest. A node that starts or changes its model without enough memory says so in
+  one sentence; `backend: auto` uses the CPU.
+* Files are complete or absent: engines, checkpoints, weights, recordings. `mtscene record`
+  stops 64 MB before its disk is full, with a complete recording and exit code 1. A killed one
+  leaves a folder `.recording-*` beside it, which `mcap recover` can read.
 """
 
 COLUMNS = {
@@ -104,8 +105,8 @@ SOAK_ROWS = {
 GROUPS = {
     'backend': 'Runtimes that fail',
     'camera': 'Cameras that misbehave',
-    'listeners': 'Listeners, load, many nodes',
-    'churn': 'What comes and goes',
+    'listeners': 'Subscribers, load, many nodes',
+    'churn': 'Subscribers, cameras and models that come and go',
     'model': 'Model and engine files, signals',
     'disk': 'Full disks and SIGKILL',
     'canary': 'Numbers that must not change',
@@ -137,9 +138,9 @@ def soak_section(soak: dict[str, Any] | None) -> list[str]:
         lines.append(f'| {title} | ' + ' | '.join(cell(soak[k]) for k in kinds) + ' |')
     lines += [
         '',
-        'The next image follows the account of the last one, so that each is processed. Latencies '
-        "are the node's own; on a machine shared with other programs they rise and fall with "
-        'those, and CPU time per image is the better witness.',
+        'Each image is sent after the last one was accounted for, so that all are processed. '
+        "Latencies are the node's own. They vary with other programs on a shared machine, where "
+        'CPU time per image is the better measure.',
     ]
     return lines
 
@@ -150,32 +151,32 @@ def fault_section(
     if not faults:
         return [title, '', 'Not measured yet.']
     outcomes = Counter(test['outcome'] for test in faults['tests'])
-    told = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
-    size = 'full size' if faults['full_size'] else 'some as samples, see `times`'
-    lines = [title, '', f'{faults["machine"]}, Python {faults["python"]}; {size}; {told}.']
+    summary = ', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())
+    size = 'full size' if faults['full_size'] else 'some faults repeated less often, see `times`'
+    lines = [title, '', f'{faults["machine"]}, Python {faults["python"]}; {size}; {summary}.']
     for group, about in GROUPS.items():
         tests = [t for t in faults['tests'] if t['group'] == group and t['outcome'] != 'skipped']
         if tests:
-            lines += ['', f'### {about}', '', '| done | what must come of it | times | outcome |']
+            lines += ['', f'### {about}', '', '| fault | required behaviour | times | outcome |']
             lines += ['|---|---|---|---|', *fault_rows(tests)]
     return lines
 
 
 def fault_rows(tests: list[dict[str, Any]]) -> list[str]:
-    """One for each test; its cases together."""
+    """Returns one row per test, with its cases combined."""
     named: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for test in tests:
         named[test['name']].append(test)
     rows = []
     for name, cases in named.items():
         outcomes = Counter(case['outcome'] for case in cases)
-        told = ', '.join(
+        result = ', '.join(
             outcome if len(cases) == 1 else f'{count} {outcome}'
             for outcome, count in outcomes.items()
         )
-        told += ''.join(f'; {case["note"]}' for case in cases if 'note' in case)
+        result += ''.join(f'; {case["note"]}' for case in cases if 'note' in case)
         count = sum(case['times'] for case in cases)
-        rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {told} |')
+        rows.append(f'| {name} | {cases[0]["expected"]} | {count:,} | {result} |')
     return rows
 
 
@@ -186,11 +187,12 @@ def fuzzing_section(fuzzing: dict[str, Any] | None) -> list[str]:
     lines += [
         f'{fuzzing["date"]}, {fuzzing["machine"]}, Python {fuzzing["python"]}: '
         f'{fuzzing["inputs"]:,} inputs in {fuzzing["hours"]:g} hours, {fuzzing["refused"]:,} '
-        f'refused with one sentence, {fuzzing["deaths"]} deaths of the process, '
-        f'{fuzzing["findings"]} findings left; the slowest input took '
+        f'refused with one sentence, {fuzzing["deaths"]} process '
+        f'crash{"es" if fuzzing["deaths"] != 1 else ""}, {fuzzing["findings"]} open '
+        f'finding{"s" if fuzzing["findings"] != 1 else ""}; the slowest input took '
         f'{fuzzing["slowest_ms"]:.0f} ms of processor time.',
         '',
-        '| target | inputs | refused | deaths | slowest, ms | findings left |',
+        '| target | inputs | refused | crashes | slowest, ms | open findings |',
         '|---|---|---|---|---|---|',
     ]
     targets: dict[str, list[dict[str, Any]]] = defaultdict(list)

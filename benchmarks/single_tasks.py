@@ -1,9 +1,10 @@
-"""One compact multi-task network against three single-task networks, operations and latency.
+"""Compares one compact multi-task network with three single-task networks: operations, latency.
 
     python -m benchmarks.single_tasks [--threads 2] [--rounds 10]
 
-All at 384x768, random weights (they change neither), float32, ONNX Runtime on the CPU, in turns.
-The single-task networks follow their papers' architectures, on timm's encoders:
+All run at 384x768 with random weights (which change neither), in float32, on ONNX Runtime's CPU
+provider, taking turns. The single-task networks follow their papers' architectures with timm's
+encoders:
 - segmentation: SegFormer-B0's all-MLP decoder (Xie et al., NeurIPS 2021, section 3.2) on PVTv2-B0
   (timm has no MiT-B0; both have 3.3 to 3.7 M parameters and the same attention with fewer keys);
 - depth: Depth Anything V2 Small (Yang et al., NeurIPS 2024): DINOv2 ViT-S/14 with a DPT decoder
@@ -161,7 +162,7 @@ class Smoke(nn.Module):
 
 
 def multi_task() -> nn.Module:
-    """The compact network of three tasks, at the common size."""
+    """Creates the compact network with three tasks at the common size."""
     config = replace(CONFIGS['drive_lite'], height_px=HEIGHT_PX, width_px=WIDTH_PX)
     return DeployGraph(compact_network(config), config)
 
@@ -186,7 +187,7 @@ def session_of(network: nn.Module, image: Tensor, threads: int) -> onnxruntime.I
 
 
 def gmac_of(build: Callable[[], nn.Module], shape: tuple[int, ...], dtype: torch.dtype) -> float:
-    """On the meta device, where attention is counted as its products."""
+    """Counts on the meta device, where attention is counted as its products."""
     network = build().eval().requires_grad_(False).to('meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(shape, dtype=dtype, device='meta'))

@@ -1,13 +1,13 @@
-"""Many frames through the real node: does memory grow, do handles leak, does it become slower?
+"""Sends many frames through the real node to find growing memory, leaked handles and slowdowns.
 
     python -m benchmarks.soak stored --frames 100000     a 64x32 px camera and stored outputs
     python -m benchmarks.soak bundled --frames 2000      the bundled model, 320x160 px
     python -m benchmarks.soak gpu --frames 20000         the same on an NVIDIA GPU, 1280x720 px
 
-The node runs in a process of its own; this one is the camera and listens to everything that the
-model has. The next image follows the account of the last one, so that each is processed, as fast
-as can be. Latencies are the node's own (~/debug/frame_stats, the sum of its stages); memory and so
-on are the kernel's (/proc). CPU time tells the node's work from that of other programs.
+The node runs in a separate process; this one is the camera and subscribes to every output of the
+model. It sends the next image as soon as the last one is accounted for, so that every image is
+processed. Latencies are the node's own (~/debug/frame_stats, sum of the stages); memory, handles
+and CPU time come from the kernel (/proc). CPU time separates the node's work from other programs'.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.models.spec import spec_from_json
 from mtscene_ros.worlds import FRAMES
 
-# Kind → the node's backend, size of the camera.
+# Kind → backend of the node, size of the camera.
 KINDS = {
     'stored': ('constant', (64, 32)),
     'bundled': ('onnxruntime', (320, 160)),
@@ -58,13 +58,13 @@ LISTENED = {
 SAMPLES, TENTHS = 100, 10
 WARM_UP_SHARE, WARM_UP_FRAMES = 0.1, 1000  # the node's own windows hold 300 frames
 START_S = 120.0
-LOST_S = 2.0  # after which an image counts as lost on its way and is sent again
-MOST_GROWTH_MB, MOST_SLOWER = 1.0, 1.10  # per 10,000 frames; p99 of the last tenth over the first
+LOST_S = 2.0  # an image without an account after this time counts as lost and is sent again
+MAX_GROWTH_MB, MAX_SLOWDOWN = 1.0, 1.10  # per 10,000 frames; p99 of last over first tenth
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySample:
-    """The node's process after so many frames. gpu_free_mb: of the whole GPU, 0 without one."""
+    """The node's process after some frames. gpu_free_mb: of the whole GPU, 0 without one."""
 
     frames: int
     resident_mb: float
@@ -75,7 +75,7 @@ class MemorySample:
 
 
 def sample(pid: int, frames: int, cuda: Cuda | None = None) -> MemorySample:
-    """Of a process, from /proc, and of the GPU."""
+    """Samples a process from /proc, and the GPU."""
     process = Path('/proc') / str(pid)
     status = dict(
         line.split(':', 1) for line in (process / 'status').read_text().splitlines() if ':' in line
@@ -92,7 +92,7 @@ def sample(pid: int, frames: int, cuda: Cuda | None = None) -> MemorySample:
 
 
 class SoakCamera:
-    """Sends an image whenever the last one is accounted for."""
+    """Sends the next image when the last one is accounted for."""
 
     def __init__(self, width_px: int, height_px: int) -> None:
         self.node = rclpy.create_node('soak')
@@ -124,7 +124,7 @@ class SoakCamera:
 
 
 def messages(width_px: int, height_px: int) -> tuple[Image, CameraInfo]:
-    """A generated street and its camera."""
+    """Returns a generated street and its camera."""
     frame = FRAMES['drive'](3, 0, width_px, height_px)
     image = Image(encoding='rgb8', width=width_px, height=height_px, step=3 * width_px)
     image.data = frame.rgb.tobytes()
@@ -149,8 +149,8 @@ def running_node(model: Path | str, backend: str) -> Iterator[subprocess.Popen[b
 
 
 def stored_outputs(path: Path) -> None:
-    """Random outputs of the bundled model's spec at a sixteenth of its size: 64x32 maps decode
-    fast, and boxes and labels are there."""
+    """Stores random outputs for the bundled model's spec at a sixteenth of its size: 64x32 maps
+    decode fast, and boxes and labels are present."""
     spec = spec_of_file()
     raw = json.loads(spec.to_json())
     height_px, width_px = spec.height_px, spec.width_px
@@ -172,7 +172,7 @@ def stored_outputs(path: Path) -> None:
 def soak(
     frames: int, process: subprocess.Popen[bytes], camera: SoakCamera, cuda: Cuda | None
 ) -> list[MemorySample]:
-    """Sends the frames; the samples were taken in equal distances."""
+    """Sends the frames and returns samples at equal intervals."""
     executor = SingleThreadedExecutor()
     executor.add_node(camera.node)
     wait_for_node(process, camera, executor)
@@ -196,11 +196,11 @@ def soak(
 def wait_for_node(
     process: subprocess.Popen[bytes], camera: SoakCamera, executor: SingleThreadedExecutor
 ) -> None:
-    """Until its model is loaded and camera_info has come."""
+    """Waits until the model is loaded and camera_info has arrived."""
     begin_s = time.monotonic()
-    while camera.last is None or not camera.last.published:  # until the model is loaded
+    while camera.last is None or not camera.last.published:  # the model is not loaded yet
         if process.poll() is not None or time.monotonic() - begin_s > START_S:
-            raise SystemExit('The node did not begin to publish; see its log above.')
+            raise SystemExit('The node did not start to publish; see its log above.')
         camera.infos.publish(camera.info)
         camera.send()
         executor.spin_once(timeout_sec=0.2)
@@ -210,7 +210,7 @@ def wait_for_node(
 
 
 def verdict(camera: SoakCamera, samples: list[MemorySample]) -> dict[str, Any]:
-    """The figures that the criteria are about, and whether each is met."""
+    """Returns the figures for the criteria, and whether each criterion is met."""
     total = samples[-1].frames
     warm_up = max(WARM_UP_SHARE * total, min(WARM_UP_FRAMES, total / 2))
     warm = [s for s in samples if s.frames >= warm_up]
@@ -243,17 +243,17 @@ def verdict(camera: SoakCamera, samples: list[MemorySample]) -> dict[str, Any]:
         'p99_ms_of_each_tenth': p99_ms,
         'cpu_ms_per_frame_of_each_half': cpu_ms,
         'met': {
-            'memory': max(growth_mb, gpu_growth_mb) < MOST_GROWTH_MB,
+            'memory': max(growth_mb, gpu_growth_mb) < MAX_GROWTH_MB,
             'descriptors': len({s.descriptors for s in warm}) == 1,
             'threads': len({s.threads for s in warm}) == 1,
-            'p99': p99_ms[-1] <= MOST_SLOWER * p99_ms[0],
+            'p99': p99_ms[-1] <= MAX_SLOWDOWN * p99_ms[0],
             'account': last.received == last.published + last.dropped + last.failed,
         },
     }
 
 
 def run(kind: str, frames: int) -> dict[str, Any]:
-    """Everything about one soak, ready for JSON; rclpy is initialised."""
+    """Runs one soak test and returns a record for JSON; rclpy must be initialised."""
     load, begin_s = os.getloadavg()[0], time.monotonic()
     backend, size_px = KINDS[kind]
     cuda = Cuda(open_driver(), 0) if kind == 'gpu' else None

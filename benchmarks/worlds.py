@@ -1,8 +1,8 @@
-"""How fast the worlds are rendered: frames a minute on one core.
+"""Measures how many frames per minute one core renders of each world.
 
     OMP_NUM_THREADS=1 python -m benchmarks.worlds [--count 24]
 
-Processor time, not wall time: other work on a shared machine counts less. The sizes take turns.
+Measures processor time instead of wall time, which other load affects less. The sizes take turns.
 """
 
 from __future__ import annotations

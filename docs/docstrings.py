@@ -13,8 +13,9 @@ from typing import Any
 
 SECTIONS = ('Args:', 'Returns:', 'Raises:', 'Yields:', 'Attributes:')
 PARAGRAPHS = re.compile(r'\n\s*\n')
-RAISES = re.compile(r'Raises ((?:\w+)(?:(?:, and |, | and | or )\w+)*)([^.]*)\.(?=\s|$)')
-ARROW = re.compile(r'→ (.+?)(?:\. |[.:]?$)')
+RAISES = re.compile(r'Raises (\w*(?:Error|Interrupt|Exit)\b[^.]*)\.(?=\s|$)')
+ERROR = re.compile(r'(?:, |and |or )*(\w*(?:Error|Interrupt|Exit)\b)')
+RESULT = re.compile(r'(?:→|^Returns) (.+?)(?:[.;:] |[.:;]?$)')
 SPECIAL = re.compile(r'[*|]|(?<=\w)_(?=\W|$)')
 
 
@@ -67,13 +68,14 @@ def split_fields(text: str, names: tuple[str, ...]) -> tuple[str, dict[str, str]
         for match, end in zip(found, ends, strict=False)
         for name in re.split(', | and ', match[1])
     }
-    return text[: found[0].start()].strip() if found else text, meanings
+    prose = re.sub(r'[;,]$', '.', text[: found[0].start()].strip()) if found else text
+    return prose, meanings
 
 
 def escaped(text: str) -> str:
     """Without what reStructuredText takes for emphasis, substitution or a link."""
-    parts = re.split(r'(`[^`]*`)', text)  # code stays
-    return ''.join(p if p.startswith('`') else SPECIAL.sub(r'\\\g<0>', p) for p in parts)
+    parts = re.split(r'(`[^`]*`|(?<!\w)\*\w+\*(?!\w))', text)  # code and *emphasis* stay
+    return ''.join(p if i % 2 else SPECIAL.sub(r'\\\g<0>', p) for i, p in enumerate(parts))
 
 
 def _sectioned(paragraphs: list[str], types: dict[str, str]) -> list[str]:
@@ -90,10 +92,14 @@ def _drawing(paragraph: str) -> str:
 
 def _without_errors(text: str, errors: dict[str, str]) -> str:
     sentences = text if text.endswith('.') else f'{text}.'
-    for match in RAISES.finditer(sentences):
-        for name in re.split(', and |, | and | or ', match[1]):
-            errors[name] = match[2].strip(' ,')
-    return RAISES.sub('', sentences).strip() if RAISES.search(sentences) else text
+    found = list(RAISES.finditer(sentences))
+    for sentence in found:
+        _, *parts = ERROR.split(sentence[1])  # name, reason, name, reason, ...
+        reason = ''
+        for name, own in reversed(list(zip(parts[::2], parts[1::2], strict=True))):
+            reason = own.strip(' ,') or reason  # `A and B for ...`: one reason for both
+            errors[name] = reason
+    return RAISES.sub('', sentences).strip() if found else text
 
 
 def _parameters(types: dict[str, str], meanings: dict[str, str]) -> list[str]:
@@ -105,6 +111,6 @@ def _parameters(types: dict[str, str], meanings: dict[str, str]) -> list[str]:
 def _result(types: dict[str, str], summary: str) -> list[str]:
     if types.get('return', 'None') == 'None':
         return []
-    arrow = ARROW.search(summary)
-    returns = [f':returns: {arrow[1]}'] if arrow else []
+    found = RESULT.search(summary)
+    returns = [f':returns: {found[1]}'] if found else []
     return [*returns, f':rtype: {escaped(types["return"])}']

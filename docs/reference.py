@@ -6,10 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from mtscene_ros.camera.outputs import LABEL_INFO, OUTPUTS
+from mtscene_ros.camera.outputs import FRAME_STATS, LABEL_INFO_TOPICS, OUTPUTS
 from mtscene_ros.cli.main import VERBS, verb_parser
 from mtscene_ros.ros.params import markdown_table
-from mtscene_ros.ros.worker import STATS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,8 +38,8 @@ OTHER = (
     '| `~/own/NAME/image` | sensor_msgs/Image | tasks of your own: classes as `mono8`, numbers '
     'as `32FC1` | NAME |',
     '| `~/own/NAME/label_info` | vision_msgs/LabelInfo | classes of a task of your own | NAME |',
-    f'| `~/{STATS}` | mtscene_msgs/FrameStats | seconds per stage, age, received / published / '
-    'dropped / failed | |',
+    f'| `~/{FRAME_STATS}` | mtscene_msgs/FrameStats | seconds per stage, age, received / '
+    'published / dropped / failed | |',
 )
 
 
@@ -51,7 +50,7 @@ def topics() -> str:
         kind = output.kind.replace('/msg/', '/')
         tasks = ', '.join(output.needs) or f'any of {", ".join(output.uses)}'
         rows.append(f'| `~/{output.topic}` | {kind} | {CONTENT[output.topic]} | {tasks} |')
-    for task, topic in LABEL_INFO.items():
+    for task, topic in LABEL_INFO_TOPICS.items():
         what = 'id → name; latched, repeated at 1 Hz'
         rows.append(f'| `~/{topic}` | vision_msgs/LabelInfo | {what} | {task} |')
     return TOPICS.format(table='\n'.join((*rows, *OTHER)))
@@ -67,10 +66,7 @@ FIELD = re.compile(r'(?P<type>\S+) (?P<name>\w+) *# (?P<unit>\[[^]]+\] )?(?P<mea
 
 def messages() -> str:
     """From msg/mtscene_msgs: every field with its unit; ValueError for a field without comment."""
-    parts = [
-        '# Messages and services',
-        'Made from the comments of the definitions, where units stand in brackets.',
-    ]
+    parts = ['# Messages and services', 'From the comments of the definitions, units in brackets.']
     for path in sorted((ROOT / 'msg' / 'mtscene_msgs').glob('*/*')):
         if path.suffix in ('.msg', '.srv'):
             parts.append(f'## mtscene_msgs/{path.parent.name}/{path.stem}')

@@ -8,10 +8,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path('benchmarks/results')
+MOST_COLUMNS, FEW_ROWS = 10, 6  # a page is not wider; a wide table of few rows is transposed
 
 
 def result_page(path: Path) -> str | None:
-    """One file as a page; None where it has none: pictures, and data beside a page of its name."""
+    """Returns a file as a page; None for pictures, and for data beside a page of the same name."""
     if path.suffix == '.md':
         return path.read_text()
     if path.suffix not in ('.json', '.jsonl') or path.with_suffix('.md').exists():
@@ -24,15 +25,15 @@ def result_page(path: Path) -> str | None:
 
 
 def performance() -> str:
-    """The list of all, with what each says first."""
+    """The list of all pages, with the first sentence of each."""
     lines = ['# Measured results\n', PERFORMANCE]
     for path in sorted((ROOT / RESULTS).rglob('*')):
         text = result_page(path)
         if text is not None:
             name = '-'.join(path.relative_to(ROOT / RESULTS).with_suffix('.md').parts)
             title, _, rest = text.removeprefix('# ').partition('\n')
-            said = [line for line in rest.splitlines() if line and line[0] not in '|#!<']
-            lines.append(f'- [{title}](results/{name}): {said[0].strip() if said else ""}')
+            prose = [line for line in rest.splitlines() if line and line[0] not in '|#!<']
+            lines.append(f'- [{title}](results/{name}): {prose[0].strip() if prose else ""}')
     return '\n'.join(lines) + '\n'
 
 
@@ -46,7 +47,9 @@ def _markdown(value: Any) -> str:
         if not isinstance(inner, dict | list):
             continue
         rows = (
-            inner if isinstance(inner, list) else [{key: k, 'value': v} for k, v in inner.items()]
+            inner
+            if isinstance(inner, list)
+            else [{key: k, 'value': v} for k, v in _flat(inner).items()]
         )
         if isinstance(inner, dict) and all(isinstance(v, dict) for v in inner.values()):
             rows = [{key: name, **record} for name, record in inner.items()]
@@ -65,18 +68,35 @@ def _flat(record: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     flat = [_flat(row) for row in rows]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    lines = [f'| {" | ".join(names)} |', f'|{"---|" * len(names)}']
-    lines += [f'| {" | ".join(_text(row.get(n, "")) for n in names)} |' for row in flat]
-    return '\n'.join(lines)
+    if len(_names(flat)) > MOST_COLUMNS and len(rows) > FEW_ROWS:
+        flat = rows  # inner records as text in one cell
+    names = _names(flat)
+    cells = [
+        [_words(name) for name in names],
+        *([_text(row.get(name, '')) for name in names] for row in flat),
+    ]
+    if len(names) > MOST_COLUMNS and len(rows) <= FEW_ROWS:
+        cells = [list(column) for column in zip(*cells, strict=True)]
+    head, *lines = [f'| {" | ".join(row)} |' for row in cells]
+    return '\n'.join([head, f'|{"---|" * len(cells[0])}', *lines])
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _words(key: str) -> str:
+    return key.replace('_', ' ')  # so that a narrow column can break it
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ', '.join(map(_text, value))
+    if isinstance(value, dict):
+        return '; '.join(f'{_words(key)} {_text(inner)}' for key, inner in value.items())
     return f'{value:.4g}' if isinstance(value, float) else str(value).replace('|', '\\|')
 
 
 PERFORMANCE = """Every page is made from a committed file of `benchmarks/results`, which names its
-machine and date; the file's own harness in `benchmarks/` takes the measurement again.
+machine and date. A program in `benchmarks/` repeats each measurement.
 """

@@ -1,5 +1,4 @@
-"""The whole line for the images of one moment: frames → network input → tensors → results →
-scenes."""
+"""The whole pipeline for a batch of images: frames → network input → tensors → scenes."""
 
 from __future__ import annotations
 
@@ -28,10 +27,11 @@ from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene
 
 
 class SceneEstimator:
-    """One loaded model; `estimate` is called from one thread.
+    """One loaded model; call `estimate` from one thread. `open_estimator` makes one from a file.
 
-    stretched: images fill the network's input instead of keeping their proportions; output_scale:
-    size of the maps in camera pixels.
+    backend: the loaded model in its runtime; spec: its contract; decoders: one decoding function
+    per task; stretched: images fill the network's input instead of keeping their proportions;
+    output_scale: size of the maps, 1 for the camera image's own size.
     """
 
     def __init__(
@@ -52,11 +52,19 @@ class SceneEstimator:
         frames: Sequence[CameraFrame],
         tasks: Collection[str] | Sequence[Collection[str]] | None = None,
     ) -> list[Scene]:
-        """Images in → everything known about each out, in the same order.
+        """Runs one batch and decodes it.
 
-        tasks: those that somebody wants, of all frames or of each; None = all of the model's.
-        Tasks that need intrinsics are left out for a frame that has none. Raises BackendError
-        where the runtime fails.
+        Tasks that need intrinsics are left out for a frame that has none.
+
+        Args:
+            frames: one image of each camera; their sizes may differ.
+            tasks: names of the wanted tasks, for all frames or for each; None = all tasks.
+
+        Returns:
+            One scene per frame, in the same order. `Scene.results` holds the wanted tasks.
+
+        Raises:
+            BackendError: the runtime failed or returned something other than the contract says.
         """
         each = self._wanted(frames, tasks)
         start = time.perf_counter()
@@ -73,8 +81,11 @@ class SceneEstimator:
         ]
 
     def warm_up(self, most_frames: int = 1) -> None:
-        """Made-up frames in every batch size, so that the first real ones find everything
-        allocated."""
+        """Estimates blank frames in every batch size, so that memory is allocated before the
+        first real one.
+
+        most_frames: the largest batch. Raises BackendError if the runtime fails.
+        """
         height_px, width_px = self.spec.height_px, self.spec.width_px
         camera = Intrinsics.centered(width_px, height_px, width_px)
         rgb = np.zeros((height_px, width_px, 3), np.uint8)
@@ -134,10 +145,21 @@ def open_estimator(
     stretched: bool = False,
     output_scale: float = 1.0,
 ) -> SceneEstimator:
-    """Loads a model file ('' = the bundled one) and checks its spec against the runtime and our
-    tasks.
+    """Loads a model file and checks its contract against the runtime and the known tasks.
 
-    Raises BackendError and SpecError, each with one sentence per trouble.
+    Args:
+        model_path: an .onnx file; '' = the bundled model.
+        backend_name: a key of `BACKENDS`.
+        options: threads, GPU, batch size and precision.
+        stretched: fill the network's input instead of keeping the image's proportions.
+        output_scale: size of the maps, 1 for the camera image's own size.
+
+    Returns:
+        An estimator, ready for `SceneEstimator.estimate`.
+
+    Raises:
+        BackendError: the runtime is missing or cannot load the file.
+        SpecError: the file has no contract, breaks it, or has a task that is not known.
     """
     path = model_path or BUNDLED_MODEL
     backend = open_backend(backend_name, path, options or BackendOptions())
@@ -233,8 +255,11 @@ def open_model(model: str | Path = '', backend: str = 'auto', *, threads: int = 
 
 
 def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
-    """One decode function per task of the model. Raises SpecError for tasks or options unknown
-    here."""
+    """Returns the decoding function of each of the model's tasks, by task name.
+
+    spec: the model's contract; path: of the model file, for error messages. Raises SpecError for a
+    task that is not known and for options that cannot be used.
+    """
     promised = {tensor.name for tensor in spec.outputs}
     decoders = {}
     for name, options in spec.tasks.items():
@@ -258,8 +283,11 @@ def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
 
 
 def warnings_about(outputs: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    """A sentence where an output is not a number somewhere: those pixels become unknown, those
-    boxes are left out, and somebody should look at the model."""
+    """Returns a sentence if an output holds NaN, otherwise nothing.
+
+    Such pixels become unknown and such boxes are left out, but the model needs attention. outputs:
+    tensors of one image by name.
+    """
     wrong = [n for n, t in outputs.items() if t.dtype.kind == 'f' and np.isnan(t.min())]
     if not wrong:
         return ()
@@ -276,7 +304,10 @@ def _check(tensor: NDArray[Any], shape: tuple[int, ...], dtype: str) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkInput:
-    """rgb: (h, w, 3) uint8 at network size; letterbox: the way back to camera pixels."""
+    """One image as the network takes it.
+
+    rgb: (h, w, 3) uint8 at network size; letterbox: the way back to camera pixels.
+    """
 
     rgb: NDArray[np.uint8]
     letterbox: Letterbox
@@ -285,7 +316,11 @@ class NetworkInput:
 def prepare(
     frame: CameraFrame, spec: ModelSpec, *, stretched: bool = False, output_scale: float = 1.0
 ) -> NetworkInput:
-    """Scales the image into the network's input; normalisation happens inside the graph."""
+    """Scales an image into the network's input; normalisation happens inside the graph.
+
+    frame: the image; spec: the contract with the input's size; stretched: fill the input instead
+    of keeping proportions; output_scale: size of the maps that come back.
+    """
     height, width = frame.rgb.shape[:2]
     letterbox = Letterbox(width, height, spec.width_px, spec.height_px, stretched, output_scale)
     return NetworkInput(letterbox.to_network(frame.rgb), letterbox)

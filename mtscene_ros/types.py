@@ -1,4 +1,4 @@
-"""The frozen dataclasses that travel between the stages of the line.
+"""The frozen dataclasses that the stages of the pipeline pass on.
 
 Frames: *optical* is the camera's optical frame (x right, y down, z forward, metres); *box* has x
 along the heading, y left, z up. Pixel centres lie at integer coordinates, so u = fx_px * X / Z +
@@ -14,16 +14,18 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-UNLABELED = (
-    255  # label id of a pixel that nothing is known about; also the ignore index in training
-)
+UNLABELED = 255  # label id of a pixel whose class is unknown; also the ignored index in training
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """Pinhole camera without distortion, for an image of width_px x height_px."""
+    """A pinhole camera without distortion.
+
+    width_px, height_px: size of the image; fx_px, fy_px: focal lengths in pixels; cx_px, cy_px:
+    principal point in pixels, where (0, 0) is the centre of the first pixel.
+    """
 
     width_px: int
     height_px: int
@@ -40,7 +42,7 @@ class Intrinsics:
         return cls(width_px, height_px, focal_px, focal_px, cx_px, cy_px)
 
     def resized(self, width_px: int, height_px: int) -> Intrinsics:
-        """Of the same image at another size; pixel centres lie at integers."""
+        """Returns the intrinsics of the same image resized to width_px x height_px."""
         x, y = width_px / self.width_px, height_px / self.height_px
         cx_px, cy_px = (self.cx_px + 0.5) * x - 0.5, (self.cy_px + 0.5) * y - 0.5
         return Intrinsics(width_px, height_px, self.fx_px * x, self.fy_px * y, cx_px, cy_px)
@@ -50,9 +52,10 @@ class Intrinsics:
 class CameraFrame:
     """One image of one camera.
 
-    rgb: (H, W, 3) uint8, may be a read-only view of the message's memory.
-    intrinsics: None where the camera is not calibrated; then nothing metric is computed.
-    camera: name of the camera among those that the node serves.
+    rgb: (H, W, 3) uint8, may be a read-only view of the message's memory; intrinsics: None if the
+    camera is not calibrated, in which case nothing metric is computed; stamp_ns: of the image, in
+    nanoseconds; frame_id: the optical frame; camera: name of the camera in the node's list, '' for
+    a single one.
     """
 
     rgb: NDArray[np.uint8]
@@ -64,7 +67,10 @@ class CameraFrame:
 
 @dataclass(frozen=True, slots=True)
 class SemanticClass:
-    """One entry of a class table; `color_rgb` is what overlays use."""
+    """One entry of a class table.
+
+    id: the value in label maps; name: unique in the table; color_rgb: 0 to 255, for overlays.
+    """
 
     id: int
     name: str
@@ -73,8 +79,12 @@ class SemanticClass:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMap:
-    """labels: (H, W) class ids, uint8, or uint16 of more than 255 classes; where unknown the
-    highest number of the type (UNLABELED, 65535); confidence: (H, W) uint8, round(255 p_max)."""
+    """The class of every pixel.
+
+    labels: (H, W) class ids, uint8, or uint16 for more than 255 classes; a pixel of unknown class
+    has the largest number of the type (UNLABELED or 65535); confidence: (H, W) uint8, round(255
+    p_max); classes: the table that the ids refer to.
+    """
 
     labels: Ids
     confidence: NDArray[np.uint8]
@@ -83,23 +93,32 @@ class LabelMap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DepthMap:
-    """depth_m: (H, W) float32 along optical z; NaN unknown, +inf beyond range, -inf too close
-    (REP-117)."""
+    """The depth of every pixel.
+
+    depth_m: (H, W) float32, metres along the optical z axis; NaN unknown, +inf beyond range, -inf
+    too close (REP-117).
+    """
 
     depth_m: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormalMap:
-    """normals: (H, W, 3) float32 unit vectors in the optical frame, out of the surface and towards
-    the camera; NaN unknown."""
+    """The surface normal of every pixel.
+
+    normals: (H, W, 3) float32 unit vectors in the optical frame, out of the surface and towards
+    the camera; NaN unknown.
+    """
 
     normals: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbabilityMap:
-    """probability: (H, W) float32 in [0, 1]: of an object boundary, of being salient."""
+    """A probability for every pixel, such as that of an object boundary or of being salient.
+
+    probability: (H, W) float32 in [0, 1].
+    """
 
     probability: NDArray[np.float32]
 
@@ -109,8 +128,9 @@ class Boxes3D:
     """N boxes in the optical frame, best score first.
 
     class_ids: (N,) int64 index into classes; scores: (N,) float32 in [0, 1]; centers_m: (N, 3)
-    float64 geometric centres; sizes_m: (N, 3) float64 length, width, height; quaternions_xyzw: (N,
-    4) float64 unit, optical_from_box; ids: N strings that stay with an object, or none at all.
+    float64 geometric centres in metres; sizes_m: (N, 3) float64 length, width, height in metres;
+    quaternions_xyzw: (N, 4) float64 unit quaternions, optical_from_box; classes: the table that
+    class_ids index; ids: N strings that stay with an object, or empty without tracking.
     """
 
     class_ids: NDArray[np.int64]
@@ -125,7 +145,7 @@ class Boxes3D:
         return len(self.class_ids)
 
     def select(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Boxes3D:
-        """The boxes at the given indices, or where a mask is true."""
+        """Returns the boxes at the given indices, or where an (N,) mask is true."""
         return Boxes3D(
             self.class_ids[index],
             self.scores[index],
@@ -139,7 +159,10 @@ class Boxes3D:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueMap:
-    """values: (H, W) float32 in the units of a user's own task."""
+    """A number for every pixel, from a user's own task.
+
+    values: (H, W) float32 in the unit of that task.
+    """
 
     values: NDArray[np.float32]
 
@@ -154,10 +177,11 @@ class MissingResultError(LookupError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Everything known about one image: results by task name, seconds spent by stage name.
+    """Everything known about one image.
 
-    output_intrinsics: fit the maps among the results, which may be smaller than the image.
-    warnings: sentences about what the model returned.
+    frame: the image; results: by task name; stage_s: seconds spent by stage name;
+    output_intrinsics: intrinsics that fit the maps among the results, which may be smaller than
+    the image, None for an uncalibrated camera; warnings: sentences about what the model returned.
     """
 
     frame: CameraFrame

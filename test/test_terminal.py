@@ -1,4 +1,4 @@
-"""The bar: its text, and that nothing but a terminal sees it."""
+"""Plain lines, bars and the rewritten line: their text, and that only a terminal sees them."""
 
 import os
 import pty
@@ -7,34 +7,98 @@ import sys
 
 import pytest
 
-from mtscene_ros.terminal import counted, text
+from mtscene_ros.terminal import StatusLine, counted, plural, progress_text, time_left
 
-CODE = """
+BEGIN = """
+import sys
 from mtscene_ros import terminal
-terminal.QUIET_S = 0.0
-print(sum(terminal.counted(range(4), 'frames', 4)))
+terminal.QUIET_S = terminal.PERIOD_S = 0.0
 """
+COUNT = BEGIN + "print(sum(terminal.counted(range(4), 'frame', 4)))"
+STEPS = BEGIN + "with terminal.Bar('frame', 3) as bar: bar.step(); bar.step()"
+KILLED = BEGIN + "bar = terminal.Bar('frame'); bar.show(7); raise SystemExit(0)"
+LINE = (
+    BEGIN
+    + """
+line = terminal.StatusLine(to_stderr=True)
+line.show('1 of [2] messages')
+line.end('2 messages')
+"""
+)
+HIDE, SHOW = '\x1b[?25l', '\x1b[?25h'  # the cursor
 
 
-def test_text_with_and_without_a_total() -> None:
-    bar = '=' * 15 + ' ' * 15
-    assert text(50, 100, 'frames', 5.0) == f'[{bar}] 50/100 frames, 10.0 per s, 5 s left'
-    assert text(3, None, 'messages', 2.0) == '3 messages, 1.5 per s'
+def seen(code: str) -> tuple[str, str]:
+    """What a program prints to a pipe, and what a terminal of 80 columns gets from its stderr."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {'TERM': 'xterm', 'COLUMNS': '80'}
+    command = [sys.executable, '-c', code]
+    done = subprocess.run(command, check=True, stdout=-1, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 9999).decode()
+    os.close(ours)
+    return done.stdout.decode().strip(), shown
+
+
+def test_plurals() -> None:
+    assert [plural(n, 'frame') for n in (0, 1, 2)] == ['0 frames', '1 frame', '2 frames']
+    assert plural(3, 'class', 'classes') == '3 classes'
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'text'),
+    [
+        (0.2, '1 second'), (59.4, '59 seconds'), (60, '1 minute'), (119, '2 minutes'),
+        (3599, '1 hour'), (4800, '1 hour 20 minutes'), (7260, '2 hours 1 minute'),
+    ],
+)  # fmt: skip
+def test_time_left_in_words(seconds: float, text: str) -> None:
+    assert time_left(seconds) == f'about {text} left'
+
+
+def test_progress_with_and_without_a_total() -> None:
+    text = progress_text(50, 100, 'frame', 10.0)
+    assert text == '50 of 100 frames, 10.0 per second, about 5 seconds left'
+    assert progress_text(3, None, 'message', 1.5) == '3 messages, 1.5 per second'
+    assert progress_text(0.5, 1.0, '', 0.1, 'step 7') == 'step 7, about 5 seconds left'
+    assert progress_text(0, 1, 'frame', 0.0) == '0 of 1 frame, 0.0 per second'
 
 
 def test_no_terminal_no_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr('mtscene_ros.terminal.QUIET_S', 0.0)
-    assert list(counted('abc', 'letters', 3)) == ['a', 'b', 'c']
+    assert list(counted('abc', 'letter', 3)) == ['a', 'b', 'c']
     assert capsys.readouterr().err == ''
 
 
-def test_a_terminal_shows_it_and_is_left_clean() -> None:
-    ours, theirs = pty.openpty()
-    done = subprocess.run([sys.executable, '-c', CODE], check=True, stdout=-1, stderr=theirs)
-    os.close(theirs)
-    shown = os.read(ours, 4096).decode()
-    assert done.stdout.strip() == b'6'
-    assert '0/4 frames' in shown
-    assert shown.endswith('\r\x1b[K')
+def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    line = StatusLine(plain_period_s=0.0)
+    line.show('1 of 2 messages')
+    line.end('2 messages')
+    assert capsys.readouterr().out == '1 of 2 messages\n2 messages\n'
+
+
+@pytest.mark.parametrize(
+    ('code', 'printed', 'text'),
+    [
+        (COUNT, '6', '3 of 4 frames'),
+        (STEPS, '', '2 of 3 frames'),
+        (KILLED, '', '7 frames, 0.0 per second'),
+        (LINE, '', '1 of [2] messages'),
+    ],
+)
+def test_a_terminal_shows_it_and_is_left_clean(code: str, printed: str, text: str) -> None:
+    out, shown = seen(code)
+    assert out == printed
+    assert text in shown
+    assert shown.count(HIDE) == shown.count(SHOW) == 1
+    after = shown.rpartition(text)[2]
+    assert '\x1b[2K' in after  # the line is erased
+    assert ('2 messages' in after) == (code == LINE)
+
+
+def test_what_prints_nothing_does_not_load_rich() -> None:
+    code = BEGIN + "list(terminal.counted('ab', 'letter')); print('rich' in sys.modules)"
+    done = subprocess.run([sys.executable, '-c', code], check=True, stdout=-1, stderr=-1)
+    assert done.stdout.strip() == b'False'

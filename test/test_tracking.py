@@ -96,33 +96,6 @@ def test_classes_do_not_mix_and_time_going_back_forgets() -> None:
     assert tracker.update(boxes([(0, 0, 10)]), ns(1)).ids == ('3',)
 
 
-def seen(frame: WorldFrame, random: np.random.Generator, drop_share: float) -> Boxes3D:
-    """Noise of 3 % of the distance, boxes that vanish, nothing beyond 60 m."""
-    kept = random.random(len(frame.boxes)) >= drop_share
-    found = frame.boxes.select(kept & (frame.boxes.centers_m[:, 2] < 60))
-    noise = 1 + 0.03 * random.normal(size=(len(found), 1))
-    return replace(found, centers_m=found.centers_m * noise)
-
-
-@pytest.mark.parametrize('drop_share', [0.0, 0.15])
-def test_few_switches_on_generated_drives(drop_share: float) -> None:
-    random = np.random.default_rng(3)
-    pairs = switches = 0
-    for seed in range(5, 9):
-        tracker, last = Tracker(), dict[tuple[float, ...], str]()
-        for k, frame in enumerate(SEQUENCES['drive'](seed, 30, 10.0, 128, 64)):
-            found = seen(frame, random, drop_share)
-            ids = tracker.update(found, ns(0.1 * k), frame.world_from_optical).ids
-            objects = [tuple(size.round(6)) for size in found.sizes_m]  # no two have the same
-            for thing, name in zip(objects, ids, strict=True):
-                pairs += bool(name)
-                switches += bool(name) and last.setdefault(thing, name) != name
-                if name:
-                    last[thing] = name
-    assert pairs > 200
-    assert switches <= 0.02 * pairs
-
-
 def test_what_acceleration_adds() -> None:
     """Over 1 s with 2 m/s^2: a position by 1 m, a velocity by 2 m/s (standard deviations)."""
     track = Track(1, 0, np.array([0.0, 0, 10, 1, 2, 3]), np.zeros((6, 6)), 0)
@@ -166,3 +139,30 @@ def test_the_measurement_is_coarser_far_away() -> None:
     expected = 1 * 0.49 / (1 + 0.49)
     np.testing.assert_allclose(np.diag(tracker.tracks[0].covariance)[:3], [expected] * 3)
     assert tracker.tracks[0].hits == 2
+
+
+def seen(frame: WorldFrame, random: np.random.Generator, drop_share: float) -> Boxes3D:
+    """Noise of 3 % of the distance, boxes that vanish, nothing beyond 60 m."""
+    kept = random.random(len(frame.boxes)) >= drop_share
+    found = frame.boxes.select(kept & (frame.boxes.centers_m[:, 2] < 60))
+    noise = 1 + 0.03 * random.normal(size=(len(found), 1))
+    return replace(found, centers_m=found.centers_m * noise)
+
+
+@pytest.mark.parametrize('drop_share', [0.0, 0.15])
+def test_few_switches_on_generated_drives(drop_share: float) -> None:
+    random = np.random.default_rng(3)
+    pairs = switches = 0
+    for seed in range(5, 9):
+        tracker, last = Tracker(), dict[tuple[float, ...], str]()
+        for k, frame in enumerate(SEQUENCES['drive'](seed, 30, 10.0, 128, 64)):
+            found = seen(frame, random, drop_share)
+            ids = tracker.update(found, ns(0.1 * k), frame.world_from_optical).ids
+            objects = [tuple(size.round(6)) for size in found.sizes_m]  # no two have the same
+            for thing, name in zip(objects, ids, strict=True):
+                pairs += bool(name)
+                switches += bool(name) and last.setdefault(thing, name) != name
+                if name:
+                    last[thing] = name
+    assert pairs > 200
+    assert switches <= 0.02 * pairs

@@ -1,11 +1,11 @@
-"""Teaches a trained compact network one's own classes or a further dense task from a few frames.
+"""Teaches a trained compact network new classes or another dense task from a few frames.
 
     python -m training.adapt my_frames.yaml --out runs/mine
     python -m training.export runs/mine/last.pt mine.onnx --version 1
 
-The tasks that the manifest has labels for are learned; the others are held where they were by
-distillation from the frozen original. The encoder stays unless --encoder is given. Prints the
-scores of the `val` frames before and after.
+Learns the tasks for which the manifest has labels; distillation from the frozen original keeps the
+other tasks as they were. The encoder stays unchanged unless --encoder is given. Prints the scores
+of the `val` frames before and after.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import Manifest, load
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import counted
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.augment import augmented, letterboxed
 from training.data.sample import Sample
 from training.evaluate import scores_of
-from training.export import current_commit
 from training.graphs.deploy import DeployGraph, normalised
+from training.graphs.onnx_export import current_commit
 from training.learn.adapting import (
+    adaptation_of,
     adapted_config,
-    carried_over,
     class_mixture,
-    described,
     distillation_loss,
-    held_norms,
+    freeze_norms,
+    transferred_weights,
 )
 from training.learn.learning_compact import optimizer_of
 from training.learn.loader import Frame
@@ -50,7 +50,7 @@ from training.weights.checkpoint_store import save
 from training.weights.weight_files import read_weights
 
 DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
-BATCH, KEEPING = 4, 1.0  # frames a step; weight of what holds the other tasks
+BATCH, DISTILLATION_WEIGHT = 4, 1.0  # frames per step; weight of the distillation losses
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -58,32 +58,42 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('manifest', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument(
-        '--weights', type=Path, default=DEMO_WEIGHTS, help='checkpoint; default: the demo model'
+        '--weights',
+        type=Path,
+        default=DEMO_WEIGHTS,
+        help='checkpoint to start from; default: the demo model',
     )
-    parser.add_argument('--frames', type=int, help='of `train`, the first ones')
+    parser.add_argument('--frames', type=int, help='use only the first frames of `train`')
     parser.add_argument('--steps', type=int, default=400)
     parser.add_argument('--learning-rate', type=float, default=5e-4)
     parser.add_argument(
-        '--encoder', action='store_true', help='a tenth of the rate for it as well'
+        '--encoder',
+        action='store_true',
+        help='train the encoder too, at a tenth of the learning rate',
     )
-    parser.add_argument('--scratch', action='store_true', help='for comparison: know nothing')
+    parser.add_argument(
+        '--scratch', action='store_true', help='train without the old weights, for comparison'
+    )
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(arguments)
 
 
-def taught_tasks(config: CompactConfig, listed: Manifest) -> tuple[str, ...]:
-    """Those that the frames have labels for. Raises ValueError where there are none."""
+def labelled_tasks(config: CompactConfig, listed: Manifest) -> tuple[str, ...]:
+    """Returns the tasks that the frames have labels for. Raises ValueError if there are none."""
     keys = {key for frame in listed.frames for key, value in frame.items() if value}
     keys |= {name for frame in listed.frames for name in frame.get('maps') or {}}
     found = tuple(t for t in config.tasks if t in keys)
     if not found:
-        raise ValueError(f'The manifest has labels for none of {", ".join(config.tasks)}.')
+        raise ValueError(
+            f'The manifest labels none of the tasks {", ".join(config.tasks)}; add labels for one.'
+        )
     return found
 
 
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
-    """The whole run → scores before and after, and the minutes it took."""
+    """Runs the whole adaptation. Returns the scores before and after and the duration in
+    minutes."""
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
     listed = load(options.manifest)
@@ -101,17 +111,17 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
             size = config.width_px, config.height_px
             fitted = [letterboxed(s, *size) for s in samples]
             mixture = class_mixture(DeployGraph(teacher, old_config), fitted, config.classes)
-        network.load_state_dict(carried_over(network.state_dict(), old, config, mixture))
-    taught = taught_tasks(config, listed)
-    held = tuple(t for t in old_config.tasks if t not in taught)
+        network.load_state_dict(transferred_weights(network.state_dict(), old, config, mixture))
+    labelled = labelled_tasks(config, listed)
+    held = tuple(t for t in old_config.tasks if t not in labelled)
     before = scores(network, config, options)
     begin_s = time.perf_counter()
-    learn(network, teacher, config, samples, (taught, held), options)
+    learn(network, teacher, config, samples, (labelled, held), options)
     minutes = (time.perf_counter() - begin_s) / 60
-    keep(network, config, old_config, options)
+    save_adapted(network, config, old_config, options)
     after = scores(network, config, options)
     about = {'frames': len(samples), 'steps': options.steps, 'minutes': round(minutes, 2)}
-    return {**about, 'taught': taught, 'held': held, 'before': before, 'after': after}
+    return {**about, 'taught': labelled, 'held': held, 'before': before, 'after': after}
 
 
 def learn(
@@ -122,8 +132,8 @@ def learn(
     tasks: tuple[tuple[str, ...], tuple[str, ...]],
     options: argparse.Namespace,
 ) -> None:
-    """tasks: the taught and the held ones."""
-    taught, held = tasks
+    """Trains the network. tasks: those with labels, then those kept by distillation."""
+    labelled, held = tasks
     trains_encoder = options.encoder or options.scratch
     encoder = network.encoder
     assert isinstance(encoder, nn.Module)
@@ -134,14 +144,14 @@ def learn(
     rng = np.random.default_rng(options.seed)
     network.train()
     if not options.scratch:
-        held_norms(network)
-    for step in track(range(options.steps), 'adapting', transient=True):
+        freeze_norms(network)
+    for step in counted(range(options.steps), 'step', options.steps):
         rate = options.learning_rate * cosine(step / options.steps) * min(1.0, (step + 1) / 20)
         for group in optimizer.param_groups:
             group['lr'] = rate * (0.1 if group['share'] < 1 else 1.0)
         chosen = rng.choice(len(samples), BATCH, replace=len(samples) < BATCH)
         batch = [augmented(samples[k], config.width_px, config.height_px, rng) for k in chosen]
-        loss = step_loss(network, teacher, config, batch, (taught, held), options.scratch, rng)
+        loss = step_loss(network, teacher, config, batch, (labelled, held), options.scratch, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -158,11 +168,11 @@ def step_loss(
     scratch: bool,
     rng: np.random.Generator,
 ) -> Tensor:
-    taught, held = tasks
+    labelled, held = tasks
     image = normalised(torch.from_numpy(np.stack([sample.rgb for sample in batch])))
     late, early = network(image)
     found: dict[str, Tensor] = {}
-    for name in taught:
+    for name in labelled:
         task = task_of(name, config)
         rows = [task.targets(sample, config, rng) for sample in batch]
         targets = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
@@ -174,12 +184,12 @@ def step_loss(
             want, want_early = teacher(image)
         kept = distillation_loss(late, want, held)
         kept |= {f'{k} early': v for k, v in distillation_loss(early, want_early, held).items()}
-        total = total + KEEPING * torch.stack(list(kept.values())).sum()
+        total = total + DISTILLATION_WEIGHT * torch.stack(list(kept.values())).sum()
     return total
 
 
 def scores(network: nn.Module, config: CompactConfig, options: argparse.Namespace) -> Any:
-    """Of the manifest's `val` frames; {} where it has none."""
+    """Scores the manifest's `val` frames; {} if it has none."""
     try:
         names = manifest_samples.names(options.manifest, 'val')
     except DataError:
@@ -188,15 +198,16 @@ def scores(network: nn.Module, config: CompactConfig, options: argparse.Namespac
     return scores_of(graph, [Frame(manifest_samples, options.manifest, name) for name in names])
 
 
-def keep(
+def save_adapted(
     network: nn.Module,
     config: CompactConfig,
     old_config: CompactConfig,
     options: argparse.Namespace,
 ) -> None:
-    """A checkpoint as of training.train, for training.export and training.evaluate."""
+    """Saves a checkpoint like that of training.train, for training.export and
+    training.evaluate."""
     state = network.state_dict()
-    about = {'config': old_config.name, 'adapted': described(config), 'code': current_commit()}
+    about = {'config': old_config.name, 'adapted': adaptation_of(config), 'code': current_commit()}
     options.out.mkdir(parents=True, exist_ok=True)
     save(options.out / 'last.pt', {**about, 'step': options.steps, 'average': state})
 

@@ -1,10 +1,10 @@
-"""Looks over a data set before an hour of training is lost on it.
+"""Checks a data set before training starts.
 
     python -m training.check_data manifest my_frames.yaml
     python -m training.check_data nyud NYUDv2 --split val
 
-Reads every frame. Exit status 1 where something is wrong: a file that cannot be read, an id that
-its table does not have, a box that does not re-project into its image.
+Reads every frame. The exit status is 1 if it finds a file that cannot be read, an id that the
+class table lacks, or a box that does not re-project into its image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from mtscene_ros.camera.geometry import (
     box_corners,
@@ -28,18 +27,22 @@ from mtscene_ros.camera.geometry import (
 )
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import counted, plural
 from training.data import DATASETS, DataSet
 from training.data.sample import UNKNOWN, Sample
 
 DEPTH_BINS_M = np.array([0, 1, 2, 5, 10, 20, 50, 100, np.inf])
-MIN_OVERLAP = 0.3  # of a box's projection with its annotated rectangle
+MIN_OVERLAP = 0.3  # minimum fraction of a box's projection inside its annotated rectangle
 NEAREST_M = 0.1
 
 
 @dataclass(slots=True)
 class DataCounts:
-    """What was seen. frames: with any label of a task; ids: pixels by id; depth: pixels by bin of
-    DEPTH_BINS_M; boxes: by class id; sizes: of images; complaints: one line each."""
+    """Counts over the frames read so far.
+
+    frames: number with labels, by task; ids: pixels by id; depth: pixels by bin of DEPTH_BINS_M;
+    boxes: number by class id; sizes: number of images by size; complaints: one line per problem.
+    """
 
     frames: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
@@ -55,35 +58,35 @@ class DataCounts:
     complaints: list[str] = field(default_factory=list)
 
 
-def look_at(sample: Sample, name: str, account: DataCounts) -> None:
-    """Adds one frame."""
+def count_frame(sample: Sample, name: str, data_counts: DataCounts) -> None:
+    """Adds one frame to the counts."""
     height, width = sample.labels.shape
-    account.sizes[f'{width}x{height}'] += 1
-    account.pixels += height * width
+    data_counts.sizes[f'{width}x{height}'] += 1
+    data_counts.pixels += height * width
     maps = {n: v for n in UNKNOWN if (v := getattr(sample, n)) is not None} | dict(sample.maps)
     for task, values in maps.items():
         known = known_pixels(task, values)
         if not known.any():
             continue
-        account.frames[task] += 1
-        account.known[task] += int(known.sum())
+        data_counts.frames[task] += 1
+        data_counts.known[task] += int(known.sum())
         if values.dtype == np.uint8:
-            ids, counts = np.unique(values[known], return_counts=True)
-            account.ids[task].update(dict(zip(ids.tolist(), counts.tolist(), strict=True)))
+            ids, pixels = np.unique(values[known], return_counts=True)
+            data_counts.ids[task].update(dict(zip(ids.tolist(), pixels.tolist(), strict=True)))
         elif task == 'depth_m':
-            look_at_depth(values[known & np.isfinite(values)], name, account)
+            count_depth(values[known & np.isfinite(values)], name, data_counts)
         elif task != 'normals':
-            low, high = account.map_range.get(task, (np.inf, -np.inf))
+            low, high = data_counts.map_range.get(task, (np.inf, -np.inf))
             here = float(values[known].min()), float(values[known].max())
-            account.map_range[task] = min(low, here[0]), max(high, here[1])
+            data_counts.map_range[task] = min(low, here[0]), max(high, here[1])
     if sample.has_boxes:
-        account.frames['boxes3d'] += 1
-        account.boxes.update(sample.class_ids.tolist())
-        account.complaints += box_complaints(sample, name)
+        data_counts.frames['boxes3d'] += 1
+        data_counts.boxes.update(sample.class_ids.tolist())
+        data_counts.complaints += box_complaints(sample, name)
 
 
 def known_pixels(task: str, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """(H, W)."""
+    """Returns (H, W): true where the value is known."""
     if task == 'normals':
         return np.asarray(np.abs(values).max(2) > 0)
     if values.dtype == np.uint8:
@@ -91,21 +94,22 @@ def known_pixels(task: str, values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(values))
 
 
-def look_at_depth(depth_m: NDArray[np.float32], name: str, account: DataCounts) -> None:
+def count_depth(depth_m: NDArray[np.float32], name: str, data_counts: DataCounts) -> None:
     if not len(depth_m):
         return
-    account.depth += np.histogram(depth_m, DEPTH_BINS_M)[0]
-    low, high = account.depth_range_m
+    data_counts.depth += np.histogram(depth_m, DEPTH_BINS_M)[0]
+    low, high = data_counts.depth_range_m
     here = float(depth_m.min()), float(depth_m.max())
-    account.depth_range_m = min(low, here[0]), max(high, here[1])
+    data_counts.depth_range_m = min(low, here[0]), max(high, here[1])
     if np.median(depth_m) > 500:
-        account.complaints.append(
+        data_counts.complaints.append(
             f'{name}: half of the depth exceeds 500 m; is it in millimetres? .npy is in metres.'
         )
 
 
 def box_complaints(sample: Sample, name: str) -> list[str]:
-    """Boxes behind the camera, beside the image, or elsewhere than their 2D annotation."""
+    """Describes boxes that lie behind the camera, outside the image, or off their 2D
+    annotation."""
     if not len(sample.class_ids):
         return []
     turned = (
@@ -127,54 +131,60 @@ def box_complaints(sample: Sample, name: str) -> list[str]:
         around_px = np.concatenate([points_px.min(0), points_px.max(0)])
         seen_px = np.clip(around_px, 0, bounds_px)
         if (seen_px[2:] <= seen_px[:2]).any():
-            found.append(f'{where} does not project into the image; check camera and centre.')
+            found.append(
+                f'{where} does not project into the image; check the camera and the box centre.'
+            )
         elif sample.bbox_px is not None:
-            share = covered(sample.bbox_px[k], seen_px)
+            share = overlap_share(sample.bbox_px[k], seen_px)
             if share < MIN_OVERLAP:
                 found.append(f'{where} covers {100 * share:.0f} % of its 2D box.')
     return found
 
 
-def covered(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> float:
-    """Share of the first rectangle inside the second."""
+def overlap_share(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> float:
+    """Returns the fraction of the first rectangle that lies inside the second."""
     low, high = np.maximum(inner_px[:2], outer_px[:2]), np.minimum(inner_px[2:], outer_px[2:])
     size = np.maximum(inner_px[2:] - inner_px[:2], 1)
     return float((np.maximum(high - low, 0) / size).prod())
 
 
 def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
-    """Every frame of a split; unreadable ones become complaints."""
-    account = DataCounts()
-    for name in track(data_set.names(folder, split), 'reading', transient=True):
+    """Counts every frame of a split; a frame that cannot be read becomes a complaint."""
+    data_counts = DataCounts()
+    names = data_set.names(folder, split)
+    for name in counted(names, 'frame', len(names)):
         try:
-            look_at(data_set.read(folder, name), name, account)
+            count_frame(data_set.read(folder, name), name, data_counts)
         except DataError as error:
-            account.complaints.append(f'{name}: {error}')
-    return account
+            data_counts.complaints.append(f'{name}: {error}')
+    return data_counts
 
 
-def report(account: DataCounts) -> str:
-    lines = [f'images: {", ".join(f"{n} of {s}" for s, n in account.sizes.items())}']
-    for task, frames in account.frames.items():
-        share = 100 * account.known[task] / max(1, account.pixels)
+def report(data_counts: DataCounts) -> str:
+    lines = [f'images: {", ".join(f"{n} of {s} px" for s, n in data_counts.sizes.items())}']
+    for task, frames in data_counts.frames.items():
+        share = 100 * data_counts.known[task] / max(1, data_counts.pixels)
         lines.append(
-            f'{task}: {frames} frames' + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
+            f'{task}: {plural(frames, "frame")}'
+            + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
         )
-        total = sum(account.ids[task].values())
-        for k, count in sorted(account.ids[task].items()):
+        total = sum(data_counts.ids[task].values())
+        for k, count in sorted(data_counts.ids[task].items()):
             lines.append(f'  id {k:3d} {100 * count / total:6.2f} % {bar(count / total)}')
-        if task in account.map_range:
-            lines.append('  from {:.4g} to {:.4g}'.format(*account.map_range[task]))
-    if account.depth.sum():
-        lines.append('depth from {:.2f} to {:.2f} m'.format(*account.depth_range_m))
-        for low, high, count in zip(DEPTH_BINS_M, DEPTH_BINS_M[1:], account.depth, strict=False):
-            share = count / account.depth.sum()
+        if task in data_counts.map_range:
+            lines.append('  from {:.4g} to {:.4g}'.format(*data_counts.map_range[task]))
+    if data_counts.depth.sum():
+        lines.append('depth from {:.2f} to {:.2f} m'.format(*data_counts.depth_range_m))
+        for low, high, count in zip(
+            DEPTH_BINS_M, DEPTH_BINS_M[1:], data_counts.depth, strict=False
+        ):
+            share = count / data_counts.depth.sum()
             lines.append(f'  {low:5.0f} to {high:5.0f} m {100 * share:6.2f} % {bar(share)}')
-    if account.boxes:
-        counts = ', '.join(f'class {k}: {n}' for k, n in sorted(account.boxes.items()))
-        lines.append(f'boxes: {counts}')
-    lines += [f'! {complaint}' for complaint in account.complaints]
-    lines.append(f'{len(account.complaints)} complaints')
+    if data_counts.boxes:
+        by_class = ', '.join(f'class {k}: {n}' for k, n in sorted(data_counts.boxes.items()))
+        lines.append(f'boxes: {by_class}')
+    lines += [f'! {complaint}' for complaint in data_counts.complaints]
+    lines.append(plural(len(data_counts.complaints), 'complaint'))
     return '\n'.join(lines)
 
 
@@ -187,18 +197,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('data_set', choices=sorted(DATASETS))
     parser.add_argument('folder', type=Path, help="the data set's root, or the manifest")
     parser.add_argument('--split', default='train')
-    parser.add_argument('--json', type=Path, help='complaints and counts')
+    parser.add_argument('--json', type=Path, help='write complaints and counts to this file')
     options = parser.parse_args(arguments)
     try:
-        account = check(DATASETS[options.data_set], options.folder, options.split)
+        data_counts = check(DATASETS[options.data_set], options.folder, options.split)
     except DataError as error:
         print(error)
         return 1
-    print(report(account))
+    print(report(data_counts))
     if options.json:
-        found = {'frames': dict(account.frames), 'complaints': account.complaints}
+        found = {'frames': dict(data_counts.frames), 'complaints': data_counts.complaints}
         write_text(options.json, json.dumps(found, indent=2) + '\n')
-    return 1 if account.complaints else 0
+    return 1 if data_counts.complaints else 0
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mtscene_ros.datasets.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.types import SemanticClass
 
-# Shares of the pixels in 120 drive worlds (seed 900 at 9b389b1), CITYSCAPES_19 in order.
+# Fractions of the pixels in 120 drive worlds (seed 900 at 9b389b1), in the order of CITYSCAPES_19.
 _DRIVE_SHARES = (
     *(0.321, 0.062, 0.225, 0.0051, 0.0076, 0.0136, 0.0006, 0.0051, 0.073, 0.031),
     *(0.151, 0.0041, 0.0029, 0.0385, 0.024, 0.031, 0.0032, 0.0011, 0.0006),
@@ -17,8 +17,8 @@ DRIVE_WEIGHTS = tuple(share**-0.35 for share in _DRIVE_SHARES)
 
 @dataclass(frozen=True, slots=True)
 class OwnTask:
-    """A dense task of a user's own. classes: (), for a number per pixel, with the mean and the
-    deviation of what is labelled."""
+    """A user-defined dense task. classes: () for a task that predicts one number per pixel, whose
+    labels have the given mean and standard deviation."""
 
     name: str
     classes: tuple[SemanticClass, ...] = ()
@@ -34,14 +34,15 @@ DECODERS = ('invpt', 'taskprompter')
 class CompactConfig:
     """A compact network and what it predicts.
 
-    encoder: a timm name whose features come at strides 4, 8, 16 and 32; decoder: see
-    `training/networks/decoders.py`; prompt_blocks: transformer blocks of decoder 'taskprompter';
-    widths: channels at strides 16, 8 and 4 of every task; class_weights: of the cross entropy, by
-    class, () for equal ones; focal_px, min_m, max_m: canonical depth, see
-    `training/tasks/depth.py`; encoder_rate: learning rate of the encoder over the rest's; batch:
-    images per process and step; augmentation: see `training/learn/learning_compact.py`;
-    own_tasks: those of `tasks` that training/tasks does not have; data_set: in training.data.
-    Raises ValueError for a size that no multiple of 32 fits and for an unknown decoder.
+    encoder: name of a timm model with features at strides 4, 8, 16 and 32; decoder: see
+    `training/networks/decoders.py`; prompt_blocks: transformer blocks of the decoder
+    'taskprompter'; widths: channels at strides 16, 8 and 4 for every task; class_weights: weight
+    of each class in the cross entropy, () for equal weights; focal_px, min_m, max_m: canonical
+    depth, see `training/tasks/depth.py`; encoder_rate: learning rate of the encoder relative to
+    the rest; batch: images per process and step; augmentation: see
+    `training/learn/learning_compact.py`; own_tasks: definitions of the tasks that training/tasks
+    lacks; data_set: name in training.data. Raises ValueError for a size that is no multiple of 32
+    and for an unknown decoder.
     """
 
     name: str
@@ -73,7 +74,7 @@ class CompactConfig:
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:
             raise ValueError(f'decoder {self.decoder!r} does not exist; use one of {DECODERS}.')
-        fitting = nearest_fit(self.height_px), nearest_fit(self.width_px)
+        fitting = nearest_multiple(self.height_px), nearest_multiple(self.width_px)
         if (self.height_px, self.width_px) != fitting:
             raise ValueError(
                 f'{self.name} needs a height and a width that are a multiple of {STRIDE_PX}, not '
@@ -81,12 +82,12 @@ class CompactConfig:
             )
 
 
-def nearest_fit(pixels: int) -> int:
+def nearest_multiple(pixels: int) -> int:
     return max(STRIDE_PX, round(pixels / STRIDE_PX) * STRIDE_PX)
 
 
 def resized(config: CompactConfig, height_px: int, width_px: int) -> CompactConfig:
-    """The same network for another input size; ValueError as of CompactConfig."""
+    """Returns the same network for another input size. Raises ValueError as CompactConfig does."""
     return replace(config, height_px=height_px, width_px=width_px)
 
 

@@ -1,10 +1,10 @@
-"""Scores a network on a data set, in torch, with the graph and the decoding of the robot.
+"""Scores a network on a data set in torch, with the graph and the decoding that the robot runs.
 
     python -m training.evaluate invpt_vitb_nyud runs/invpt/last.pt --data NYUDv2 --json scores.json
     torchrun --nproc-per-node 4 -m training.evaluate ...
 
-CHECKPOINT is one of training.train or, for the papers' networks, a released one. Several
-processes share the frames; none is counted twice.
+CHECKPOINT comes from training.train or, for the papers' networks, is a released one. Several
+processes share the frames; no frame counts twice.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7
 from mtscene_ros.datasets.label_files import read_json
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
-from mtscene_ros.evaluate.scores.metrics import Detections
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
 from training.data.sample import Sample
-from training.export import graph_from_checkpoint
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
 from training.learn.learning import ALL_CONFIGS, Config, kind_of
 from training.learn.learning_published import whole
-from training.learn.loader import Frame, listed
+from training.learn.loader import Frame, list_frames
 from training.recipes import Recipe
 from training.scores.boundary_score import MAX_DIST, OTHERWISE, BoundaryTensorMeter
 from training.scores.comparisons import (
@@ -56,11 +54,13 @@ from training.scores.task_metrics import (
     METERS,
     UNKNOWN,
     TensorMeter,
+    added_up,
+    gathered_from_all,
     label_meter,
-    of_every_process,
     value_meter,
 )
 from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.weight_files import graph_from_checkpoint
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -70,7 +70,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--data-set', choices=sorted(DATASETS), help="default: the config's")
     parser.add_argument('--split', default='val')
-    parser.add_argument('--frames', type=int, help='the first ones only')
+    parser.add_argument('--frames', type=int, help='use only the first frames')
     parser.add_argument('--jobs', type=int, default=1, help='processes that match boundaries')
     parser.add_argument('--json', type=Path)
     options = parser.parse_args(arguments)
@@ -80,7 +80,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 
 
 class Meters:
-    """One meter per task, made when the task is first seen."""
+    """Holds one meter per task, created when the task first has a known pixel."""
 
     def __init__(self, config: Config, data_set: str, jobs: int) -> None:
         self.config, self.jobs = config, jobs
@@ -89,18 +89,19 @@ class Meters:
 
     def update(self, pairs: Pairs) -> None:
         for task, (prediction, truth) in pairs.items():
-            if says_something(task, truth):
-                self.by_task.setdefault(task, self.made(task)).update(prediction, truth)
+            if has_known_pixels(task, truth):
+                self.by_task.setdefault(task, self.new_meter(task)).update(prediction, truth)
 
-    def made(self, task: str) -> TensorMeter:
+    def new_meter(self, task: str) -> TensorMeter:
         if task == 'boundary':
             return BoundaryTensorMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
-        return self.made_for_own(task) or label_meter([c.name for c in self.classes(task)])
+        return self.own_value_meter(task) or label_meter([c.name for c in self.classes(task)])
 
-    def made_for_own(self, task: str) -> TensorMeter | None:
-        """A number per pixel has errors as depth does."""
+    def own_value_meter(self, task: str) -> TensorMeter | None:
+        """Returns the meter of a user's own task with one number per pixel, None for other
+        tasks."""
         own = self.config.own_tasks if isinstance(self.config, CompactConfig) else ()
         is_number = any(o.name == task and not o.classes for o in own)
         return value_meter() if is_number else None
@@ -111,13 +112,16 @@ class Meters:
         return tables.get(task) or kind_of(self.config).classes_of(self.config)
 
     def result(self) -> dict[str, dict[str, float]]:
-        """Of every task that some process has seen: all of them ask in the same order."""
-        tasks = sorted(set().union(*of_every_process(set(self.by_task))))
-        return {task: self.by_task.setdefault(task, self.made(task)).result() for task in tasks}
+        """Returns the scores of every task that any process has scored. All processes collect them
+        in the same order."""
+        tasks = sorted(set().union(*gathered_from_all(set(self.by_task))))
+        return {
+            task: self.by_task.setdefault(task, self.new_meter(task)).result() for task in tasks
+        }
 
 
-def says_something(task: str, truth: Tensor) -> bool:
-    """Whether any pixel is known."""
+def has_known_pixels(task: str, truth: Tensor) -> bool:
+    """Tells whether the truth has any known pixel."""
     if task == 'normals':
         return bool((truth != 0).any())
     return bool((torch.isfinite(truth) & (truth != UNKNOWN)).any())
@@ -126,7 +130,7 @@ def says_something(task: str, truth: Tensor) -> bool:
 def evaluate(
     config: Config, checkpoint: Path, frames: list[Frame], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Task → score → value, over the frames of all processes."""
+    """Returns scores by task over the frames of all processes."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     meters = Meters(config, options.data_set, options.jobs)
     own = frames[int(os.environ.get('RANK', '0')) :: int(os.environ.get('WORLD_SIZE', '1'))]
@@ -144,7 +148,7 @@ def evaluate_published(
     graph = PublishedGraph(network.to(device), recipe.network_config).eval()
     detects = '3ddet' in recipe.tasks
     with tempfile.TemporaryDirectory() as temporary:
-        boxes = DetectionMeter(Path(shared_by_all(temporary)))
+        boxes = DetectionMeter(Path(broadcast_folder(temporary)))
         for frame in frames:
             sample = whole(frame.data_set.read(frame.folder, frame.name), recipe)
             outputs = published_outputs(graph, sample, device)
@@ -155,16 +159,16 @@ def evaluate_published(
                 boxes.add(frame.name, published_objects(outputs, sample, recipe, sensor), path)
         scores = {'boxes3d': boxes.result()} if detects else {}
         if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # the folder is the first process's
+            torch.distributed.barrier()  # only the first process creates and deletes the folder
         return scores
 
 
-def shared_by_all(folder: str) -> str:
-    """The first process's."""
+def broadcast_folder(folder: str) -> str:
+    """Returns the first process's folder in every process."""
     if torch.distributed.is_initialized():
-        told = [folder]
-        torch.distributed.broadcast_object_list(told)
-        return told[0]
+        shared = [folder]
+        torch.distributed.broadcast_object_list(shared)
+        return shared[0]
     return folder
 
 
@@ -183,7 +187,7 @@ def evaluate_compact(
 def scores_of(
     graph: DeployGraph, frames: list[Frame], tasks: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Of a compact network on this machine's CPU; tasks: None for all."""
+    """Scores a compact network on this machine's CPU; tasks: None for all."""
     meters = Meters(graph.config, 'manifest', jobs=1)
     boxes = compact_scores(graph, frames, meters, torch.device('cpu'), tasks)
     return {**meters.result(), **boxes}
@@ -207,24 +211,26 @@ def estimator_scores(
     meters: Meters,
     tasks: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """The scores of boxes; those of dense tasks are in the meters."""
-    boxes = {c.id: Detections() for c in config.box_classes}
+    """Returns the scores of boxes; those of dense tasks are collected in the meters."""
+    boxes = boxes_meter(config)
     for frame in frames:
         sample = frame.data_set.read(frame.folder, frame.name)
         results = dict(estimator.estimate([frame_of(sample)], tasks)[0].results)
         meters.update(compact_pairs(results, sample, MAX_M))
         found = results.get('boxes3d')
         if isinstance(found, Boxes3D) and sample.has_boxes:
-            add_all_boxes(boxes, found, sample, config)
-    merged = {config.box_classes[k].name: gathered(found) for k, found in boxes.items()}
-    seen = {name: found.result() for name, found in merged.items() if found.truths}
+            add_boxes(boxes, found, sample, config)
+    seen = added_up(boxes, boxes_meter(config)).by_class()
     return {'boxes3d': seen} if seen else {}
 
 
-def add_all_boxes(
-    boxes: dict[int, Detections], found: Boxes3D, sample: Sample, config: CompactConfig
-) -> None:
-    """Within CLOSE_RANGE_M; a true box is also at least a quarter visible and half inside."""
+def boxes_meter(config: CompactConfig) -> BoxesMeter:
+    return BoxesMeter([c.name for c in config.box_classes], CLOSE_RANGE_M)
+
+
+def add_boxes(boxes: BoxesMeter, found: Boxes3D, sample: Sample, config: CompactConfig) -> None:
+    """Adds boxes within CLOSE_RANGE_M. A true box counts if at least a quarter of it is visible
+    and half of it lies inside the image."""
     quaternions = sample.quaternions_xyzw
     if quaternions is None:
         quaternions = quaternion_from_matrix(optical_from_level_box(sample.yaw_rad))
@@ -237,16 +243,7 @@ def add_all_boxes(
         config.box_classes,
     )
     demanded = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
-    for class_id, of_class in boxes.items():
-        add_boxes(of_class, found, truth, demanded, class_id, CLOSE_RANGE_M)
-
-
-def gathered(found: Detections) -> Detections:
-    """Of all processes."""
-    total = Detections()
-    for part in of_every_process(found):
-        total.extend(part)
-    return total
+    boxes.update(found, truth, demanded)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -255,7 +252,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if together:
         torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
     try:
-        frames = listed(options.data_set, [options.data], options.split)[: options.frames]
+        frames = list_frames(options.data_set, [options.data], options.split)[: options.frames]
         config = ALL_CONFIGS[options.config]
         scores = evaluate(config, options.checkpoint, frames, options)
         if not together or torch.distributed.get_rank() == 0:

@@ -1,4 +1,4 @@
-"""A released checkpoint of InvPT or TaskPrompter → a model file for the node.
+"""Imports a released checkpoint of InvPT or TaskPrompter as a model file for the node.
 
 python -m training.import_checkpoint FILE --model taskprompter_swinb_cityscapes3d -o model.onnx
 """
@@ -9,7 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.export import (
+from training.graphs.deploy_published import (
+    PublishedCamera,
+    PublishedGraph,
+    default_camera,
+    published_spec,
+)
+from training.graphs.onnx_export import (
     OPSET,
     OPSET_HELP,
     OPSETS,
@@ -19,12 +25,6 @@ from training.export import (
     check_images,
     current_commit,
     write_onnx,
-)
-from training.graphs.deploy_published import (
-    PublishedCamera,
-    PublishedGraph,
-    default_camera,
-    published_spec,
 )
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
@@ -46,21 +46,25 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         nargs=2,
         type=int,
         metavar=('HEIGHT', 'WIDTH'),
-        help='another input size (InvPT)',
+        help='input size other than the published one (InvPT)',
     )
     parser.add_argument(
-        '--focal-px', type=float, help='of the camera that took the training images'
+        '--focal-px', type=float, help='focal length of the camera that took the training images'
     )
-    parser.add_argument('--baseline-m', type=float, help='of its stereo pair (Cityscapes-3D)')
+    parser.add_argument(
+        '--baseline-m', type=float, help='baseline of its stereo pair (Cityscapes-3D)'
+    )
     parser.add_argument(
         '--plain',
         action='store_true',
-        help='leave out the rewrites of training/graphs/simplify.py',
+        help='skip the rewrites of training/graphs/simplify.py',
     )
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     parser.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
     add_about(parser)
-    parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
+    parser.add_argument(
+        '--images', type=Path, help='folder or bag with further images for the comparison'
+    )
     parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
     options = parser.parse_args(arguments)
     if options.plain and options.precision == 'fp16':
@@ -81,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     for key in dropped:
-        print(f'left out, no output depends on it: {key}')
+        print(f'skipped, because no output depends on it: {key}')
     usual = default_camera(config)
     camera = PublishedCamera(
         options.focal_px or usual.focal_px, options.baseline_m or usual.baseline_m
@@ -101,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def world_of(config: NetworkConfig) -> str:
-    """The generated world that looks most like the data set."""
+    """Returns the generated world that resembles the data set most."""
     names = {name for name, _ in config.tasks}
     if isinstance(config, SwinConfig):
         return 'drive'

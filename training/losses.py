@@ -1,9 +1,9 @@
-"""Losses of InvPT and TaskPrompter on dense tasks, and their published weights.
+"""Losses of InvPT and TaskPrompter on dense tasks, with the published weights.
 
 Source: docs/network-specification.md, section 5.
 
-Predictions are raw outputs (B, C, H, W), labels (B, 1 or 3, H, W) float with 255 where unknown
-(depth: 255 in InvPT, -1 in TaskPrompter). All return a scalar.
+Predictions are raw outputs (B, C, H, W); labels are (B, 1 or 3, H, W) float with 255 for unknown
+(depth: 255 in InvPT, -1 in TaskPrompter). All functions return a scalar.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IGNORED = 255.0
-EDGE_WEIGHT = 0.95  # of the few edge pixels
+EDGE_WEIGHT = 0.95  # of the edge pixels, which are few
 
 WEIGHTS: dict[str, dict[str, float]] = {
     'nyud': {'semseg': 1, 'depth': 1, 'normals': 10, 'edge': 50},
@@ -23,15 +23,15 @@ WEIGHTS: dict[str, dict[str, float]] = {
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy, mean over known pixels: semseg, human_parts."""
+    """Cross entropy, averaged over known pixels, for semseg and human_parts."""
     target = labels[:, 0].long()
     total = F.cross_entropy(logits, target, ignore_index=int(IGNORED), reduction='sum')
     return total / (target != IGNORED).sum().clamp(min=1)
 
 
 def saliency_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Two-class cross entropy whose class weights follow the batch: a class weighs as much as the
-    other one is frequent."""
+    """Two-class cross entropy with weights from the batch: each class is weighted by the frequency
+    of the other."""
     target = labels[:, 0].long()
     known = target != IGNORED
     count = known.sum().clamp(min=1)
@@ -42,7 +42,7 @@ def saliency_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def edge_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross entropy, edges weighted EDGE_WEIGHT and the rest with what is left."""
+    """Binary cross entropy with EDGE_WEIGHT for edges and 1 - EDGE_WEIGHT for other pixels."""
     known = labels != IGNORED
     x, y = logits[known], labels[known]
     return -(
@@ -51,13 +51,13 @@ def edge_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def normals_loss(prediction: Tensor, labels: Tensor) -> Tensor:
-    """L1 distance of unit vectors, summed over the components, mean over known pixels."""
+    """L1 distance of unit vectors, summed over components, averaged over known pixels."""
     known = (labels != IGNORED).all(1, keepdim=True)
     difference = (F.normalize(prediction, dim=1) - labels).abs() * known
     return difference.sum() / known.sum().clamp(min=1)
 
 
 def depth_loss(prediction: Tensor, labels: Tensor, unknown: float = IGNORED) -> Tensor:
-    """L1, mean over known pixels."""
+    """L1 distance, averaged over known pixels."""
     known = labels != unknown
     return (prediction - labels)[known].abs().sum() / known.sum().clamp(min=1)

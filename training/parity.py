@@ -1,9 +1,9 @@
-"""Do our networks give the numbers of the reference folders? (README.md and inputs.py there)
+"""Checks that our networks reproduce the numbers of the reference folders (see README.md there).
 
 python -m training.parity ../shared/networks/fixtures/invpt_vitb_pascal ...
 
-A folder holds keys.json (name, shape, CRC of every entry), meta.json (input size, standard
-deviation and sampling of every output) and expected.npz. Weights and input are drawn again from
+A folder holds keys.json (name, shape and CRC of every entry), meta.json (input size, and standard
+deviation and sampling of every output) and expected.npz. Weights and input are generated from
 their names.
 """
 
@@ -30,7 +30,7 @@ from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NETWORKS, NetworkConfig
 from training.weights.checkpoints import load_network, without_prefix
 
-# Names of reference folders that differ from those of the zoo.
+# Reference folders whose names differ from those in the zoo.
 FOLDER_NAMES = {'taskprompter_swinb_cs3d': 'taskprompter_swinb_cityscapes3d'}
 STRUCTURAL = ('relative_position_index', 'attn_mask')
 
@@ -63,28 +63,28 @@ def uniform(tag: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def input_image(height_px: int, width_px: int, batch: int) -> Tensor:
-    """(B, 3, H, W) already normalised."""
+    """Returns (B, 3, H, W), already normalised."""
     shape = (batch, 3, height_px, width_px)
     tag = f'input/{batch}x3x{height_px}x{width_px}'
     return torch.from_numpy(normal(tag, shape).astype(np.float32))
 
 
 def made_up_checkpoint(keys: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """The weights behind a folder's numbers, named as in a released file."""
+    """Generates the weights behind a folder's numbers, with the names of a released file."""
     state = {}
     for entry in keys:
         key = entry['key']
         if key.rsplit('.', 1)[-1] in STRUCTURAL:
-            continue  # the architecture computes them
+            continue  # the architecture determines these buffers
         value = weight(key, tuple(entry['shape']))
         if value.dtype == np.float32 and zlib.crc32(value.tobytes()) != entry['crc32']:
-            raise ValueError(f'{key}: its CRC is not the one in keys.json; another NumPy?')
+            raise ValueError(f'{key}: its CRC differs from keys.json; check the version of NumPy.')
         state['module.' + key] = torch.from_numpy(value)
     return state
 
 
 def check_structural(network: nn.Module, keys: list[dict[str, Any]]) -> None:
-    """The buffers that the architecture computes have the CRC in keys.json."""
+    """Checks that buffers determined by the architecture have the CRC of keys.json."""
     buffers = dict(network.named_buffers())
     for entry in keys:
         key = entry['key']
@@ -95,7 +95,7 @@ def check_structural(network: nn.Module, keys: list[dict[str, Any]]) -> None:
 
 
 def named_outputs(found: Any) -> dict[str, Tensor]:
-    """What a network returns → the names of the reference folders."""
+    """Gives a network's outputs the names that the reference folders use."""
     if isinstance(found, dict):
         return found
     dense, further = found
@@ -122,7 +122,7 @@ def sampled(output: NDArray[Any], how: str) -> NDArray[Any]:
 
 
 def limit_of(config: NetworkConfig, output: str) -> float:
-    """Largest error that float32 explains (fixtures/README.md)."""
+    """Returns the largest error that float32 explains (fixtures/README.md)."""
     if isinstance(config, InvPTConfig):
         return 1e-4
     if isinstance(config, TaskPrompterConfig):
@@ -131,14 +131,14 @@ def limit_of(config: NetworkConfig, output: str) -> float:
 
 
 def errors(folder: Path, config: NetworkConfig, rewritten: bool = False) -> dict[str, float]:
-    """Output → largest error over the standard deviation of the full output.
+    """Returns by output the largest error divided by the standard deviation of the full output.
 
-    rewritten: of the network that training/graphs/simplify.py makes of it."""
+    rewritten: whether to run the network that training/graphs/simplify.py makes of it."""
     meta = json.loads((folder / 'meta.json').read_text())
     keys = json.loads((folder / 'keys.json').read_text())
     state = made_up_checkpoint(keys)
     network, _ = load_network(config, without_prefix(state))
-    del state  # the network owns the weights now
+    del state  # frees memory: the network owns the weights now
     check_structural(network, keys)
     network = simplified(network) if rewritten else network
     size = meta['input']
@@ -156,18 +156,20 @@ def errors(folder: Path, config: NetworkConfig, rewritten: bool = False) -> dict
 
 
 def config_of(folder: Path) -> NetworkConfig:
-    """By the name that the folder's meta.json carries."""
+    """Returns the configuration named in the folder's meta.json."""
     name = json.loads((folder / 'meta.json').read_text())['name']
     config = NETWORKS.get(FOLDER_NAMES.get(name, name))
     if config is None:
-        raise SystemExit(f'{folder} is about {name!r}; the zoo has {", ".join(NETWORKS)}.')
+        raise SystemExit(f'{folder} belongs to {name!r}, which is none of {", ".join(NETWORKS)}.')
     return config
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('folders', nargs='+', type=Path)
-    parser.add_argument('--simplified', action='store_true', help='what is exported')
+    parser.add_argument(
+        '--simplified', action='store_true', help='run the simplified network that is exported'
+    )
     options = parser.parse_args(arguments)
     failures = 0
     for folder in options.folders:

@@ -1,12 +1,12 @@
-"""Model file in float32 → INT8 by Q/DQ nodes, calibrated on images of yours.
+"""Quantises a float32 model file to INT8 with Q/DQ nodes, calibrated on the user's images.
 
     python -m training.quantise drive_lite.onnx -o drive_lite_int8.onnx --images FOLDER_OR_BAG
 
-Convolutions' weights (per channel) and inputs become 8-bit integers, symmetric as TensorRT wants
-them. In float32 stay: depth-wise convolutions, whose channels have ranges of their own (they cost
-drive_lite most of its depth and are few of its operations), the first layer, the last one of every
-task, attention and everything else. A fifth of the
-images is held back: on them both files run, and how far they agree is printed for each task and
+Weights (per channel) and inputs of convolutions become 8-bit integers, symmetric as TensorRT
+requires. The following stay in float32: depth-wise convolutions, whose channels have different
+ranges (in INT8 they cost drive_lite most of its depth accuracy, and they are few of its
+operations), the first layer, the last layer of every task, attention and everything else. A fifth
+of the images is held out: both files run on them, and their agreement is printed for each task and
 stored beside the new file.
 """
 
@@ -41,8 +41,9 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame
-from training.export import write_model
+from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
 
 HELD_BACK = 5  # every fifth image
@@ -54,7 +55,7 @@ METHODS = {
 
 
 class Feed(CalibrationDataReader):  # type: ignore[misc]
-    """What ONNX Runtime's calibration reads: one network input at a time, then None."""
+    """Feeds ONNX Runtime's calibration: one network input at a time, then None."""
 
     def __init__(self, frames: Sequence[CameraFrame], spec: ModelSpec) -> None:
         self.feeds = iter([{spec.input.name: prepare(f, spec).rgb[None]} for f in frames])
@@ -64,7 +65,7 @@ class Feed(CalibrationDataReader):  # type: ignore[misc]
 
 
 def last_layers(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions after which only element-wise work and enlargement come."""
+    """Names the convolutions that only element-wise operations and enlargements follow."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -89,13 +90,14 @@ def quantise(
     method: str = 'percentile',
     keep: str = '',
 ) -> int:
-    """Writes the INT8 file, metadata kept → the number of quantised convolutions.
+    """Writes the INT8 file with the source's metadata. Returns the number of quantised
+    convolutions.
 
-    keep: regular expression; convolutions whose weight's name it finds stay in float32.
+    keep: regular expression; convolutions stay in float32 if it matches their weight's name.
     """
     with tempfile.TemporaryDirectory() as folder:
         ready, quantised = Path(folder) / 'ready.onnx', Path(folder) / 'int8.onnx'
-        # Batch norms are folded and shapes known before ranges are measured.
+        # Folds batch norms and infers shapes before the ranges are measured.
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         model = onnx.load(ready)
         convolutions = [n for n in model.graph.node if n.op_type == 'Conv']
@@ -114,7 +116,7 @@ def quantise(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=METHODS[method],
-            # Biases stay in float32: TensorRT has no 32-bit integers to dequantise.
+            # Biases stay in float32, because TensorRT cannot dequantise 32-bit integers.
             extra_options={
                 'ActivationSymmetric': True,
                 'WeightSymmetric': True,
@@ -122,16 +124,17 @@ def quantise(
             },
         )
         result = onnx.load(quantised)
-    about = replace(about_of(source, metadata_of(source)), scores={}, scored_on='')  # not its own
-    said = {ABOUT_KEY: about.to_json()} if about != About() else {}
-    onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **said})
+    about = replace(about_of(source, metadata_of(source)), scores={}, scored_on='')  # the source's
+    properties = {ABOUT_KEY: about.to_json()} if about != About() else {}
+    onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **properties})
     write_model(result, out)
     return len(convolutions) - len(kept)
 
 
 def report(source: SceneEstimator, out: Path, frames: Sequence[CameraFrame]) -> str:
     found = agreement(source, open_estimator(str(out), 'onnxruntime'), frames)
-    return f'{out.name} against its float32 source on {len(frames)} images\n\n{table(found)}'
+    images = plural(len(frames), 'image')
+    return f'{out.name} against its float32 source on {images}\n\n{table(found)}'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,13 +142,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('model', type=Path)
     parser.add_argument('-o', '--out', type=Path, required=True)
     parser.add_argument('--images', type=Path, required=True, help='folder of images, or a bag')
-    parser.add_argument('--count', type=int, default=100, help='images at most')
+    parser.add_argument('--count', type=int, default=100, help='maximum number of images')
     parser.add_argument('--method', choices=sorted(METHODS), default='percentile')
     parser.add_argument(
-        '--keep', default='', metavar='REGEX', help='further weights that stay in float32'
+        '--keep', default='', metavar='REGEX', help='additional weights that stay in float32'
     )
     options = parser.parse_args(arguments)
-    logging.getLogger().setLevel(logging.ERROR)  # ONNX Runtime's advice about pre-processing
+    logging.getLogger().setLevel(logging.ERROR)  # hides ONNX Runtime's advice on pre-processing
     try:
         source = open_estimator(str(options.model), 'onnxruntime')
         frames = frames_of(options.images, options.count, least=HELD_BACK)
@@ -153,15 +156,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     held_back = frames[HELD_BACK - 1 :: HELD_BACK]
-    teaching = [frame for k, frame in enumerate(frames) if k % HELD_BACK != HELD_BACK - 1]
+    calibration = [frame for k, frame in enumerate(frames) if k % HELD_BACK != HELD_BACK - 1]
     layers = quantise(
-        options.model, options.out, teaching, source.spec, options.method, options.keep
+        options.model, options.out, calibration, source.spec, options.method, options.keep
     )
     text = report(source, options.out, held_back)
     write_text(options.out.with_suffix('.agreement.md'), text)
     print(text, end='')
     print(
-        f'{options.out}: {layers} convolutions in INT8, {options.out.stat().st_size / 1e6:.1f} MB'
+        f'{options.out}: {plural(layers, "convolution")} in INT8, '
+        f'{options.out.stat().st_size / 1e6:.1f} MB'
     )
     return 0
 

@@ -1,12 +1,12 @@
-"""The papers' trainings as named configurations: one per published checkpoint.
+"""The papers' trainings as named configurations, one per published checkpoint.
 
 Source: docs/network-specification.md, sections 5 and 6.
 
     torchrun --nproc-per-node 2 -m training.train taskprompter_vitl_nyud --data NYUDv2 --out runs/t
 
-Batches are per process; `processes` says how many the authors used. Each has a sibling NAME_small
-for one GPU of little memory: one image at a time, gradients of as many as the authors' batch
-summed up, activations computed twice, bfloat16.
+Batch sizes are per process; `processes` is the number that the authors used. Each recipe has a
+variant NAME_small for one GPU with little memory: it processes one image at a time, accumulates
+the gradients of the authors' batch, recomputes activations and uses bfloat16.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ DROP_PATH = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """network: in training.networks.zoo; data_set: in training.data; loss_weights: in
-    training.losses; batch: images per process and pass; accumulate: passes per step;
-    processes: the authors'; unknown_depth: what InvPT (255) and TaskPrompter (-1) call unknown.
+    """One published training. network: name in training.networks.zoo; data_set: name in
+    training.data; loss_weights: name in training.losses; batch: images per process and pass;
+    accumulate: passes per step; processes: number used by the authors; unknown_depth: the value
+    for unknown depth, 255 in InvPT and -1 in TaskPrompter.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Recipe:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """As the network names them."""
+        """Returns the tasks under the network's names."""
         return tuple(name for name, _ in self.network_config.tasks)
 
     @property

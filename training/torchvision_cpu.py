@@ -1,9 +1,9 @@
-"""Lets torchvision (and timm, which needs it) be imported beside a CPU-only torch.
+"""Allows torchvision (and timm, which needs it) to be imported beside a CPU-only torch.
 
-Some package indexes have a CPU build of torch but only a CUDA build of torchvision. Its compiled
-library then cannot be loaded, its operators do not exist, and its import fails where it registers
-fake kernels for two of them. Declaring their schemas first lets the import go through. Nothing of
-ours calls these operators.
+Some package indexes hold a CPU build of torch but only a CUDA build of torchvision. The compiled
+library of the latter cannot be loaded, so its operators do not exist, and its import fails when it
+registers fake kernels for two of them. Declaring their schemas first lets the import succeed. Our
+code never calls these operators.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ SCHEMAS = (
 
 
 def torchvision_is_linked_against_cuda() -> bool:
-    """Reads torchvision/version.py without importing the package, which may fail."""
+    """Reads torchvision/version.py without importing the package, because that may fail."""
     found = importlib.util.find_spec('torchvision')
     if found is None or found.origin is None:
         return False
@@ -26,7 +26,7 @@ def torchvision_is_linked_against_cuda() -> bool:
 
 
 def declare_missing_operators() -> list[torch.library.Library]:
-    """Returns what must be kept alive: a declaration lasts as long as its Library object."""
+    """Returns objects to keep alive: a declaration lasts only as long as its Library."""
     if torch.version.cuda is not None or not torchvision_is_linked_against_cuda():
         return []
     library = torch.library.Library('torchvision', 'FRAGMENT')

@@ -3,9 +3,10 @@
     python -m training.train drive_nano --data data/drive --out runs/nano --minutes 55 --bf16
     torchrun --nproc-per-node 2 -m training.train invpt_vitl_nyud --data NYUDv2 --out runs/invpt
 
-Resumes where `last.pt` in --out stops; with --steps as if never interrupted. Several processes and
-machines: `torchrun --nproc-per-node 2 -m training.train ...`. Batch statistics are those of all
-processes on GPUs; SyncBatchNorm does not run on CPUs, where each process takes its own.
+Resumes at the last checkpoint in --out; with --steps the result equals that of an uninterrupted
+run. Several processes and machines: `torchrun --nproc-per-node 2 -m training.train ...`. On GPUs
+batch statistics cover all processes. SyncBatchNorm does not run on CPUs, so each process computes
+its own there.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ import torch
 import torch.distributed
 
 from training.data import DATASETS
-from training.export import current_commit
+from training.graphs.onnx_export import current_commit
 from training.learn.learning import (
     ALL_CONFIGS,
     Learning,
     advance,
-    built,
+    build_learning,
     kind_of,
     load_average,
     set_train_mode,
     update_average,
     validation_loss,
 )
-from training.learn.loader import Frames, Positions, batches, listed, once
+from training.learn.loader import Frames, Positions, batches, list_frames, one_pass
 from training.learn.run_log import RunLog
 from training.learn.schedule import SCHEDULES, learning_rate
 from training.learn.weighting import WEIGHTINGS
@@ -47,34 +48,46 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', type=Path, nargs='+', required=True)
     parser.add_argument('--data-set', choices=sorted(DATASETS), help="default: the config's")
     parser.add_argument('--split', default='train')
-    parser.add_argument('--val', type=Path, nargs='+', help='frames that choose best.pt')
+    parser.add_argument('--val', type=Path, nargs='+', help='frames by which best.pt is chosen')
     parser.add_argument('--val-split', default='val')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--encoder-weights', type=Path, help='see training/learn/pretrained.py')
-    parser.add_argument('--weights', type=Path, help='a checkpoint whose network to start from')
-    parser.add_argument('--minutes', type=float, default=60.0, help='wall time, resumes included')
-    parser.add_argument('--steps', type=int, help='instead of --minutes: the same on any machine')
+    parser.add_argument('--weights', type=Path, help='checkpoint whose network is the start')
+    parser.add_argument(
+        '--minutes', type=float, default=60.0, help='wall time, including earlier runs'
+    )
+    parser.add_argument('--steps', type=int, help='used instead of --minutes; reproducible')
     parser.add_argument('--batch', type=int, help="images per process; default: the config's")
     parser.add_argument('--accumulate', type=int, help='batches per step')
     parser.add_argument('--warm-up', type=int, help='steps')
-    parser.add_argument('--threads', type=int, default=1, help='per process')
-    parser.add_argument('--workers', type=int, default=1, help='loader processes')
+    parser.add_argument('--threads', type=int, default=1, help='CPU threads per process')
+    parser.add_argument('--workers', type=int, default=1, help='loader processes per process')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--ema', type=float)
     parser.add_argument('--save-every', type=int, help='steps')
-    parser.add_argument('--keep-every', type=int, default=0, help='steps; 0: last.pt and best.pt')
+    parser.add_argument(
+        '--keep-every',
+        type=int,
+        default=0,
+        help='keep a checkpoint every N steps; 0: only last.pt and best.pt',
+    )
     parser.add_argument('--log-every', type=int, default=20, help='steps')
     parser.add_argument('--bf16', action='store_true', default=None, help='autocast')
     parser.add_argument(
-        '--recompute', action='store_true', default=None, help='less memory, a third more time'
+        '--recompute',
+        action='store_true',
+        default=None,
+        help='recompute activations: less memory, a third more time',
     )
-    parser.add_argument('--clip', type=float, help='norm of the gradient')
-    parser.add_argument('--learning-rate', type=float, help="at the peak; default: the config's")
+    parser.add_argument('--clip', type=float, help='maximum norm of the gradient')
+    parser.add_argument('--learning-rate', type=float, help="peak rate; default: the config's")
     parser.add_argument('--schedule', choices=sorted(SCHEDULES))
     parser.add_argument('--weighting', choices=sorted(WEIGHTINGS), default='fixed')
     parser.add_argument('--tensorboard', action='store_true')
     parser.add_argument(
-        '--freeze-batch-norm', action='store_true', help='use running statistics, as in evaluation'
+        '--freeze-batch-norm',
+        action='store_true',
+        help='use running batch statistics, as evaluation does',
     )
     options = parser.parse_args(arguments)
     config = ALL_CONFIGS[options.config]
@@ -108,8 +121,8 @@ def device_of_this_process(threads: int) -> torch.device:
     return device
 
 
-def agreed(progress: float) -> float:
-    """The first process's clock, so that all end at the same step."""
+def shared_progress(progress: float) -> float:
+    """Returns the first process's progress everywhere, so that all processes end at one step."""
     if not torch.distributed.is_initialized():
         return progress
     device = 'cuda' if torch.distributed.get_backend() == 'nccl' else 'cpu'
@@ -119,13 +132,13 @@ def agreed(progress: float) -> float:
 
 
 def train(options: argparse.Namespace) -> None:
-    """The whole run of this process."""
+    """Runs the whole training in this process."""
     config = ALL_CONFIGS[options.config]
     config = replace(config, batch=options.batch or config.batch)
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)
-    learning = built(
+    learning = build_learning(
         config, device, world, options.weighting, options.encoder_weights, options.recompute
     )
     if options.weights:
@@ -133,7 +146,9 @@ def train(options: argparse.Namespace) -> None:
     counts = {'step': 0, 'elapsed_s': 0.0, 'skipped': 0, 'best': math.inf}
     if (options.out / 'last.pt').exists():
         counts |= restore(options.out / 'last.pt', learning.parts())
-    frames = Frames(listed(options.data_set, options.data, options.split), config, options.seed)
+    frames = Frames(
+        list_frames(options.data_set, options.data, options.split), config, options.seed
+    )
     passes = int(counts['step']) * options.accumulate
     positions = Positions(passes, config.batch, rank, world)
     coming = batches(frames, positions, options.workers)
@@ -142,7 +157,7 @@ def train(options: argparse.Namespace) -> None:
     start_s, earlier_s, waited_s = time.monotonic(), counts['elapsed_s'], 0.0
     first_step = counts['step']
     peak_rate = options.learning_rate or config.learning_rate
-    progress = agreed(share_done(counts, options))
+    progress = shared_progress(share_done(counts, options))
     while progress < 1:
         step = int(counts['step'])
         asked_s = time.monotonic()
@@ -157,10 +172,10 @@ def train(options: argparse.Namespace) -> None:
         counts['step'] += 1
         run_s = time.monotonic() - start_s
         counts['elapsed_s'] = earlier_s + run_s
-        progress = agreed(share_done(counts, options))
+        progress = shared_progress(share_done(counts, options))
         is_last = progress >= 1
         if rank == 0 and (counts['step'] % options.save_every == 0 or is_last):
-            keep(learning, counts, options)
+            save_checkpoints(learning, counts, options)
             report.pictures(learning, together[-1]['image']['rgb'], int(counts['step']))
         if counts['step'] % options.log_every == 0 or is_last:
             entry = {key: rounded(value) for key, value in counts.items()}
@@ -179,16 +194,19 @@ def share_done(counts: dict[str, Any], options: argparse.Namespace) -> float:
 
 
 def rounded(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
+    """Rounds for JSON, which has neither NaN nor infinity; those become None."""
     return round(value, 6) if math.isfinite(value) else None
 
 
-def keep(learning: Learning, counts: dict[str, Any], options: argparse.Namespace) -> None:
-    """last.pt; best.pt and best.safetensors where --val says so; step_N.pt every --keep-every."""
+def save_checkpoints(
+    learning: Learning, counts: dict[str, Any], options: argparse.Namespace
+) -> None:
+    """Writes last.pt; best.pt and best.safetensors if --val improves; step_N.pt by
+    --keep-every."""
     is_best = False
     if options.val:
-        frames = listed(options.data_set, options.val, options.val_split)
-        seen = once(Frames(frames, learning.config, options.seed, is_augmented=False))
+        frames = list_frames(options.data_set, options.val, options.val_split)
+        seen = one_pass(Frames(frames, learning.config, options.seed, is_augmented=False))
         loss = validation_loss(learning, seen)
         is_best = loss < counts['best']
         counts |= {'best': min(loss, counts['best']), 'validation': loss}

@@ -1,11 +1,11 @@
-"""Does TensorRT take our graphs? Built for GPUs that need not be there, by TensorRT for RTX.
+"""Checks that TensorRT accepts our graphs, using TensorRT for RTX, which needs no GPU to build.
 
     python -m training.trt_check                              # everything; `make trt-check`
     python -m training.trt_check test test_prompts --targets 8.6
 
-Exports every network in float32 and float16, and one in INT8 too, with random weights (acceptance
-does not depend on them), builds one engine for all targets in a process of its own, and writes
-benchmarks/results/trt_check.md. Exit status 1 where one is refused; the table says at which
+Exports every network in float32 and float16, and one also in INT8, with random weights (acceptance
+does not depend on weights), builds one engine for all targets in a separate process, and writes
+benchmarks/results/trt_check.md. The exit status is 1 if any graph is refused; the table names the
 operator.
 """
 
@@ -28,9 +28,9 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
-from training.export import OPSET, OPSETS, current_commit, write_onnx
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, default_camera, published_spec
+from training.graphs.onnx_export import OPSET, OPSETS, current_commit, write_onnx
 from training.graphs.precision import halved, halved_published
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network
@@ -44,14 +44,14 @@ PUBLISHED = (
 )
 PRECISIONS = ('fp32', 'fp16', 'int8')
 INT8 = ('drive_lite',)
-CALIBRATION = 2  # frames: their ranges do not matter here
+CALIBRATION = 2  # frames; the measured ranges do not matter here
 TARGETS = '8.6,8.9,12.0'
 RESULTS = Path(__file__).parents[1] / 'benchmarks/results/trt_check.md'
 LIMIT_S = 900
 
 
 def export(name: str, precision: str, path: Path, opset: int = OPSET) -> None:
-    """A model file with random weights."""
+    """Exports a model file with random weights."""
     torch.manual_seed(0)
     if name in NETWORKS:
         config = NETWORKS[name]
@@ -78,7 +78,7 @@ def generated_frames(config: CompactConfig) -> list[CameraFrame]:
 
 
 def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict[str, Any]:
-    """One row: what the builder said."""
+    """Returns one row with the builder's answer."""
     row: dict[str, Any] = {'network': name, 'precision': precision}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f'{name}.onnx'
@@ -92,10 +92,12 @@ def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict
                 command, capture_output=True, text=True, timeout=LIMIT_S, check=False
             )
         except subprocess.TimeoutExpired:
-            return row | {'refused': f'no engine within {LIMIT_S} s'}
+            return row | {'refused': f'the builder exceeded {LIMIT_S} s'}
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f'the builder ended with {done.returncode}']
-        return row | {'refused': said[-1]}
+        messages = done.stderr.strip().splitlines() or [
+            f'the builder ended with exit status {done.returncode}'
+        ]
+        return row | {'refused': messages[-1]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row | found
 
@@ -116,9 +118,11 @@ def table(rows: list[dict[str, Any]], targets: str, opset: int) -> str:
         '|---|---|---|---|---|---|---|',
     ]
     for row in rows:
-        told = [str(row.get(k, '')) for k in ('onnx_mb', 'seconds', 'engine_mb', 'peak_mb')]
-        said = row.get('refused', 'accepted').replace('|', '/')
-        lines.append(f'| {row["network"]} | {row["precision"]} | {" | ".join(told)} | {said} |')
+        figures = [str(row.get(k, '')) for k in ('onnx_mb', 'seconds', 'engine_mb', 'peak_mb')]
+        verdict = row.get('refused', 'accepted').replace('|', '/')
+        lines.append(
+            f'| {row["network"]} | {row["precision"]} | {" | ".join(figures)} | {verdict} |'
+        )
     return '\n'.join(lines) + '\n'
 
 
@@ -130,7 +134,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET)
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
+    warnings.simplefilter(
+        'ignore'
+    )  # torch.onnx of torch 2.13 calls functions that torch deprecates
     rows = []
     for name in options.networks or (*COMPACT, *PUBLISHED):
         for precision in options.precisions or precisions_of(name):

@@ -1,4 +1,5 @@
-"""Boxes → Detection3DArray, Detection2DArray, MarkerArray (docs/conventions.md, section 3)."""
+"""Turns boxes into Detection3DArray, Detection2DArray and MarkerArray (docs/conventions.md,
+section 3)."""
 
 from __future__ import annotations
 
@@ -15,12 +16,12 @@ CUBE, TEXT_VIEW_FACING, ADD, DELETEALL = 1, 9, 0, 3
 
 
 def class_id(found: SemanticClass, form: str) -> str:
-    """form: 'name' or 'id'."""
+    """Returns the class_id of detections; form: 'name' or 'id'."""
     return found.name if form == 'name' else str(found.id)
 
 
 def detections_3d(new: New, boxes: Boxes3D, header: Message, form: str = 'name') -> Message:
-    """An empty array where there is nothing."""
+    """Returns a Detection3DArray, also for no boxes."""
     detections = [_detection_3d(new, boxes, i, header, form) for i in range(len(boxes))]
     return new('vision_msgs/msg/Detection3DArray', header=header, detections=detections)
 
@@ -50,7 +51,7 @@ def _hypothesis(new: New, boxes: Boxes3D, i: int, form: str, **pose: Message) ->
 def pose(
     new: New, position_m: NDArray[np.float64], quaternion_xyzw: NDArray[np.float64]
 ) -> Message:
-    """geometry_msgs/Pose."""
+    """Returns a geometry_msgs/Pose."""
     x, y, z = position_m.tolist()
     return new(
         'geometry_msgs/msg/Pose',
@@ -60,13 +61,13 @@ def pose(
 
 
 def quaternion(new: New, xyzw: NDArray[np.float64]) -> Message:
-    """geometry_msgs/Quaternion."""
+    """Returns a geometry_msgs/Quaternion."""
     x, y, z, w = xyzw.tolist()
     return new('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w)
 
 
 def vector(new: New, values: NDArray[np.float64]) -> Message:
-    """geometry_msgs/Vector3."""
+    """Returns a geometry_msgs/Vector3."""
     x, y, z = values.tolist()
     return new('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
 
@@ -74,8 +75,10 @@ def vector(new: New, values: NDArray[np.float64]) -> Message:
 def detections_2d(
     new: New, boxes: Boxes3D, intrinsics: Intrinsics, header: Message, form: str = 'name'
 ) -> Message:
-    """Rectangles around what the image shows of 3D boxes in its optical frame; pixels of the
-    subscribed image."""
+    """Returns rectangles around the visible parts of 3D boxes, in pixels of the subscribed image.
+
+    boxes: in the optical frame of the image.
+    """
     rectangles, visible = rectangles_in_image(boxes, intrinsics)
     detections = []
     for i in visible.nonzero()[0]:
@@ -99,7 +102,7 @@ def detections_2d(
 
 
 def markers(new: New, boxes: Boxes3D, header: Message) -> Message:
-    """A cube and a text per box, after a marker that deletes the ones of before."""
+    """Returns a cube and a text per box, after a marker that deletes the earlier ones."""
     kind = 'visualization_msgs/msg/Marker'
     found = [new(kind, header=header, action=DELETEALL)]
     for i in range(len(boxes)):

@@ -1,5 +1,4 @@
-"""Image and camera_info messages of one camera → CameraFrames: the same for the node and for a
-recording."""
+"""Image and camera_info messages of one camera → frames, for the node and for recordings alike."""
 
 from __future__ import annotations
 
@@ -19,15 +18,21 @@ from mtscene_ros.types import CameraFrame, Intrinsics
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What limits the use of an image; OK: worth a line in the log, once."""
+    """Something that limits the use of an image.
+
+    level: of the diagnostic, where OK means one line in the log; text: one sentence.
+    """
 
     level: Level
     text: str
 
 
 class CameraFrames:
-    """name: of the camera; info_topic: for the sentences; info: the newest camera_info, None
-    before the first."""
+    """Makes frames from the messages of one camera; set `info` to the newest camera_info.
+
+    name: of the camera; info_topic: for messages to the user; is_rectified: whether the images are
+    free of distortion; max_pixels: the largest image that is accepted.
+    """
 
     def __init__(
         self, name: str, info_topic: str, is_rectified: bool, max_pixels: int = MAX_PIXELS
@@ -40,9 +45,20 @@ class CameraFrames:
     def frame(
         self, message: Message, data: NDArray[np.uint8] | None = None
     ) -> tuple[CameraFrame, list[Remark]]:
-        """Image or CompressedImage → frame, and what limits its use; data: see `frame_from_image`.
+        """Converts an image message and finds what limits its use.
 
-        Copies the pixels where the encoding is not rgb8 or the lens distorts. Raises ImageError.
+        Pixels are copied only if the encoding is not rgb8 or the lens distorts.
+
+        Args:
+            message: sensor_msgs/Image or CompressedImage.
+            data: (n,) uint8, the pixels' bytes if they are not in the message.
+
+        Returns:
+            The frame, undistorted if needed, and remarks about it. Without usable intrinsics,
+            `CameraFrame.intrinsics` is None and a remark says why.
+
+        Raises:
+            ImageError: the image cannot be used.
         """
         frame = frame_from_image(message, None, self._name, data, self._max_pixels)
         if not frame.frame_id:
@@ -86,7 +102,7 @@ class CameraFrames:
         return replace(frame, rgb=known(frame.rgb)), remarks
 
 
-# Of a calibration: beyond these coordinates overflow before they mean anything.
+# Limits of a calibration: beyond them coordinates overflow before they mean anything.
 LEAST_FOCAL_PX, MOST_PX = 1e-2, 1e7
 
 
@@ -97,9 +113,20 @@ def frame_from_image(
     data: NDArray[np.uint8] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> CameraFrame:
-    """Image or CompressedImage → frame; data: (n,) instead of the message's own.
+    """Converts an image message to a frame.
 
-    Intrinsics of another image size do not count. Raises ImageError.
+    Args:
+        message: sensor_msgs/Image or CompressedImage.
+        intrinsics: for an image of this size, or None.
+        camera: name of the camera.
+        data: (n,) uint8, the pixels' bytes if they are not in the message.
+        max_pixels: the largest image that is accepted.
+
+    Returns:
+        The frame, with the message's stamp and frame_id.
+
+    Raises:
+        ImageError: the image cannot be used.
     """
     if data is None:
         data = np.frombuffer(message.data, np.uint8)
@@ -124,10 +151,19 @@ def frame_from_image(
 def intrinsics_from_camera_info(
     info: Message, width_px: int, height_px: int, is_rectified: bool
 ) -> tuple[Intrinsics | None, str]:
-    """CameraInfo for an image of this size → (intrinsics, '') or (None, one sentence why not).
+    """Reads the intrinsics for an image of width_px x height_px.
 
     Binning and ROI are applied as sensor_msgs/CameraInfo defines them: K and P describe the full
     sensor.
+
+    Args:
+        info: sensor_msgs/CameraInfo of ROS 1 or ROS 2.
+        width_px: width of the image in pixels.
+        height_px: height of the image in pixels.
+        is_rectified: use P instead of K, if P is set.
+
+    Returns:
+        The intrinsics and '', or None and one sentence that says why there are none.
     """
     p = np.array(either(info, 'p')).reshape(3, 4)
     k = np.array(either(info, 'k')).reshape(3, 3)
@@ -154,12 +190,12 @@ def intrinsics_from_camera_info(
 
 
 def either(info: Message, name: str) -> Any:
-    """A matrix of camera_info: ROS 1 writes its name in capitals."""
+    """Returns a matrix of camera_info; name: in lower case, although ROS 1 has it in capitals."""
     return getattr(info, name) if hasattr(info, name) else getattr(info, name.upper())
 
 
 class Level(IntEnum):
-    """As diagnostic_msgs/DiagnosticStatus has them."""
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
 
     OK = 0
     WARN = 1

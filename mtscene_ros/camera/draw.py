@@ -1,4 +1,4 @@
-"""Pictures for people: label overlay, boxes in the image, coloured depth, bird's-eye view."""
+"""Draws pictures for people: label overlay, boxes, coloured depth, bird's-eye view."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics, LabelMap, Scene, S
 F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
-LABEL_SHARE = 0.5  # of the label's colour in an overlay
+LABEL_SHARE = 0.5  # weight of the label colour in an overlay
 _FRONT = (0, 3, 7, 4)  # corners of the face that the box is heading with
 _SUBPIXEL_BITS = 4
 _NO_DEPTH_RGB = (128, 128, 128)
@@ -27,8 +27,7 @@ _TRUTH_RGB, _TRUTH_FILL_RGB = (150, 156, 166), (78, 83, 92)
 
 
 def overlay(scene: Scene) -> Picture:
-    """(H, W, 3) RGB: the image, label colours blended in, boxes on top, as far as the scene has
-    them."""
+    """Returns the image, (H, W, 3) RGB, with label colours and boxes where the scene has them."""
     picture, intrinsics = scene.frame.rgb, scene.frame.intrinsics
     labels, boxes = scene.results.get('semantic'), scene.results.get('boxes3d')
     if isinstance(labels, LabelMap):
@@ -40,7 +39,7 @@ def overlay(scene: Scene) -> Picture:
 
 
 def resized(rgb: Picture, shape: tuple[int, ...]) -> Picture:
-    """To (height, width); the very same array where it has that size."""
+    """Resizes to (height, width); returns the same array where it already has that size."""
     height, width = shape[:2]
     if rgb.shape[:2] == (height, width):
         return rgb
@@ -48,8 +47,10 @@ def resized(rgb: Picture, shape: tuple[int, ...]) -> Picture:
 
 
 def palette(classes: tuple[SemanticClass, ...]) -> Picture:
-    """(256, 3), or (65536, 3) of more than 255 classes: colour of every label id; ids without a
-    class are black."""
+    """Returns the colour of every label id; ids without a class are black.
+
+    (256, 3), or (65536, 3) for more than 255 classes.
+    """
     colors = np.zeros((256 if len(classes) <= UNLABELED else 1 << 16, 3), np.uint8)
     for c in classes:
         colors[c.id] = c.color_rgb
@@ -57,11 +58,11 @@ def palette(classes: tuple[SemanticClass, ...]) -> Picture:
 
 
 def blend_labels(rgb: Picture, labels: LabelMap) -> Picture:
-    """(H, W, 3) image → copy with label colours mixed in; UNLABELED pixels stay as they are."""
+    """Returns a copy of the image with label colours; UNLABELED pixels stay as they are."""
     table = palette(labels.classes)
     if labels.labels.dtype == np.uint8:
         colors = cv2.applyColorMap(labels.labels, table[:, None])
-    else:  # which OpenCV has no look-up for
+    else:  # OpenCV has no look-up for these
         colors = table[labels.labels]
     mixed = np.asarray(cv2.addWeighted(rgb, 1 - LABEL_SHARE, colors, LABEL_SHARE, 0), np.uint8)
     unlabeled = (labels.labels == np.iinfo(labels.labels.dtype).max).view(np.uint8)
@@ -70,7 +71,7 @@ def blend_labels(rgb: Picture, labels: LabelMap) -> Picture:
 
 
 def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
-    """(H, W, 3) image → copy with each box's edges, class and distance; its front is tinted."""
+    """Returns a copy of the image with each box's edges, class and distance, its front tinted."""
     picture = np.array(rgb, np.uint8)
     corners = _corners(boxes)
     width = max(1, round(picture.shape[0] / 300))
@@ -90,9 +91,10 @@ def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
 
 
 def depth_rgb(depth_m: NDArray[np.float32], max_m: float) -> Picture:
-    """(H, W) metres → (H, W, 3): near red, `max_m` and beyond dark blue, unknown (NaN) grey.
+    """Colours depth: near red, `max_m` and beyond dark blue, unknown (NaN) grey.
 
-    Colours follow the square root of depth, so that near things keep their differences.
+    depth_m: (H, W); the result is (H, W, 3) RGB. Colours follow the square root of depth, so that
+    differences stay visible nearby.
     """
     known = np.nan_to_num(depth_m, nan=max_m, posinf=max_m, neginf=0)
     nearness = 1 - np.sqrt(np.clip(known / max_m, 0, 1))
@@ -109,11 +111,11 @@ def birdseye(
     max_m: float = 60.0,
     intrinsics: Intrinsics | None = None,
 ) -> Picture:
-    """Boxes from above in a picture of `size` = (width, height) pixels.
+    """Draws boxes from above in a picture of `size` = (width, height) pixels.
 
     The camera is in the middle of the bottom edge and looks up; the top edge is `max_m` away.
-    Boxes have their class's colour, truth is filled grey; a line from the centre leads to where
-    the box is heading.
+    Boxes have the colour of their class, true boxes are filled grey; a line from the centre
+    shows the heading.
     """
     width, height = size
     picture = np.full((height, width, 3), _GROUND_RGB, np.uint8)
@@ -134,7 +136,7 @@ def _corners(boxes: Boxes3D) -> F64:
 
 
 def bright(color_rgb: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The colour at full brightness, a third of the way to white: dark on dark is not seen."""
+    """Returns the colour at full brightness, a third of the way to white, to show on dark."""
     scale = 255 / max(1, *color_rgb)
     red, green, blue = (round(255 / 3 + c * scale * 2 / 3) for c in color_rgb)
     return red, green, blue
@@ -163,7 +165,7 @@ def _edge(
 
 
 def _tint(picture: Picture, polygon_px: F64, color: tuple[int, int, int]) -> None:
-    """Mixes the colour into the polygon, working only on the part of the picture around it."""
+    """Mixes the colour into a polygon; only the part of the picture around it is processed."""
     low = np.maximum(np.floor(polygon_px.min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(polygon_px.max(0)).astype(int) + 2, picture.shape[1::-1])
     if (low >= high).any():
@@ -175,7 +177,7 @@ def _tint(picture: Picture, polygon_px: F64, color: tuple[int, int, int]) -> Non
 
 
 def _write(picture: Picture, text: str, above_px: F64) -> None:
-    """White text on a dark plate, centred above the given pixel but inside the picture."""
+    """Writes white text on a dark plate, centred above a pixel but inside the picture."""
     scale = max(0.33, picture.shape[0] / 1100)
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = int(np.clip(above_px[0] - width / 2, 2, max(2, picture.shape[1] - width - 2)))
@@ -186,7 +188,7 @@ def _write(picture: Picture, text: str, above_px: F64) -> None:
 
 
 def _grid(picture: Picture, max_m: float) -> None:
-    """A line every 10 m, distances written on the left."""
+    """Draws a line every 10 m, with the distances on the left."""
     height, width = picture.shape[:2]
     px_per_m = height / max_m
     for distance_m in range(10, int(max_m) + 1, 10):
@@ -208,7 +210,7 @@ def _field_of_view(picture: Picture, intrinsics: Intrinsics) -> None:
 
 
 def _footprints(boxes: Boxes3D | None, size: tuple[int, int], max_m: float) -> NDArray[np.int32]:
-    """(N, 6, 2) fixed-point pixels: four ground corners, centre, tip of the heading line."""
+    """Returns (N, 6, 2) fixed-point pixels: four ground corners, centre, tip of the heading."""
     if boxes is None or len(boxes) == 0:
         return np.zeros((0, 6, 2), np.int32)
     ground = _corners(boxes)[:, :4]

@@ -1,4 +1,4 @@
-"""Poses and projections: rotations, quaternions (x, y, z, w), corners of boxes, pixels."""
+"""Poses and projections: rotations, quaternions (x, y, z, w), box corners, pixels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mtscene_ros.types import Boxes3D, Intrinsics
 
 F64 = NDArray[np.float64]
 
-# Corner i of a box in units of half its size; bottom four first, counter-clockwise from front
-# left, seen from above.
+# The corners of a box in units of half its size: the bottom four first, counter-clockwise from the
+# front left as seen from above.
 CORNER_SIGNS = np.array(
     [
         [1, 1, -1],
@@ -26,15 +26,17 @@ CORNER_SIGNS = np.array(
     ],
     np.float64,
 )
-NEAR_PLANE_M = 0.3  # nothing nearer is projected: behind the camera pictures turn inside out
+NEAR_PLANE_M = 0.3  # nothing nearer is projected, as points behind the camera would be mirrored
 EDGES = tuple((i, (i + 1) % 4 + i // 4 * 4) for i in range(8)) + tuple(
     (i, i + 4) for i in range(4)
 )
 
 
 def optical_from_level_box(yaw_rad: F64) -> F64:
-    """(N,) heading about the optical y axis (KITTI's rotation_y) → (N, 3, 3) rotations of boxes
-    that stand upright."""
+    """Returns the rotations of upright boxes, (N, 3, 3), optical_from_box.
+
+    yaw_rad: (N,) heading about the optical y axis (KITTI's rotation_y).
+    """
     yaw = np.asarray(yaw_rad, np.float64)
     cos, sin, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
     rows = [[cos, sin, zero], [zero, zero, -one], [-sin, cos, zero]]
@@ -42,13 +44,15 @@ def optical_from_level_box(yaw_rad: F64) -> F64:
 
 
 def yaw_of_box(optical_from_box: F64) -> F64:
-    """(N, 3, 3) rotations → (N,) heading about the optical y axis in [-pi, pi]."""
+    """Returns the heading about the optical y axis in [-pi, pi], (N,), of (N, 3, 3) rotations."""
     return np.asarray(np.arctan2(-optical_from_box[..., 2, 0], optical_from_box[..., 0, 0]))
 
 
 def quaternion_from_matrix(rotation: F64) -> F64:
-    """(N, 3, 3) rotations → (N, 4) unit quaternions x, y, z, w with w >= 0 (Shepperd's method,
-    1978)."""
+    """Converts (N, 3, 3) rotations into (N, 4) unit quaternions x, y, z, w with w >= 0.
+
+    Shepperd, Quaternion from Rotation Matrix, 1978.
+    """
     m = np.asarray(rotation, np.float64).reshape(-1, 3, 3)
     trace = np.trace(m, axis1=1, axis2=2)
     xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
@@ -68,7 +72,7 @@ def quaternion_from_matrix(rotation: F64) -> F64:
 
 
 def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
-    """(N, 4) unit quaternions x, y, z, w → (N, 3, 3) rotations."""
+    """Converts (N, 4) unit quaternions x, y, z, w into (N, 3, 3) rotations."""
     x, y, z, w = np.moveaxis(np.asarray(quaternions_xyzw, np.float64), -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -79,14 +83,17 @@ def matrix_from_quaternion(quaternions_xyzw: F64) -> F64:
 
 
 def box_corners(centers_m: F64, sizes_m: F64, optical_from_box: F64) -> F64:
-    """(N, 3), (N, 3) length width height, (N, 3, 3) → (N, 8, 3) corners as CORNER_SIGNS."""
+    """Returns the corners of boxes, (N, 8, 3) in metres, in the order of CORNER_SIGNS.
+
+    centers_m: (N, 3); sizes_m: (N, 3) length, width, height; optical_from_box: (N, 3, 3).
+    """
     corners_box = CORNER_SIGNS * (np.asarray(sizes_m)[:, None, :] / 2)
     corners_optical = np.einsum('nij,nkj->nki', optical_from_box, corners_box)
     return np.asarray(corners_optical + np.asarray(centers_m)[:, None, :])
 
 
 def moved(boxes: Boxes3D, target_from_source: F64) -> Boxes3D:
-    """The same boxes in another frame. target_from_source: (4, 4) rigid."""
+    """Returns the same boxes in another frame; target_from_source: (4, 4) rigid transform."""
     rotation, offset_m = target_from_source[:3, :3], target_from_source[:3, 3]
     turned = rotation @ matrix_from_quaternion(boxes.quaternions_xyzw)
     return replace(
@@ -97,13 +104,16 @@ def moved(boxes: Boxes3D, target_from_source: F64) -> Boxes3D:
 
 
 def relative(common_from_a: F64, common_from_b: F64) -> F64:
-    """(4, 4) twice → a_from_b."""
+    """Returns a_from_b, (4, 4), of two (4, 4) poses in a common frame."""
     return np.asarray(np.linalg.solve(common_from_a, common_from_b), np.float64)
 
 
 def rectangles_in_image(boxes: Boxes3D, intrinsics: Intrinsics) -> tuple[F64, NDArray[np.bool_]]:
-    """(N, 4) left, top, right, bottom in pixels around what the image shows of each box, and (N,)
-    whether it shows anything. Edges are cut off NEAR_PLANE_M before the camera."""
+    """Returns the rectangles around the visible parts of boxes, and which boxes are visible.
+
+    The rectangles are (N, 4) left, top, right, bottom in pixels, clipped to the image; edges are
+    cut off at NEAR_PLANE_M in front of the camera. The second array is (N,) bool.
+    """
     corners = box_corners(
         boxes.centers_m, boxes.sizes_m, matrix_from_quaternion(boxes.quaternions_xyzw)
     )
@@ -120,8 +130,10 @@ def rectangles_in_image(boxes: Boxes3D, intrinsics: Intrinsics) -> tuple[F64, ND
 
 
 def in_front(corners_m: F64) -> F64:
-    """(8, 3) corners of a box → the corners, and the points of its edges, that lie at
-    NEAR_PLANE_M or     beyond."""
+    """Returns the corners of a box, and the points of its edges, at NEAR_PLANE_M or beyond.
+
+    corners_m: (8, 3); the result is (K, 3).
+    """
     points = [corner for corner in corners_m if corner[2] >= NEAR_PLANE_M]
     for a, b in EDGES:
         near, far = sorted((corners_m[a], corners_m[b]), key=lambda p: float(p[2]))
@@ -131,13 +143,13 @@ def in_front(corners_m: F64) -> F64:
 
 
 def intrinsics_from_matrix(matrix: F64, width_px: int, height_px: int) -> Intrinsics:
-    """(3, 3) camera matrix in pixels → intrinsics."""
+    """Returns the intrinsics of a (3, 3) camera matrix in pixels."""
     fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
     return Intrinsics(width_px, height_px, fx, fy, cx, cy)
 
 
 def project(points_m: F64, intrinsics: Intrinsics) -> F64:
-    """(..., 3) points in front of the camera → (..., 2) pixels u, v."""
+    """Projects (..., 3) points in front of the camera to (..., 2) pixels u, v."""
     x, y, z = np.moveaxis(np.asarray(points_m, np.float64), -1, 0)
     u = intrinsics.fx_px * x / z + intrinsics.cx_px
     v = intrinsics.fy_px * y / z + intrinsics.cy_px
@@ -145,7 +157,7 @@ def project(points_m: F64, intrinsics: Intrinsics) -> F64:
 
 
 def unproject(uv_px: F64, depth_m: F64, intrinsics: Intrinsics) -> F64:
-    """(..., 2) pixels and (...) depth along z → (..., 3) points."""
+    """Returns the (..., 3) points of (..., 2) pixels at (...) depth along z in metres."""
     u, v = np.moveaxis(np.asarray(uv_px, np.float64), -1, 0)
     x = (u - intrinsics.cx_px) / intrinsics.fx_px * depth_m
     y = (v - intrinsics.cy_px) / intrinsics.fy_px * depth_m

@@ -1,29 +1,29 @@
-"""What a JPEG or PNG says of itself before it is decoded: a file of some bytes can claim gigabytes
-of pixels."""
+"""Reads what a JPEG or PNG claims before it is decoded: a few bytes can claim gigabytes of
+pixels."""
 
 from __future__ import annotations
 
 import struct
 
-# Kind → how its files begin.
+# Kind → the first bytes of its files.
 BEGINNINGS = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG'}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-# Start of frame: every kind of coding; 0xC4, 0xC8 and 0xCC of that range are something else.
+# Start of frame, whatever the coding; 0xC4, 0xC8 and 0xCC of that range mean something else.
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
-# A progressive file has about ten scans; each one costs a pass over all pixels, even when it holds
-# nothing. Scans times pixels: 12 scans of 10 megapixels take about a second.
-MOST_PASSES = 128_000_000
-SCANS_OF_BASELINE = 4  # one for each channel at most
+# A progressive file has about ten scans, and each one costs a pass over all pixels even when it is
+# empty. This limits scans times pixels: 12 scans of 10 megapixels take about a second.
+MAX_SCANNED_PIXELS = 128_000_000
+BASELINE_SCANS = 4  # at most one for each channel
 
 
 def kind_of(data: bytes) -> str:
-    """'jpeg', 'png', or '' for anything else."""
+    """Returns 'jpeg', 'png', or '' for anything else."""
     return next((kind for kind, begin in BEGINNINGS.items() if data.startswith(begin)), '')
 
 
 def claimed_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in the header of a JPEG or PNG, None where there is no whole header."""
+    """Returns width and height in the header of a JPEG or PNG, None without a whole header."""
     if kind_of(data) == 'png':
         # The signature, then the first chunk: length, b'IHDR', width, height.
         if data[12:16] != b'IHDR' or len(data) < 24:
@@ -34,8 +34,10 @@ def claimed_size(data: bytes) -> tuple[int, int] | None:
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether a chunk of a PNG announces more bytes than follow: OpenCV takes memory for them
-    before it looks, up to 2 GB."""
+    """Whether a chunk of a PNG announces more bytes than follow.
+
+    OpenCV allocates memory for them, up to 2 GB, before it reads.
+    """
     at = 8
     while kind_of(data) == 'png' and at + 8 <= len(data):
         [length] = struct.unpack_from('>I', data, at)
@@ -47,11 +49,12 @@ def is_cut_off(data: bytes) -> bool:
     return False
 
 
-def most_pixels(data: bytes) -> float:
-    """How many pixels so many bytes of a JPEG or PNG can hold at best.
+def max_pixels_of(data: bytes) -> float:
+    """Returns how many pixels the bytes of a JPEG or PNG can hold at most.
 
-    Deflate shortens by 1032 at most (a PNG's row begins with a byte of its own); JPEG spends a bit
-    on each 8 x 8 block, of at most 4 x 4 as many pixels in channels of lower resolution.
+    Deflate compresses by a factor of at most 1032 (each row of a PNG starts with a byte of its
+    own); JPEG spends at least one bit on each 8 x 8 block, which covers up to 4 x 4 as many pixels
+    in channels of lower resolution.
     """
     if kind_of(data) == 'jpeg':
         return 8.0 * len(data) * 64 * 16
@@ -61,21 +64,21 @@ def most_pixels(data: bytes) -> float:
 
 
 def scans(data: bytes) -> int:
-    """Scans of a JPEG; within pixels 0xFF is followed by 0, so that none is counted twice."""
+    """Counts the scans of a JPEG; in pixel data 0xFF is followed by 0, so none counts twice."""
     return data.count(bytes([0xFF, START_OF_SCAN]))
 
 
 def is_slow(data: bytes, pixels: int) -> bool:
-    """Whether a JPEG of so many pixels has more scans than anybody needs."""
+    """Whether a JPEG of so many pixels has unreasonably many scans."""
     count = scans(data) if kind_of(data) == 'jpeg' else 0
-    return count > SCANS_OF_BASELINE and count * pixels > MOST_PASSES
+    return count > BASELINE_SCANS and count * pixels > MAX_SCANNED_PIXELS
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
-            at += 1  # decoders skip what lies between segments
+            at += 1  # decoders skip bytes between segments
             continue
         marker = data[at + 1]
         if marker == 0xFF or marker in ALONE:

@@ -1,4 +1,4 @@
-"""Bytes of sensor_msgs/Image and CompressedImage → RGB arrays. Knows the encodings, not ROS."""
+"""Bytes of sensor_msgs/Image and CompressedImage → RGB arrays, without importing ROS."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mtscene_ros.camera.image_headers import (
     is_cut_off,
     is_slow,
     kind_of,
-    most_pixels,
+    max_pixels_of,
     scans,
 )
 
 U8 = NDArray[np.uint8]
 
-MAX_PIXELS = 64_000_000  # far above most cameras; a damaged size field must not make us ask for it
+MAX_PIXELS = 64_000_000  # far above most cameras; a damaged size field must not allocate more
 
 
 class ImageError(ValueError):
@@ -32,8 +32,9 @@ class ImageError(ValueError):
 class Encoding:
     """How one row-major plane of bytes becomes RGB.
 
-    samples: per pixel of a row; sample_bytes: size of each; rows: stored rows per image row, as a
-    fraction; multiple: what width and height must be multiples of.
+    samples: values per pixel of a row; to_rgb: converts the plane to (H, W, 3) RGB; sample_bytes:
+    bytes per value; rows: stored rows per image row, as a fraction; multiple: what width and
+    height must be multiples of.
     """
 
     samples: int
@@ -96,9 +97,22 @@ def rgb_from_image(
     data: U8,
     max_pixels: int = MAX_PIXELS,
 ) -> U8:
-    """Fields of a sensor_msgs/Image, data as (n,) uint8 → (H, W, 3) uint8 RGB.
+    """Converts the fields of a sensor_msgs/Image to RGB.
 
-    rgb8 is returned as a view of `data`; everything else costs one copy. Raises ImageError.
+    Args:
+        encoding: a key of `ENCODINGS`, for example 'bgr8'.
+        width_px: image width in pixels.
+        height_px: image height in pixels.
+        step: bytes from one row to the next.
+        is_bigendian: byte order of 16-bit encodings.
+        data: (n,) uint8, the message's bytes.
+        max_pixels: the largest image that is accepted.
+
+    Returns:
+        (H, W, 3) uint8 RGB; a read-only view of `data` for rgb8, otherwise a copy.
+
+    Raises:
+        ImageError: the encoding is not supported, or sizes and data do not fit each other.
     """
     format_ = ENCODINGS.get(encoding)
     if format_ is None:
@@ -126,9 +140,18 @@ def rgb_from_image(
 
 
 def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) -> U8:
-    """Bytes of a JPEG or PNG → (H, W, 3) uint8 RGB. Raises ImageError.
+    """Decodes a JPEG or PNG; its size is read from the header and checked before that.
 
-    Its size is taken from the header and checked before anything is decoded.
+    Args:
+        format_: the message's `format`, for error messages only.
+        data: (n,) uint8, the file's bytes.
+        max_pixels: the largest image that is accepted.
+
+    Returns:
+        (H, W, 3) uint8 RGB, as the sensor is oriented, whatever an EXIF tag says.
+
+    Raises:
+        ImageError: neither JPEG nor PNG, too large, or damaged.
     """
     raw = data.tobytes()
     kind = kind_of(raw)
@@ -147,14 +170,19 @@ def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) ->
 
 
 def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
-    """Raises ImageError for a JPEG or PNG that is too large to decode, or says so of itself."""
+    """Checks a JPEG or PNG before it is decoded.
+
+    raw: bytes of the file; max_pixels: the largest image that is accepted. Raises ImageError for
+    an image that is cut off, too large, claims more pixels than its bytes can hold, or would take
+    too long to decode.
+    """
     kind, claimed = kind_of(raw), claimed_size(raw)
     if claimed is None or is_cut_off(raw):
         raise ImageError(
             f'Compressed image ({kind}, {len(raw)} bytes) does not decode; it is damaged: cut off.'
         )
     check_size(*claimed, max_pixels)
-    if claimed[0] * claimed[1] > most_pixels(raw):
+    if claimed[0] * claimed[1] > max_pixels_of(raw):
         raise ImageError(
             f'Compressed image ({kind}) claims {claimed[0]}x{claimed[1]} pixels, but its '
             f'{len(raw)} bytes cannot hold them; it is damaged.'
@@ -177,12 +205,12 @@ def _decoded(data: U8) -> NDArray[Any] | None:
 
 
 def shortened(text: str, most: int = 40) -> str:
-    """Text from outside as it may stand in a sentence: quoted, and not longer than that."""
+    """Returns text from outside for an error message: in quotes, at most `most` characters."""
     return repr(text if len(text) <= most else text[:most] + '...')
 
 
 def check_size(width_px: int, height_px: int, max_pixels: int = MAX_PIXELS) -> None:
-    """Raises ImageError for empty and for absurd images."""
+    """Raises ImageError for an image without pixels or with more than max_pixels."""
     if width_px < 1 or height_px < 1 or width_px * height_px > max_pixels:
         raise ImageError(
             f'Image size {width_px}x{height_px} is not between 1 and {max_pixels} pixels; '

@@ -1,4 +1,4 @@
-"""Network pixels and camera pixels: the letterbox between them."""
+"""The letterbox: from camera pixels to network pixels and back."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ class Letterbox:
 
     The image occupies rows top_px .. top_px + inner_height_px of the input, columns likewise.
     Pixel centres are at integers, hence the half-pixel terms: u_network = (u_camera + 0.5) * scale
-    - 0.5 + left_px. stretched: the image fills the input, whatever that does to its proportions.
-    Maps come back at output_scale camera pixels per pixel.
+    - 0.5 + left_px.
+
+    camera_width_px, camera_height_px: size of the image; network_width_px, network_height_px: size
+    of the input; stretched: the image fills the input, whatever that does to its proportions;
+    output_scale: size of the maps that come back, in sizes of the camera image.
     """
 
     camera_width_px: int
@@ -33,6 +36,7 @@ class Letterbox:
 
     @property
     def scale(self) -> float:
+        """Network pixels per camera pixel, unless stretched; see `scales` for the exact ones."""
         return min(
             self.network_width_px / self.camera_width_px,
             self.network_height_px / self.camera_height_px,
@@ -67,7 +71,7 @@ class Letterbox:
         return (self.network_height_px - self.inner_height_px) // 2
 
     def to_network(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) camera image → (h, w, 3) contiguous network input."""
+        """Scales an (H, W, 3) camera image → (h, w, 3) contiguous network input, with borders."""
         size = (self.inner_width_px, self.inner_height_px)
         how = cv2.INTER_AREA if self.scale < 0.5 else cv2.INTER_LINEAR
         inner = cv2.resize(halved(rgb, size), size, interpolation=how)
@@ -79,10 +83,14 @@ class Letterbox:
         return out
 
     def to_camera(self, network_map: NDArray[Any], *, smooth: bool) -> NDArray[Any]:
-        """(h', w') map that covers the network input at any resolution → (H, W) of the output, in
-        camera pixels where output_scale is 1.
+        """Cuts off the borders of a network map and resizes it.
 
-        smooth: bilinear; otherwise the nearest value, so that no value is invented.
+        Args:
+            network_map: (h', w'), covers the whole network input, at any resolution.
+            smooth: bilinear if true, otherwise the nearest value, so that no new value appears.
+
+        Returns:
+            (H, W) map of the camera image times output_scale, of the same dtype.
         """
         height, width = network_map.shape
         x, y = self._axis(0, width), self._axis(1, height)
@@ -101,16 +109,16 @@ class Letterbox:
         return cv2.warpAffine(network_map, matrix, size, None, flags, cv2.BORDER_REPLICATE)
 
     def points_to_camera(self, uv_network: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) u, v in network pixels → (N, 2) in camera pixels."""
+        """Converts (N, 2) u, v in network pixels → (N, 2) u, v in camera pixels."""
         return (uv_network + 0.5 - self._offset_px) / self.scales - 0.5
 
     def points_to_network(self, uv_camera: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) u, v in camera pixels → (N, 2) in network pixels."""
+        """Converts (N, 2) u, v in camera pixels → (N, 2) u, v in network pixels."""
         return (uv_camera + 0.5) * self.scales + self._offset_px - 0.5
 
     @property
     def scales(self) -> NDArray[np.float64]:
-        """(2,) exact scales of u and v: whole pixels make them differ a little from `scale`."""
+        """(2,) exact scales of u and v; they differ from `scale`, since sizes are whole pixels."""
         inner = np.array([self.inner_width_px, self.inner_height_px], np.float64)
         return inner / (self.camera_width_px, self.camera_height_px)
 
@@ -134,10 +142,12 @@ class Letterbox:
 
 
 def halved(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """As often as it stays above twice the size (width, height): means of 2 x 2 pixels have a fast
-    way of their own, and the means of larger areas that follow then cost less than half (1080p to
-    455 x 256: 1.8 instead of 4.3 ms). Pairs at the edge of an area are taken as one pixel: grey
-    values of photographs move by 0.3 on average."""
+    """Halves an (H, W, 3) image as often as it stays at least twice `size` (width, height).
+
+    OpenCV averages 2 x 2 pixels much faster than other areas, so a resize that follows costs less
+    than half (1080p to 455 x 256: 1.8 instead of 4.3 ms). Pixels at the edge of an area are
+    weighted in pairs, which changes grey values of photographs by 0.3 on average.
+    """
     height, width = rgb.shape[:2]
     while not (width % 2 or height % 2) and width >= 4 * size[0] and height >= 4 * size[1]:
         width, height = width // 2, height // 2
@@ -147,8 +157,10 @@ def halved(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Output pixel i lies at map cell first + i * step; the image's edges at start and stop, where
-    cell j reaches from j to j + 1."""
+    """One axis of a map: output pixel i lies at cell first + i * step.
+
+    The image's edges lie at start and stop, where cell j reaches from j to j + 1.
+    """
 
     first: float
     step: float

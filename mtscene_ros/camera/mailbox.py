@@ -1,4 +1,4 @@
-"""The newest message of each camera, and an account of every message that ever came."""
+"""Keeps the newest message of each camera and accounts for every message that arrived."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Generic, Literal, TypeVar
 T = TypeVar('T')
 
 Outcome = Literal['published', 'dropped', 'failed']
-ALIVE_S = 1.0  # a camera that was silent for longer is not waited for
+ALIVE_S = 1.0  # the mailbox does not wait for a camera that was silent for longer
 
 
 @dataclass(slots=True)
 class Counts:
-    """received = published + dropped + failed + (waiting or in work: at most one each)."""
+    """received = published + dropped + failed + (waiting or in progress: at most one each)."""
 
     received: int = 0
     published: int = 0
@@ -26,10 +26,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """max_skew_ns: 0 takes whatever is there; otherwise images are taken together whose stamps are
-    no further apart, from all cameras that are alive; older ones are dropped. patience_s: how long
-    the first waits for the others. min_period_ns: images of a camera that come sooner after the
-    last are dropped."""
+    """Which images are taken together.
+
+    max_skew_ns: 0 takes whatever is there; otherwise images from all cameras that are alive are
+    taken together if their stamps differ by no more, and older ones are dropped. patience_s: how
+    long the first image waits for the others. min_period_ns: images that follow the last one of
+    their camera sooner are dropped.
+    """
 
     max_skew_ns: int = 0
     patience_s: float = 0.1
@@ -38,7 +41,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[T]):
-    """stamp_ns: of the image; arrived_s: on the monotonic clock."""
+    """One waiting message; stamp_ns: of the image; arrived_s: on the mailbox's clock."""
 
     item: T
     stamp_ns: int
@@ -46,9 +49,9 @@ class Waiting(Generic[T]):
 
 
 class Mailbox(Generic[T]):
-    """One slot per camera. `put` from the executor's thread, `take` from the worker's.
+    """One slot per camera; the executor's thread calls `put`, the worker's thread `take`.
 
-    clock: seconds; another one lets a recording's time pass instead (evaluate/run/arrivals.py).
+    clock: returns seconds; evaluate/run/arrivals.py passes one that follows a recording.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Mailbox(Generic[T]):
         self._closed = False
 
     def put(self, camera: str, item: T, stamp_ns: int = 0) -> None:
-        """Keeps the newest; the one it replaces counts as dropped."""
+        """Keeps the message; the one that it replaces counts as dropped."""
         with self._changed:
             now_s = self._clock()
             self._seen_s[camera] = now_s
@@ -85,7 +88,7 @@ class Mailbox(Generic[T]):
             self._changed.notify()
 
     def take(self, timeout_s: float | None = None) -> dict[str, Waiting[T]]:
-        """Waits for what the policy lets through; empty when closed or timed out."""
+        """Waits for the messages that the policy admits; returns {} when closed or timed out."""
         end_s = None if timeout_s is None else self._clock() + timeout_s
         with self._changed:
             while not self._closed:
@@ -101,43 +104,42 @@ class Mailbox(Generic[T]):
             return {}
 
     def account(self, camera: str, outcome: Outcome) -> None:
-        """What became of an image that was taken; once for each. From any thread."""
-        with self._changed:  # `+= 1` by two threads loses counts
+        """Records the outcome of an image that was taken, once for each, from any thread."""
+        with self._changed:  # concurrent `+= 1` loses counts
             counts = self._counts[camera]
             setattr(counts, outcome, getattr(counts, outcome) + 1)
 
     def counts(self, camera: str) -> Counts:
-        """So far, all of one moment."""
+        """Returns a consistent snapshot of the counts so far."""
         with self._changed:
             return replace(self._counts[camera])
 
     def clear(self) -> None:
-        """Forgets what waits (time jumped back, deactivation); it counts as dropped."""
+        """Drops what waits, and counts it (time jumped back, deactivation)."""
         with self._changed:
             for camera in self._slots:
                 self._counts[camera].dropped += 1
             self._slots, self._taken_ns, self._behind_ns = {}, {}, {}
 
     def close(self) -> None:
-        """Wakes the worker for good; later items count as dropped."""
+        """Wakes the worker for the last time; later messages count as dropped."""
         self.clear()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def silent_s(self, camera: str) -> float | None:
-        """Seconds since the camera's last message; None before the first."""
+        """Returns the seconds since the camera's last message; None before the first."""
         seen_s = self._seen_s.get(camera)
         return None if seen_s is None else self._clock() - seen_s
 
     def behind_ns(self, camera: str) -> int:
-        """How far the camera's last image lay before those it should have been taken with; 0 where
-        it was taken."""
+        """Returns how far the camera's last image was behind the others; 0 if it was taken."""
         return self._behind_ns.get(camera, 0)
 
     @property
     def closed(self) -> bool:
-        """True once `close` was called."""
+        """Whether `close` was called."""
         return self._closed
 
     def _too_soon(self, camera: str, stamp_ns: int) -> bool:
@@ -145,7 +147,7 @@ class Mailbox(Generic[T]):
         return 0 < since_ns < self.policy.min_period_ns
 
     def _ready(self) -> list[str]:
-        """Cameras to take now."""
+        """Returns the cameras whose images can be taken now."""
         if not self.policy.max_skew_ns or not self._slots:
             return list(self._slots)
         newest_ns = max(w.stamp_ns for w in self._slots.values())
@@ -153,13 +155,13 @@ class Mailbox(Generic[T]):
         together = [c for c, w in self._slots.items() if w.stamp_ns >= oldest_ns]
         now_s = self._clock()
         alive = {c for c, seen_s in self._seen_s.items() if now_s - seen_s < ALIVE_S}
-        # Since the first came into an empty mailbox: a camera that is faster than the patience
-        # would otherwise wait for ever for one that is slow.
+        # Counted from the first image in an empty mailbox; otherwise a camera that is faster than
+        # the patience would wait for a slow one for ever.
         is_over = now_s - self._waiting_since_s >= self.policy.patience_s
         return together if alive <= set(together) or is_over else []
 
     def _taken(self, ready: list[str]) -> dict[str, Waiting[T]]:
-        """Empties the mailbox: what is too old to go with these will not find others either."""
+        """Empties the mailbox; images too old to be taken now would find no partners later."""
         newest_ns = max(self._slots[camera].stamp_ns for camera in ready)
         for camera in self._slots.keys() - set(ready):
             self._behind_ns[camera] = newest_ns - self._slots.pop(camera).stamp_ns

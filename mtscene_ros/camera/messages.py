@@ -1,11 +1,9 @@
-"""Scene ↔ ROS messages: everything the package knows about message fields.
+"""Results → ROS messages: everything the package knows about message fields.
 
-The rules are those of docs/conventions.md, sections 1 to 4.
-
-Without importing a message class: `new` makes a message of a kind with the named fields, of
-rclpy's classes in the node (ros/message_types.py) and of rosbags' where no ROS is installed
-(bag_messages.py). So what a recording is answered with offline is made by the very functions of
-the node.
+The rules are those of docs/conventions.md, sections 1 to 4. No message class is imported: `new`
+makes a message of a type from named fields, of rclpy's classes in the node (ros/message_types.py)
+and of rosbags' classes without ROS (bag_messages.py). The same functions therefore make the
+messages of the node and those of an evaluated recording.
 """
 
 from __future__ import annotations
@@ -35,32 +33,33 @@ UINT8, UINT16, FLOAT32 = 2, 4, 7
 
 
 class New(Protocol):
-    """'sensor_msgs/msg/Image' and fields by name → a message; the others have ROS's defaults.
+    """Makes a message of a type, for example 'sensor_msgs/msg/Image', from fields by name.
 
-    Numbers of an array may come as list, array.array or (N,) ndarray.
+    Fields that are not given have ROS's defaults. Arrays of numbers may be given as list,
+    array.array or (N,) ndarray.
     """
 
     def __call__(self, kind: str, /, **fields: Any) -> Message: ...
 
 
 def time(new: New, stamp_ns: int) -> Message:
-    """builtin_interfaces/Time."""
+    """Makes a builtin_interfaces/Time from nanoseconds."""
     sec, nanosec = divmod(stamp_ns, 10**9)
     return new('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
 
 
 def header(new: New, stamp_ns: int, frame_id: str) -> Message:
-    """std_msgs/Header."""
+    """Makes a std_msgs/Header; stamp_ns: nanoseconds."""
     return new('std_msgs/msg/Header', stamp=time(new, stamp_ns), frame_id=frame_id)
 
 
 def header_of(new: New, frame: CameraFrame) -> Message:
-    """The image's own header: same stamp, same frame."""
+    """Makes the header of an image again: the same stamp and the same frame."""
     return header(new, frame.stamp_ns, frame.frame_id)
 
 
 def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message) -> Message:
-    """(H, W) or (H, W, C) array → Image; copies the pixels once."""
+    """Makes a sensor_msgs/Image from an (H, W) or (H, W, C) array; copies the pixels once."""
     height, width = pixels.shape[:2]
     return new(
         'sensor_msgs/msg/Image',
@@ -75,8 +74,8 @@ def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message
 
 
 def octets(values: NDArray[Any]) -> array.array[int]:
-    """The bytes of an array, copied once into the one type that rclpy takes over without looking
-    at each."""
+    """Copies the bytes of an array once, into the one type that rclpy accepts without checking
+    every element."""
     if values.flags.c_contiguous:
         data = array.array('B')
         data.frombytes(values.data.cast('B'))
@@ -87,7 +86,8 @@ def octets(values: NDArray[Any]) -> array.array[int]:
 
 
 def depth_image(new: New, depth: DepthMap, encoding: str, header: Message) -> Message:
-    """encoding 32FC1 (metres, REP-117) or 16UC1 (millimetres, 0 = unknown, REP-118)."""
+    """Makes a depth image; encoding: '32FC1' (metres, REP-117) or '16UC1' (millimetres, 0 =
+    unknown, REP-118)."""
     if encoding == '32FC1':
         return image_message(new, depth.depth_m, '32FC1', header)
     known = np.isfinite(depth.depth_m) & (depth.depth_m < 65.535)
@@ -96,12 +96,13 @@ def depth_image(new: New, depth: DepthMap, encoding: str, header: Message) -> Me
 
 
 def normal_image(new: New, normals: NormalMap, header: Message) -> Message:
-    """32FC3, unit vectors in the optical frame, NaN unknown."""
+    """Makes a 32FC3 image of unit vectors in the optical frame, NaN unknown."""
     return image_message(new, normals.normals, '32FC3', header)
 
 
 def probability_image(new: New, found: ProbabilityMap, encoding: str, header: Message) -> Message:
-    """encoding 32FC1 (0 to 1) or mono8 (0 to 255; what is not a number becomes 0)."""
+    """Makes an image of probabilities; encoding: '32FC1' (0 to 1) or 'mono8' (0 to 255, where NaN
+    becomes 0)."""
     if encoding == '32FC1':
         return image_message(new, found.probability, '32FC1', header)
     levels = np.rint(np.nan_to_num(found.probability).clip(0, 1) * 255).astype(np.uint8)
@@ -109,7 +110,7 @@ def probability_image(new: New, found: ProbabilityMap, encoding: str, header: Me
 
 
 def camera_info_message(new: New, intrinsics: Intrinsics, header: Message) -> Message:
-    """A pinhole camera without distortion."""
+    """Makes a sensor_msgs/CameraInfo of a pinhole camera without distortion."""
     i = intrinsics
     return new(
         'sensor_msgs/msg/CameraInfo',
@@ -125,17 +126,21 @@ def camera_info_message(new: New, intrinsics: Intrinsics, header: Message) -> Me
 
 
 def class_map(new: New, classes: tuple[SemanticClass, ...]) -> list[Message]:
+    """Makes a vision_msgs/VisionClass of each class."""
     return [new('vision_msgs/msg/VisionClass', class_id=c.id, class_name=c.name) for c in classes]
 
 
 def label_info(new: New, classes: tuple[SemanticClass, ...], header: Message) -> Message:
-    """The complete class map of a label image."""
+    """Makes a vision_msgs/LabelInfo, the complete class table of a label image."""
     rows = class_map(new, classes)
     return new('vision_msgs/msg/LabelInfo', header=header, class_map=rows, threshold=0.0)
 
 
 def point_cloud(new: New, points: NDArray[np.void], header: Message) -> Message:
-    """Organised (H, W) of point_cloud.POINT; rgb is declared as a float, as PCL packs it."""
+    """Makes a PointCloud2; points: organised (H, W) array of `point_cloud.POINT`.
+
+    rgb is declared as a float, as PCL packs it.
+    """
     kinds = {'<f4': FLOAT32, '<u4': FLOAT32, '|u1': UINT8, '<u2': UINT16}
     dtype = points.dtype
     fields = [
@@ -171,7 +176,11 @@ def frame_stats(
     stage_s: Mapping[str, float],
     counts: Counts,
 ) -> Message:
-    """Latency of each stage of one frame and the account of all frames so far."""
+    """Makes a mtscene_msgs/FrameStats.
+
+    camera: its name; age_s: from the image's stamp to its results, seconds; stage_s: seconds spent
+    by stage name; counts: of all images of this camera so far.
+    """
     stages = [
         new('mtscene_msgs/msg/StageTime', name=name, duration_s=s) for name, s in stage_s.items()
     ]
@@ -189,11 +198,12 @@ def frame_stats(
 
 
 def confidence_image(new: New, labels: LabelMap, header: Message) -> Message:
-    """mono8, round(255 p_max)."""
+    """Makes a mono8 image, round(255 p_max)."""
     return image_message(new, labels.confidence, 'mono8', header)
 
 
 def label_image(new: New, labels: LabelMap, header: Message) -> Message:
-    """Class ids: mono8, 255 = unknown; 16UC1, 65535 = unknown, of more than 255 classes."""
+    """Makes an image of class ids: mono8 with 255 = unknown; for more than 255 classes 16UC1 with
+    65535 = unknown."""
     encoding = 'mono8' if labels.labels.dtype == np.uint8 else '16UC1'
     return image_message(new, labels.labels, encoding, header)

@@ -1,4 +1,4 @@
-"""What the node publishes for each image: one row per topic."""
+"""The table of topics that the node publishes for each image, one row per topic."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from mtscene_ros.types import (
 R = TypeVar('R')
 
 
-# The tasks of the package, each with a field of its own in mtscene_msgs/Scene; any other task of
-# a model is a user's own. A test holds them against tasks.TASKS.
+# The tasks of this package, each with its own field in mtscene_msgs/Scene; any other task of a
+# model is a user's own. A test compares them with tasks.TASKS.
 NAMED_TASKS = (
     'semantic',
     'human_parts',
@@ -41,11 +41,19 @@ NAMED_TASKS = (
     'boxes3d',
 )
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+LABEL_INFO = 'vision_msgs/msg/LabelInfo'
+BOXES_3D = 'vision_msgs/msg/Detection3DArray'
+# Topics that others look for by name; FRAME_STATS is the node's own account of each image.
+DEPTH_CAMERA_INFO, FRAME_STATS = 'depth/camera_info', 'debug/frame_stats'
 
 
 @dataclass(frozen=True, slots=True)
 class OutputParams:
-    """The node's parameters of these names."""
+    """The node's parameters of the same names.
+
+    depth_encoding: '32FC1' or '16UC1'; probability_encoding: 'mono8' or '32FC1'; class_id_format:
+    'name' or 'id'; target_frame: of boxes and markers, '' = the image's own frame.
+    """
 
     depth_encoding: str = '32FC1'
     probability_encoding: str = 'mono8'
@@ -55,8 +63,11 @@ class OutputParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputContext:
-    """What a row makes its message of. header: the image's own; new: makes messages of a kind;
-    target_from_optical: (4, 4) where target_frame is set and TF knows it."""
+    """What a row of the table makes its message from.
+
+    scene: the results; header: the image's own; params: the node's settings; new: makes messages
+    of a type; target_from_optical: (4, 4) pose if target_frame is set and TF knows it.
+    """
 
     scene: Scene
     header: Message
@@ -65,18 +76,23 @@ class OutputContext:
     target_from_optical: NDArray[np.float64] | None = None
 
     def result(self, task: str, kind: type[R]) -> R | None:
+        """Returns a task's result if it is there and of the given type."""
         result = self.scene.results.get(task)
         return result if isinstance(result, kind) else None
 
 
-Make = Callable[[OutputContext], Any]  # None where the image has no such result
+Make = Callable[[OutputContext], Any]  # returns None if the image has no such result
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """topic: private name; kind: of its messages; needs: tasks that the model must have; uses:
-    tasks that it makes use of where the model has them (one at least, if it needs none); is_free:
-    it is of the camera alone, nothing is computed for it."""
+    """One row of the table of topics.
+
+    topic: private name; kind: message type; make: makes the message; needs: tasks that the model
+    must have; uses: tasks that are used if the model has them (one at least if `needs` is empty);
+    is_free: the message describes the camera alone, so no task is computed for it; result_of: the
+    task whose whole result the message carries, so that it can be read back.
+    """
 
     topic: str
     kind: str
@@ -84,14 +100,15 @@ class Output:
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     is_free: bool = False
+    result_of: str = ''
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What has to be computed for it."""
+        """The tasks that have to be computed for this topic."""
         return () if self.is_free else self.needs + self.uses
 
     def is_there(self, tasks: Collection[str]) -> bool:
-        """Whether a model with these tasks has it."""
+        """Returns whether a model with these tasks has this topic."""
         some = not self.uses or bool(self.needs) or any(task in tasks for task in self.uses)
         return some and all(task in tasks for task in self.needs)
 
@@ -139,12 +156,12 @@ def _camera_info(found: OutputContext) -> Message | None:
 
 
 def _boxes(found: OutputContext) -> tuple[Boxes3D, Message] | None:
-    """In target_frame, where one is set."""
+    """Returns the boxes and their header, in target_frame if one is set."""
     boxes = found.result('boxes3d', Boxes3D)
     if boxes is None or not found.params.target_frame:
         return boxes if boxes is None else (boxes, found.header)
     if found.target_from_optical is None:
-        return None  # the worker has told why
+        return None  # the worker has logged why
     stamp, frame_id = found.header.stamp, found.params.target_frame
     header = found.new('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
     return moved(boxes, found.target_from_optical), header
@@ -215,29 +232,48 @@ def _own(task: str, found: OutputContext) -> Message | None:
     return None
 
 
+def _result(topic: str, kind: str, make: Make, task: str) -> Output:
+    return Output(topic, kind, make, (task,), result_of=task)
+
+
 OUTPUTS: tuple[Output, ...] = (
-    Output('semantic/image', IMAGE, partial(_labels, 'semantic'), ('semantic',)),
+    _result('semantic/image', IMAGE, partial(_labels, 'semantic'), 'semantic'),
     Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
     Output('semantic/color', IMAGE, _color, ('semantic',)),
-    Output('depth/image', IMAGE, _depth, ('depth',)),
-    Output('depth/camera_info', CAMERA_INFO, _camera_info, ('depth',), is_free=True),
+    _result('depth/image', IMAGE, _depth, 'depth'),
+    Output(DEPTH_CAMERA_INFO, CAMERA_INFO, _camera_info, ('depth',), is_free=True),
     Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
-    Output('normals/image', IMAGE, _normals, ('normals',)),
-    Output('boundary/image', IMAGE, partial(_probability, 'boundary'), ('boundary',)),
-    Output('saliency/image', IMAGE, partial(_probability, 'saliency'), ('saliency',)),
-    Output('parts/image', IMAGE, partial(_labels, 'human_parts'), ('human_parts',)),
-    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d, ('boxes3d',)),
+    _result('normals/image', IMAGE, _normals, 'normals'),
+    _result('boundary/image', IMAGE, partial(_probability, 'boundary'), 'boundary'),
+    _result('saliency/image', IMAGE, partial(_probability, 'saliency'), 'saliency'),
+    _result('parts/image', IMAGE, partial(_labels, 'human_parts'), 'human_parts'),
+    _result('detections_3d', BOXES_3D, _detections_3d, 'boxes3d'),
     Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
     Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
     Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
     Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
 
+_RESULT_TOPICS = {output.result_of: output.topic for output in OUTPUTS if output.result_of}
+
+
+def result_topic(task: str) -> str:
+    """Returns the private topic that carries the whole result of a task, a user's own included."""
+    return _RESULT_TOPICS.get(task, f'own/{task}/image')
+
+
+def label_info_topic(task: str) -> str:
+    """Returns the private topic of the class table of a task, beside its labels."""
+    return f'{result_topic(task).rpartition("/")[0]}/label_info'
+
 
 def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
-    """Those that a model has. A user's own tasks: class maps as semantic/image, numbers 32FC1."""
+    """Returns the topics of a model with this contract, those of a user's own tasks included.
+
+    Own class maps are published like semantic/image, own numbers as 32FC1.
+    """
     own = [
-        Output(f'own/{task}/image', IMAGE, partial(_own, task), (task,))
+        _result(result_topic(task), IMAGE, partial(_own, task), task)
         for task in spec.tasks
         if task not in NAMED_TASKS
     ]
@@ -245,7 +281,7 @@ def outputs_of(spec: ModelSpec) -> tuple[Output, ...]:
 
 
 def confident(scene: Scene, min_score: float) -> Scene:
-    """Without the boxes below the score."""
+    """Returns the scene without boxes of a score below min_score."""
     boxes = scene.results.get('boxes3d')
     if not isinstance(boxes, Boxes3D):
         return scene
@@ -253,15 +289,12 @@ def confident(scene: Scene, min_score: float) -> Scene:
     return replace(scene, results={**scene.results, 'boxes3d': kept})
 
 
-# Topics of class maps, repeated: task → topic.
-LABEL_INFO: dict[str, str] = {
-    'semantic': 'semantic/label_info',
-    'human_parts': 'parts/label_info',
-}
+# Topics of class tables, which are repeated: task → topic.
+LABEL_INFO_TOPICS = {task: label_info_topic(task) for task in ('semantic', 'human_parts')}
 
 
 def label_info_topics(spec: ModelSpec) -> dict[str, str]:
-    """Of every class map that the model has."""
-    own = {t: f'own/{t}/label_info' for t in spec.tasks if t not in NAMED_TASKS}
-    named = LABEL_INFO | own
+    """Returns task → topic of the class table, for every class map that the model has."""
+    own = {t: label_info_topic(t) for t in spec.tasks if t not in NAMED_TASKS}
+    named = LABEL_INFO_TOPICS | own
     return {t: named[t] for t, o in spec.tasks.items() if t in named and 'classes' in o}

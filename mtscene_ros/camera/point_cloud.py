@@ -11,8 +11,10 @@ from mtscene_ros.types import Ids, Intrinsics
 
 
 def point_type(label: str, confidence_at: int) -> np.dtype[np.void]:
-    """As PCL and RViz expect them: rgb is 0x00RRGGBB in the bits of a float; 20 bytes keep floats
-    aligned."""
+    """Returns points as PCL and RViz expect them.
+
+    rgb is 0x00RRGGBB in the bits of a float; 20 bytes keep the floats aligned.
+    """
     return np.dtype(
         {
             'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
@@ -29,7 +31,7 @@ POINT_16 = point_type('<u2', 18)  # with labels of more than 255 classes
 
 @lru_cache(maxsize=16)  # one per camera
 def rays(intrinsics: Intrinsics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(W,) x and (H,) y of the points at one metre of depth."""
+    """Returns x, (W,), and y, (H,), of the points at a depth of one metre."""
     i = intrinsics
     x = (np.arange(i.width_px) - i.cx_px) / i.fx_px
     y = (np.arange(i.height_px) - i.cy_px) / i.fy_px
@@ -43,10 +45,11 @@ def cloud(
     labels: Ids,
     confidence: NDArray[np.uint8],
 ) -> NDArray[np.void]:
-    """(H, W), its camera, (H, W, 3), (H, W), (H, W) → (H, W) of POINT, or of POINT_16
-    where labels are uint16, in the optical frame.
+    """Returns an organised cloud in the optical frame, (H, W) of POINT or POINT_16.
 
-    Points whose depth is unknown or out of range are NaN, so the cloud stays organised.
+    POINT_16 is for uint16 labels. depth_m: (H, W); intrinsics: of the same size; rgb: (H, W, 3);
+    labels, confidence: (H, W). Points whose depth is unknown or out of range are NaN, so that the
+    cloud stays organised.
     """
     kind, shift = (POINT, 8) if labels.dtype == np.uint8 else (POINT_16, 16)
     points = np.empty(depth_m.shape, kind)

@@ -1,4 +1,4 @@
-"""Lens distortion taken out of images, by OpenCV's models, with maps made once per camera."""
+"""Removes lens distortion with OpenCV's models and maps that are made once per camera."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 
-# sensor_msgs/distortion_models → numbers of coefficients that OpenCV takes.
+# sensor_msgs/distortion_models → numbers of coefficients that OpenCV supports.
 MODELS = {'plumb_bob': (4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
 
 
 class DistortionError(ValueError):
-    """The distortion cannot be taken out; one sentence."""
+    """The distortion cannot be removed; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """model: of sensor_msgs/distortion_models; coefficients: D of camera_info."""
+    """A lens distortion; model: a name of sensor_msgs/distortion_models; coefficients: D."""
 
     model: str
     coefficients: tuple[float, ...]
@@ -31,22 +32,25 @@ class Distortion:
 
 
 class Rectifier:
-    """Of one camera: an image as the lens gave it → as the pinhole camera of the same matrix would
-    have seen it. Raises DistortionError for models that OpenCV has not."""
+    """Undistorts the images of one camera, as a pinhole camera with the same matrix sees them.
+
+    Raises DistortionError for models that OpenCV does not support.
+    """
 
     def __init__(self, intrinsics: Intrinsics, distortion: Distortion) -> None:
         self.intrinsics, self.distortion = intrinsics, distortion
         count = len(distortion.coefficients)
         if count not in MODELS.get(distortion.model, ()):
             raise DistortionError(
-                f'camera_info has distortion_model {distortion.model!r} with {count} '
-                f'coefficients; known are {", ".join(f"{k} {v}" for k, v in MODELS.items())}: '
-                'rectify the image before, and set input_is_rectified.'
+                f'camera_info has distortion_model {distortion.model!r} with '
+                f'{plural(count, "coefficient")}; supported are '
+                f'{", ".join(f"{k} {v}" for k, v in MODELS.items())}: rectify the image '
+                'beforehand and set input_is_rectified.'
             )
         if not np.isfinite(distortion.coefficients).all():
             raise DistortionError(
-                f'camera_info has the distortion coefficients {distortion.coefficients}, not all '
-                'of them numbers; calibrate the camera.'
+                f'camera_info has the distortion coefficients {distortion.coefficients}, which '
+                'are not all numbers; calibrate the camera.'
             )
         i = intrinsics
         matrix = np.array([[i.fx_px, 0, i.cx_px], [0, i.fy_px, i.cy_px], [0, 0, 1]])
@@ -54,10 +58,10 @@ class Rectifier:
         size = (i.width_px, i.height_px)
         is_fisheye = distortion.model == 'equidistant'
         make = cv2.fisheye.initUndistortRectifyMap if is_fisheye else cv2.initUndistortRectifyMap
-        # Fixed point: half the memory of float maps, and the faster remap.
+        # Fixed-point maps need half the memory of float maps, and remapping is faster.
         self._maps = make(matrix, coefficients, np.eye(3), matrix, size, cv2.CV_16SC2)
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) → (H, W, 3); what the lens did not see is black."""
+        """Undistorts an (H, W, 3) image; pixels that the lens did not see are black."""
         found = cv2.remap(rgb, self._maps[0], self._maps[1], cv2.INTER_LINEAR)
         return np.asarray(found, np.uint8)

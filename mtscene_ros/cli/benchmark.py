@@ -24,7 +24,7 @@ from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.operations import count_macs
-from mtscene_ros.terminal import counted
+from mtscene_ros.terminal import counted, plural
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds.drive import drive_frame
 
@@ -76,7 +76,7 @@ def bench(
         c: open_estimator(c.model, c.backend, BackendOptions(c.threads)) for c in candidates
     }
     stages_ms: dict[Candidate, dict[str, list[float]]] = {c: defaultdict(list) for c in candidates}
-    for number, image in enumerate(counted(images, 'images', frames + WARM_UP)):
+    for number, image in enumerate(counted(images, 'image', frames + WARM_UP)):
         for candidate, estimator in estimators.items():
             for name, value_ms in once(estimator, [image] * batch):
                 if number >= WARM_UP:
@@ -148,7 +148,7 @@ def gmac(model: str) -> float | None:
 def table(result: dict[str, Any]) -> str:
     """Returns the result as a Markdown table."""
     lines = [
-        f'{result["frames"]} images of {result["image"]}, batch {result["batch"]}; '
+        f'{plural(result["frames"], "image")} of {result["image"]}, batch {result["batch"]}; '
         f'{result["machine"]}.',
         '',
         '| | p50 ms | p95 ms | p99 ms | images/s | prepare / infer / decode | peak MB | GMAC |',

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtscene_ros.cli.arguments import positive
+from mtscene_ros.terminal import StatusLine
+
+if TYPE_CHECKING:
+    from mtscene_ros.backends.engine_build import Progress
 
 EXAMPLE = """mtscene build model.onnx
 mtscene build model.onnx --target 8.6,8.9 --max-batch 4 -o engines"""
@@ -33,8 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    built = for_targets(arguments) if arguments.target else [for_this_gpu(arguments)]
-    print(file=sys.stderr)  # ends the line of progress
+    line = StatusLine(to_stderr=True, plain_period_s=60.0)
+    try:
+        build = for_targets if arguments.target else for_this_gpu
+        built = build(arguments, shown_in(line))
+    finally:
+        line.end()
     for engine in built:
         if arguments.json:
             print(json.dumps(engine))
@@ -45,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(engine['warning'] for engine in built) else 0
 
 
-def for_this_gpu(arguments: argparse.Namespace) -> dict[str, Any]:
+def for_this_gpu(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
     """Opens the model as the node would, so that the node finds exactly this engine."""
     from mtscene_ros.backends import BackendOptions, tensorrt
 
@@ -54,16 +61,16 @@ def for_this_gpu(arguments: argparse.Namespace) -> dict[str, Any]:
         max_batch=arguments.max_batch,
         dla_core=arguments.dla_core,
         engine_folder=str(arguments.output or ''),
-        progress=show_progress,
+        progress=progress,
     )
     backend = tensorrt.load(str(arguments.model), options)
     details, description = backend.details, backend.description
     backend.close()
     why = f'{description}; {details["engine built because"]}'
-    return {'engine': details['engine'], 'why': why, 'warning': ''}
+    return [{'engine': details['engine'], 'why': why, 'warning': ''}]
 
 
-def for_targets(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def for_targets(arguments: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
     """Builds one engine per compute capability, under the key that the node looks for."""
     from mtscene_ros.backends import BackendOptions, engine_build, engine_cache, engine_process
     from mtscene_ros.backends.cuda import Gpu
@@ -81,10 +88,10 @@ def for_targets(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             folder,
             lambda settings=key.settings, sha256=key.onnx_sha256: (
                 engine_process.build_in_subprocess(  # type: ignore[misc]
-                    arguments.model, trt.__name__, settings, show_progress, 0, sha256
+                    arguments.model, trt.__name__, settings, progress, 0, sha256
                 )
             ),
-            progress=show_progress,
+            progress=progress,
         )
         size = f'{len(found.plan) / 1e6:.1f} MB for compute capability {target}'
         why = f'{size}; {found.reason or "it existed already"}'
@@ -92,14 +99,11 @@ def for_targets(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return built
 
 
-def show_progress(phase: str, share: float) -> bool:
+def shown_in(line: StatusLine) -> Progress:
     """Rewrites one line on a terminal; elsewhere prints a line per minute. Never cancels."""
-    if sys.stderr.isatty():
-        print(f'\r{phase[:60]:60s} {100 * share:3.0f} %', end='', file=sys.stderr)
-    elif time.monotonic() - _LAST[0] > 60:
-        _LAST[0] = time.monotonic()
-        print(f'{phase} {100 * share:.0f} %', file=sys.stderr)
-    return True
 
+    def show(phase: str, share: float) -> bool:
+        line.show(f'{phase} {100 * share:.0f} %')
+        return True
 
-_LAST = [0.0]
+    return show

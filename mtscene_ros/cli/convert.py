@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         moments = map(moment_from_world, frames)
     total = getattr(arguments, 'frames', None)
-    moments = counted(moments, 'frames', total)
+    moments = counted(moments, 'frame', total)
     count = write_recording(arguments.output, moments, arguments.compressed)
     if arguments.json:
         print(json.dumps({'output': str(arguments.output), 'frames': count}))

@@ -16,7 +16,7 @@ from mtscene_ros.recordings.camera_choice import choose_camera
 from mtscene_ros.recordings.node_results import camera_info_topic
 from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.report.recording_page import write_report
-from mtscene_ros.terminal import StatusLine, say
+from mtscene_ros.terminal import StatusLine, plural, say
 from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
@@ -59,9 +59,11 @@ def generate_drive(path: Path, frames: int) -> None:
     moments = []
     for i, world in enumerate(drive_sequence(SEED, frames, RATE_HZ), start=1):
         moments.append(moment_from_world(world))
-        shown.show(f'Generating a drive: {i} of {frames} frames')
+        shown.show(f'Generating a drive: {i} of {plural(frames, "frame")}')
     write_recording(path, moments)
-    shown.end(f'Generated a drive of {frames} frames in {time.monotonic() - start_s:.0f} s')
+    shown.end(
+        f'Generated a drive of {plural(frames, "frame")} in {time.monotonic() - start_s:.0f} s'
+    )
 
 
 def convert_ros1(bag: Path, converted: Path, topics: Sequence[str]) -> None:

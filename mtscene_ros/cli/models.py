@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import plural
 
 if TYPE_CHECKING:
     from mtscene_ros.models.catalogue import Model
@@ -87,7 +88,9 @@ def summary(model: Model) -> str:
     spec, about = model.spec, model.about
     origin = 'bundled' if model.is_bundled else str(model.path)
     tasks = [
-        f'{task} ({len(options["classes"])} classes)' if 'classes' in options else task
+        f'{task} ({plural(len(options["classes"]), "class", "classes")})'
+        if 'classes' in options
+        else task
         for task, options in spec.tasks.items()
     ]
     # One score for each task: the shortest name, then the first by alphabet.

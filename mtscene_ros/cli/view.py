@@ -63,10 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(shown: Any, paths: list[Path]) -> None:
     from mtscene_ros.report.viewer.replay import show_recordings
-    from mtscene_ros.terminal import StatusLine
+    from mtscene_ros.terminal import StatusLine, plural
 
     line, done = StatusLine(), 0
     for done, total in show_recordings(paths, shown):
         if done % 50 == 0:
-            line.show(f'{done} of {total} messages')
-    line.end(f'{done} messages')
+            line.show(f'{done} of {plural(total, "message")}')
+    line.end(plural(done, 'message'))

@@ -1,4 +1,4 @@
-"""Files of labels that a manifest names: depth, boxes, own maps; read and written here alone."""
+"""Reads and writes the label files of a manifest: depth, boxes, own maps."""
 
 from __future__ import annotations
 
@@ -30,15 +30,18 @@ MM_PER_M = 1000.0
 
 
 def read_depth(path: Path) -> NDArray[np.float32]:
-    """(H, W) metres, NaN unknown; .npy in metres, images of 16 bits in millimetres."""
+    """Returns (H, W) metres, NaN where unknown.
+
+    The file is .npy in metres or a 16-bit image in millimetres. Raises DataError.
+    """
     if path.suffix == '.npy':
         depth_m = read_npy(path).astype(np.float32)
     else:
         stored = read_image(path)
         if stored.dtype != np.uint16 or stored.ndim != 2:
             raise DataError(
-                f'{path} is {stored.dtype} with {stored.ndim} axes; depth images have 16 bits and '
-                'one channel, in millimetres.'
+                f'{path} is {stored.dtype} with {stored.ndim} axes; depth images need 16 bits '
+                'and one channel, in millimetres.'
             )
         depth_m = stored.astype(np.float32) / np.float32(MM_PER_M)
     depth_m[~(depth_m > 0)] = np.nan
@@ -46,7 +49,7 @@ def read_depth(path: Path) -> NDArray[np.float32]:
 
 
 def write_depth(depth_m: NDArray[np.float32], path: Path) -> None:
-    """float32 .npy, or .png in millimetres: beyond 65.535 m and unknown become 0."""
+    """Writes a float32 .npy, or a .png in millimetres where unknown and beyond 65.535 m are 0."""
     if path.suffix == '.npy':
         np.save(path, depth_m.astype(np.float32))
         return
@@ -55,24 +58,27 @@ def write_depth(depth_m: NDArray[np.float32], path: Path) -> None:
 
 
 def read_map(path: Path, classes: int) -> NDArray[Any]:
-    """(H, W): ids where there are classes, else float32, NaN unknown. Raises DataError."""
+    """Returns (H, W) ids where there are classes, else float32 with NaN unknown.
+
+    Raises DataError.
+    """
     if classes:
         return read_ids(path, classes)
     values = read_npy(path) if path.suffix == '.npy' else read_image(path)
     if values.ndim != 2:
-        raise DataError(f'{path} has {values.ndim} axes; a number per pixel takes two.')
+        raise DataError(f'{path} has {values.ndim} axes; a map with one number per pixel has two.')
     return values.astype(np.float32)
 
 
 def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]:
-    """The box fields of a Sample. Raises DataError."""
+    """Returns the box fields of a Sample. Raises DataError."""
     ids = {c.name: c.id for c in classes}
     try:
         rows = read_any_json(path)
         unknown = [row['class'] for row in rows if row['class'] not in ids]
         if unknown:
             raise DataError(
-                f'{path}: {unknown[0]!r} is no class of boxes3d; known are {", ".join(ids)}.'
+                f'{path}: {unknown[0]!r} is not a class of boxes3d; those are {", ".join(ids)}.'
             )
         class_ids = np.array([ids[row['class']] for row in rows], np.int64)
         centers_m = np.array([row['center_m'] for row in rows], np.float64).reshape(-1, 3)
@@ -85,9 +91,9 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
     except MALFORMED as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f'{path} is no list of boxes ({brief(error)}).') from None
+        raise DataError(f'{path} is not a list of boxes ({brief(error)}).') from None
     if not np.isfinite(centers_m).all() or not (sizes_m > 0).all():
-        raise DataError(f'{path} holds a box whose centre is not finite or whose size is not > 0.')
+        raise DataError(f'{path} has a box whose centre is not finite or whose size is not > 0.')
     return {
         'class_ids': class_ids,
         'centers_m': centers_m,
@@ -100,7 +106,7 @@ def read_boxes(path: Path, classes: tuple[SemanticClass, ...]) -> dict[str, Any]
 
 
 def turn(row: dict[str, Any]) -> list[float]:
-    """Unit quaternion x, y, z, w, optical_from_box."""
+    """Returns the unit quaternion x, y, z, w of a row, optical_from_box. Raises ValueError."""
     if 'quaternion_xyzw' not in row:
         level = optical_from_level_box(np.array([float(row['yaw_rad'])]))
         found: list[float] = quaternion_from_matrix(level)[0].tolist()
@@ -108,8 +114,8 @@ def turn(row: dict[str, Any]) -> list[float]:
     values = np.array(row['quaternion_xyzw'], np.float64)
     length = float(np.linalg.norm(values))
     if values.shape != (4,) or not 0.9 < length < 1.1:
-        raise ValueError(f'{row["quaternion_xyzw"]} is no unit quaternion')
-    if abs(length - 1) > 1e-9:  # otherwise as it is, to the last bit
+        raise ValueError(f'{row["quaternion_xyzw"]} is not a unit quaternion')
+    if abs(length - 1) > 1e-9:  # otherwise it stays as it is, to the last bit
         values = values / length
     unit: list[float] = values.tolist()
     return unit

@@ -1,5 +1,5 @@
-"""Class tables of the data sets we train on: id, name, colour. At run time classes come from the
-model file."""
+"""Class tables of the data sets for training: id, name, colour. At run time the model file gives
+the classes."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ DRIVE_BOXES = _table(
 
 
 def _voc_color(index: int) -> tuple[int, int, int]:
-    """Colour map of PASCAL VOC: the index's bits, dealt in turn to red, green and blue, high bits
-    first."""
+    """Returns a colour of PASCAL VOC.
+
+    The bits of the index go to red, green and blue in turn, high bits first.
+    """
     red = green = blue = 0
     for shift in range(7, -1, -1):
         red |= (index & 1) << shift
@@ -77,7 +79,7 @@ def _voc_color(index: int) -> tuple[int, int, int]:
 
 
 def _voc_table(names: str, first_color: int = 0) -> tuple[SemanticClass, ...]:
-    """names: comma-separated, in the order of their ids."""
+    """Returns a table with VOC's colours; names: separated by commas, in the order of ids."""
     listed = names.split(', ')
     return tuple(SemanticClass(i, n, _voc_color(i + first_color)) for i, n in enumerate(listed))
 
@@ -96,14 +98,14 @@ PASCAL_21 = _voc_table(
 )
 HUMAN_PARTS_7 = _voc_table('background, head, torso, upper arm, lower arm, upper leg, lower leg')
 
-# What SUN RGB-D draws boxes around (Song et al., CVPR 2015, section 5), with NYUD_40's colours.
+# The classes of boxes in SUN RGB-D (Song et al., CVPR 2015, section 5), with NYUD_40's colours.
 ROOM_BOXES = tuple(
     SemanticClass(i, NYUD_40[k].name, NYUD_40[k].color_rgb)
     for i, k in enumerate((3, 6, 5, 4, 32, 13, 16, 31, 9, 35))
 )
 FIGURE_BOXES = (SemanticClass(0, 'person', (220, 20, 60)),)
 
-# CamVid's class by its number → the names of CITYSCAPES_19 that it comprises.
+# Each class of CamVid → the classes of CITYSCAPES_19 that it comprises.
 CAMVID_11: dict[str, tuple[str, ...]] = {
     'sky': ('sky',),
     'building': ('building', 'wall'),
@@ -120,7 +122,7 @@ CAMVID_11: dict[str, tuple[str, ...]] = {
 
 
 def camvid_from_cityscapes() -> NDArray[np.uint8]:
-    """(256,) look-up table; what CamVid does not have becomes UNLABELED."""
+    """Returns a (256,) look-up table; classes that CamVid lacks become UNLABELED."""
     ids = {c.name: c.id for c in CITYSCAPES_19}
     table = np.full(256, UNLABELED, np.uint8)
     for number, names in enumerate(CAMVID_11.values()):

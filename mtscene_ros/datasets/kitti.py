@@ -1,8 +1,7 @@
-"""KITTI's tracking sequences and object benchmark (Geiger et al., IJRR 2013, CVPR 2012): images,
-calibration, labels, LiDAR → Moments.
+"""Reads KITTI's tracking sequences and object benchmark (Geiger et al., IJRR 2013, CVPR 2012).
 
-Labels and LiDAR are put into camera 2's optical frame: P2 = K [I | t] with t its offset from the
-rectified camera 0 that the labels refer to, so X_2 = X_0 + K^-1 P2[:, 3].
+Labels and LiDAR points are moved into the optical frame of camera 2: P2 = K [I | t] with t its
+offset from the rectified camera 0 that the labels refer to, so X_2 = X_0 + K^-1 P2[:, 3].
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from mtscene_ros.types import Boxes3D
 
 F64 = NDArray[np.float64]
 
-EPOCH_NS = 1_317_000_000_000_000_000  # autumn 2011; the sequences carry no stamps of their own
+EPOCH_NS = 1_317_000_000_000_000_000  # autumn 2011; the sequences have no stamps of their own
 PERIOD_NS = 100_000_000
 CAMERA_HEIGHT_M = 1.65
 CLASS_OF_TYPE = {
@@ -35,9 +34,9 @@ CLASS_OF_TYPE = {
     'Person': 'person', 'Person_sitting': 'person', 'Cyclist': 'bicycle',
 }  # fmt: skip
 CLASS_IDS = {c.name: c.id for c in DRIVE_BOXES}
-SEQUENCES = 32  # whose parsed labels are kept; KITTI has 21 to train on
+CACHED_SEQUENCES = 32  # label files that are kept parsed; KITTI has 21 training sequences
 
-# Class id, track, and the 14 numbers of a line, from truncation to rotation_y.
+# Class id, track id, and the 14 numbers of a line, from truncation to rotation_y.
 Row = tuple[int, str, F64]
 
 
@@ -47,8 +46,11 @@ class KittiError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KittiCalibration:
-    """k: (3, 3) pixels; optical_from_rectified: (3,) shift in metres; optical_from_lidar: (4,
-    4)."""
+    """The calibration of a sequence.
+
+    k: (3, 3) in pixels; optical_from_rectified_m: (3,) shift in metres; optical_from_lidar: (4,
+    4).
+    """
 
     k: F64
     optical_from_rectified_m: F64
@@ -56,16 +58,18 @@ class KittiCalibration:
 
 
 def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
-    """Frames of one sequence in `folder` (image_2, label_2, calib, velodyne). Raises
-    KittiError."""
+    """Yields the frames of one sequence in `folder` (image_2, label_2, calib, velodyne).
+
+    Raises KittiError.
+    """
     calibration = read_calibration(folder / 'calib' / f'{sequence}.txt')
     labels = read_labels(folder / 'label_2' / f'{sequence}.txt', calibration)
     images = sorted((folder / 'image_2' / sequence).glob('*.png'))
     if not images:
-        raise KittiError(f'{folder / "image_2" / sequence} holds no PNG images.')
+        raise KittiError(f'{folder / "image_2" / sequence} contains no PNG images.')
     for path in images:
         if not path.stem.isdecimal():
-            raise KittiError(f'{path} is named after no frame number.')
+            raise KittiError(f'{path} is not named by a frame number.')
         number = int(path.stem)
         boxes = labels.get(number, NOTHING)
         points = folder / 'velodyne' / sequence / f'{path.stem}.bin'
@@ -73,7 +77,7 @@ def kitti_moments(folder: Path, sequence: str) -> Iterator[Moment]:
 
 
 def tracking_moment(folder: Path, sequence: str, name: str) -> Moment:
-    """One frame of a sequence, named by its image's stem. Raises KittiError."""
+    """Returns one frame of a sequence, named by the stem of its image. Raises KittiError."""
     calibration = read_calibration(folder / 'calib' / f'{sequence}.txt')
     rows = _label_rows(folder / 'label_2' / f'{sequence}.txt').get(int(name), [])
     image, points = (
@@ -84,8 +88,10 @@ def tracking_moment(folder: Path, sequence: str, name: str) -> Moment:
 
 
 def object_moment(folder: Path, name: str) -> Moment:
-    """One frame of the object benchmark's `training` or `testing` folder; frames are not related
-    in time. Raises KittiError."""
+    """Returns one frame of the object benchmark's `training` or `testing` folder.
+
+    These frames are not related in time. Raises KittiError.
+    """
     calibration = read_calibration(folder / 'calib' / f'{name}.txt')
     labels = folder / 'label_2' / f'{name}.txt'
     if not labels.is_file():
@@ -125,7 +131,7 @@ def _moment(
 
 
 def read_calibration(path: Path) -> KittiCalibration:
-    """Raises KittiError."""
+    """Reads a calibration file of either benchmark. Raises KittiError."""
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the calibration.')
     rows = {}
@@ -134,11 +140,11 @@ def read_calibration(path: Path) -> KittiCalibration:
         try:
             rows[name] = np.array([float(n) for n in numbers])
         except ValueError as error:
-            raise KittiError(f'{path}: {name} is no calibration ({error}).') from error
+            raise KittiError(f'{path}: {name} is not a calibration ({error}).') from error
     try:
         p2 = rows['P2'].reshape(3, 4)
         rectified_from_camera, camera_from_lidar = np.eye(4), np.eye(4)
-        # The object benchmark's files name the last two otherwise.
+        # The files of the object benchmark use other names for the last two.
         turn = rows['R_rect'] if 'R_rect' in rows else rows['R0_rect']
         lidar = rows['Tr_velo_cam'] if 'Tr_velo_cam' in rows else rows['Tr_velo_to_cam']
         rectified_from_camera[:3, :3] = turn.reshape(3, 3)
@@ -154,33 +160,38 @@ def read_calibration(path: Path) -> KittiCalibration:
     if not (
         np.isfinite(shift_m).all() and np.isfinite(rectified_from_camera @ camera_from_lidar).all()
     ):
-        raise KittiError(f'{path}: P2, R_rect or Tr_velo_cam hold no camera.')
+        raise KittiError(f'{path}: P2, R_rect or Tr_velo_cam do not describe a camera.')
     optical_from_lidar = rectified_from_camera @ camera_from_lidar
     optical_from_lidar[:3, 3] += shift_m
     return KittiCalibration(p2[:, :3], shift_m, optical_from_lidar)
 
 
 def read_labels(path: Path, calibration: KittiCalibration) -> dict[int, tuple[Boxes3D, list[str]]]:
-    """Frame number → boxes in camera 2's optical frame and their track ids. Raises KittiError."""
+    """Returns frame number → boxes in the optical frame of camera 2 and their track ids.
+
+    Raises KittiError.
+    """
     return {number: _tracked(rows, calibration) for number, rows in _label_rows(path).items()}
 
 
 def _label_rows(path: Path) -> dict[int, list[Row]]:
-    """Frame number → lines of a sequence's label file, which is parsed when it is first asked for
-    and again when it has changed: training asks for every frame. Raises KittiError."""
+    """Returns frame number → rows of a sequence's label file. Raises KittiError.
+
+    The file is parsed once and again when it has changed, as training reads it for every frame.
+    """
     if not path.is_file():
         raise KittiError(f'{path} is missing; it holds the labels.')
     return _parsed_once(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=SEQUENCES)
+@lru_cache(maxsize=CACHED_SEQUENCES)
 def _parsed_once(path: Path, changed_ns: int) -> dict[int, list[Row]]:
-    """changed_ns: when the file was last changed."""
+    """Parses the file once per modification time."""
     return _parsed(_lines(path), path)
 
 
 def _parsed(lines: list[str], path: Path) -> dict[int, list[Row]]:
-    """Frame number → lines. Raises KittiError."""
+    """Returns frame number → rows. Raises KittiError."""
     rows: dict[int, list[Row]] = {}
     for row, line in enumerate(lines, start=1):
         try:
@@ -199,7 +210,7 @@ def _parsed(lines: list[str], path: Path) -> dict[int, list[Row]]:
 
 
 def _tracked(rows: list[Row], calibration: KittiCalibration) -> tuple[Boxes3D, list[str]]:
-    """Boxes in camera 2's optical frame, in arrays of their own, and their track ids."""
+    """Returns boxes in the optical frame of camera 2, in new arrays, and their track ids."""
     return _boxes(rows, calibration.optical_from_rectified_m), [track for _, track, _ in rows]
 
 
@@ -211,7 +222,7 @@ def _boxes(rows: list[Row], optical_from_rectified_m: F64) -> Boxes3D:
     return Boxes3D(
         class_ids=np.array([c for c, _, _ in rows], np.int64),
         scores=np.ones(len(rows), np.float32),
-        centers_m=centers_m,  # labels name the bottom's centre; y points down
+        centers_m=centers_m,  # the labels give the centre of the bottom; y points down
         sizes_m=values[:, [9, 8, 7]],
         quaternions_xyzw=quaternion_from_matrix(optical_from_level_box(values[:, 13])),
         classes=DRIVE_BOXES,
@@ -226,7 +237,7 @@ def _points(path: Path) -> NDArray[np.float32] | None:
         return None
     values = np.fromfile(path, np.float32)
     if len(values) % 4:
-        raise KittiError(f'{path} holds {len(values)} numbers, which are no points of four.')
+        raise KittiError(f'{path} has {len(values)} numbers, which is not a multiple of four.')
     return values.reshape(-1, 4)
 
 

@@ -1,4 +1,4 @@
-"""Files of data sets into arrays; every complaint names the file."""
+"""Reads files of data sets into arrays; every error names the file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mtscene_ros.types import UNLABELED, Intrinsics
 
 
 class DataError(ValueError):
-    """A data set's file is missing or wrong; the message names it."""
+    """A file of a data set is missing or wrong; the message names it."""
 
 
 def folder_of(path: Path, purpose: str) -> Path:
-    """Raises DataError where the folder does not exist."""
+    """Returns the folder. Raises DataError where it does not exist."""
     if not path.is_dir():
-        raise DataError(f'{path} is not a folder; it should hold {purpose}.')
+        raise DataError(f'{path} is not a folder; it should contain {purpose}.')
     return path
 
 
 def lines_of(path: Path) -> list[str]:
-    """Lines that are not empty, of a list of frames. Raises DataError."""
+    """Returns the non-empty lines of a list of frames. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing; it should list the frames of the split.')
     found = [line.strip() for line in read_text(path).splitlines() if line.strip()]
@@ -45,13 +45,13 @@ def lines_of(path: Path) -> list[str]:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name that comes from a file can only lead further down from a folder."""
+    """Whether a name from a file can only lead further down from a folder."""
     path = PurePosixPath(name.replace('\\', '/'))
     return '\0' not in name and not path.is_absolute() and '..' not in path.parts
 
 
 def read_text(path: Path) -> str:
-    """Raises DataError."""
+    """Reads a text file. Raises DataError."""
     try:
         return path.read_text('utf-8')
     except (OSError, UnicodeDecodeError) as error:
@@ -59,7 +59,7 @@ def read_text(path: Path) -> str:
 
 
 def read_any_json(path: Path) -> Any:
-    """Whatever JSON holds. Raises DataError."""
+    """Reads any JSON value. Raises DataError."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
@@ -69,13 +69,13 @@ def read_any_json(path: Path) -> Any:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3). Raises DataError."""
+    """Reads an image as (H, W, 3) RGB. Raises DataError."""
     bgr = read_image(path, cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
-    """As OpenCV decodes it. Raises DataError."""
+    """Reads an image as OpenCV decodes it. Raises DataError."""
     try:
         return read_image_file(path, flags)
     except ImageError as error:
@@ -83,32 +83,33 @@ def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
 
 
 def read_ids(path: Path, classes: int) -> NDArray[np.uint8]:
-    """(H, W) ids below `classes` or UNLABELED. Raises DataError for others."""
+    """Reads (H, W) ids below `classes`, or UNLABELED. Raises DataError for others."""
     return checked_ids(read_image(path), classes, path)
 
 
 def checked_ids(ids: NDArray[Any], classes: int, path: Path) -> NDArray[np.uint8]:
     if ids.ndim != 2:
-        raise DataError(f'{path} has {ids.shape[2]} channels; class ids take one.')
+        raise DataError(f'{path} has {ids.shape[2]} channels; class ids need one.')
     wrong = (ids >= classes) & (ids != UNLABELED)
     if wrong.any():
         raise DataError(
-            f'{path} holds the class id {int(ids[wrong].max())}; ids go from 0 to {classes - 1}, '
-            f'and {UNLABELED} stands for unknown.'
+            f'{path} has the class id {int(ids[wrong].max())}; ids go from 0 to {classes - 1}, '
+            f'and {UNLABELED} means unknown.'
         )
     return ids.astype(np.uint8)
 
 
 def read_binary(path: Path, above: float = 0.0) -> NDArray[np.uint8]:
-    """(H, W) 1 where the first channel exceeds `above`. Raises DataError."""
+    """Reads (H, W), 1 where the first channel exceeds `above`. Raises DataError."""
     image = read_image(path)
     return ((image if image.ndim == 2 else image[..., 0]) > above).astype(np.uint8)
 
 
 def read_normals(path: Path, signs: tuple[float, float, float]) -> NDArray[np.float32]:
-    """(H, W, 3) unit; the file holds round(255 (n + 1) / 2), grey 127 or 128 is unknown.
+    """Reads (H, W, 3) unit normals in the optical frame, zeros where unknown.
 
-    signs: what the stored x, y, z are multiplied with to be in the optical frame.
+    The file holds round(255 (n + 1) / 2); grey 127 or 128 means unknown. signs: factors that turn
+    the stored x, y, z into the axes of the optical frame. Raises DataError.
     """
     raw = read_rgb(path).astype(np.float32)
     vectors = 2 * raw / 255 - 1
@@ -121,12 +122,12 @@ def read_normals(path: Path, signs: tuple[float, float, float]) -> NDArray[np.fl
 def stored_normals(
     normals: NDArray[np.float32], signs: tuple[float, float, float]
 ) -> NDArray[np.uint8]:
-    """The inverse of `read_normals`: (H, W, 3) uint8 RGB."""
+    """Inverts `read_normals`: returns (H, W, 3) uint8 RGB."""
     return np.asarray(np.round(255 * (normals * np.array(signs) + 1) / 2), np.uint8)
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """Raises DataError; pickled objects are refused."""
+    """Reads an .npy file without pickled objects. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing.')
     try:
@@ -136,21 +137,21 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises DataError."""
+    """Reads a JSON object. Raises DataError."""
     if not path.is_file():
         raise DataError(f'{path} is missing.')
     found = read_any_json(path)
     if not isinstance(found, dict):
-        raise DataError(f'{path} holds a {type(found).__name__} where an object is needed.')
+        raise DataError(f'{path} is a {type(found).__name__}, but must be an object.')
     return found
 
 
 def same_size(values: NDArray[Any], rgb: NDArray[np.uint8], path: Path) -> NDArray[Any]:
-    """Raises DataError where a map is not of its image's size."""
+    """Returns the map. Raises DataError where its size is not that of its image."""
     if values.shape[:2] != rgb.shape[:2]:
         raise DataError(
-            f'{path} is {values.shape[1]}x{values.shape[0]}, its image '
-            f'{rgb.shape[1]}x{rgb.shape[0]}.'
+            f'{path} has {values.shape[1]}x{values.shape[0]} px, its image '
+            f'{rgb.shape[1]}x{rgb.shape[0]} px.'
         )
     return values
 
@@ -166,13 +167,14 @@ def checked_camera(values: Mapping[str, Any], size: tuple[int, int], path: Path)
             'cy_px.'
         ) from None
     if not np.isfinite(pixels).all() or min(pixels[:2]) <= 0:
-        raise DataError(f'{path}: focal lengths {pixels[:2]} px are no calibration.')
+        raise DataError(f'{path}: the focal lengths {pixels[:2]} px are impossible.')
     return Intrinsics(size[1], size[0], *pixels)
 
 
 def typical_camera(size: tuple[int, int]) -> Intrinsics:
-    """Where a data set has no calibration: the focal length is the width, the centre the centre.
+    """Returns a guess for data sets without calibration.
 
-    size: height and width.
+    The focal length is the image width, the principal point the image centre; size: height and
+    width.
     """
     return Intrinsics.centered(size[1], size[0], size[1])

@@ -1,21 +1,22 @@
-"""A user's own frames: one YAML file that lists them with whatever labels each has.
+"""A user's own frames: one YAML file that lists them with the labels that each has.
 
     semantic: [road, grass, person]     # own classes in the order of their ids, or cityscapes_19,
     boxes3d: [car, pedestrian]          # nyud_40, pascal_21, camvid_11; drive_boxes
-    maps:                               # dense tasks of one's own
+    maps:                               # dense tasks that the user defines
       wetness: {}                       # a number per pixel
       walkable: {classes: [no, yes]}
     camera: {fx_px: 500, fy_px: 500, cx_px: 319.5, cy_px: 239.5}    # unless a frame has its own
     frames:                             # or the name of a CSV file with these columns
       - {image: a.jpg, split: val, semantic: a.png, depth: a.npy, boxes3d: a.json}
 
-Every entry of a frame but `image` may be missing. stamp_ns: of the image in a recording, for
-`mtscene evaluate --truth`; otherwise the name of the image, where that is a number. Paths start at
-the manifest's folder and stay in it. semantic, human_parts: 8-bit ids, 255 unknown. depth: .png of
-16 bits in mm, 0 unknown, or .npy in m, NaN or 0 unknown: sparse is fine. boundary, saliency: not
-zero is yes. normals: RGB images, 2 p / 255 - 1 in the optical frame. maps: {NAME: file}, .png ids
-or .npy numbers. boxes3d: JSON [{class, center_m, size_m, quaternion_xyzw or yaw_rad}], in the
-optical frame. In a CSV file camera and maps are columns of their own: fx_px, ..., maps.NAME.
+Every entry of a frame but `image` is optional. stamp_ns: stamp of the image in a recording, for
+`mtscene evaluate --truth`; without it, the name of the image counts where it is a number. Paths
+are relative to the manifest's folder and must stay in it. semantic, human_parts: 8-bit ids, 255
+unknown. depth: 16-bit .png in mm, 0 unknown, or .npy in m, NaN or 0 unknown; it may be sparse.
+boundary, saliency: every value but zero means yes. normals: RGB images, 2 p / 255 - 1 in the
+optical frame. maps: {NAME: file}, .png ids or .npy numbers. boxes3d: JSON [{class, center_m,
+size_m, quaternion_xyzw or yaw_rad}] in the optical frame. A CSV file has columns for camera and
+maps: fx_px, ..., maps.NAME.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ TOP = ('semantic', 'boxes3d', 'maps', 'camera', 'frames')
 LABELS = ('semantic', 'depth', 'normals', 'boundary', 'saliency', 'human_parts', 'boxes3d')
 FRAME = ('image', 'split', 'stamp_ns', *LABELS, 'camera', 'maps')
 AS_IS = (1.0, 1.0, 1.0)
-LONGEST_NAME = 1000  # in a manifest
+MAX_NAME_LENGTH = 1000  # of a file, in characters
 
 
 def coloured(names: list[str]) -> tuple[SemanticClass, ...]:
-    """Classes of one's own, in colours that differ."""
+    """Returns a class table of the given names, with distinct colours."""
     rainbow = [c.color_rgb for c in (*CITYSCAPES_19, *NYUD_40, *PASCAL_21[1:])]
     return tuple(SemanticClass(k, n, rainbow[k % len(rainbow)]) for k, n in enumerate(names))
 
@@ -78,8 +79,11 @@ TABLES: dict[str, tuple[SemanticClass, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Manifest:
-    """semantic, boxes: class tables; maps: own tasks by name, () for a number per pixel; camera:
-    CAMERA's values or empty; frames: as in the file."""
+    """A manifest as read.
+
+    semantic, boxes: class tables; maps: own tasks by name, () for a number per pixel; camera: the
+    values of CAMERA, or empty; frames: as in the file.
+    """
 
     folder: Path
     semantic: tuple[SemanticClass, ...]
@@ -91,7 +95,7 @@ class Manifest:
 
 @lru_cache(8)
 def load(path: Path) -> Manifest:
-    """Raises DataError, with the nearest known key for a misspelt one."""
+    """Reads a manifest. Raises DataError, which suggests the nearest key for a misspelt one."""
     try:
         import yaml
     except ImportError as error:
@@ -99,7 +103,7 @@ def load(path: Path) -> Manifest:
             f'A manifest needs PyYAML ({error}); `pip install mtscene_ros[evaluate]`.'
         ) from error
     if not path.is_file():
-        raise DataError(f'{path} is missing; give the manifest, a YAML file.')
+        raise DataError(f'{path} does not exist; give the manifest, a YAML file.')
     try:
         found = yaml.safe_load(read_text(path))
     except (yaml.YAMLError, *MALFORMED) as error:
@@ -120,8 +124,8 @@ def load(path: Path) -> Manifest:
         mapping(about or {}, f'{path}, maps, {name}')
         if not re.fullmatch('[a-z][a-z0-9_]*', str(name)) or name in TASKS:
             raise DataError(
-                f'{path}: {reprlib.repr(name)} cannot name a task; take small letters and _, and '
-                f'none of {", ".join(TASKS)}.'
+                f'{path}: {reprlib.repr(name)} cannot name a task; use lower-case letters, digits '
+                f'and _, and none of {", ".join(TASKS)}.'
             )
     check_frames(frames, tuple(maps), path)
     return Manifest(
@@ -140,12 +144,12 @@ def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
         known(frame.get('maps') or {}, maps, f'{path}, frame {number}, maps')
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:
-            raise DataError(f'{path}, frame {number} names no image.')
+            raise DataError(f'{path}, frame {number} has no image.')
 
 
 def mapping(found: Any, where: str) -> None:
     if not isinstance(found, dict):
-        raise DataError(f'{where} holds a {type(found).__name__} where a mapping is needed.')
+        raise DataError(f'{where} is a {type(found).__name__}, but must be a mapping.')
 
 
 def known(found: Any, keys: tuple[str, ...], where: str) -> None:
@@ -153,17 +157,17 @@ def known(found: Any, keys: tuple[str, ...], where: str) -> None:
     for key in found:
         if key not in keys:
             near = get_close_matches(str(key)[:80], keys, 1)
-            hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(keys)}.'
-            raise DataError(f'{where}: {reprlib.repr(key)} is no key of a manifest; {hint}')
+            hint = f'did you mean {near[0]}?' if near else f'the keys are {", ".join(keys)}.'
+            raise DataError(f'{where}: a manifest has no key {reprlib.repr(key)}; {hint}')
 
 
 def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
-    """A named table, own names, or none. Raises DataError."""
+    """Returns a named table, a table of own names, or none. Raises DataError."""
     if found is None:
         return ()
     if isinstance(found, str) and found in TABLES:
         return TABLES[found]
-    # Only words and numbers: what YAML's aliases nest can be longer than any memory as text.
+    # Only words and numbers: nested YAML aliases can become longer than the memory as text.
     if (
         isinstance(found, list)
         and 0 < len(found) < 255
@@ -171,14 +175,18 @@ def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
     ):
         return coloured([str(name) for name in found])
     raise DataError(
-        f'{path}: {reprlib.repr(found)} are no classes; give names or one of {", ".join(TABLES)}.'
+        f'{path}: {reprlib.repr(found)} is not a list of classes; give names or one of '
+        f'{", ".join(TABLES)}.'
     )
 
 
 def csv_frames(path: Path) -> list[dict[str, Any]]:
-    """Columns as in YAML; fx_px, ... and maps.NAME are gathered, empty cells left out."""
+    """Reads frames from a CSV file, gathers fx_px, ... and maps.NAME, and skips empty cells.
+
+    Raises DataError.
+    """
     if not path.is_file():
-        raise DataError(f'{path} is missing; the manifest names it.')
+        raise DataError(f'{path} does not exist, but the manifest names it.')
     frames = []
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path))))
@@ -196,16 +204,16 @@ def csv_frames(path: Path) -> list[dict[str, Any]]:
 
 
 def inside(folder: Path, name: Any, source: Path) -> Path:
-    """Raises DataError for paths that leave the manifest's folder."""
-    if not isinstance(name, str) or '\0' in name or len(name) > LONGEST_NAME:
-        raise DataError(f'{source}: {reprlib.repr(name)} is no name of a file.')
+    """Returns the path of a file. Raises DataError if it leaves the manifest's folder."""
+    if not isinstance(name, str) or '\0' in name or len(name) > MAX_NAME_LENGTH:
+        raise DataError(f'{source}: {reprlib.repr(name)} is not a file name.')
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise DataError(f'{source}: {name} lies outside the folder of the manifest.')
     return path
 
 
-# How the files of each kind of label are read; maps by read_map.
+# How to read the files of each kind of label; read_map reads own maps.
 READERS: dict[str, Callable[[Manifest, Path], NDArray[Any]]] = {
     'semantic': lambda manifest, path: read_ids(path, len(manifest.semantic)),
     'depth': lambda _, path: read_depth(path),
@@ -217,8 +225,10 @@ READERS: dict[str, Callable[[Manifest, Path], NDArray[Any]]] = {
 
 
 def labels_of(manifest: Manifest, frame: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    """Kind of label or name of an own map → path of its file and what it holds. source: of the
-    manifest. Raises DataError."""
+    """Returns kind of label, or name of an own map → path of its file and its content.
+
+    source: the path of the manifest. Raises DataError.
+    """
     found: dict[str, Any] = {}
     for key, reader in READERS.items():
         if frame.get(key):

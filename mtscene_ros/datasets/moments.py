@@ -1,4 +1,4 @@
-"""What one recording holds for one instant."""
+"""One instant of a recording, with its ground truth."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 F64 = NDArray[np.float64]
 
 
-# base_link is REP-103 (x forward, y left, z up); the camera looks along its x.
+# base_link follows REP-103 (x forward, y left, z up); the camera looks along its x axis.
 BASE_FROM_OPTICAL_AXES = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """What one recording holds for one instant; None or empty where it does not.
+    """What a recording contains for one instant; None or empty where it does not.
 
     base_from_optical, base_from_lidar: static (4, 4); map_from_base: (4, 4); points: (N, 4) x y z
     intensity in the LiDAR's frame; ids: stable id of each box.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mtscene_ros.models.catalogue import Model
+from mtscene_ros.terminal import plural
 
 NOT_STATED = 'not stated'
 
@@ -50,7 +51,7 @@ def scores(model: Model) -> str:
 def described(options: Mapping[str, Any]) -> str:
     """Returns the classes and the other options of a task."""
     names = [str(c['name']) for c in options.get('classes', ())]
-    parts = [f'{len(names)} classes ({", ".join(names)})'] if names else []
+    parts = [f'{plural(len(names), "class", "classes")} ({", ".join(names)})'] if names else []
     parts += [f'{key} {value}' for key, value in options.items() if key != 'classes']
     return '; '.join(parts) or 'no options'
 

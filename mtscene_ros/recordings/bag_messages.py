@@ -1,5 +1,5 @@
-"""Messages of rosbags' classes, for recordings made and answered without ROS: `new` for
-messages.py, and what only recordings hold."""
+"""Makes messages of rosbags' classes: `new` for camera/messages.py, and what only recordings
+hold."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mtscene_ros.camera.messages import FLOAT32, Message, New
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
 F64 = NDArray[np.float64]
-# What the .msg files set to another value than zero; rosbags' descriptions do not hold it.
+# Defaults other than zero in the .msg files, which rosbags' definitions do not contain.
 DEFAULTS = {'geometry_msgs/msg/Quaternion': {'w': 1.0}}
 BYTES = {'byte': 'uint8', 'octet': 'uint8', 'char': 'uint8'}
 
 
 def maker(types: Typestore) -> New:
-    """Messages of the typestore's classes: messages.New."""
+    """Returns a function that makes messages of the typestore's classes (see messages.New)."""
 
     def new(kind: str, /, **fields: Any) -> Message:
         described, fields = dict(types.get_msgdef(kind).fields), DEFAULTS.get(kind, {}) | fields
@@ -36,7 +36,7 @@ def maker(types: Typestore) -> New:
         return types.types[kind](**values)
 
     def default(field: Any) -> Any:
-        """As ROS has it: zeros, empty strings and sequences."""
+        """Returns ROS's default: zeros, empty strings and empty sequences."""
         nodetype, about = field
         if nodetype == Nodetype.NAME:
             return new(about)
@@ -54,7 +54,7 @@ def maker(types: Typestore) -> New:
 
 
 def numbers(element: Any) -> np.dtype[Any] | None:
-    """The type of an array's elements, None where they are no numbers."""
+    """Returns the type of an array's elements, None where they are not numbers."""
     nodetype, about = element
     if nodetype != Nodetype.BASE or about[0].endswith('string'):
         return None
@@ -66,7 +66,7 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 
 def fitting(field: Any, value: Any) -> Any:
-    """Numbers of an array as rosbags wants them, without a copy where they are so already."""
+    """Converts the numbers of an array to the type that rosbags expects."""
     nodetype, about = field
     if nodetype in (Nodetype.ARRAY, Nodetype.SEQUENCE):
         dtype = numbers(about[0])
@@ -75,7 +75,7 @@ def fitting(field: Any, value: Any) -> Any:
 
 
 class Messages:
-    """Messages of a recording with ground truth."""
+    """Makes the messages of a recording with ground truth."""
 
     def __init__(self, types: Typestore) -> None:
         self.new = maker(types)
@@ -103,7 +103,7 @@ class Messages:
         return messages.label_info(self.new, classes, header)
 
     def detections_3d(self, boxes: Boxes3D, header: Message) -> Message:
-        """vision_msgs/Detection3DArray as docs/conventions.md, section 3."""
+        """vision_msgs/Detection3DArray, as docs/conventions.md, section 3 defines it."""
         return box_messages.detections_3d(self.new, boxes, header)
 
     def point_cloud(self, points: NDArray[np.float32], header: Message) -> Message:

@@ -1,5 +1,4 @@
-"""ROS bags without ROS: our message types in rosbags' typestore, writing and opening of
-recordings."""
+"""Reads and writes ROS bags without ROS, with our message types in rosbags' typestore."""
 
 from __future__ import annotations
 
@@ -32,8 +31,8 @@ from rosbags.typesys.store import Typestore
 from mtscene_ros.models.array_file import first_line
 from mtscene_ros.models.atomic_file import move_into_place
 
-# What using a message of another form than expected ends in.
-OF_OTHER_FORM = (
+# The errors that a message of an unexpected form causes.
+UNEXPECTED_FORM = (
     AttributeError, IndexError, KeyError, MemoryError, OverflowError, TypeError, ValueError,
     struct.error,
 )  # fmt: skip
@@ -46,7 +45,10 @@ class BagError(ValueError):
 
 
 def definitions(package: str) -> list[Path]:
-    """The .msg files of an interface package: installed ones first, then the source tree's."""
+    """Returns the .msg files of an interface package, installed ones before the source tree's.
+
+    Raises BagError where there are none.
+    """
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
     folders = [Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
     for folder in (*folders, SOURCE / package / 'msg'):
@@ -59,7 +61,7 @@ def definitions(package: str) -> list[Path]:
 
 
 def typestore() -> Typestore:
-    """ROS 2 Jazzy's messages and those of INTERFACES."""
+    """Returns the messages of ROS 2 Jazzy and of INTERFACES."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types = {}
     for package in INTERFACES:
@@ -70,7 +72,7 @@ def typestore() -> Typestore:
 
 
 def latched_qos() -> Qos:
-    """Reliable and transient local: for /tf_static and class maps."""
+    """Returns reliable and transient local, for /tf_static and class maps."""
     forever = QosTime(2147483647, 4294967295)
     return Qos(
         QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
@@ -82,8 +84,8 @@ class BagWriter:
     """Writes one MCAP recording: a single file where `path` ends in .mcap, a rosbag2 folder
     otherwise.
 
-    What exists at `path` stays until the new recording is complete, then it is replaced.
-    compressed: chunks by zstd, as every reader of MCAP knows them.
+    What exists at `path` stays until the new recording is complete and is then replaced.
+    compressed: chunks compressed with zstd, which every reader of MCAP supports.
     """
 
     def __init__(self, path: Path, *, compressed: bool = False) -> None:
@@ -115,22 +117,22 @@ class BagWriter:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _close(self) -> None:
-        """Raises BagError where the disk does not take what is left to write."""
+        """Completes the file. Raises BagError where the disk has no room for the rest."""
         storage: Any = self._writer.storage
         try:
             self._writer.close()
         except OSError as error:
             with contextlib.suppress(OSError):
-                storage.bio.close()  # rosbags leaves it open where it fails
+                storage.bio.close()  # rosbags leaves it open when it fails
             raise BagError(
-                f'Recording {str(self.path)!r} cannot be completed ({error}); what was there '
-                'before stays. Free space on its disk.'
+                f'Recording {str(self.path)!r} cannot be completed ({error}); the earlier '
+                'one stays. Free some space on its disk.'
             ) from error
 
     def write(
         self, topic: str, kind: str, stamp_ns: int, message: Any, *, latched: bool = False
     ) -> None:
-        """message: an object of rosbags' class for `kind` ('sensor_msgs/msg/Image')."""
+        """Writes a message of rosbags' class for `kind`, such as 'sensor_msgs/msg/Image'."""
         self.write_raw(
             topic, kind, stamp_ns, self.types.serialize_cdr(message, kind), latched=latched
         )
@@ -144,7 +146,7 @@ class BagWriter:
         *,
         latched: bool = False,
     ) -> None:
-        """cdr: the serialized message."""
+        """Writes a serialized message. Raises BagError where the disk is full."""
         if topic not in self._connections:
             profiles = [latched_qos()] if latched else []
             self._connections[topic] = self._writer.add_connection(
@@ -153,7 +155,9 @@ class BagWriter:
         try:
             self._writer.write(self._connections[topic], stamp_ns, cdr)
         except OSError as error:
-            raise BagError(f'Recording {str(self.path)!r} cannot go on ({error}).') from error
+            raise BagError(
+                f'Recording {str(self.path)!r} cannot be continued ({error}).'
+            ) from error
 
     def _move_into_place(self) -> None:
         folder = self._scratch / self.path.stem
@@ -167,8 +171,10 @@ class BagWriter:
 
 
 class CheckedReader(AnyReader):
-    """A reader whose errors are BagErrors also while it reads: rosbags lets those of several
-    libraries through for damaged files."""
+    """A reader that raises BagErrors while it reads.
+
+    For damaged files rosbags passes on the errors of several libraries.
+    """
 
     def messages(
         self,
@@ -199,30 +205,30 @@ class CheckedReader(AnyReader):
 
 @contextmanager
 def open_bag(path: Path, *further: Path) -> Iterator[CheckedReader]:
-    """ROS 1 or ROS 2 recording, file or folder, or the files of one. Raises BagError, also while
-    it is read."""
+    """Opens a ROS 1 or ROS 2 recording, a file or a folder, or the files of one.
+
+    Raises BagError, also while the recording is read.
+    """
     if not path.exists():
         raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
     reader = None
     try:
         reader = CheckedReader([path, *further], default_typestore=typestore())
         reader.open()
-    except (
-        Exception
-    ) as error:  # rosbags lets errors of several libraries through for damaged files
+    except Exception as error:  # rosbags passes on the errors of several libraries
         raise BagError(
             f'Recording {str(path)!r} cannot be read ({first_line(error)}); is it a ROS bag?'
         ) from error
     try:
         yield reader
     except Exception as error:
-        # A recording carries the definitions of its types: fields may be missing or of other
-        # kinds. What has a sentence of its own is a subclass and passes.
-        if type(error) not in OF_OTHER_FORM:
+        # A recording carries the definitions of its types, so fields may be missing or of other
+        # types. Errors that have a sentence already are subclasses and pass.
+        if type(error) not in UNEXPECTED_FORM:
             raise
         raise BagError(
-            f'Recording {str(path)!r} holds messages of another form than expected '
-            f'({type(error).__name__}: {first_line(error)}); are they what their types say?'
+            f'Recording {str(path)!r} holds messages of an unexpected form '
+            f'({type(error).__name__}: {first_line(error)}); check that they match their types.'
         ) from error
     finally:
         reader.close()

@@ -1,4 +1,4 @@
-"""Which camera of a recording the node is to look at."""
+"""Chooses the camera of a recording that the node uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtscene_ros.recordings.node_results import COMPRESSED, camera_info_topic, c
 
 @dataclass(frozen=True, slots=True)
 class RecordedCamera:
-    """The camera of a recording that the node is to look at; others: those it could have been."""
+    """The chosen camera of a recording; others: the topics that were not chosen."""
 
     topic: str
     compressed: bool
@@ -22,12 +22,12 @@ class RecordedCamera:
 
 
 def choose_camera(bag: Path) -> RecordedCamera:
-    """Raises BagError where the recording has no images that the node could use."""
+    """Chooses a camera. Raises BagError where the recording has no images for the node."""
     with open_bag(bag) as reader:
         topics = color_images(reader)
         if not topics:
             held = ', '.join(f'{t} ({i.msgtype})' for t, i in sorted(reader.topics.items()))
-            raise BagError(f'{bag} holds no camera images; it has {held or "no topics"}.')
+            raise BagError(f'{bag} contains no camera images, only {held or "no topics"}.')
         best = topics[0]
         return RecordedCamera(
             best,

@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.images import ENCODINGS, rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.outputs import (
+    DEPTH_CAMERA_INFO,
+    FRAME_STATS,
+    IMAGE,
+    label_info_topic,
+    result_topic,
+)
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.truth_topics import TRUTH, truth_label_info_topic, truth_topic
 from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
@@ -28,10 +36,8 @@ from mtscene_ros.types import (
     SemanticClass,
 )
 
-IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-TASK_TOPICS = {'semantic': 'semantic/image', 'depth': 'depth/image', 'boxes3d': 'detections_3d'}
-TRUTH = '/truth'
-TRUTH_TOPICS = {'semantic': 'semantic', 'depth': 'depth', 'boxes3d': 'detections_3d'}
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+TASKS_READ = ('semantic', 'depth', 'boxes3d')
 _COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 
@@ -71,7 +77,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Rec
     """
     with open_bag(path) as bag:
         stamps = _stamps(bag)
-        results = {t: f'{node}/{name}' for t, name in TASK_TOPICS.items()}
+        results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
         if not results:
             raise BagError(f'{path} holds no results of {node}; record its topics as well.')
@@ -158,8 +164,9 @@ def _spread(stamps: list[int], count: int) -> list[int]:
 
 
 def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
-    label_info, true_label_info = f'{node}/semantic/label_info', f'{TRUTH}/label_info'
-    wanted = (f'{node}/debug/frame_stats', label_info, true_label_info, '/rosout')
+    label_info = f'{node}/{label_info_topic("semantic")}'
+    true_label_info = truth_label_info_topic('semantic')
+    wanted = (f'{node}/{FRAME_STATS}', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
     for connection, recorded_ns, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
@@ -182,8 +189,8 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
 def _shown_frames(
     bag: AnyReader, recording: Recording, node: str, results: Mapping[str, str], stamps: list[int]
 ) -> list[ShownFrame]:
-    truth = {task: f'{TRUTH}/{name}' for task, name in TRUTH_TOPICS.items()}
-    info_topic = f'{node}/depth/camera_info'
+    truth = {task: truth_topic(task) for task in TASKS_READ}
+    info_topic = f'{node}/{DEPTH_CAMERA_INFO}'
     topics = {recording.image_topic, info_topic, *results.values(), *truth.values()}
     wanted, found = set(stamps), {}
     for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):

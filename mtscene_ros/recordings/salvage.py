@@ -1,8 +1,8 @@
-"""Recordings as they are found: whole ones, and what is left of those that were cut off.
+"""Opens whole recordings, and salvages what is left of those that were cut off.
 
-A recorder that dies leaves no index (MCAP, ROS 1), a database with pages missing, or a folder
-without metadata.yaml. What can be read from the front is written as a new recording beside the
-results, and read from there.
+A recorder that dies leaves a file without an index (MCAP, ROS 1), a database with missing pages,
+or a folder without metadata.yaml. Whatever can be read from the front is written as a new
+recording beside the results and read from there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rosbags.highlevel import AnyReader
 from mtscene_ros.recordings.bags import BagError, BagWriter, open_bag
 from mtscene_ros.recordings.salvage_ros1 import rescue_ros1
 
-MOST_BYTES = 1 << 44  # of a database whose header may be damaged
+MAX_DATABASE_BYTES = 1 << 44  # a larger size means a damaged header
 MAGIC = b'\x89MCAP0\r\n'
-# Of the MCAP specification: header, schema, channel, message, chunk; what ends the data.
+# Opcodes of the MCAP specification: header, schema, channel, message, chunk; the end of the data.
 KEPT, DATA_END = {0x01, 0x03, 0x04, 0x05, 0x06}, {0x0F, 0x02}
 # A data end and a footer without a summary, both without checksums.
 END = b'\x0f\x04' + bytes(7) + bytes(4) + b'\x02\x14' + bytes(7) + bytes(20) + MAGIC
@@ -30,7 +30,10 @@ END = b'\x0f\x04' + bytes(7) + bytes(4) + b'\x02\x14' + bytes(7) + bytes(20) + M
 
 @contextmanager
 def readable_bag(path: Path, scratch: Path, tell: Callable[[str], None]) -> Iterator[AnyReader]:
-    """scratch: an existing folder with room for a copy. Raises BagError where nothing is left."""
+    """Opens a recording, or a copy of what can be salvaged of it.
+
+    scratch: an existing folder with room for the copy. Raises BagError where nothing is left.
+    """
     with ExitStack() as stack:
         try:
             reader = stack.enter_context(open_bag(path))
@@ -44,12 +47,12 @@ def readable_bag(path: Path, scratch: Path, tell: Callable[[str], None]) -> Iter
             reader = stack.enter_context(open_bag(*parts))
             if not reader.message_count:
                 raise
-            tell(f'{path.name} is damaged or was cut off; what could be read of it is scored.')
+            tell(f'{path.name} is damaged or was cut off; the part that can be read is used.')
         yield reader
 
 
 def rescued(path: Path, into: Path) -> list[Path]:
-    """New recordings in the folder `into`, one for each file that something is left of."""
+    """Writes a new recording to the folder `into` for each file that something is left of."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     parts = []
     for number, file in enumerate(files):
@@ -61,7 +64,7 @@ def rescued(path: Path, into: Path) -> list[Path]:
 
 
 def rescue_mcap(path: Path, into: Path) -> bool:
-    """Every whole record of the data section, without the index; whether there are any."""
+    """Copies every whole record of the data section; returns whether there are any."""
     left, found = path.stat().st_size - len(MAGIC), False
     with path.open('rb') as source, into.open('wb') as out:
         out.write(source.read(len(MAGIC)))
@@ -81,7 +84,7 @@ def rescue_mcap(path: Path, into: Path) -> bool:
 
 
 def rescue_sqlite(path: Path, into: Path) -> bool:
-    """Messages up to the first page that is missing, of types that are known here."""
+    """Copies messages of known types up to the first missing page; returns whether any were."""
     count, padded = 0, into.with_suffix('.db3')
     pad_pages(path, padded)
     with closing(sqlite3.connect(padded)) as data, BagWriter(into) as out:
@@ -94,20 +97,22 @@ def rescue_sqlite(path: Path, into: Path) -> bool:
                     out.write_raw(topic, kind, stamp_ns, cdr)
                     count += 1
         except (sqlite3.Error, KeyError):
-            pass  # the end of what is left
+            pass  # nothing readable follows
     padded.unlink()
     return count > 0
 
 
 def pad_pages(path: Path, into: Path) -> None:
-    """A copy with zeros for the pages that are missing: SQLite opens no file that is shorter than
-    its header says."""
+    """Copies a database and fills missing pages with zeros.
+
+    SQLite does not open a file that is shorter than its header says.
+    """
     shutil.copyfile(path, into)
     with into.open('r+b') as file:
         header = file.read(32)
         page, pages = int.from_bytes(header[16:18], 'big'), int.from_bytes(header[28:32], 'big')
         size = (65536 if page == 1 else page) * pages
-        if path.stat().st_size < size <= MOST_BYTES:
+        if path.stat().st_size < size <= MAX_DATABASE_BYTES:
             file.truncate(size)
 
 

@@ -1,5 +1,7 @@
-"""What is left of a ROS 1 bag that was cut off: http://wiki.ros.org/Bags/Format/2.0, read from the
-front, without the index at its end."""
+"""Salvages a ROS 1 bag that was cut off, read from the front without the index at its end.
+
+Format: http://wiki.ros.org/Bags/Format/2.0.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ Fields = dict[str, bytes]
 
 
 def rescue_ros1(path: Path, into: Path) -> bool:
-    """Every message of whole chunks, as a new bag; whether there are any."""
+    """Copies every message of whole chunks to a new bag; returns whether there are any."""
     connections: dict[int, Any] = {}
     count = 0
     with path.open('rb') as source, Writer(into) as out:
@@ -42,14 +44,14 @@ def rescue_ros1(path: Path, into: Path) -> bool:
 
 
 def inner_records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
-    """Connections and messages inside of the chunks."""
+    """Yields the connections and messages inside the chunks."""
     for fields, data in records(source):
         if fields['op'][0] != CHUNK:
             continue
         unpack = UNPACKERS.get(fields['compression'].decode())
         try:
             plain = unpack(data) if unpack else b''
-        except (OSError, ValueError, RuntimeError):  # damaged inside
+        except (OSError, ValueError, RuntimeError):  # the chunk is damaged
             return
         for inner, content in records(io.BytesIO(plain)):
             if inner['op'][0] in (MESSAGE, CONNECTION):
@@ -57,7 +59,7 @@ def inner_records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
 
 
 def records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
-    """Header and data of each record, up to the first that is not whole."""
+    """Yields header and data of each record, up to the first incomplete one."""
     while (header := sized(source)) is not None and (data := sized(source)) is not None:
         try:
             fields = fields_of(header)
@@ -69,7 +71,7 @@ def records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
 
 
 def sized(source: BinaryIO) -> bytes | None:
-    """Four bytes of length and as many bytes; None where they are not all there."""
+    """Reads four bytes of length and as many bytes; None where the file ends before."""
     head = source.read(4)
     if len(head) < 4:
         return None
@@ -79,7 +81,7 @@ def sized(source: BinaryIO) -> bytes | None:
 
 
 def fields_of(header: bytes) -> Fields:
-    """name=value, each behind its length. Raises struct.error, ValueError."""
+    """Parses name=value pairs, each preceded by its length. Raises struct.error, ValueError."""
     fields, at = {}, 0
     while at < len(header):
         [size] = struct.unpack_from('<I', header, at)

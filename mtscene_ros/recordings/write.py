@@ -1,4 +1,4 @@
-"""Recordings with ground truth: generated drives and KITTI tracking sequences → MCAP."""
+"""Writes recordings with ground truth from generated worlds and KITTI sequences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import cv2
 
+from mtscene_ros.camera.outputs import BOXES_3D, CAMERA_INFO, IMAGE, LABEL_INFO
 from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter
+from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 
 OPTICAL = 'camera_optical_frame'
 BASE = 'base_link'
@@ -23,7 +25,7 @@ def write_recording(
 ) -> int:
     """Writes images, camera_info, truth and transforms; returns the number of frames.
 
-    compressed: images as JPEG; zstd: the whole recording, without loss.
+    compressed: images as JPEG; zstd: compresses the whole recording without loss.
     """
     count = 0
     with BagWriter(path, compressed=zstd) as writer:
@@ -45,14 +47,14 @@ def _write_static(writer: BagWriter, messages: Messages, moment: Moment) -> None
     writer.write('/tf_static', 'tf2_msgs/msg/TFMessage', moment.stamp_ns, tf, latched=True)
     if moment.classes:
         info = messages.label_info(moment.classes, messages.header(moment.stamp_ns, ''))
-        kind = 'vision_msgs/msg/LabelInfo'
-        writer.write('/truth/label_info', kind, moment.stamp_ns, info, latched=True)
+        topic = truth_label_info_topic('semantic')
+        writer.write(topic, LABEL_INFO, moment.stamp_ns, info, latched=True)
 
 
 def _write_camera(writer: BagWriter, messages: Messages, moment: Moment, compressed: bool) -> None:
     header, stamp_ns = messages.header(moment.stamp_ns, OPTICAL), moment.stamp_ns
     info = messages.camera_info(moment.intrinsics, header)
-    writer.write('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', stamp_ns, info)
+    writer.write('/camera/camera_info', CAMERA_INFO, stamp_ns, info)
     if compressed:
         jpeg = cv2.imencode('.jpg', moment.rgb[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         image: Any = messages.compressed_image(
@@ -61,21 +63,20 @@ def _write_camera(writer: BagWriter, messages: Messages, moment: Moment, compres
         topic, kind = '/camera/image_raw/compressed', 'sensor_msgs/msg/CompressedImage'
     else:
         image = messages.image(moment.rgb, 'rgb8', header)
-        topic, kind = '/camera/image_raw', 'sensor_msgs/msg/Image'
+        topic, kind = '/camera/image_raw', IMAGE
     writer.write(topic, kind, stamp_ns, image)
 
 
 def _write_truth(writer: BagWriter, messages: Messages, moment: Moment) -> None:
     header, stamp_ns = messages.header(moment.stamp_ns, OPTICAL), moment.stamp_ns
     boxes = messages.detections_3d(replace(moment.boxes, ids=tuple(moment.ids)), header)
-    writer.write('/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', stamp_ns, boxes)
-    image = 'sensor_msgs/msg/Image'
+    writer.write(truth_topic('boxes3d'), BOXES_3D, stamp_ns, boxes)
     if moment.labels is not None:
         labels = messages.image(moment.labels, 'mono8', header)
-        writer.write('/truth/semantic', image, stamp_ns, labels)
+        writer.write(truth_topic('semantic'), IMAGE, stamp_ns, labels)
     if moment.depth_m is not None:
         depth = messages.image(moment.depth_m, '32FC1', header)
-        writer.write('/truth/depth', image, stamp_ns, depth)
+        writer.write(truth_topic('depth'), IMAGE, stamp_ns, depth)
     if moment.points is not None:
         cloud = messages.point_cloud(moment.points, messages.header(stamp_ns, LIDAR))
         writer.write('/points', 'sensor_msgs/msg/PointCloud2', stamp_ns, cloud)

@@ -17,25 +17,30 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
+from mtscene_ros.camera.outputs import (
+    DEPTH_CAMERA_INFO,
+    FRAME_STATS,
+    label_info_topic,
+    result_topic,
+)
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.recordings.camera_choice import RecordedCamera
-from mtscene_ros.recordings.node_results import camera_info_topic
+from mtscene_ros.recordings.node_results import TASKS_READ, camera_info_topic
+from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.ros.playback import PlayOptions, play
 from mtscene_ros.ros.recorder import Recorder
 from mtscene_ros.terminal import StatusLine, live_text, say
 
 OUTPUTS = (
-    'semantic/image',
+    *map(result_topic, TASKS_READ),
     'semantic/confidence',
-    'semantic/label_info',
-    'depth/image',
-    'depth/camera_info',
-    'detections_3d',
+    label_info_topic('semantic'),
+    DEPTH_CAMERA_INFO,
     'debug/overlay',
-    'debug/frame_stats',
+    FRAME_STATS,
 )
-BESIDE = ('/tf', '/tf_static', '/truth/label_info')
-TRUTH = ('/truth/semantic', '/truth/depth', '/truth/detections_3d')
+BESIDE = ('/tf', '/tf_static', truth_label_info_topic('semantic'))
+TRUTH_TOPICS = tuple(map(truth_topic, TASKS_READ))
 START_TIMEOUT_S = 60.0  # a large model may take long to load
 LAST_FRAME_TIMEOUT_S = 10.0
 
@@ -121,7 +126,7 @@ def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> N
         if process.poll() is not None:
             lines = log.read_text().strip().splitlines() or ['it logged nothing']
             raise NodeError(f'The node ended with exit code {process.returncode}: {lines[-1]}')
-        return bool(loaded and node.count_publishers('/perception/debug/frame_stats'))
+        return bool(loaded and node.count_publishers(f'/perception/{FRAME_STATS}'))
 
     if not _spin(node, is_up, START_TIMEOUT_S):
         raise NodeError(f'The node did not start within {START_TIMEOUT_S:g} s; see {log}.')
@@ -132,11 +137,11 @@ def _play_and_record(node: Node, session: DemoSession) -> None:
     camera = session.camera
     image = image_topic(camera) + ('/compressed' if camera.compressed else '')
     info = camera_info_topic(camera.topic)
-    played = (camera.topic, info, *BESIDE, *TRUTH)
+    played = (camera.topic, info, *BESIDE, *TRUTH_TOPICS)
     outputs = [f'/perception/{name}' for name in OUTPUTS]
     options = PlayOptions(topics=played, remap={camera.topic: image})
     with BagWriter(session.recording) as writer:
-        Recorder(node, writer, [image, info, *BESIDE, *TRUTH, *outputs, '/rosout'])
+        Recorder(node, writer, [image, info, *BESIDE, *TRUTH_TOPICS, *outputs, '/rosout'])
         counts = LiveCounts(node)
         say(f'Playing {camera.duration_s:.0f} s of recording; Ctrl-C ends it early')
         try:
@@ -156,7 +161,7 @@ class LiveCounts:
         self._total_s: list[float] = []
         self._counts = {'received': 0, 'published': 0, 'dropped': 0, 'failed': 0}
         node.create_subscription(
-            FrameStats, '/perception/debug/frame_stats', self._on_stats, QoSProfile(depth=100)
+            FrameStats, f'/perception/{FRAME_STATS}', self._on_stats, QoSProfile(depth=100)
         )
 
     def _on_stats(self, stats: FrameStats) -> None:

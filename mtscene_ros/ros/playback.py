@@ -179,7 +179,7 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
         pace = Pace(options.rate)
         messages: Iterator[Any] = reader.messages(wanted)
         if options.has_bar:
-            messages = counted(messages, 'messages', sum(c.msgcount for c in wanted))
+            messages = counted(messages, 'message', sum(c.msgcount for c in wanted))
         for connection, stamp_ns, data in messages:
             player.wait_until(pace.due(stamp_ns), pace.delay_s(stamp_ns))
             player.send(connection.topic, bytes(data), stamp_ns)

@@ -9,13 +9,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 
 from mtscene_ros.camera import messages
-from mtscene_ros.camera.outputs import label_info_topics, outputs_of
+from mtscene_ros.camera.outputs import FRAME_STATS, LABEL_INFO, label_info_topics, outputs_of
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.ros import qos
 from mtscene_ros.ros.message_types import installed, new
-from mtscene_ros.ros.worker import STATS
 
-LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 STATS_DEPTH = 100  # a subscriber that sums up frames must not miss one when it is late
 
 
@@ -33,7 +31,7 @@ class Publishers:
     def advertise(self, spec: ModelSpec, cameras: Sequence[str], *, is_active: bool) -> None:
         """Creates the publishers of a model that do not exist yet. Raises QosError."""
         wanted = {output.topic: output.kind for output in outputs_of(spec)}
-        wanted[STATS] = 'mtscene_msgs/msg/FrameStats'
+        wanted[FRAME_STATS] = 'mtscene_msgs/msg/FrameStats'
         wanted |= dict.fromkeys(label_info_topics(spec).values(), LABEL_INFO)
         for camera in cameras:
             topics = self._of_camera.setdefault(camera, {})
@@ -74,6 +72,6 @@ class Publishers:
 
 
 def profile_of(topic: str, kind: str) -> QoSProfile:
-    if topic == STATS:
+    if topic == FRAME_STATS:
         return qos.outputs(depth=STATS_DEPTH)
     return qos.outputs(latched=kind == LABEL_INFO)

@@ -106,7 +106,7 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     let_signals_end_the_context()
     rclpy.init(args=[])  # the command line holds our options, not those of ROS
     node = rclpy.create_node('mtscene_record')
-    bar = Bar('messages')
+    bar = Bar('message')
     try:
         with BagWriter(path) as writer:
             recorder = Recorder(node, writer, topics)

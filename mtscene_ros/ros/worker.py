@@ -25,7 +25,7 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
-from mtscene_ros.camera.outputs import Output, OutputContext, confident
+from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext, confident
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
@@ -37,7 +37,6 @@ from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.tracking import Tracker, TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
-STATS = 'debug/frame_stats'
 Pose = NDArray[np.float64]
 
 
@@ -124,7 +123,7 @@ class Worker:
         """Returns why nothing is computed for a camera; '' where something is."""
         if not self.is_enabled:
             return 'disabled'
-        topics = (STATS, *(output.topic for output in pipeline.outputs))
+        topics = (FRAME_STATS, *(output.topic for output in pipeline.outputs))
         has_subscriber = any(pipeline.is_subscribed(camera, topic) for topic in topics)
         return '' if has_subscriber else 'no subscribers'
 
@@ -286,7 +285,7 @@ class Worker:
         counts = self._mailbox.counts(camera)
         message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
         try:
-            self.current.publishers[camera][STATS].publish(message)
+            self.current.publishers[camera][FRAME_STATS].publish(message)
         except Exception as error:  # this image is accounted for already, and others follow
             self._warn_unexpected(error)
 

@@ -1,4 +1,4 @@
-"""Maps of a quantity that a user has defined: a number per pixel, in the user's units."""
+"""Maps of a plural that a user has defined: a number per pixel, in the user's units."""
 
 from __future__ import annotations
 

@@ -260,7 +260,10 @@ def test_the_sidecar_says_what_the_engine_belongs_to(tmp_path: Path) -> None:
 
 
 def test_engines_of_other_models_give_no_reason(tmp_path: Path) -> None:
-    engine_for(Path('other.onnx'), replace(KEY, version='1'), tmp_path, lambda: PLAN)
+    for name in ('other', 'big-other'):
+        engine_for(Path(f'{name}.onnx'), replace(KEY, version='1'), tmp_path, lambda: PLAN)
+    big = engine_for(Path('big-model.onnx'), KEY, tmp_path, lambda: PLAN)
+    assert big.reason == 'There is no engine of this model yet.'
     assert found(tmp_path).reason == 'There is no engine of this model yet.'
     (tmp_path / 'model-0.json').write_text('{')
     again = found(tmp_path, replace(KEY, version='10.4'))

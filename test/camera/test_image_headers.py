@@ -5,7 +5,13 @@ import struct
 import numpy as np
 import pytest
 
-from mtscene_ros.camera.image_headers import claimed_size, is_cut_off, kind_of, most_pixels, scans
+from mtscene_ros.camera.image_headers import (
+    claimed_size,
+    is_cut_off,
+    kind_of,
+    max_pixels_of,
+    scans,
+)
 from mtscene_ros.camera.images import (
     ImageError,
     check_claims,
@@ -97,12 +103,12 @@ def test_a_chunk_that_announces_too_much_is_cut_off() -> None:
 )
 def test_deflate_shortens_by_1032_at_most(bits: int, colour: int, channels: int) -> None:
     data = png(9, 9, bits, colour)
-    assert most_pixels(data) == 33 * 8 * 1032 / (max(1, bits) * channels)
+    assert max_pixels_of(data) == 33 * 8 * 1032 / (max(1, bits) * channels)
 
 
 def test_headers_too_short_to_say_what_a_pixel_takes() -> None:
-    assert most_pixels(png(9, 9, 8, 2)[:25]) == 25 * 8 * 1032
-    assert most_pixels(png(9, 9, 8, 2)[:26]) == 26 * 8 * 1032 / (8 * 3)
+    assert max_pixels_of(png(9, 9, 8, 2)[:25]) == 25 * 8 * 1032
+    assert max_pixels_of(png(9, 9, 8, 2)[:26]) == 26 * 8 * 1032 / (8 * 3)
 
 
 def test_scans_are_counted() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mtscene_ros.camera.image_headers import START_OF_SCAN, is_slow, most_pixels
+from mtscene_ros.camera.image_headers import START_OF_SCAN, is_slow, max_pixels_of
 from mtscene_ros.camera.images import ENCODINGS, ImageError, rgb_from_compressed, rgb_from_image
 
 
@@ -156,7 +156,7 @@ def test_many_scans_are_slow_in_large_images_only() -> None:
 
 
 def test_a_bit_of_a_jpeg_holds_16_blocks_at_most() -> None:
-    assert most_pixels(jpeg_of(0) + bytes(96)) == 100 * 8 * 64 * 16
+    assert max_pixels_of(jpeg_of(0) + bytes(96)) == 100 * 8 * 64 * 16
 
 
 IMAGES = st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)).flatmap(

@@ -1,12 +1,13 @@
 """Limits of the mailbox's policy, by a clock that stands still, and its account of everything."""
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtscene_ros.camera.mailbox import Mailbox, Policy, Waiting
+from mtscene_ros.camera.mailbox import Counts, Mailbox, Policy, Waiting
 
 MS = 1_000_000
 TOGETHER = Policy(max_skew_ns=20 * MS, patience_s=0.05)
@@ -116,3 +117,34 @@ def test_patience_begins_with_the_first_image() -> None:
     assert not mailbox.closed
     mailbox.close()
     assert mailbox.closed
+
+
+def test_the_worker_sleeps_while_it_waits() -> None:
+    """Two looks at the clock when it begins, some when it wakes: no busy loop."""
+    looks = [0]
+
+    def clock() -> float:
+        looks[0] += 1
+        return time.monotonic()
+
+    mailbox = Mailbox[int](('front', 'left'), TOGETHER, clock)
+    mailbox.put('left', 1, 0)
+    mailbox.put('front', 2, 100 * MS)
+    assert list(mailbox.take()) == ['front']
+    assert looks[0] < 20
+
+
+def test_the_rate_is_of_stamps_and_not_of_their_sums() -> None:
+    _, mailbox = with_clock(Policy(min_period_ns=100 * MS))
+    for stamp_ms, cameras in ((1000, ['front']), (1050, []), (1100, ['front'])):
+        mailbox.put('front', stamp_ms, stamp_ms * MS)
+        assert list(mailbox.take(0.0)) == cameras
+
+
+def test_what_waits_is_dropped_when_the_mailbox_closes() -> None:
+    _, mailbox = with_clock()
+    mailbox.put('front', 1)
+    mailbox.close()
+    assert mailbox.take() == {}
+    mailbox.put('front', 2)
+    assert mailbox.counts('front') == Counts(received=2, dropped=2)

@@ -38,7 +38,7 @@ def test_blobs_move_to_where_the_pinhole_sees_them(model: str) -> None:
 
 
 def test_an_unknown_model_is_one_sentence() -> None:
-    with pytest.raises(DistortionError, match="distortion_model 'fov' with 1 coefficients"):
+    with pytest.raises(DistortionError, match="distortion_model 'fov' with 1 coefficient;"):
         Rectifier(CAMERA, Distortion('fov', (0.9,)))
 
 
@@ -71,5 +71,19 @@ def test_no_distortion_is_known_as_such() -> None:
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_coefficients_that_are_no_numbers_are_refused(bad: float) -> None:
-    with pytest.raises(DistortionError, match='not all of them numbers'):
+    with pytest.raises(DistortionError, match='are not all numbers'):
         Rectifier(CAMERA, Distortion('plumb_bob', (0.1, bad, 0.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ('model', 'counts'),
+    [('plumb_bob', (4, 5)), ('rational_polynomial', (8,)), ('equidistant', (4,)), ('', ())],
+)
+def test_how_many_coefficients_a_model_has(model: str, counts: tuple[int, ...]) -> None:
+    for count in range(1, 10):
+        lens = Distortion(model, (0.01,) * count)
+        if count in counts:
+            assert Rectifier(CAMERA, lens)(np.zeros((240, 320, 3), np.uint8)).shape[2] == 3
+        else:
+            with pytest.raises(DistortionError, match=f'with {count} coefficients'):
+                Rectifier(CAMERA, lens)

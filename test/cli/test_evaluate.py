@@ -1,8 +1,6 @@
 """`mtscene evaluate` as it is typed."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -42,21 +40,6 @@ def test_one_of_two_fails(
     assert typed(bag, missing, '--model', tiny_path, '-o', str(tmp_path / 'report')) == 1
     assert "b.mcap' does not exist; check the path." in capsys.readouterr().err
     assert typed(missing, '--model', tiny_path, '-o', str(tmp_path / 'other')) == 2
-
-
-def test_progress_in_a_terminal() -> None:
-    code = (
-        'from mtscene_ros.evaluate.run.progress import bar\n'
-        'with bar(3, True) as step: step(); step()'
-    )
-    ours, theirs = os.openpty()
-    subprocess.run([sys.executable, '-c', code], stderr=theirs, check=True)
-    os.close(theirs)
-    shown = os.read(ours, 9999).decode()
-    os.close(ours)
-    assert '2/3 frames' in shown
-    assert 'frames/s' in shown
-    assert 'left' in shown
 
 
 def test_without_pyarrow(tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Commands that README and the pages show: extracted, and run one block after the other.
 
-A block that is not simply run says why on the line before it, where its reader sees it too.
+A block that is not simply run says why in a comment on the line before it, which no page shows:
+`<!-- tests: not run, needs a Jetson -->`, `<!-- tests: slow, trains -->` (only `make
+docs-commands` runs it), `<!-- tests: until stopped -->` (started, then stopped by Ctrl-C).
 """
 
 from __future__ import annotations
@@ -22,13 +24,10 @@ PAGES = [
     *(ROOT / 'docs' / f'{name}.md' for name in OTHERS),
 ]
 FENCE = re.compile(
-    r'^(?:\*(?P<marker>[^*\n]+)\*\n)?```(?P<language>\w*)\n(?P<code>.*?)^```', re.M | re.S
+    r'^(?:<!-- tests: (?P<marker>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```',
+    re.M | re.S,
 )
-NOT_RUN, SLOW, UNTIL_STOPPED = (
-    'Not run in tests: ',
-    'Slow, run by `make docs-commands`: ',
-    'Runs until Ctrl-C.',
-)
+NOT_RUN, SLOW, UNTIL_STOPPED = 'not run, ', 'slow, ', 'until stopped'
 LANGUAGES = {'bash': ['bash', '-euo', 'pipefail', '-c'], 'python': [sys.executable, '-c']}
 STARTED_S = 8.0
 

@@ -71,3 +71,7 @@ def test_the_example_keeps_the_rules_of_the_house(part: str, copy: Path) -> None
             [*command, *files, *changed], cwd=copy, text=True, capture_output=True
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_there_are_three_examples() -> None:
+    assert [part.split()[2] for part in PARTS] == ['backend', 'data', 'task']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,23 +10,26 @@ from pathlib import Path
 import pytest
 
 from docs import reference
-from docs.assemble import assemble, site_path
+from docs.assemble import site_path
 from docs.results import RESULTS, result_page
 from mtscene_ros.cli.main import VERBS
 
 from .commands import ROOT
 
 
-def test_sphinx_accepts_every_page_and_link(tmp_path: Path) -> None:
-    pytest.importorskip('furo', reason='sphinx and furo are not installed: no pages are built')
-    assemble(tmp_path / 'pages')
-    command = [sys.executable, '-m', 'sphinx', '-W', '-q', '-c', str(ROOT / 'docs')]
-    done = subprocess.run(
-        [*command, str(tmp_path / 'pages'), str(tmp_path / 'site')], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    for page in ('index', 'performance', 'reference/topics', 'howto/see', 'results/drive_lite'):
-        assert (tmp_path / 'site' / f'{page}.html').stat().st_size > 5000
+def test_sphinx_accepts_every_page_and_link(site: Path) -> None:
+    pages = (
+        'index', 'performance', 'reference/topics', 'reference/python/line', 'howto/see',
+        'results/drive_lite',
+    )  # fmt: skip
+    for page in pages:
+        assert (site / f'{page}.html').stat().st_size > 5000
+
+
+def test_the_python_reference_has_arguments_results_and_errors(site: Path) -> None:
+    page = (site / 'reference' / 'python' / 'line.html').read_text()
+    for part in ('open_estimator', 'output_scale', 'Parameters', 'Returns', 'Raises', 'metres'):
+        assert part in page, part
 
 
 def test_a_dead_link_is_refused(tmp_path: Path) -> None:
@@ -49,6 +53,16 @@ def test_a_topic_that_nobody_described_stops_the_build(monkeypatch: pytest.Monke
 
 def test_every_described_topic_exists() -> None:
     assert reference.CONTENT.keys() == {output.topic for output in reference.OUTPUTS}
+
+
+def test_every_field_of_a_message_has_its_unit_and_meaning() -> None:
+    text = reference.messages()
+    assert '| `age_s` | float64 | s | from the stamp of the image to the publishing' in text
+    numbers = re.findall(r'^\| `\w+` \| (?:u?int|float)\d+ \| (\S*) \|', text, re.M)
+    assert len(numbers) == 6
+    assert all(numbers)
+    with pytest.raises(ValueError, match='no comment'):
+        reference._fields_table(['float64 speed'])
 
 
 def test_messages_and_commands_are_complete() -> None:

@@ -12,6 +12,7 @@ from mtscene_ros.models.spec import (
     mismatches,
     spec_from_json,
 )
+from mtscene_ros.types import SemanticClass
 
 
 def test_spec_survives_json() -> None:
@@ -109,3 +110,11 @@ def test_errors_are_quoted_in_part() -> None:
     with pytest.raises(SpecError) as caught:
         spec_from_json(json.dumps({'format_version': 'x' * 999}), 'm.onnx')
     assert len(str(caught.value)) < 400
+
+
+def test_a_class_table() -> None:
+    table = [{'id': k, 'name': name, 'color_rgb': [k, 2, 3]} for k, name in enumerate('ab')]
+    found = classes_from_options({'classes': table})
+    assert found == (SemanticClass(0, 'a', (0, 2, 3)), SemanticClass(1, 'b', (1, 2, 3)))
+    with pytest.raises(ValueError, match='unpack'):
+        classes_from_options({'classes': [{'id': 0, 'name': 'a', 'color_rgb': [1, 2]}]})

@@ -12,9 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.msg import FrameStats, StageTime
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
-from mtscene_ros.camera.outputs import OUTPUTS
+from mtscene_ros.camera.outputs import FRAME_STATS, OUTPUTS
 from mtscene_ros.ros import qos
-from mtscene_ros.ros.worker import STATS
 
 ROOT = Path(__file__).parents[2]
 TYPES = {output.topic: output.kind.rpartition('/')[2] for output in OUTPUTS}
@@ -95,7 +94,11 @@ def test_foxglove_plots_fields_that_frame_stats_has() -> None:
         topic, field, filtered, inner = re.fullmatch(
             r'/perception/(debug/\w+)\.(\w+)(\[:\]\{name=="\w+"\}\.(\w+))?', path['value']
         ).groups()
-        assert (topic, field in fields, filtered is None or inner in stage) == (STATS, True, True)
+        assert (topic, field in fields, filtered is None or inner in stage) == (
+            FRAME_STATS,
+            True,
+            True,
+        )
 
 
 def test_foxglove_plots_the_stages_that_the_worker_measures() -> None:

@@ -74,6 +74,7 @@ def test_policy_is_what_the_node_uses(start_node: Start, robot: Robot, tmp_path:
     start_node(model=model_of_every_task(tmp_path), backend='constant', use_sim_time=True)
     robot.wait(lambda: robot.image.get_subscription_count() > 0)
     policy = allowed()
+    robot.wait(lambda: 'perception' in robot.node.get_node_names())
     robot.wait(lambda: all(unused(policy[a], n) <= ELSEWHERE for a, n in used(robot).items()))
     graph = used(robot)
     assert graph.pop('request') == set()  # the node asks nobody for anything

@@ -215,3 +215,16 @@ def test_boxes_half_a_width_apart_are_two() -> None:
     centers, sizes = np.array([[0.0, 0, 10], [0, 0, 11]]), np.tile([4.0, 2.0, 1.5], (2, 1))
     assert suppress_duplicates(centers, sizes).tolist() == [0, 1]
     assert suppress_duplicates(centers * 0.999, sizes).tolist() == [0]
+
+
+def test_boxes_at_another_focal_length_are_farther_away() -> None:
+    """Three times the focal length: 10 m become 30 m."""
+    frame = camera(fx_px=6 * FOCAL_PX)
+    boxes = boxes3d.decoder(OPTIONS['boxes3d'])(raw_box(2, 5, 10, 0), LETTERBOX, frame)
+    assert boxes.centers_m[0] == pytest.approx([30 * 13 / 192, 30 * 3 / 192, 30])
+
+
+@pytest.mark.parametrize(('depth_m', 'found'), [(100.0, math.inf), (0.4, -math.inf)])
+def test_a_map_that_lies_wholly_out_of_range(depth_m: float, found: float) -> None:
+    raw = {'depth': np.full((16, 32), depth_m, np.float32)}
+    assert (depth.decoder(OPTIONS['depth'])(raw, LETTERBOX, camera()).depth_m == found).all()

@@ -177,3 +177,18 @@ def test_boxes_come_best_first() -> None:
     outputs['boxes3d_code'][:, 2] = outputs['boxes3d_code'][:, 0]
     found = fcos3d.decoder(JSON)(outputs, LETTERBOX, FRAME)
     assert (found.class_ids.tolist(), found.scores.tolist()) == ([1, 0], [0.75, 0.5])
+
+
+def test_an_overlap_at_the_limit_is_allowed() -> None:
+    flat = np.array([[0.0, 10, 2, 4, 0.3], [0.5, 11, 2, 4, 0.8]])
+    [overlap] = rotated_iou(flat[:1], flat[1:])
+    assert 0.1 < overlap < 0.9
+    assert fcos3d.greedy_nms(flat, overlap).tolist() == [0, 1]
+    assert fcos3d.greedy_nms(flat, np.nextafter(overlap, 0)).tolist() == [0]
+
+
+def test_another_focal_length_moves_boxes_away() -> None:
+    """Twice the focal length of training: 10 m become 20 m."""
+    decode = fcos3d.decoder({**JSON, 'focal_px': 16.0})
+    [center_m] = decode(raw(4, (math.pi, 0, 0)), LETTERBOX, FRAME).centers_m
+    np.testing.assert_allclose(center_m, [-9.5 / 1.6, -0.5 / 1.6, 20], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""New classes and new tasks from a few frames; the other tasks stay."""
+"""New classes and new tasks from a few frames, while the other tasks stay as they were."""
 
 import json
 from pathlib import Path
@@ -18,12 +18,12 @@ from mtscene_ros.worlds import FRAMES  # noqa: E402
 from training import adapt, export  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.graphs.deploy import DeployGraph  # noqa: E402
-from training.learn.adapting import carried_over, class_mixture, mixed  # noqa: E402
+from training.learn.adapting import class_mixture, mixed, transferred_weights  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.weights.weight_files import config_of  # noqa: E402
 
 CONFIG = CONFIGS['test']
-COARSE = ('ground', 'rest')  # road and pavement, everything else
+COARSE = ('ground', 'rest')  # road and pavement; everything else
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +36,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frames(folder: Path, **further: Any) -> Path:
-    """Four to learn from, two to score; two coarse classes and a number for each of them."""
+    """Writes four training frames and two for scoring, with two coarse classes and a number
+    each."""
     rows = []
     for k in range(6):
         frame = FRAMES['drive'](4, k, 128, 64)
@@ -82,7 +83,7 @@ def loaded(checkpoint: Path) -> Any:
     return network
 
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 def test_new_tasks_run_on_the_robot(checkpoint: Path, tmp_path: Path) -> None:
     maps = {'height': {}, 'ground': {'classes': list(COARSE)}}
@@ -104,14 +105,14 @@ def test_new_tasks_run_on_the_robot(checkpoint: Path, tmp_path: Path) -> None:
     assert ground.classes[0].name == 'ground'
 
 
-def test_an_unchanged_network_is_carried_over_whole(checkpoint: Path) -> None:
+def test_an_unchanged_network_keeps_all_weights(checkpoint: Path) -> None:
     old = torch.load(checkpoint, weights_only=True)['average']
     fresh = compact_network(CONFIG).state_dict()
-    for name, value in carried_over(fresh, old, CONFIG, None).items():
+    for name, value in transferred_weights(fresh, old, CONFIG, None).items():
         assert torch.equal(value, old[name])
 
 
-def test_new_classes_begin_as_mixtures() -> None:
+def test_new_classes_start_as_mixtures() -> None:
     mixture = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
     bias = mixed('heads.semantic.bias', torch.tensor([1.0, 2.0, 4.0]), mixture)
     assert bias.tolist() == [1.0, 3.0]
@@ -119,7 +120,7 @@ def test_new_classes_begin_as_mixtures() -> None:
     assert taken.flatten().tolist() == [0.0, 1.0, 2.0, 3.5]  # two of width, then the classes
 
 
-def test_mixture_counts_what_the_old_network_sees(checkpoint: Path) -> None:
+def test_mixture_counts_the_old_network_predictions(checkpoint: Path) -> None:
     from dataclasses import replace
 
     from training.data.worlds import sample_from_world

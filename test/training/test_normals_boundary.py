@@ -1,4 +1,4 @@
-"""Normals and boundaries: truth, augmentation, targets and losses with numbers known by hand."""
+"""Normals and boundaries: truth, augmentation, targets and losses with hand-checked numbers."""
 
 import math
 from dataclasses import replace
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 
 
 def sample(height: int = 2, width: int = 4, **further: NDArray[np.generic]) -> Sample:
-    """An image without boxes."""
+    """Returns an image without boxes."""
     camera = Intrinsics(width, height, 10.0, 10.0, 1.0, 1.0)
     image = np.zeros((height, width, 3), np.uint8)
     empty, one = np.zeros((0, 3)), np.zeros(0)
@@ -45,7 +45,7 @@ def sample(height: int = 2, width: int = 4, **further: NDArray[np.generic]) -> S
 
 
 def leaning(height: int = 2, width: int = 4) -> NDArray[np.float32]:
-    """Unit vectors (0.6, 0, -0.8) but for the left column, which is unknown."""
+    """Returns unit vectors (0.6, 0, -0.8) except in the left column, which is unknown."""
     found = np.zeros((height, width, 3), np.float32)
     found[:, 1:] = 0.6, 0.0, -0.8
     return found
@@ -121,12 +121,12 @@ def test_normals_loss_over_known_pixels() -> None:
     truth[..., 0] = 255.0
     assert set(np.unique(found)) <= {np.float32(v) for v in (0.6, 0.0, -0.8, 255.0)}
     ahead = torch.tensor([0.0, 0.0, -5.0]).reshape(1, 3, 1, 1)
-    loss = normals.loss(ahead, {'normals': truth})  # |0.6| + |0| + |0.2|, length does not count
+    loss = normals.loss(ahead, {'normals': truth})  # |0.6| + |0| + |0.2|; length does not count
     assert loss.item() == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize('task', [normals, boundary])
-def test_a_frame_without_truth_costs_nothing(task: type[normals]) -> None:
+def test_a_frame_without_truth_adds_no_loss(task: type[normals]) -> None:
     found = task.targets(sample(32, 32), CONFIG, RNG)
     truth = {name: torch.from_numpy(value)[None] for name, value in found.items()}
     channels = task.channels(CONFIG)[0]

@@ -12,19 +12,19 @@ from mtscene_ros.models.about import About, about_of  # noqa: E402
 from mtscene_ros.models.onnx_file import metadata_of  # noqa: E402
 from mtscene_ros.worlds.drive import drive_frame  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
-from training.export import write_onnx  # noqa: E402
 from training.graphs.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.onnx_export import write_onnx  # noqa: E402
 from training.graphs.own_images import frames_of, spread  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.quantise import last_layers, main  # noqa: E402
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model and ten images."""
+    """Writes a small model and ten images."""
     made = tmp_path_factory.mktemp('int8')
     torch.manual_seed(0)
     graph = DeployGraph(compact_network(CONFIGS['test']), CONFIGS['test']).eval()
@@ -37,14 +37,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_int8_file_says_nearly_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_file_agrees_with_its_source(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = folder / 'int8.onnx'
     images = ['--images', str(folder / 'images')]
     assert main([str(folder / 'model.onnx'), '-o', str(out), *images]) == 0
     kinds = [node.op_type for node in onnx.load(out).graph.node]
     assert kinds.count('QuantizeLinear') > 5
     assert open_estimator(str(out), 'onnxruntime').spec.name == 'test'
-    assert about_of(out, metadata_of(out)) == About(licence='MIT')  # scores are not its own
+    assert about_of(out, metadata_of(out)) == About(licence='MIT')  # without the source's scores
     printed = capsys.readouterr().out
     assert (folder / 'int8.agreement.md').read_text() in printed
     assert 'on 2 images' in printed
@@ -64,8 +66,8 @@ def test_images_are_spread_over_the_whole_recording() -> None:
     assert spread(3, 10) == {0, 1, 2}
 
 
-def test_too_few_images_and_a_broken_one_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='gives 0 images; give a folder with at least 5'):
+def test_too_few_images_and_a_broken_one_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='holds 0 usable images; give at least 5'):
         frames_of(tmp_path, 10, least=5)
     (tmp_path / 'bad.png').write_bytes(b'no image')
     with pytest.raises(ValueError, match=r'bad\.png cannot be read'):

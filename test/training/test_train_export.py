@@ -1,4 +1,4 @@
-"""The real scripts, tiny: render, train, resume, export, decode."""
+"""The real programs on tiny data: render, train, resume, export, decode."""
 
 import json
 from dataclasses import replace
@@ -24,9 +24,11 @@ from mtscene_ros.types import (  # noqa: E402
 from training import export, train  # noqa: E402
 from training.config import CONFIGS, EVERY_TASK  # noqa: E402
 from training.data import worlds  # noqa: E402
-from training.graphs.deploy import DeployGraph, spec_of  # noqa: E402
+from training.graphs.deploy import DeployGraph, differences, spec_of  # noqa: E402
+from training.graphs.onnx_export import write_onnx  # noqa: E402
 from training.graphs.precision import halved  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
+from training.weights.weight_files import graph_from_checkpoint  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -48,10 +50,10 @@ def test_train_and_resume(frames: Path, tmp_path: Path) -> None:
     assert run(frames, tmp_path, 2)['step'] == 2
     assert run(frames, tmp_path, 3)['step'] == 3
     lines = (tmp_path / 'log.jsonl').read_text().splitlines()
-    assert [json.loads(line)['step'] for line in lines] == [2, 3]  # the second run went on
+    assert [json.loads(line)['step'] for line in lines] == [2, 3]  # the second run resumed
 
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     run(frames, tmp_path, 2)
@@ -60,7 +62,7 @@ def test_export_equals_torch_and_decodes(frames: Path, tmp_path: Path) -> None:
     assert about_of(model, metadata_of(model)) == About(licence='MIT')
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
     assert '| generated | semantic_labels | 100' in (tmp_path / 'tiny.agreement.md').read_text()
-    apart = export.differences(export.graph_from_checkpoint(checkpoint), model, rgb)
+    apart = differences(graph_from_checkpoint(checkpoint), model, rgb)
     assert apart['depth'] < 1e-3
     assert apart['boxes3d_code'] < 1e-3
     estimator = open_estimator(str(model))
@@ -91,9 +93,9 @@ def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> N
     torch.manual_seed(0)
     config = replace(CONFIGS['test_prompts'], tasks=EVERY_TASK)
     graph, model = DeployGraph(compact_network(config), config).eval(), tmp_path / 'every.onnx'
-    export.write_onnx(graph, spec_of(graph, '1', 'abc'), model)
+    write_onnx(graph, spec_of(graph, '1', 'abc'), model)
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3), np.uint8)
-    apart = export.differences(graph, model, rgb)
+    apart = differences(graph, model, rgb)
     assert max(apart[name] for name in ('depth', 'boxes3d_code', 'normals', 'boundary')) < 1e-4
     camera = Intrinsics(128, 64, 128.0, 128.0, 64.0, 32.0)
     frame = CameraFrame(rgb[0], camera, 0, 'camera')
@@ -103,6 +105,6 @@ def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> N
     assert all(isinstance(results[name], kind) for name, kind in kinds.items())
 
 
-def test_missing_frames_are_told(tmp_path: Path) -> None:
+def test_missing_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r'training\.data\.worlds'):
         worlds.sample_files(tmp_path)

@@ -1,4 +1,4 @@
-"""TensorRT for RTX takes what we export: the bundled model, and a float16 graph of prompts."""
+"""TensorRT for RTX accepts the bundled model and a float16 graph with prompts."""
 
 import warnings
 from pathlib import Path
@@ -23,7 +23,8 @@ def test_the_bundled_model_for_three_gpus() -> None:
 
 def test_a_float16_graph_is_a_row_of_the_table() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # torch.onnx of torch 2.13 calls what torch deprecates
+        # torch.onnx of torch 2.13 calls functions that torch deprecates
+        warnings.simplefilter('ignore')
         row = checked('test_prompts', 'fp16', TARGETS)
     assert 'refused' not in row
     assert row['engine_mb'] > 0.1

@@ -90,7 +90,7 @@ def test_a_checkpoint_on_a_full_disk(small_disk: Path) -> None:
 
     path, too_large = small_disk / 'last.pt', torch.zeros(1 << 20)
     save(path, {'step': 7})
-    with pytest.raises(OSError, match='training goes on from the last whole checkpoint'):
+    with pytest.raises(OSError, match='training resumes from the last complete checkpoint'):
         save(path, {'step': 8, 'weights': too_large})
     with pytest.raises(OSError, match=r'best\.safetensors cannot be written'):
         save_weights(small_disk / 'best.safetensors', {'weights': too_large})
@@ -137,7 +137,7 @@ def keep_engine(folder: Path, k: int) -> None:
 def keep_model(folder: Path, k: int) -> None:
     import onnx
 
-    from training.export import write_model
+    from training.graphs.onnx_export import write_model
 
     weight = onnx.numpy_helper.from_array(np.full(500_000, k, np.float32), 'weight')
     graph = onnx.helper.make_graph([], 'g', [], [], [weight])

@@ -32,6 +32,7 @@ from mtscene_ros.recordings.node_results import (
     result_of,
     stamp_ns_of,
 )
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap
 from training.data import DATASETS
 from training.data.masks import coco_frames, label_studio_frames
@@ -240,7 +241,7 @@ def main(arguments: list[str] | None = None) -> Path:
     path = writer.finish()
     count = len(writer.frames)
     print(
-        f'{path}: {count} frame{"s" if count != 1 else ""}; check the folder with '
+        f'{path}: {plural(count, "frame")}; check the folder with '
         f'`python -m training.check_data manifest {path}`'
     )
     return path

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.models.atomic_file import replacing
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
@@ -155,7 +156,9 @@ def main(arguments: list[str] | None = None) -> None:
     with ProcessPoolExecutor(options.jobs, get_context('spawn'), prepare) as pool:
         for done, _ in enumerate(pool.map(work, range(options.count), chunksize=8), 1):
             if done % 200 == 0:
-                print(f'{done} frames, {time.perf_counter() - begin_s:.0f} s', flush=True)
+                print(
+                    f'{plural(done, "frame")}, {time.perf_counter() - begin_s:.0f} s', flush=True
+                )
 
 
 if __name__ == '__main__':

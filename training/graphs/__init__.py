@@ -1,4 +1,4 @@
-"""Networks as graphs for deployment: decoding, precision, simplification, ONNX.
+"""Builds and rewrites the graphs that are exported: decoding, simplification, precision, opset.
 
-Nothing in here may train a network.
+Network definitions and weights files do not belong here; this folder only transforms networks.
 """

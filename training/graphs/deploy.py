@@ -1,4 +1,4 @@
-"""What is exported and evaluated: normalisation, network and dense decode in one graph."""
+"""The graph that is exported and evaluated: normalisation, network and dense decoding."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from training.config import CompactConfig
 from training.graphs.precision import dtype_of
 from training.tasks import task_of
 
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, of uint8 RGB
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, for uint8 RGB
 
 
 def normalised(rgb: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 → (B, 3, H, W) float32, channels last in memory.
+    """Maps (B, H, W, 3) uint8 to (B, 3, H, W) float32, channels last in memory.
 
-    The cast comes first: TensorRT refuses a transpose of uint8.
+    The cast comes first because TensorRT refuses to transpose uint8.
     """
     image = rgb.float().permute(0, 3, 1, 2)
     mean, scale = image.new_tensor(MEAN), 1 / image.new_tensor(STD)
-    # Channel by channel: a runtime is slow where three numbers are all that lie together.
+    # Channel by channel, because runtimes are slow on an innermost dimension of three.
     return (image - mean[:, None, None]) * scale[:, None, None]
 
 
 class DeployGraph(nn.Module):
-    """(B, H, W, 3) uint8 RGB → every tensor of the model file, by name, in the tasks' order."""
+    """Maps (B, H, W, 3) uint8 RGB to every tensor of the model file, by name, in task order."""
 
     def __init__(self, network: nn.Module, config: CompactConfig) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class DeployGraph(nn.Module):
 
 
 def spec_of(graph: DeployGraph, version: str, commit: str) -> ModelSpec:
-    """The contract of the exported file; shapes come from one run of the graph."""
+    """Returns the spec of the exported file; shapes come from one run of the graph."""
     config = graph.config
     size = (config.height_px, config.width_px, 3)
     with torch.no_grad():
@@ -66,13 +66,13 @@ def tensor_spec(name: str, value: Tensor) -> TensorSpec:
 
 
 def merge_branches(encoder: nn.Module) -> None:
-    """Parallel branches of an encoder, RepViT's, become one convolution (Ding et al., RepVGG,
-    CVPR 2021, section 3.3), in place."""
+    """Merges the parallel branches of an encoder (RepViT's) into single convolutions, in place
+    (Ding et al., RepVGG, CVPR 2021, section 3.3)."""
     reparameterize_model(encoder, inplace=True)
 
 
 def differences(graph: DeployGraph, path: Path, rgb: NDArray[np.uint8]) -> dict[str, float]:
-    """Output name → largest absolute difference between torch and ONNX Runtime on (B, H, W, 3)."""
+    """Runs (B, H, W, 3) in torch and ONNX Runtime: output name → largest absolute difference."""
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     with torch.no_grad():
         expected = graph(torch.from_numpy(rgb))

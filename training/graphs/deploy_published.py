@@ -1,4 +1,4 @@
-"""A published network as a model file for the node: normalisation, network, dense decode, spec."""
+"""A published network as the node's model file: normalisation, network, dense decoding, spec."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from training.graphs.precision import dtype_of
 from training.networks.detection3d import DetectionMaps, cell_values
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import NetworkConfig
-from training.tasks.semantic import class_table, decided
+from training.tasks.semantic import best_class, class_table
 
 # By the number of channels that a network predicts.
 SEMANTIC = {40: NYUD_40, 21: PASCAL_21, 19: CITYSCAPES_19}
-MIN_SCORE, MAX_BOXES = 0.05, 200  # of the published decoding
+MIN_SCORE, MAX_BOXES = 0.05, 200  # as in the published decoding
 NYUD_RANGE_M, CITYSCAPES_RANGE_M = (0.1, 10.0), (1.0, 200.0)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedCamera:
-    """The camera that a checkpoint learned depth with. focal_px at network size; baseline_m of a
-    stereo pair where the network predicts disparity."""
+    """The camera with which a checkpoint learned depth. focal_px refers to network size;
+    baseline_m: of the stereo pair, if the network predicts disparity."""
 
     focal_px: float
     baseline_m: float | None = None
 
 
-# The colour camera of NYU Depth v2 (its toolbox; crops leave the focal length alone), and
-# Cityscapes' usual calibration.
+# The colour camera of NYU Depth v2 (from its toolbox; cropping keeps the focal length), and the
+# usual calibration of Cityscapes.
 NYUD_CAMERA = PublishedCamera(518.8579)
 CITYSCAPES_CAMERA = PublishedCamera(2262.52, 0.209313)
 
@@ -51,7 +51,7 @@ def default_camera(config: NetworkConfig) -> PublishedCamera:
 
 
 class PublishedGraph(nn.Module):
-    """(B, H, W, 3) uint8 RGB → every tensor of the model file, by name."""
+    """Maps (B, H, W, 3) uint8 RGB to every tensor of the model file, by name."""
 
     def __init__(self, network: nn.Module, config: NetworkConfig) -> None:
         super().__init__()
@@ -71,10 +71,10 @@ class PublishedGraph(nn.Module):
 
 
 def labels_of(name: str) -> Callable[[Tensor], dict[str, Tensor]]:
-    """Labels and confidence under the task's name."""
+    """Returns a decoder that outputs labels and confidence under the task's name."""
 
     def decode(raw: Tensor) -> dict[str, Tensor]:
-        labels, confidence = decided(raw)
+        labels, confidence = best_class(raw)
         return {f'{name}_labels': labels, f'{name}_confidence': confidence}
 
     return decode
@@ -91,8 +91,8 @@ DENSE: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {
 
 PROBABILITY = {'sal': 'saliency', 'edge': 'boundary'}
 
-# The PNGs that both data sets' normals come from: x right, y down, z towards the camera (Armeni et
-# al., 2D-3D-S, 2017, describe NYU's colours so).
+# Axes of the PNGs that hold the normals of both data sets: x right, y down, z towards the camera
+# (Armeni et al., 2D-3D-S, 2017, describe NYU's colours this way).
 NORMAL_SIGNS = [1.0, 1.0, -1.0]
 
 

@@ -1,8 +1,8 @@
-"""Opset 18 → 17, for the parser of TensorRT 8.6 (JetPack 5 and 6.0), which ends there.
+"""Converts opset 18 to 17 for the parser of TensorRT 8.6 (JetPack 5 and 6.0), which ends there.
 
-torch.onnx writes opset 18 and higher only, and the onnx package's own converter refuses Split and
-axes that come from a Constant. Between the two opsets our graphs differ in four operators, as
-ONNX's change log has them.
+torch.onnx writes only opset 18 and higher, and the onnx package's own converter refuses Split and
+axes that come from a Constant. According to ONNX's change log our graphs differ in four operators
+between the two opsets.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 FROM, TO = 18, 17
-IR_VERSION = 8  # that of opset 17's time
-# Their axes were an attribute before 18; ReduceSum's have been an input since 13.
+IR_VERSION = 8  # current when opset 17 was released
+# Their axes were an attribute before opset 18; ReduceSum's have been an input since 13.
 REDUCTIONS = {f'Reduce{kind}' for kind in ('Max', 'Mean', 'Min', 'Prod', 'L1', 'L2', 'LogSum')}
 REDUCTIONS |= {'ReduceLogSumExp', 'ReduceSumSquare'}
 
 
 def lowered(model: ModelProto) -> ModelProto:
-    """The same graph at opset 17, in place. Raises ValueError where it needs a later one."""
+    """Lowers the graph to opset 17, in place. Raises ValueError if it needs a later one."""
     version = model.opset_import[0].version
     if version != FROM:
         raise ValueError(f'The graph has opset {version}; export it at {FROM}, then lower it.')
@@ -46,14 +46,16 @@ def axes_to_attribute(node: NodeProto, constants: dict[str, onnx.TensorProto]) -
         return
     axes = constants.get(node.input[1])
     if axes is None:
-        raise ValueError(f'The axes of {node.op_type} {node.name} are computed; opset 17 has them')
+        raise ValueError(
+            f'The axes of {node.op_type} {node.name} are computed; opset {TO} needs constant axes.'
+        )
     node.attribute.append(helper.make_attribute('axes', numpy_helper.to_array(axes).tolist()))
     del node.input[1:]
     drop(node, 'noop_with_empty_axes', expected=0)
 
 
 def drop(node: NodeProto, name: str, expected: int | bytes) -> None:
-    """Removes an attribute that says nothing new. Raises ValueError where it does."""
+    """Removes an attribute that has the expected value. Raises ValueError if it has another."""
     for attribute in node.attribute:
         if attribute.name == name:
             refuse(node, helper.get_attribute_value(attribute) != expected)
@@ -64,5 +66,5 @@ def drop(node: NodeProto, name: str, expected: int | bytes) -> None:
 def refuse(node: NodeProto, is_new: bool) -> None:
     if is_new:
         raise ValueError(
-            f'{node.op_type} {node.name} needs opset {FROM}; {TO} lacks what it uses.'
+            f'{node.op_type} {node.name} needs opset {FROM}; opset {TO} lacks what it uses.'
         )

@@ -1,4 +1,4 @@
-"""Images of the user's own: a folder of files or a recording."""
+"""Reads the user's own images from a folder of files or from a recording."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from numpy.typing import NDArray
 
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import color_images, pixels
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg'}
 
 
 def frames_of(path: Path, most: int, least: int = 1) -> list[CameraFrame]:
-    """Up to `most` images, spread evenly over a folder or a recording.
+    """Returns up to `most` images, evenly spaced over a folder or a recording.
 
-    Where a camera is not known its focal length is taken to be the width: scales cancel when two
-    models are compared. Raises ValueError where there are fewer than `least`.
+    Without a known camera the focal length is assumed to equal the width, because scales cancel
+    when two models are compared. Raises ValueError for fewer than `least` images.
     """
     images = list(folder_images(path, most) if is_folder(path) else bag_images(path, most))
     if len(images) < least:
         raise ValueError(
-            f'{path} gives {len(images)} images; give a folder with at least {least} PNG or JPEG '
-            'files, or a recording with a camera.'
+            f'{path} holds {plural(len(images), "usable image")}; give at '
+            f'least {least} PNG or JPEG files, or a recording with a camera topic.'
         )
     return [frame_of(rgb, index) for index, rgb in enumerate(images)]
 
 
 def is_folder(path: Path) -> bool:
-    """Of images; a recording may be a folder as well."""
+    """Tells whether the path is a folder of images; a recording may be a folder too."""
     return path.is_dir() and not (path / 'metadata.yaml').exists()
 
 
@@ -45,7 +46,7 @@ def folder_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
     for index in sorted(spread(len(files), most)):
         bgr = cv2.imread(str(files[index]))
         if bgr is None:
-            raise ValueError(f'{files[index]} cannot be read; remove it or repair it.')
+            raise ValueError(f'{files[index]} cannot be read; remove or repair it.')
         yield np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
 
 

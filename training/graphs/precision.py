@@ -1,12 +1,12 @@
-"""Half precision for export, strongly typed: what must not be rounded is marked here.
+"""Half precision for export, strongly typed: marks the parts that must stay in float32.
 
-Islands of float32 in a compact network: the encoder down to stride 8, where a map still holds what
-the pixels say (a tenth of the operations, most of what rounding does, as measured in
-benchmarks/results/drive_lite_fp16.md), layer norms (their sums of squares leave float16's range
-first) and, of every task, the sums at stride 4 and the last layer (depth is the exponential of it,
-boxes are metres). In a published network: the first convolution, layer norms and last layers; in
-TaskPrompter also what the raw prompt attention touches, up to the next normalisation, and the
-detection head, whose sampling positions go to a thousand pixels.
+Float32 islands of a compact network are: the encoder down to stride 8, where maps still hold pixel
+detail (a tenth of the operations but most of the rounding error, as measured in
+benchmarks/results/drive_lite_fp16.md); layer norms, whose sums of squares are the first to leave
+float16's range; and, for every task, the sums at stride 4 and the last layer (depth is its
+exponential, boxes are in metres). In a published network they are the first convolution, layer
+norms and last layers, and in TaskPrompter also everything from the raw prompt attention to the
+next normalisation, and the detection head, whose sampling positions reach a thousand pixels.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from training.networks.detection3d import DetectionHead, DetectionMaps
 
 LARGEST = 65504.0  # of float16
-# Of every task of a compact network: float32, and what takes a map from float32 in float16.
+# Per task of a compact network: modules in float32, and modules that turn float32 into float16.
 FULL = ('sum_16.', 'sum_8.', 'skip_4.', 'heads.')
 ROUNDING = ('skip_8', 'refine_4.')
-FRONT_STRIDE = 8  # of the finest encoder map that float16 layers work on
+FRONT_STRIDE = 8  # stride of the finest encoder map on which float16 layers work
 
 
 class Island(nn.Module):
-    """A module in float32 within a network in float16."""
+    """A module in float32 inside a network in float16."""
 
     def __init__(self, inner: nn.Module, is_last: bool) -> None:
         super().__init__()
@@ -41,37 +41,37 @@ class Island(nn.Module):
 
 
 def halved(network: nn.Module) -> nn.Module:
-    """A compact network's copy in float16; images come and predictions go in float32."""
+    """Returns a copy of a compact network in float16; images and predictions stay in float32."""
     half = copy.deepcopy(network)
     fold_norms(half)
     front, after = encoder_front(half.get_submodule('encoder'))
     inside = tuple(f'{name}.' for name in front)
-    for name, module in reversed(list(half.named_modules())):  # inner ones before outer ones
+    for name, module in reversed(list(half.named_modules())):  # inner modules before outer ones
         if name in front or (name.count('.') == 1 and name.startswith(FULL)):
             replace(half, name, Island(module, is_last=True))
         elif name == after or (name.count('.') <= 1 and name.startswith(ROUNDING)):
             replace(half, name, Rounded(module))
         elif isinstance(module, nn.LayerNorm) and not name.startswith(inside):
             replace(half, name, Island(module, is_last=False))
-    round_rest(half)
+    convert_rest(half)
     return half
 
 
 def encoder_front(encoder: nn.Module) -> tuple[list[str], str]:
-    """Layers of a timm encoder down to FRONT_STRIDE, and the one after them, as the network names
-    them."""
+    """Returns the layers of a timm encoder down to FRONT_STRIDE and the layer after them, by the
+    network's names."""
     names: list[str] = []
     for name, child in encoder.named_children():
         parts = [f'{name}.{part}' for part, _ in child.named_children()]
         names += parts if name == 'blocks' else [name]
-    described: Any = encoder.feature_info
-    last = described.module_name()[described.reduction().index(FRONT_STRIDE)]
+    feature_info: Any = encoder.feature_info
+    last = feature_info.module_name()[feature_info.reduction().index(FRONT_STRIDE)]
     count = names.index(last if last in names else last.replace('.', '_')) + 1
     return [f'encoder.{name}' for name in names[:count]], f'encoder.{names[count]}'
 
 
-def sees_image(module: nn.Module) -> bool:
-    """The first convolution: pixels lose most of all by rounding."""
+def is_first_conv(module: nn.Module) -> bool:
+    """Tells whether the module is the first convolution: rounding harms pixels most of all."""
     return isinstance(module, nn.Conv2d) and module.in_channels == 3
 
 
@@ -80,8 +80,8 @@ def replace(network: nn.Module, name: str, module: nn.Module) -> None:
     setattr(parent, name.rpartition('.')[2], module)
 
 
-def round_rest(module: nn.Module) -> None:
-    """Everything outside of islands to float16, in place; islands keep what was never rounded."""
+def convert_rest(module: nn.Module) -> None:
+    """Converts everything outside islands to float16, in place; islands keep unrounded weights."""
     if isinstance(module, Island | Float32Detection):
         return
     for parameter in module.parameters(recurse=False):
@@ -90,7 +90,7 @@ def round_rest(module: nn.Module) -> None:
         if buffer.is_floating_point():
             setattr(module, name, buffer.half())
     for child in module.children():
-        round_rest(child)
+        convert_rest(child)
 
 
 class Rounded(nn.Module):
@@ -101,8 +101,8 @@ class Rounded(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        # What float16 cannot hold becomes its largest number and not infinity, of which the next
-        # sum makes no number at all: raw attention products are unbounded factors.
+        # A value beyond float16 becomes its largest number instead of infinity, which the next sum
+        # would turn into NaN: raw attention products are unbounded factors.
         y: Tensor = self.inner(x.clamp(-LARGEST, LARGEST).half())
         return y
 
@@ -120,7 +120,7 @@ class Float32Detection(nn.Module):
 
 
 def halved_published(network: nn.Module) -> nn.Module:
-    """The same for a network that `training.graphs.simplify.simplified` returned."""
+    """Does the same for a network that `training.graphs.simplify.simplified` returned."""
     half = copy.deepcopy(network)
     fold_norms(half)
     heads = getattr(half, 'heads', None)
@@ -134,20 +134,20 @@ def halved_published(network: nn.Module) -> nn.Module:
     raw = ('.spa_attn_ds', '.process_chan_attn')
     for name, module in list(half.named_modules()):
         stays = isinstance(module, nn.LayerNorm) and '.inner' not in name
-        if stays or name.endswith(raw) or is_reweighting(name) or sees_image(module):
+        if stays or name.endswith(raw) or is_reweighting(name) or is_first_conv(module):
             is_last = name.endswith(raw) or is_reweighting(name)
             replace(half, name, Island(module, is_last))
-    round_rest(half)
+    convert_rest(half)
     return half
 
 
 def is_reweighting(name: str) -> bool:
-    """backbone.ctr_attn_conv.LEVEL.TASK, as a whole."""
+    """Tells whether this is a whole reweighting module, backbone.ctr_attn_conv.LEVEL.TASK."""
     return '.ctr_attn_conv.' in name and name.count('.') == 3
 
 
 def halved_head(head: nn.Module) -> nn.Module:
-    """Float16 up to the last layer, whatever comes in."""
+    """Runs in float16 up to the last layer, whatever the input type."""
     if isinstance(head, DetectionHead):
         return Float32Detection(head)
     layers = list(head.children())
@@ -158,15 +158,15 @@ def halved_head(head: nn.Module) -> nn.Module:
 
 
 def until_activation(fuse: nn.Module) -> nn.Sequential:
-    """Float32 up to the first GELU: the products are summed before they are normalised."""
+    """Stays in float32 up to the first GELU, because products are summed before normalisation."""
     layers = list(fuse.children())
     first = next(k for k, layer in enumerate(layers) if isinstance(layer, nn.GELU))
     return nn.Sequential(Island(nn.Sequential(*layers[:first]), False), *layers[first:])
 
 
 def fold_norms(network: nn.Module) -> None:
-    """Batch norms go into the convolutions that they follow, in place, in float32: their variances
-    may be too small for float16."""
+    """Folds batch norms into the convolutions before them, in place and in float32, because their
+    variances may be too small for float16."""
     for parent in list(network.modules()):
         for (name, conv), (after, norm) in pairwise(list(parent.named_children())):
             if isinstance(norm, nn.BatchNorm2d) and isinstance(
@@ -174,11 +174,11 @@ def fold_norms(network: nn.Module) -> None:
             ):
                 turned = isinstance(conv, nn.ConvTranspose2d)
                 setattr(parent, name, fuse_conv_bn_eval(conv, norm, turned))
-                # timm's norms carry the activation that follows.
+                # timm's norms include the activation that follows.
                 setattr(parent, after, getattr(norm, 'act', nn.Identity()))
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:
-    """Of the images that it takes: that of its first convolution."""
-    first = next(m for m in network.modules() if sees_image(m))
+    """Returns the type of the images that the network takes: that of its first convolution."""
+    first = next(m for m in network.modules() if is_first_conv(m))
     return next(first.parameters()).dtype

@@ -1,7 +1,7 @@
-"""Fewer operations for the same numbers: rewrites of a published network before its export.
+"""Rewrites a published network before its export: fewer operations, the same numbers.
 
-simplified(network) returns a network that shares the plain one's weights where it can and gives
-its outputs up to float32 rounding. Every rewrite below is an identity; the docstrings say why.
+simplified(network) returns a network that shares the original's weights where it can and whose
+outputs agree up to float32 rounding. Every rewrite below is an identity; the docstrings prove it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from training.networks.vit import resized, tokens_to_map
 
 
 def simplified(network: nn.Module) -> nn.Module:
-    """The network in evaluation mode. Its weights are not changed."""
+    """Returns the simplified network in evaluation mode; the original's weights stay unchanged."""
     fast = shared_copy(network).eval()
     if isinstance(fast, InvPTNetwork):
         return simplified_invpt(fast)
@@ -37,7 +37,7 @@ def simplified(network: nn.Module) -> nn.Module:
 
 
 def shared_copy(network: nn.Module) -> nn.Module:
-    """Modules of its own, parameters and buffers of the original."""
+    """Copies the modules but shares parameters and buffers with the original."""
     tensors = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(t): t for t in tensors})
 
@@ -46,8 +46,8 @@ def shared_copy(network: nn.Module) -> nn.Module:
 
 
 def normalised_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of norm(conv(x)): with its statistics fixed, batch norm is a scale and a
-    shift of each output channel."""
+    """Returns weight and bias of norm(conv(x)): with fixed statistics, batch norm scales and
+    shifts each output channel."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
@@ -58,7 +58,7 @@ def normalised_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tens
 
 
 def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
-    """second(first(x)) of two 1x1 convolutions: a product of matrices."""
+    """Merges second(first(x)) of two 1x1 convolutions, which is a product of matrices."""
     weight = second.weight.flatten(1) @ first.weight.flatten(1)
     bias = torch.zeros_like(weight[:, 0]) if second.bias is None else second.bias
     if first.bias is not None:
@@ -66,15 +66,17 @@ def chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     return conv1x1(weight, bias)
 
 
-def beside(layers: list[nn.Conv2d]) -> nn.Conv2d:
-    """The sum of 1x1 convolutions of several maps is one of the maps side by side."""
+def concatenated_conv(layers: list[nn.Conv2d]) -> nn.Conv2d:
+    """Merges a sum of 1x1 convolutions of several maps into one convolution of the concatenated
+    maps."""
     weight = torch.cat([layer.weight.flatten(1) for layer in layers], 1)
     biases = [layer.bias for layer in layers if layer.bias is not None]
     return conv1x1(weight, torch.stack(biases).sum(0))
 
 
-def halves(layer: nn.Conv2d, first: int) -> list[nn.Conv2d]:
-    """A 1x1 convolution of two maps side by side as two whose sum it is, the bias in the first."""
+def split_conv(layer: nn.Conv2d, first: int) -> list[nn.Conv2d]:
+    """Splits a 1x1 convolution of two concatenated maps into two that are summed; the first keeps
+    the bias."""
     assert layer.bias is not None
     left, right = layer.weight.flatten(1).split([first, layer.in_channels - first], 1)
     return [conv1x1(left, layer.bias), conv1x1(right, torch.zeros_like(layer.bias))]
@@ -89,22 +91,23 @@ def conv1x1(weight: Tensor, bias: Tensor) -> nn.Conv2d:
     return layer
 
 
-def decoded_at_once(spatial: nn.Module, channel: nn.Module, fuse: nn.Sequential) -> nn.Conv2d:
-    """TaskPrompter decodes spatial and channel features by 1x1 convolutions and mixes both by a
-    third, with nothing in between: one 1x1 convolution of [spatial, channel]."""
+def fused_decoding(spatial: nn.Module, channel: nn.Module, fuse: nn.Sequential) -> nn.Conv2d:
+    """Merges TaskPrompter's decoding into one 1x1 convolution of [spatial, channel]: it decodes
+    spatial and channel features by 1x1 convolutions and mixes both by a third, with nothing in
+    between."""
     first, second, mix = spatial[0], channel[0], fuse[0]  # type: ignore[index]
     assert isinstance(first, nn.Conv2d)
     assert isinstance(second, nn.Conv2d)
     assert isinstance(mix, nn.Conv2d)
-    left, right = halves(mix, first.out_channels)
-    return beside([chained(first, left), chained(second, right)])
+    left, right = split_conv(mix, first.out_channels)
+    return concatenated_conv([chained(first, left), chained(second, right)])
 
 
 # -- TaskPrompter on a ViT ----------------------------------------------------------------------
 
 
 class FastTaskPrompter(nn.Module):
-    """Task features are decoded by one convolution; the heads' 3x3 convolutions run before the
+    """Decodes task features by one convolution, and runs the heads' 3x3 convolutions before the
     enlargement to a quarter of the image instead of after it (`UpsampledConv`)."""
 
     def __init__(self, network: TaskPrompterNetwork) -> None:
@@ -121,9 +124,9 @@ class FastTaskPrompter(nn.Module):
                     for modules in (encoder.fea_decode_spa, encoder.fea_decode_chan)
                 )
                 assert isinstance(fuse, nn.Sequential)
-                fuse[0] = decoded_at_once(spatial, channel, fuse)
-                place(encoder.fea_decode_spa, level, name, nn.Identity())
-                place(encoder.fea_decode_chan, level, name, nn.Identity())
+                fuse[0] = fused_decoding(spatial, channel, fuse)
+                insert_module(encoder.fea_decode_spa, level, name, nn.Identity())
+                insert_module(encoder.fea_decode_chan, level, name, nn.Identity())
         grid = network.config.grid
         self.heads = nn.ModuleDict()
         for name, head in network.heads.items():
@@ -134,13 +137,13 @@ class FastTaskPrompter(nn.Module):
             self.heads[name] = nn.Sequential(EnlargedRows(enlarging), RowPrediction(predict))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """As TaskPrompterNetwork."""
+        """Like TaskPrompterNetwork."""
         features = self.backbone(image)
         return {n: resized(self.heads[n](f), self.size) for n, f in features.items()}
 
 
 class EnlargedRows(nn.Module):
-    """Enlargement with its convolution, and GELU: (B, inputs, h, w) → (B, H, features, W)."""
+    """Enlargement with its convolution, then GELU: (B, inputs, h, w) → (B, H, features, W)."""
 
     def __init__(self, enlarging: UpsampledConv) -> None:
         super().__init__()
@@ -151,7 +154,7 @@ class EnlargedRows(nn.Module):
 
 
 class RowPrediction(nn.Module):
-    """A 1x1 convolution as a product per row: (B, H, features, W) → (B, outputs, H, W). Only the
+    """A 1x1 convolution as one product per row: (B, H, features, W) → (B, outputs, H, W). Only the
     few channels of the prediction are transposed, not all features."""
 
     def __init__(self, predict: nn.Conv2d) -> None:
@@ -164,7 +167,7 @@ class RowPrediction(nn.Module):
         return rows.permute(0, 2, 1, 3)
 
 
-def place(modules: nn.ModuleList, level: int, name: str, module: nn.Module) -> None:
+def insert_module(modules: nn.ModuleList, level: int, name: str, module: nn.Module) -> None:
     of_level = modules[level]
     assert isinstance(of_level, nn.ModuleDict)
     of_level[name] = module
@@ -174,9 +177,9 @@ def place(modules: nn.ModuleList, level: int, name: str, module: nn.Module) -> N
 
 
 class FastPyramid(nn.Module):
-    """InvPT's decoder whose last 3x3 convolution is taken of each scale alone, before its
+    """InvPT's decoder with the last 3x3 convolution applied to each scale alone, before its
     enlargement: a convolution of a sum is the sum of the convolutions. The 1x1 convolution that
-    brought a scale to the common width goes into its taps, bias and all."""
+    brings a scale to the common width is folded into the taps, including its bias."""
 
     def __init__(self, plain: InvPT, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -195,7 +198,7 @@ class FastPyramid(nn.Module):
     def forward(
         self, features: dict[str, Tensor], early: dict[str, Tensor], skips: list[Tensor | None]
     ) -> dict[str, Tensor]:
-        """As InvPT."""
+        """Like InvPT."""
         plain, names = self.plain, self.plain.names
         maps = [plain.mix_proj[n](torch.cat([features[n], early[n]], 1)) for n in names]
         total: dict[str, Tensor] = {}
@@ -209,7 +212,7 @@ class FastPyramid(nn.Module):
 
 
 def simplified_invpt(network: InvPTNetwork) -> InvPTNetwork:
-    """Also: the first of the two convolutions in each `patch_embed` follows an enlargement."""
+    """Also simplifies `patch_embed`, whose first convolution follows an enlargement."""
     pyramid = network.multi_task_decoder.invpt
     grid = tuple(side // 2 for side in network.config.grid)
     for stage in range(1, STAGES):
@@ -228,12 +231,12 @@ def simplified_invpt(network: InvPTNetwork) -> InvPTNetwork:
 
 
 class FastPromptedSwin(PromptedSwin):
-    """Dense tasks are decoded before they are enlarged (a 1x1 convolution and an interpolation
-    commute), and the first 3x3 convolution of their fusion is an `UpsampledConv`."""
+    """Decodes dense tasks before their enlargement (a 1x1 convolution and an interpolation
+    commute); the first 3x3 convolution of the fusion is an `UpsampledConv`."""
 
     def __init__(self, plain: PromptedSwin) -> None:
         nn.Module.__init__(self)
-        self.__dict__.update(plain.__dict__)  # its modules, not new ones
+        self.__dict__.update(plain.__dict__)  # shares its modules
         for level in range(len(plain.fea_fuse)):
             grid = plain.config.grid(min(level + 1, 3))
             for name in plain.names:
@@ -241,7 +244,7 @@ class FastPromptedSwin(PromptedSwin):
                 spatial = at(plain.fea_decode_spa, level, name)
                 channel = at(plain.fea_decode_chan, level, name)
                 assert isinstance(fuse, nn.Sequential)
-                decode = decoded_at_once(spatial, channel, fuse)
+                decode = fused_decoding(spatial, channel, fuse)
                 if name == DETECTION:
                     fast = nn.Sequential(decode, *list(fuse)[1:])
                 else:
@@ -249,13 +252,13 @@ class FastPromptedSwin(PromptedSwin):
                     doubled = (2 * grid[0], 2 * grid[1])
                     first = UpsampledConv(weight, bias, grid, doubled)
                     fast = nn.Sequential(decode, first, *list(fuse)[3:])
-                place(plain.fea_fuse, level, name, fast)
+                insert_module(plain.fea_fuse, level, name, fast)
         del self.fea_decode_spa, self.fea_decode_chan
 
     def task_features(
         self, level: int, patches: Tensor, prompted: SwinPrompts
     ) -> dict[str, Tensor]:
-        """As PromptedSwin."""
+        """Like PromptedSwin."""
         _, heads, _, rows, columns = prompted.spatial.shape
         maps = tokens_to_map(patches, (rows, columns))
         per_head = maps.unflatten(1, (heads, -1))

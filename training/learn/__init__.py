@@ -1,4 +1,4 @@
-"""What a training run consists of: losses, targets, loading, schedules, logging.
+"""Everything that changes weights: losses of a step, optimizers, schedules, loaders, run logs.
 
-Nothing in here may export a model or be run as a program.
+Network definitions, file formats of weights, and scores do not belong here.
 """

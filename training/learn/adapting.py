@@ -1,8 +1,8 @@
-"""From a trained compact network to one with other classes or further tasks: weights and losses.
+"""Turns a trained compact network into one with other classes or more tasks: weights and losses.
 
-What the old network knows goes over: weights of the same shape as they are; a new class starts as
-the mixture of the old classes that the old network sees where the new one is labelled; a new task
-starts as a copy of the semantic (classes) or depth (numbers) task's decoder.
+What the old network has learned is transferred: weights whose shape stays are copied; a new class
+starts as the mixture of old classes that the old network predicts on its pixels; a new task starts
+as a copy of the decoder of the semantic (classes) or depth (numbers) task.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ADAPTED = ('classes', 'tasks', 'own_tasks', 'class_weights')
 def adapted_config(
     config: CompactConfig, manifest: Manifest, samples: Iterable[Sample]
 ) -> CompactConfig:
-    """Own classes where the manifest has some, its maps as further tasks."""
+    """Returns the configuration with the manifest's classes, if any, and its maps as new tasks."""
     seen = list(samples)
     own = tuple(own_task(name, classes, seen) for name, classes in manifest.maps.items())
     changes: dict[str, Any] = {
@@ -44,10 +44,12 @@ def adapted_config(
 
 
 def own_task(name: str, classes: tuple[SemanticClass, ...], samples: list[Sample]) -> OwnTask:
-    """Raises ValueError where no frame has the map."""
+    """Describes a manifest's map as a task. Raises ValueError if no frame has the map."""
     maps = [s.maps[name] for s in samples if name in s.maps]
     if not maps:
-        raise ValueError(f'No frame of the split has the map {name}; label some or leave it out.')
+        raise ValueError(
+            f'No frame of the split has the map {name}; label some or leave the map out.'
+        )
     if classes:
         return OwnTask(name, classes)
     values = np.concatenate([m[np.isfinite(m)] for m in maps]).astype(np.float64)
@@ -57,9 +59,10 @@ def own_task(name: str, classes: tuple[SemanticClass, ...], samples: list[Sample
 def class_mixture(
     graph: DeployGraph, samples: list[Sample], classes: tuple[SemanticClass, ...]
 ) -> NDArray[np.float64]:
-    """(new, old): how often the old network sees each old class where a new one is labelled.
+    """Returns (new, old): how often the old network predicts each old class on a new class's
+    pixels.
 
-    samples: at network size. A class that no frame shows is a mixture of all.
+    samples: at network size. A class without any pixel gets an equal mixture of all.
     """
     old = len(graph.config.classes)
     counts = np.full((len(classes), old), 1e-6)
@@ -74,10 +77,10 @@ def class_mixture(
     return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
-def carried_over(
+def transferred_weights(
     fresh: State, old: State, config: CompactConfig, mixture: NDArray[np.float64] | None
 ) -> State:
-    """The fresh network's weights with everything that the old ones tell."""
+    """Returns the new network's weights with everything that the old ones can provide."""
     siblings = {task.name: 'semantic' if task.classes else 'depth' for task in config.own_tasks}
     found = {}
     for name, value in fresh.items():
@@ -96,7 +99,7 @@ def carried_over(
 
 
 def mixed(name: str, old: Tensor, mixture: Tensor) -> Tensor:
-    """Rows (of what predicts classes) or columns (of what takes predictions) of new classes."""
+    """Mixes rows (of layers that predict classes) or columns (of layers that read predictions)."""
     if not name.startswith('mix.'):
         return torch.einsum('nk,k...->n...', mixture, old)
     if name.endswith('bias'):
@@ -107,7 +110,7 @@ def mixed(name: str, old: Tensor, mixture: Tensor) -> Tensor:
 
 
 def overlapping(fresh: Tensor, old: Tensor) -> Tensor:
-    """Layers over all tasks grow at their end: the old part first."""
+    """Copies the old part of a layer that covers all tasks; new tasks extend it at the end."""
     value = fresh.clone()
     part = tuple(slice(0, min(a, b)) for a, b in zip(fresh.shape, old.shape, strict=True))
     value[part] = old[part]
@@ -117,8 +120,8 @@ def overlapping(fresh: Tensor, old: Tensor) -> Tensor:
 def distillation_loss(
     found: dict[str, Tensor], kept: dict[str, Tensor], tasks: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """Task → mean distance to what the frozen network says, in its own standard deviations
-    (Hinton et al., 2015, with L1 on raw outputs instead of softened classes)."""
+    """Returns by task the mean distance to the frozen network's output, in that output's standard
+    deviations (Hinton et al., 2015, with L1 on raw outputs instead of softened classes)."""
     losses = {}
     for name in tasks:
         want = kept[name].float()
@@ -127,13 +130,13 @@ def distillation_loss(
     return losses
 
 
-def described(config: CompactConfig) -> dict[str, Any]:
-    """What a checkpoint has to say beside the name of the configuration it came from."""
+def adaptation_of(config: CompactConfig) -> dict[str, Any]:
+    """Describes what a checkpoint must record beside the name of the original configuration."""
     return {key: asdict(config)[key] for key in ADAPTED}
 
 
-def held_norms(network: nn.Module) -> None:
-    """Few frames say nothing about batch statistics: the old ones stay."""
+def freeze_norms(network: nn.Module) -> None:
+    """Freezes batch statistics, because a few frames are too few to estimate them."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()

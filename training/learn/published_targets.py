@@ -1,4 +1,4 @@
-"""Targets of the published networks' tasks, and what their losses take.
+"""Targets of the published networks' tasks in the form that their losses expect.
 
 Source: docs/network-specification.md, sections 5 and 6.
 """
@@ -24,12 +24,12 @@ from training.networks.taskprompter_swin import SwinConfig
 from training.recipes import Recipe
 
 Arrays = dict[str, NDArray[Any]]
-MOST_OBJECTS = 128  # of an image; the farthest ones beyond it are left out
-CLASSES = len(DRIVE_BOXES) - 1  # no persons
+MAX_OBJECTS = 128  # per image; the farthest objects beyond this number are dropped
+CLASSES = len(DRIVE_BOXES) - 1  # without persons
 
 
 def targets(sample: Sample, recipe: Recipe) -> dict[str, Arrays]:
-    """Task of the network → {'truth': (1 or 3, H, W) float32}, or the objects' arrays."""
+    """Returns {'truth': (1 or 3, H, W) float32} or the objects' arrays by task of the network."""
     found: dict[str, Arrays] = {}
     for name in recipe.tasks:
         if name == '3ddet':
@@ -57,7 +57,9 @@ def dense_truth(name: str, sample: Sample, recipe: Recipe) -> NDArray[np.float32
         if values is not None:
             truth = values.astype(np.float32)
     config = recipe.network_config
-    if isinstance(config, SwinConfig):  # nearest, to the size of the network's dense outputs
+    if isinstance(
+        config, SwinConfig
+    ):  # nearest neighbour, to the size of the network's dense outputs
         height, width = config.output_px
         shrunk = cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST)
         truth = np.asarray(shrunk, np.float32)
@@ -66,7 +68,7 @@ def dense_truth(name: str, sample: Sample, recipe: Recipe) -> NDArray[np.float32
 
 
 def depth_truth(sample: Sample, recipe: Recipe) -> NDArray[np.float32]:
-    """Metres, or pixels of disparity where depth comes from a stereo pair."""
+    """Returns metres, or pixels of disparity if depth comes from a stereo pair."""
     values = sample.depth_m
     if sample.baseline_m is not None:
         values = disparity_of(values, sample.baseline_m * sample.intrinsics.fx_px)
@@ -77,7 +79,7 @@ def depth_truth(sample: Sample, recipe: Recipe) -> NDArray[np.float32]:
 def normals_truth(
     normals: NDArray[np.float32] | None, size: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """(H, W, 3) in the axes of the published images, 255 unknown."""
+    """Returns (H, W, 3) in the axes of the published images, 255 unknown."""
     if normals is None:
         return np.full((*size, 3), IGNORED, np.float32)
     known = np.abs(normals).max(2, keepdims=True) > 0
@@ -86,19 +88,19 @@ def normals_truth(
 
 
 def object_arrays(sample: Sample) -> Arrays:
-    """Rows of MOST_OBJECTS, class -1 where there is none, so that batches can be stacked."""
+    """Returns MAX_OBJECTS rows, unused ones with class -1, so that batches can be stacked."""
     rows: Arrays = {
-        'label': np.full(MOST_OBJECTS, -1, np.int64),
-        'bbox': np.zeros((MOST_OBJECTS, 4), np.float32),
-        'center': np.zeros((MOST_OBJECTS, 3), np.float32),
-        'size': np.zeros((MOST_OBJECTS, 3), np.float32),
-        'angles': np.zeros((MOST_OBJECTS, 3), np.float32),
+        'label': np.full(MAX_OBJECTS, -1, np.int64),
+        'bbox': np.zeros((MAX_OBJECTS, 4), np.float32),
+        'center': np.zeros((MAX_OBJECTS, 3), np.float32),
+        'size': np.zeros((MAX_OBJECTS, 3), np.float32),
+        'angles': np.zeros((MAX_OBJECTS, 3), np.float32),
     }
     if sample.bbox_px is None or sample.quaternions_xyzw is None:
         return rows
     depth_m = sample.centers_m[:, 2]
     usable = np.flatnonzero((depth_m > 0) & (sample.class_ids < CLASSES))
-    kept = usable[np.argsort(depth_m[usable], kind='stable')][:MOST_OBJECTS]
+    kept = usable[np.argsort(depth_m[usable], kind='stable')][:MAX_OBJECTS]
     count = len(kept)
     centers_px = project(sample.centers_m[kept], sample.intrinsics)
     rows['label'][:count] = sample.class_ids[kept]
@@ -110,7 +112,7 @@ def object_arrays(sample: Sample) -> Arrays:
 
 
 def objects_of(rows: dict[str, Tensor]) -> list[Objects]:
-    """Collated rows → the objects of each image."""
+    """Converts collated rows to the objects of each image."""
     found = []
     for image in range(rows['label'].shape[0]):
         there = rows['label'][image] >= 0

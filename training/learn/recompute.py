@@ -1,7 +1,8 @@
 """Activation checkpointing (Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016).
 
-Blocks keep their inputs alone and run again in the backward pass: less memory for a third more
-time. Batch statistics are counted once: on the second run every batch norm's momentum is zero.
+Blocks keep only their inputs and run again in the backward pass, which saves memory and costs a
+third more time. Batch statistics count once: in the second run the momentum of batch norms is
+zero.
 """
 
 from __future__ import annotations
@@ -17,32 +18,33 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute_blocks(network: nn.Module, encoder: nn.Module) -> int:
-    """Makes the encoder's stages and the network's other children forget, in place → how many."""
+    """Makes the encoder's stages and the network's other children recompute their activations, in
+    place. Returns their number."""
     blocks = [block for child in encoder.children() for block in stages(child)]
     blocks += [b for child in network.children() if child is not encoder for b in stages(child)]
     for block in blocks:
         norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]
-        block.forward = forgetting(block.forward, norms)
+        block.forward = recomputed(block.forward, norms)
     return len(blocks)
 
 
 def stages(child: nn.Module) -> list[nn.Module]:
-    """What is called as a whole: containers themselves are not."""
+    """Returns the modules that are called as a whole, which containers are not."""
     inner = list(child.children())
     if isinstance(child, nn.ModuleDict | nn.ModuleList):
         return inner
     return inner if isinstance(child, nn.Sequential) and len(inner) > 3 else [child]
 
 
-def forgetting(forward: Callable[..., Any], norms: list[_BatchNorm]) -> Callable[..., Any]:
+def recomputed(forward: Callable[..., Any], norms: list[_BatchNorm]) -> Callable[..., Any]:
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), frozen(norms)
+        return nullcontext(), zero_momentum(norms)
 
     return partial(checkpoint, forward, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager
-def frozen(norms: list[_BatchNorm]) -> Iterator[None]:
+def zero_momentum(norms: list[_BatchNorm]) -> Iterator[None]:
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

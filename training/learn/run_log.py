@@ -1,4 +1,4 @@
-"""What a run says: JSON lines in a file, plain lines or a bar on the terminal, TensorBoard."""
+"""Logs a run: JSON lines in a file, lines or a progress bar on the terminal, TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,38 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mtscene_ros.terminal import Bar
 from training.learn.learning import Learning
 
 
 class RunLog:
-    """Of the first process; the others say nothing. One line of JSON per `line`."""
+    """Logs from the first process only. Each call of `line` writes one line of JSON."""
 
     def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:
         self.is_first = is_first
         self.file = (folder / 'log.jsonl').open('a') if is_first else None
-        self.bar: Progress | None = None
+        self.bar = Bar('', 1.0) if is_first and sys.stderr.isatty() else None
         self.writer: Any = None
-        if is_first and sys.stderr.isatty():
-            columns = TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn()
-            self.bar = Progress(*columns)
-            self.task = self.bar.add_task('', total=1.0)
-            self.bar.start()
         if is_first and tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(folder))
 
     def line(self, entry: dict[str, Any], progress: float) -> None:
-        """entry: 'step' and whatever else; None where a number is not finite."""
+        """Writes an entry with 'step' and other values; None stands for numbers that are not
+        finite."""
         if self.file is None:
             return
         print(json.dumps(entry), file=self.file, flush=True)
-        told = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
-        text = ', '.join(f'{k} {entry[k]:.3g}' for k in told if entry.get(k) is not None)
+        shown_keys = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
+        text = ', '.join(f'{k} {entry[k]:.3g}' for k in shown_keys if entry.get(k) is not None)
         if self.bar is not None:
-            self.bar.update(self.task, completed=progress, description=f'{entry["step"]} {text}')
+            self.bar.show(progress, f'step {entry["step"]}: {text}')
         else:
             print(f'step {entry["step"]} ({100 * progress:.0f} %): {text}', flush=True)
         if self.writer is not None:
@@ -48,7 +44,7 @@ class RunLog:
                     self.writer.add_scalar(key, value, entry['step'])
 
     def pictures(self, learning: Learning, rgb: torch.Tensor, step: int) -> None:
-        """The averaged network's labels and depth of the first image of a batch."""
+        """Logs the averaged network's labels and depth of the first image of a batch."""
         if self.writer is None:
             return
         learning.average.eval()
@@ -71,4 +67,4 @@ class RunLog:
             if opened is not None:
                 opened.close()
         if self.bar is not None:
-            self.bar.stop()
+            self.bar.end()

@@ -1,4 +1,4 @@
-"""How the losses of the tasks are weighted against one another."""
+"""Weights of the tasks' losses relative to one another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 PRELIMINARY_WEIGHT = 0.3
 TASK_WEIGHTS = {'semantic': 1.0, 'depth': 2.0, 'boxes3d': 1.0, 'normals': 10.0, 'boundary': 50.0}
-SPAN_STEPS = 200  # over which DynamicWeights averages a loss: the epoch of its paper
+SPAN_STEPS = 200  # over which DynamicWeights averages a loss; its paper uses an epoch
 TEMPERATURE = 2.0
 
 
 def by_task(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Adds every task's preliminary loss to its own, times the task's fixed weight."""
+    """Adds every task's preliminary loss, times the task's fixed weight, to the task's loss."""
     names = [name for name in found if not name.endswith('_preliminary')]
     return {
         n: TASK_WEIGHTS.get(n, 1.0) * (found[n] + PRELIMINARY_WEIGHT * found[f'{n}_preliminary'])
@@ -23,7 +23,7 @@ def by_task(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class FixedWeights(nn.Module):
-    """The sum of `by_task`."""
+    """Sums `by_task`."""
 
     def __init__(self, tasks: tuple[str, ...]) -> None:
         super().__init__()
@@ -40,7 +40,8 @@ class UncertaintyWeights(nn.Module):
         self.log_variance = nn.ParameterDict({t: nn.Parameter(torch.zeros(())) for t in tasks})
 
     def forward(self, losses: dict[str, Tensor]) -> Tensor:
-        """A task without labels in the batch has loss 0 and does not move its s."""
+        """Weights the losses. A task without labels in the batch has loss 0 and leaves its s
+        unchanged."""
         terms = []
         for name, value in losses.items():
             s = self.log_variance[name]
@@ -51,7 +52,7 @@ class UncertaintyWeights(nn.Module):
 
 class DynamicWeights(nn.Module):
     """Dynamic weight average (Liu et al., CVPR 2019, eq. 7): a task whose loss falls slowly gets
-    more weight; equal ones until two spans have passed."""
+    more weight. Weights are equal until two spans have passed."""
 
     total: Tensor
     count: Tensor
@@ -64,7 +65,7 @@ class DynamicWeights(nn.Module):
         self.register_buffer('means', torch.full((2, len(tasks)), float('nan')))
 
     def forward(self, losses: dict[str, Tensor]) -> Tensor:
-        """Also takes note of the losses; those that are not finite are left out."""
+        """Weights the losses and records those that are finite."""
         values = torch.stack(list(losses.values()))
         noted = values.detach()
         if torch.isfinite(noted).all():
@@ -76,7 +77,7 @@ class DynamicWeights(nn.Module):
         return (self.weights() * values).sum()
 
     def weights(self) -> Tensor:
-        """(T,) that sum to T."""
+        """Returns (T,) weights that sum to T."""
         if not torch.isfinite(self.means).all():
             return torch.ones_like(self.total)
         pace = self.means[1] / self.means[0].clamp(min=1e-12)

@@ -1,1 +1,4 @@
-"""The networks: each takes normalised images and returns raw predictions by task."""
+"""The networks: each maps normalised images to raw predictions by task.
+
+Decoding, losses and weights files do not belong here.
+"""

@@ -1,9 +1,10 @@
 """A compact multi-task transformer after InvPT (Ye and Xu, ECCV 2022).
 
-Kept: preliminary decoders with intermediate predictions (section 3.3), UP-transformer stages in
-which the tokens of all tasks attend to one another (3.4, 3.5), attention messages handed to the
-next stage (3.6), aggregation over the stages (3.7). Changed for a CPU: an efficient convolutional
-encoder, two stages instead of three, narrower maps, a last convolution at stride 4.
+Kept from the paper: preliminary decoders with intermediate predictions (section 3.3),
+UP-transformer stages in which the tokens of all tasks attend to one another (3.4, 3.5), attention
+messages passed to the next stage (3.6), aggregation over the stages (3.7). Changed for CPUs: an
+efficient convolutional encoder, two stages instead of three, narrower maps, and a final
+convolution at stride 4.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ class CompactUpStage(nn.Module):
     """Joint attention over the tokens of all tasks, then an MLP (InvPT, section 3.5).
 
     Queries are taken at half the resolution, keys and values from pooled maps, so that both stages
-    attend to the same few tokens. `message` is the logits of the stage before.
+    attend to the same few tokens. `message` holds the logits of the previous stage.
     """
 
     def __init__(self, tasks: int, width: int, heads: int, pool: int, receives: bool) -> None:
         super().__init__()
         self.tasks, self.heads, self.pool = tasks, heads, pool
         self.norm = nn.LayerNorm(width)
-        channels = tasks * width  # per-task depth-wise weights in one convolution
+        channels = tasks * width  # one convolution holds separate depth-wise weights for each task
         self.query_map = nn.Sequential(
             nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, bias=False),
             nn.BatchNorm2d(channels),
@@ -81,7 +82,8 @@ class CompactUpStage(nn.Module):
         return self.maps(tokens, height, width), logits
 
     def fused(self, logits: Tensor, fuse: nn.Conv2d) -> Tensor:
-        """The 1x1 convolution as one product: on a CPU its backward pass is ten times faster."""
+        """Computes the 1x1 convolution as one product, because its backward pass is ten times
+        faster on a CPU."""
         assert fuse.bias is not None
         mixed = fuse.weight.flatten(1) @ logits.flatten(2) + fuse.bias[:, None]
         maps: Tensor = mixed.unflatten(2, logits.shape[2:])
@@ -102,7 +104,7 @@ class CompactUpStage(nn.Module):
         return split.transpose(1, 2)
 
     def enlarged(self, message: Tensor, height: int, width: int) -> Tensor:
-        """Bilinear along the queries only, where a query is a pixel of a task's map."""
+        """Interpolates bilinearly along the queries only; a query is a pixel of a task's map."""
         keys = message.shape[3]
         maps = message.unflatten(2, (self.tasks, height, width)).flatten(0, 2)  # (B H T, h, w, K)
         maps = doubled(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -139,7 +141,8 @@ class CompactNetwork(nn.Module):
             task_of(name, config).initialise(self.preliminary[name], self.heads[name], config)
 
     def forward(self, image: Tensor) -> tuple[Predictions, Predictions]:
-        """Predictions at stride 4, preliminary predictions at stride 16, both by task name."""
+        """Returns predictions at stride 4 and preliminary predictions at stride 16, both by task
+        name."""
         f4, f8, f16, f32 = self.encoder(image)
         shared = self.from_16(f16) + doubled(self.from_32(f32)) + self.position
         features = {name: self.decode[name](shared) for name in self.tasks}
@@ -165,39 +168,41 @@ class CompactNetwork(nn.Module):
 
 
 def pyramid_encoder(name: str) -> tuple[nn.Module, tuple[int, ...]]:
-    """A timm encoder without weights, and its channels at strides 4, 8, 16 and 32.
+    """Creates a timm encoder without trained weights and lists its channels at strides 4, 8, 16,
+    32.
 
-    Raises ValueError where its maps come at other strides.
+    Raises ValueError if its maps have other strides.
     """
     encoder: nn.Module = timm.create_model(
         name, features_only=True, pretrained=False, out_indices=(-4, -3, -2, -1)
     )
-    described: Any = encoder.feature_info
-    strides = tuple(described.reduction())
+    feature_info: Any = encoder.feature_info
+    strides = tuple(feature_info.reduction())
     if strides != (4, 8, 16, 32):
         raise ValueError(
-            f'{name} has maps at strides {strides}; take an encoder with strides 4, 8, 16 and 32.'
+            f'{name} has maps at strides {strides}; use one with strides 4, 8, 16 and 32.'
         )
     in_float32_on_cpu(encoder)
-    return encoder, tuple(described.channels())
+    return encoder, tuple(feature_info.channels())
 
 
 def at_stride_8(x16: Tensor, skip: Tensor, narrow: nn.Module, refine: nn.Module) -> Tensor:
-    """A task's map at stride 16 and the shared skip at stride 8 → its map at stride 8."""
+    """Combines a task's map at stride 16 and the shared skip at stride 8 into its map at stride
+    8."""
     finer: Tensor = refine(doubled(narrow(x16)) + skip)
     return finer
 
 
 def at_stride_4(x8: Tensor, f4: Tensor, skip: nn.Module, refine: nn.Module) -> Tensor:
-    """A task's map at stride 8 and the encoder's at stride 4 → its map at stride 4."""
+    """Combines a task's map at stride 8 and the encoder's at stride 4 into its map at stride 4."""
     finest: Tensor = refine(doubled(x8) + skip(f4))
     return finest
 
 
 def in_float32_on_cpu(encoder: nn.Module) -> None:
-    """Takes depth-wise convolutions out of CPU autocast.
+    """Excludes depth-wise convolutions from CPU autocast.
 
-    oneDNN's backward pass of them is 2 to 5 times slower in bfloat16 than in float32.
+    oneDNN's backward pass for them is 2 to 5 times slower in bfloat16 than in float32.
     """
 
     def outside(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -214,5 +219,5 @@ def in_float32_on_cpu(encoder: nn.Module) -> None:
 def per_task(
     channels: dict[str, tuple[int, int]], build: Callable[[tuple[int, int]], nn.Module]
 ) -> nn.ModuleDict:
-    """channels: task → channels of its preliminary and its final prediction."""
+    """Builds a module per task; channels: task → channels of preliminary and final prediction."""
     return nn.ModuleDict({name: build(n) for name, n in channels.items()})

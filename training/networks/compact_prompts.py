@@ -1,12 +1,12 @@
 """A compact network after TaskPrompter (Ye and Xu, ICLR 2023).
 
-Kept: task prompts and patches in joint attention, spatial attention maps from the prompts' rows,
-channel attention from products of channel prompts and feature channels, cross-task reweighting
-from the prompts' attention to one another, task features summed over the blocks (section 3).
-Changed for a CPU and for any input size: a convolutional encoder and few blocks at stride 16;
-patches attend to pooled patches; a channel prompt is an attention map over the patches where the
-paper has weights for every pixel; tanh bounds both attentions; preliminary predictions and skips
-as in `training/networks/compact.py`.
+Kept from the paper: joint attention of task prompts and patches, spatial attention maps from the
+prompts' rows, channel attention from products of channel prompts and feature channels, cross-task
+reweighting from the prompts' attention to one another, task features summed over the blocks
+(section 3). Changed for CPUs and for any input size: a convolutional encoder and few blocks at
+stride 16; patches attend to pooled patches; a channel prompt is an attention map over the patches
+where the paper has weights for every pixel; tanh bounds both attentions; preliminary predictions
+and skips as in `training/networks/compact.py`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from training.tasks import task_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptAttention:
-    """What a block leaves for the task features, before any softmax.
+    """What a block provides for the task features, before any softmax.
 
-    spatial: (B, heads, T, P) prompts' rows over the patches; among: (B, heads, T, T) over the
+    spatial: (B, heads, T, P) the prompts' rows over the patches; among: (B, heads, T, T) over the
     prompts; channel: (B, T, D) products of the channel prompts with every channel.
     """
 
@@ -90,7 +90,7 @@ class PromptBlock(nn.Module):
 
 
 class TaskFeature(nn.Module):
-    """One task's feature from one block's patches and prompt attention."""
+    """Computes one task's feature from one block's patches and prompt attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class TaskFeature(nn.Module):
     def forward(self, maps: Tensor, spatial: Tensor, channel: Tensor) -> Tensor:
         """(B, D, h, w), (B, heads, h, w), (B, D) → (B, D, h, w).
 
-        Every head scales its own channels.
+        Each head scales its own channels.
         """
         heads = spatial.shape[1]
         gate = spatial.tanh()[:, :, None]
@@ -112,7 +112,8 @@ class TaskFeature(nn.Module):
         return feature
 
     def weights(self, among: Tensor) -> Tensor:
-        """(B, heads, T) attention to every task's prompt → (B, T) shares of their features."""
+        """Maps (B, heads, T) attention to every task's prompt to (B, T) shares of the tasks'
+        features."""
         weights: Tensor = self.reweight(among[:, :, None]).flatten(1)
         return weights
 
@@ -151,7 +152,8 @@ class CompactPromptNetwork(nn.Module):
             task_of(name, config).initialise(self.preliminary[name], self.heads[name], config)
 
     def forward(self, image: Tensor) -> tuple[Predictions, Predictions]:
-        """Predictions at stride 4, preliminary predictions at stride 16, both by task name."""
+        """Returns predictions at stride 4 and preliminary predictions at stride 16, both by task
+        name."""
         f4, f8, f16, f32 = self.encoder(image)
         shared = self.from_16(f16) + doubled(self.from_32(f32)) + self.position
         features = self.task_features(shared)
@@ -167,7 +169,7 @@ class CompactPromptNetwork(nn.Module):
         return late, early
 
     def task_features(self, shared: Tensor) -> Predictions:
-        """(B, D, h, w) → the same shape for every task, summed over the blocks."""
+        """Maps (B, D, h, w) to the same shape for every task, summed over the blocks."""
         grid = shared.shape[2], shared.shape[3]
         patches = shared.flatten(2).transpose(1, 2)
         prompts = self.prompts.expand(shared.shape[0], -1, -1)
@@ -188,7 +190,8 @@ class CompactPromptNetwork(nn.Module):
         attention: PromptAttention,
         grid: tuple[int, int],
     ) -> Tensor:
-        """One block's task features (B, T, D, h, w), each with its share of the others'."""
+        """Returns one block's task features (B, T, D, h, w), each mixed with its shares of the
+        others."""
         maps = patches.transpose(1, 2).unflatten(2, grid)
         spatial = attention.spatial.unflatten(3, grid)
         own, shares = [], []

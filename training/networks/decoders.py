@@ -1,4 +1,5 @@
-"""The compact networks by the name of their decoder, and weights from another input size."""
+"""Creates compact networks by the name of their decoder, and loads weights from other input
+sizes."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ def compact_network(config: CompactConfig) -> CompactNetwork | CompactPromptNetw
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Fills a network; a compact one's position embedding is resampled to its input size.
+    """Loads weights; a compact network's position embedding is resampled to its input size.
 
-    Raises RuntimeError, PyTorch's, for weights of another network.
+    Raises PyTorch's RuntimeError for weights of another network.
     """
     wanted, position = network.state_dict().get('position'), weights.get('position')
     if (

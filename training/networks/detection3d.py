@@ -1,4 +1,4 @@
-"""The detection head of TaskPrompter on Cityscapes-3D: FPN and an FCOS3D-like head.
+"""TaskPrompter's detection head on Cityscapes-3D: FPN and a head like that of FCOS3D.
 
 FCOS3D: Wang et al., ICCV workshops 2021. FPN: Lin et al., CVPR 2017. Deformable convolution: Zhu
 et al., Deformable ConvNets v2, CVPR 2019, eq. 1. Module names are those of the released
@@ -14,18 +14,19 @@ import torch
 from torch import Tensor, nn
 
 LEVELS = 5
-GROUPS = 32  # of every group norm
-TAPS = 9  # of a 3x3 kernel
-# offset of the projected centre, depth, length width height, angles, distances to the 2D box's
-# sides
+GROUPS = 32  # in every group norm
+TAPS = 9  # positions of a 3x3 kernel
+# Offset of the projected centre; depth; length, width, height; angles; distances to the sides of
+# the 2D box.
 REGRESSIONS = (2, 1, 3, 3, 4)
-SCALED = (0, 1, 2, 4)  # regressions that a learned factor per level multiplies
-ANGLE_BINS = 6  # two bins for each of three angles
+SCALED = (0, 1, 2, 4)  # regressions with a learned factor for each level
+ANGLE_BINS = 6  # two bins for each of the three angles
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionConfig:
-    """width: of the pyramid and the towers; class_width: of the last layer before the classes."""
+    """width: channels of pyramid and towers; class_width: channels of the layer before the
+    classes."""
 
     classes: int
     width: int
@@ -47,7 +48,7 @@ class DetectionMaps:
 
 
 class ConvOnly(nn.Module):
-    """A convolution under the name that the checkpoint gives it."""
+    """A convolution that has the name of the checkpoint's."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class ConvOnly(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """Four maps → five of one width."""
+    """Turns four maps into five of one width."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class FeaturePyramid(nn.Module):
         self.fpn_convs = nn.ModuleList([*convs, ConvOnly(width, width, 3, stride=2)])
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Finest first; each coarser level is added to the next finer one."""
+        """Returns the finest map first; each coarser level is added to the next finer one."""
         merged = [conv(m) for conv, m in zip(self.lateral_convs, maps, strict=True)]
         for i in range(len(merged) - 1, 0, -1):
             size = merged[i - 1].shape[2:]
@@ -78,7 +79,7 @@ class FeaturePyramid(nn.Module):
 
 
 class DeformableConv(nn.Module):
-    """3x3 convolution whose taps are moved and weighted pixel by pixel (DCNv2)."""
+    """3x3 convolution whose taps are shifted and weighted for every pixel (DCNv2)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class DeformableConv(nn.Module):
         self.conv_offset = nn.Conv2d(width, 3 * TAPS, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → the same; samples outside the map are zero."""
+        """(B, C, H, W) → (B, C, H, W); samples outside the map are zero."""
         moved, weight = self.conv_offset(x).split((2 * TAPS, TAPS), 1)
         samples = sampled_taps(x, moved.unflatten(1, (TAPS, 2)))  # (B, C, taps, H, W)
         samples = samples * weight.sigmoid()[:, None]
@@ -123,8 +124,8 @@ class Scale(nn.Module):
 
 
 class DetectionHead(nn.Module):
-    """Four maps of the task's features → classes, boxes, directions and centerness on five
-    levels."""
+    """Predicts classes, boxes, directions and centerness on five levels from four maps of the
+    task's features."""
 
     def __init__(self, inputs: int, config: DetectionConfig) -> None:
         super().__init__()
@@ -145,7 +146,7 @@ class DetectionHead(nn.Module):
         self.scales = nn.ModuleList(nn.ModuleList(Scale() for _ in SCALED) for _ in range(LEVELS))
 
     def forward(self, maps: list[Tensor]) -> DetectionMaps:
-        """maps: finest first, (B, inputs, h, w) each."""
+        """Takes the maps finest first, (B, inputs, h, w) each."""
         found = DetectionMaps([], [], [], [])
         for level, pyramid in enumerate(self.neck(maps)):
             class_features, features = self.cls_convs(pyramid), self.reg_convs(pyramid)
@@ -170,14 +171,15 @@ class DetectionHead(nn.Module):
 
 
 def tower(width: int) -> nn.Sequential:
-    """Three layers, the last one deformable."""
+    """Returns three layers, the last of which is deformable."""
     return nn.Sequential(*(TowerLayer(width, width, deformable=i == 2) for i in range(3)))
 
 
 def sampled_taps(x: Tensor, moved: Tensor) -> Tensor:
-    """(B, C, H, W), (B, taps, 2, H, W) with dy, dx in pixels → (B, C, taps, H, W), bilinear.
+    """Samples (B, C, H, W) at (B, taps, 2, H, W) offsets dy, dx in pixels, bilinearly. Returns (B,
+    C, taps, H, W).
 
-    Written with grid_sample, which ONNX (GridSample) and TensorRT know.
+    Uses grid_sample, which ONNX (GridSample) and TensorRT support.
     """
     height, width = x.shape[2:]
     around = torch.arange(-1.0, 2.0, device=x.device)
@@ -193,10 +195,11 @@ def sampled_taps(x: Tensor, moved: Tensor) -> Tensor:
 
 
 def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, Tensor]:
-    """The dense part of decoding: scores (B, C, N) and box code (B, 13, N) over all levels' cells.
+    """Dense part of decoding: scores (B, C, N) and box code (B, 13, N) over the cells of all
+    levels.
 
-    What mtscene_ros/tasks/fcos3d.py reads: class score times centerness; offsets and sides in
-    network pixels; angles from regression and direction bin
+    mtscene_ros/tasks/fcos3d.py reads them. Scores are class score times centerness; offsets and
+    sides are in network pixels; angles combine regression and direction bin
     (docs/network-specification.md, section 4.1).
     """
     scores = [
@@ -211,8 +214,8 @@ def cell_values(maps: DetectionMaps, strides_px: list[float]) -> tuple[Tensor, T
 
 
 def box_code(box: Tensor, direction: Tensor, stride_px: float) -> Tensor:
-    """(B, 13, h, w), (B, 6, h, w) → (B, 13, h, w)."""
+    """Combines (B, 13, h, w) and (B, 6, h, w) into the box code (B, 13, h, w)."""
     offset, middle, angles, sides = box.split((2, 4, 3, 4), 1)
-    opposite = direction[:, 1::2] > direction[:, ::2]  # the second of two bins
+    opposite = direction[:, 1::2] > direction[:, ::2]  # the second bin wins
     turned = angles - (angles / math.pi).floor() * math.pi + math.pi * opposite
     return torch.cat([offset * stride_px, middle, turned, sides * stride_px], 1)

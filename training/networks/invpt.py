@@ -1,6 +1,6 @@
 """InvPT (Ye and Xu, Inverted Pyramid Multi-task Transformer, ECCV 2022) on a ViT.
 
-Module names are those of the released checkpoints; their dead branches are left out
+Module names are those of the released checkpoints, without their unused branches
 (docs/network-specification.md, section 0.2).
 """
 
@@ -16,14 +16,14 @@ from training.networks.task_tokens import enlarged_queries, joined, separated
 from training.networks.vit import Mlp, VisionTransformer, resized
 
 STAGES = 3
-HEADS = 2  # of the UP-transformer
+HEADS = 2  # of the UP-transformer's attention
 
 
 @dataclass(frozen=True, slots=True)
 class InvPTConfig:
     """tasks: name → channels, in the order in which the network concatenates them; taps: blocks
-    whose output feeds the decoder; embed_dim, spare_dim: the decoder is embed_dim + spare_dim
-    wide.
+    whose outputs feed the decoder; embed_dim, spare_dim: the decoder's width is embed_dim +
+    spare_dim.
     """
 
     width: int
@@ -38,12 +38,12 @@ class InvPTConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Patches along y and x."""
+        """Returns the number of patches along y and x."""
         return self.height_px // 16, self.width_px // 16
 
     @property
     def widths(self) -> tuple[int, int, int]:
-        """Channels of the three UP-transformer stages."""
+        """Returns the channels of the three UP-transformer stages."""
         top = self.embed_dim + self.spare_dim
         return top, top // 2, top // 4
 
@@ -75,8 +75,8 @@ class QueryConv(nn.Module):
 
 
 class CrossTaskAttention(nn.Module):
-    """Attention over the tokens of all tasks with few keys, and the message to the next stage
-    (section 3.3 of the paper, eq. 4 and 5)."""
+    """Attention over the tokens of all tasks with few keys, which also passes a message to the
+    next stage (section 3.3 of the paper, eq. 4 and 5)."""
 
     def __init__(self, width: int, tasks: int, stage: int) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class UpBlock(nn.Module):
         self.mlp = Mlp(width)
 
     def forward(self, maps: list[Tensor], message: Tensor | None) -> tuple[list[Tensor], Tensor]:
-        """One (B, D, h, w) per task → the same, and the message to the next stage."""
+        """One (B, D, h, w) per task → the same shapes, and the message to the next stage."""
         size = (maps[0].shape[2], maps[0].shape[3])
         x = joined(maps)
         normed = separated(self.norm1(x), len(maps), size)
@@ -131,7 +131,7 @@ class UpBlock(nn.Module):
 
 
 class PatchExpand(nn.Module):
-    """Twice the resolution, D_prev → D, by two dilated convolutions."""
+    """Doubles the resolution and maps D_prev to D channels by two dilated convolutions."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class UpStage(nn.Module):
     def forward(
         self, maps: list[Tensor], skip: Tensor | None, message: Tensor | None
     ) -> tuple[list[Tensor], Tensor]:
-        """skip: encoder features added to every task's map, None in the first stage."""
+        """skip: encoder features that are added to every task's map; None in the first stage."""
         if skip is not None:
             maps = [e(m) + skip for e, m in zip(self.patch_embed, maps, strict=True)]
         maps, message = self.blocks[0](maps, message)
@@ -171,7 +171,7 @@ class UpStage(nn.Module):
 
 
 class InvPT(nn.Module):
-    """The UP-transformer: mixed preliminary features of every task → features at H/4."""
+    """The UP-transformer: maps the tasks' mixed preliminary features to features at H/4."""
 
     def __init__(self, config: InvPTConfig) -> None:
         super().__init__()
@@ -215,7 +215,7 @@ class InvPT(nn.Module):
         return {n: self.mt_proj[n](m) for n, m in zip(self.names, total, strict=True)}
 
     def stage_output(self, stage: int, maps: list[Tensor]) -> list[Tensor]:
-        """Normalised, brought to the top's width."""
+        """Normalises the maps and brings them to the width of the top."""
         normed = self.normed(stage, maps)
         if stage == 0:
             return normed
@@ -224,7 +224,7 @@ class InvPT(nn.Module):
         return [r(m) for r, m in zip(reduce, normed, strict=True)]
 
     def normed(self, stage: int, maps: list[Tensor]) -> list[Tensor]:
-        """Normalised over all tasks' channels together."""
+        """Normalises over the channels of all tasks together."""
         stacked = torch.cat(maps, 1).permute(0, 2, 3, 1)  # (B, h, w, T D)
         return list(self.norm_mts[stage](stacked).permute(0, 3, 1, 2).chunk(len(maps), 1))
 
@@ -250,7 +250,7 @@ class Decoder(nn.Module):
         self.invpt = InvPT(config)
 
     def forward(self, taps: list[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Four encoder maps → features at H/4, preliminary predictions at H/32, by task."""
+        """Maps encoder maps to features at H/4 and preliminary predictions at H/32, by task."""
         fine, middle = self.scale_embed[0](taps[0]), self.scale_embed[1](taps[1])
         top = resized(taps[3], (taps[3].shape[2] // 2, taps[3].shape[3] // 2))
         features = {n: self.preliminary_decoder[n](top) for n in self.names}
@@ -283,12 +283,12 @@ class InvPTNetwork(nn.Module):
         self.heads = by_task(config, lambda n: Head(config.widths[0], n))
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The second dictionary is what training supervises beside the first (section 3.5). Raises
-        ValueError for an image of another size than the configuration's."""
+        """Returns final and preliminary outputs; training supervises both (section 3.5). Raises
+        ValueError for an image size other than the configuration's."""
         size, built = tuple(image.shape[2:]), (self.config.height_px, self.config.width_px)
         if size != built:
             raise ValueError(
-                f'The image is {size[1]}x{size[0]} px, but this InvPT was built for '
+                f'The image is {size[1]}x{size[0]} px, but this InvPT expects '
                 f'{built[1]}x{built[0]}; import its checkpoint with --size-px.'
             )
         features, early = self.multi_task_decoder(self.backbone(image))
@@ -297,5 +297,5 @@ class InvPTNetwork(nn.Module):
 
 
 def by_task(config: InvPTConfig, build: Callable[[int], nn.Module]) -> nn.ModuleDict:
-    """One module per task, built from its number of channels."""
+    """Builds one module per task from its number of channels."""
     return nn.ModuleDict({name: build(channels) for name, channels in config.tasks})

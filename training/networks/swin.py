@@ -1,7 +1,7 @@
-"""Swin blocks (Liu et al., ICCV 2021) through whose windows TaskPrompter's task prompts run.
+"""Swin blocks (Liu et al., ICCV 2021) whose windows include TaskPrompter's task prompts.
 
 Module names are those of the released checkpoints. Position index and shift mask follow from the
-architecture; they are buffers here, but not part of a state_dict of ours.
+architecture, so they are buffers here that our state_dict leaves out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ MASKED = -100.0
 
 @dataclass(frozen=True, slots=True)
 class BlockShape:
-    """width: channels; grid: tokens along y and x; window: side; shift: 0 or half a window."""
+    """width: channels; grid: tokens along y and x; window: side length; shift: 0 or half a
+    window."""
 
     width: int
     heads: int
@@ -31,13 +32,13 @@ class BlockShape:
 
     @property
     def padded(self) -> tuple[int, int]:
-        """The grid filled up to whole windows."""
+        """Returns the grid extended to whole windows."""
         rows, columns = (-(-n // self.window) * self.window for n in self.grid)
         return rows, columns
 
     @property
     def windows(self) -> tuple[int, int]:
-        """Windows along y and x."""
+        """Returns the number of windows along y and x."""
         return self.padded[0] // self.window, self.padded[1] // self.window
 
 
@@ -50,7 +51,7 @@ class SwinPrompts:
 
 
 class WindowAttention(nn.Module):
-    """Joint attention over [prompts; window]; position bias and mask concern patches only."""
+    """Joint attention over [prompts; window]; position bias and mask apply to patches only."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -62,11 +63,11 @@ class WindowAttention(nn.Module):
         self.register_buffer('relative_position_index', position_index(shape.window), False)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B W, T + n, C) with W windows → the same, and raw products (B W, heads, T, n)."""
+        """(B W, T + n, C) with W windows → the same shape, and raw products (B W, heads, T, n)."""
         heads, count = self.shape.heads, self.shape.prompts
         qkv = self.qkv(x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
-        # In float32 also where the network is not: raw products leave float16's range.
+        # In float32 even in a float16 network, because raw products exceed float16's range.
         raw = query[:, :, :count].float() @ key[:, :, count:].float().transpose(2, 3)
         logits = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
         among_patches = logits[:, :, count:, count:] + self.bias()
@@ -104,13 +105,13 @@ class PromptedSwinBlock(nn.Module):
         self.token_trans = nn.Linear(width, inner)
         self.chan_q = nn.Linear(inner, inner)
         self.chan_kv = nn.Linear(shape.grid[0] * shape.grid[1], 2 * inner)
-        # The network's last block leaves its prompts to nobody.
+        # No later block reads the prompts of the network's last block.
         self.chan_proj = None if is_last else nn.Linear(inner, inner)
         self.token_trans1 = None if is_last else nn.Linear(inner, width)
         self.register_buffer('attn_mask', shift_mask(shape) if shape.shift else None, False)
 
     def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, SwinPrompts]:
-        """(B, T, C), (B, h w, C) → the same, and what the decoder needs."""
+        """(B, T, C), (B, h w, C) → the same shapes, and the products that the decoder needs."""
         prompt_update, patch_update, spatial = self.attend(
             self.norm1(prompts), self.norm1(patches)
         )
@@ -132,7 +133,8 @@ class PromptedSwinBlock(nn.Module):
         return kept
 
     def attend(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised tokens → updates of prompts and patches, raw products (B, heads, T, h, w)."""
+        """Maps normalised tokens to updates of prompts and patches, and raw products (B, heads, T,
+        h, w)."""
         shape, batch = self.shape, patches.shape[0]
         windows = self.cut(tokens_to_map(patches, shape.grid))  # (B, W, n, C)
         count = windows.shape[1]
@@ -149,7 +151,7 @@ class PromptedSwinBlock(nn.Module):
         return prompt_update, patch_update, spatial
 
     def cut(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) → padded, shifted, cut: (B, W, n, C)."""
+        """Pads, shifts and cuts (B, C, h, w) into windows (B, W, n, C)."""
         shape = self.shape
         below, right = shape.padded[0] - shape.grid[0], shape.padded[1] - shape.grid[1]
         maps = nn.functional.pad(maps, (0, right, 0, below))
@@ -159,7 +161,7 @@ class PromptedSwinBlock(nn.Module):
         return windows
 
     def assembled(self, windows: Tensor) -> Tensor:
-        """The inverse of `cut`: (B, W, n, C) → (B, C, h, w)."""
+        """Inverts `cut`: (B, W, n, C) → (B, C, h, w)."""
         shape, side = self.shape, self.shape.window
         tiles = windows.unflatten(1, shape.windows).unflatten(3, (side, side))
         maps: Tensor = tiles.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
@@ -168,7 +170,7 @@ class PromptedSwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Half the resolution, twice the channels, for patches, prompts and their products."""
+    """Halves the resolution and doubles the channels of patches, prompts and their products."""
 
     def __init__(self, width: int, heads: int, prompts: int) -> None:
         super().__init__()
@@ -181,7 +183,8 @@ class PatchMerging(nn.Module):
     def forward(
         self, prompts: Tensor, patches: Tensor, prompted: SwinPrompts
     ) -> tuple[Tensor, Tensor, SwinPrompts]:
-        """(B, T, C), (B, h w, C) and products → the same at half the grid and 2 C."""
+        """(B, T, C), (B, h w, C) and products → the same at half the grid and with 2 C
+        channels."""
         heads, grid = prompted.spatial.shape[1], prompted.spatial.shape[3:]
         x = patches.unflatten(1, (grid[0], grid[1]))
         corners = [x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)]  # x00, x10, x01, x11
@@ -192,15 +195,16 @@ class PatchMerging(nn.Module):
 
 
 def position_index(window: int) -> Tensor:
-    """(n, n) row of the bias table for every pair of positions in a window."""
-    side = torch.arange(window, device='cpu')  # also where the network is built on meta
+    """Returns (n, n): the row of the bias table for every pair of positions in a window."""
+    # on the CPU even while the network is built on the meta device
+    side = torch.arange(window, device='cpu')
     at = torch.stack(torch.meshgrid(side, side, indexing='ij')).flatten(1)  # (2, n)
     offset = at[:, :, None] - at[:, None, :] + window - 1
     return offset[0] * (2 * window - 1) + offset[1]
 
 
 def shift_mask(shape: BlockShape) -> Tensor:
-    """(W, n, n): MASKED between positions that the cyclic shift brought together."""
+    """Returns (W, n, n): MASKED between positions that only the cyclic shift made neighbours."""
     regions = torch.zeros(shape.padded, device='cpu')
     cuts = (slice(0, -shape.window), slice(-shape.window, -shape.shift), slice(-shape.shift, None))
     for i, rows in enumerate(cuts):

@@ -1,8 +1,8 @@
 """TaskPrompter (Ye and Xu, ICLR 2023) on a ViT: task prompts run through the encoder's blocks.
 
 Module names are those of the released checkpoints. Only the prompts' rows of the raw attention are
-needed, so the attention itself is the fused one. The channel prompts' attention output, which the
-authors compute and throw away, is not computed (docs/network-specification.md, section 2.2).
+needed, so the attention itself uses the fused kernel. The channel prompts' attention output, which
+the authors compute and discard, is left out (docs/network-specification.md, section 2.2).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ LEVELS = 4
 
 @dataclass(frozen=True, slots=True)
 class TaskPrompterConfig:
-    """embed_dim: width of the decoded spatial and channel features; final_dim: of the task
-    features; chan_heads: windows of the channel prompts, a square; reweights: cross-task
-    reweighting.
+    """embed_dim: width of the decoded spatial and channel features; final_dim: width of the task
+    features; chan_heads: number of windows of the channel prompts, a square number; reweights:
+    whether tasks are reweighted by one another.
     """
 
     width: int
@@ -48,13 +48,13 @@ class TaskPrompterConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Patches along y and x."""
+        """Returns the number of patches along y and x."""
         return self.height_px // 16, self.width_px // 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockPrompts:
-    """What one block leaves for the decoder.
+    """What one block provides for the decoder.
 
     spatial: (B, heads, T, T + P) raw products of the prompts' queries with all keys, prompts
     first; channel: (B, T, C, n, n) raw products of the channel prompts with each channel, by
@@ -66,7 +66,7 @@ class BlockPrompts:
 
 
 class PromptedAttention(Attention):
-    """Joint self-attention over [prompts; patches] that also gives the raw prompt attention."""
+    """Joint self-attention over [prompts; patches] that also returns the raw prompt attention."""
 
     def __init__(
         self, width: int, heads: int, grid: tuple[int, int], windows: int, is_last: bool
@@ -75,14 +75,14 @@ class PromptedAttention(Attention):
         patches = grid[0] * grid[1]
         self.grid, self.windows = grid, windows
         self.token_trans = nn.Linear(width, patches)
-        # The last block's prompts are not used any more.
+        # No later block reads the prompts of the last one.
         self.token_trans1 = None if is_last else nn.Linear(patches, width)
 
     def prompted(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, BlockPrompts]:
-        """Normalised (B, T, C) and (B, P, C) → their updates and the raw products."""
+        """Maps normalised (B, T, C) and (B, P, C) to their updates and the raw products."""
         count = prompts.shape[1]
         query, key, value = self.heads_of(torch.cat([prompts, patches], 1))
-        # Raw products leave float16's range; .float() does nothing in a float32 network.
+        # Raw products exceed float16's range; .float() does nothing in a float32 network.
         spatial = query[:, :, :count].float() @ key.float().transpose(2, 3)
         attended = nn.functional.scaled_dot_product_attention(query, key, value)
         out = self.merged(attended)
@@ -94,7 +94,8 @@ class PromptedAttention(Attention):
         return update, out[:, count:], BlockPrompts(spatial, products)
 
     def channel_products(self, prompts: Tensor, patches: Tensor) -> Tensor:
-        """(B, T, P), (B, P, C) → (B, T, C, n, n): inner products within each of n x n windows."""
+        """Maps (B, T, P), (B, P, C) to (B, T, C, n, n): inner products within each of n x n
+        windows."""
         n, (height, width) = self.windows, self.grid
         cut = (n, height // n, n, width // n)
         prompt_windows = prompts.float().unflatten(2, cut)
@@ -116,7 +117,7 @@ class PromptedBlock(nn.Module):
         self.mlp = Mlp(config.width)
 
     def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, BlockPrompts]:
-        """(B, T, C), (B, P, C) → the same, and what the decoder needs."""
+        """(B, T, C), (B, P, C) → the same shapes, and what the decoder needs."""
         prompt_update, patch_update, prompted = self.attn.prompted(
             self.norm1(prompts), self.norm1(patches)
         )
@@ -132,7 +133,7 @@ class PromptedBlock(nn.Module):
 
 
 class PromptedEncoder(nn.Module):
-    """ViT with task prompts, and the task features decoded from four of its levels."""
+    """ViT with task prompts that decodes task features from four of its levels."""
 
     def __init__(self, config: TaskPrompterConfig) -> None:
         super().__init__()
@@ -159,14 +160,14 @@ class PromptedEncoder(nn.Module):
             )
 
     def per_level(self, build: Callable[[], nn.Module]) -> nn.ModuleList:
-        """One module per level and task."""
+        """Builds one module per level and task."""
         return nn.ModuleList(
             nn.ModuleDict({name: build() for name in self.names}) for _ in range(LEVELS)
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) → task → (B, final_dim, H/16, W/16), summed over the levels."""
-        patches = self.patch_embed(image) + self.pos_embed[:, 1:]  # the CLS slot stays unused
+        """(B, 3, H, W) → (B, final_dim, H/16, W/16) by task, summed over the levels."""
+        patches = self.patch_embed(image) + self.pos_embed[:, 1:]  # the CLS position is unused
         prompts = self.task_prompts.expand(image.shape[0], -1, -1)
         levels: list[dict[str, Tensor]] = []
         for number, block in enumerate(self.blocks, start=1):
@@ -179,7 +180,8 @@ class PromptedEncoder(nn.Module):
     def task_features(
         self, level: int, patches: Tensor, prompted: BlockPrompts
     ) -> dict[str, Tensor]:
-        """Patches (B, P, C) and prompt attention of one level → (B, final_dim, h, w) by task."""
+        """Computes (B, final_dim, h, w) by task from one level's patches (B, P, C) and prompt
+        attention."""
         count, grid = len(self.names), self.config.grid
         maps = tokens_to_map(patches, grid)  # (B, C, h, w)
         features = {}
@@ -198,8 +200,8 @@ class PromptedEncoder(nn.Module):
     def reweighted(
         self, level: int, features: dict[str, Tensor], prompted: BlockPrompts
     ) -> dict[str, Tensor]:
-        """Each task's feature becomes a mix of all tasks', weighted by the prompts' attention to
-        one another."""
+        """Replaces each task's feature by a mix of all tasks', weighted by the prompts' attention
+        to one another."""
         stacked = torch.stack(list(features.values()), 1)  # (B, T, D, h, w)
         count = len(self.names)
         mixed = {}
@@ -210,7 +212,7 @@ class PromptedEncoder(nn.Module):
         return mixed
 
     def spread(self, products: Tensor) -> Tensor:
-        """(B, C, n, n) → (B, C, h, w): each value over its window."""
+        """Expands (B, C, n, n) to (B, C, h, w) by repeating each value over its window."""
         rows, columns = self.config.grid
         n = products.shape[2]
         tall = products.repeat_interleave(rows // n, 2)
@@ -218,7 +220,7 @@ class PromptedEncoder(nn.Module):
 
     @staticmethod
     def at(modules: nn.ModuleList, level: int, name: str) -> nn.Module:
-        """The module of one level and task."""
+        """Returns the module of one level and task."""
         of_level = modules[level]
         assert isinstance(of_level, nn.ModuleDict)
         return of_level[name]
@@ -249,7 +251,7 @@ class TaskPrompterNetwork(nn.Module):
         self.heads = nn.ModuleDict({n: TaskHead(config.final_dim, c) for n, c in config.tasks})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Raises ValueError for an image of another size than the weights were made for."""
+        """Raises ValueError for an image size other than that of the weights."""
         size = (image.shape[2], image.shape[3])
         expected = (self.config.height_px, self.config.width_px)
         if size != expected:
@@ -263,7 +265,7 @@ class TaskPrompterNetwork(nn.Module):
 
 
 def task_fusion(inputs: int, outputs: int) -> nn.Sequential:
-    """Spatial and channel features → task feature; nothing between the first two convolutions."""
+    """Fuses spatial and channel features; nothing lies between the first two convolutions."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 1),
         nn.Conv2d(outputs, outputs, 3, padding=1),

@@ -16,14 +16,14 @@ from training.networks.vit import map_to_tokens, resized, tokens_to_map
 
 STAGES = 4
 DETECTION = '3ddet'
-SCALE = 0.75  # the network shrinks its input by this
+SCALE = 0.75  # the network scales its input by this factor
 
 
 @dataclass(frozen=True, slots=True)
 class SwinConfig:
-    """tasks: name → channels, the detection task with its classes; level_dim: width of the decoded
-    spatial and channel features; final_dim: of the task features; chan_dim: of the channel
-    prompts; output_px: height and width of the dense outputs.
+    """tasks: name → channels, including the detection task and its classes; level_dim: width of
+    the decoded spatial and channel features; final_dim: width of the task features; chan_dim:
+    width of the channel prompts; output_px: height and width of the dense outputs.
     """
 
     width: int
@@ -41,24 +41,25 @@ class SwinConfig:
 
     @property
     def inner_px(self) -> tuple[int, int]:
-        """Height and width after the shrinking."""
+        """Returns height and width of the scaled input."""
         return int(self.height_px * SCALE), int(self.width_px * SCALE)
 
     def grid(self, stage: int) -> tuple[int, int]:
-        """Tokens along y and x."""
+        """Returns the number of tokens along y and x."""
         step = 4 * 2**stage
         return self.inner_px[0] // step, self.inner_px[1] // step
 
     @property
     def detection_levels(self) -> list[tuple[int, int, float]]:
-        """Rows, columns and network pixels per cell of the detection head's five levels."""
+        """Returns rows, columns and network pixels per cell for each of the detection head's five
+        levels."""
         grids = [self.grid(stage) for stage in (1, 2, 3, 3)]
         last = ((grids[3][0] + 1) // 2, (grids[3][1] + 1) // 2)
         return [(h, w, self.height_px / h) for h, w in [*grids, last]]
 
     @property
     def dense(self) -> tuple[tuple[str, int], ...]:
-        """The two-dimensional tasks."""
+        """Returns the two-dimensional tasks."""
         return tuple(task for task in self.tasks if task[0] != DETECTION)
 
 
@@ -103,7 +104,7 @@ class SwinStage(nn.Module):
         self.downsample = None if stage == last else PatchMerging(width, heads, prompts)
 
     def forward(self, prompts: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, SwinPrompts]:
-        """What goes on to the next stage, and the products of the last block at that
+        """Returns the inputs of the next stage, and the products of the last block at its own
         resolution."""
         for block in self.blocks:
             prompts, patches, prompted = block(prompts, patches)
@@ -113,7 +114,7 @@ class SwinStage(nn.Module):
 
 
 class PromptedSwin(nn.Module):
-    """Encoder with task prompts, and the task features of its four levels."""
+    """Encoder with task prompts that decodes task features from its four levels."""
 
     def __init__(self, config: SwinConfig) -> None:
         super().__init__()
@@ -134,14 +135,14 @@ class PromptedSwin(nn.Module):
         )
 
     def per_level(self, builders: Sequence[Callable[[], nn.Module]]) -> nn.ModuleList:
-        """One module per level and task."""
+        """Builds one module per level and task."""
         return nn.ModuleList(
             nn.ModuleDict({name: build() for name in self.names}) for build in builders
         )
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """(B, 3, H, W) → dense task → (B, final, H/4, W/4 of the shrunken image); four detection
-        maps."""
+        """(B, 3, H, W) → (B, final, H/4, W/4 of the scaled image) by dense task, and four
+        detection maps."""
         image = nn.functional.interpolate(image, scale_factor=SCALE, mode='bilinear')
         patches = self.patch_embed(image)
         prompts = self.task_prompts.expand(image.shape[0], -1, -1)
@@ -160,8 +161,8 @@ class PromptedSwin(nn.Module):
     def task_features(
         self, level: int, patches: Tensor, prompted: SwinPrompts
     ) -> dict[str, Tensor]:
-        """Tokens and products of one level → task → (B, final, h, w), dense tasks at twice h,
-        w."""
+        """Decodes one level's tokens and products into (B, final, h, w) by task; dense tasks at
+        twice h and w."""
         _, heads, _, rows, columns = prompted.spatial.shape
         maps = tokens_to_map(patches, (rows, columns))
         per_head = maps.unflatten(1, (heads, -1))
@@ -182,7 +183,7 @@ class PromptedSwin(nn.Module):
 
 
 class DenseHead(nn.Module):
-    """Transposed convolution to twice the resolution, 3x3 convolution, 1x1 convolution."""
+    """Transposed convolution that doubles the resolution, 3x3 convolution, 1x1 convolution."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -216,7 +217,7 @@ class TaskPrompterSwinNetwork(nn.Module):
         self.heads = nn.ModuleDict(heads)
 
     def forward(self, image: Tensor) -> tuple[dict[str, Tensor], DetectionMaps]:
-        """Raises ValueError for an image of another size than the weights were made for."""
+        """Raises ValueError for an image size other than that of the weights."""
         size = (image.shape[2], image.shape[3])
         expected = (self.config.height_px, self.config.width_px)
         if size != expected:
@@ -230,24 +231,24 @@ class TaskPrompterSwinNetwork(nn.Module):
 
 
 def at(modules: nn.ModuleList, level: int, name: str) -> nn.Module:
-    """The module of one level and task."""
+    """Returns the module of one level and task."""
     of_level = modules[level]
     assert isinstance(of_level, nn.ModuleDict)
     return of_level[name]
 
 
 def conv1x1(inputs: int, outputs: int) -> nn.Sequential:
-    """In a Sequential because of the checkpoints' names."""
+    """Uses a Sequential because of the names in the checkpoints."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1))
 
 
 def fusion(inputs: int, outputs: int) -> nn.Sequential:
-    """As on a ViT, but the last convolution is 3x3."""
+    """Like the fusion on a ViT, but with a 3x3 convolution at the end."""
     layers = task_fusion(inputs, outputs)
     layers[4] = nn.Conv2d(outputs, outputs, 3, padding=1)
     return layers
 
 
 def sum_at(size: tuple[int, int], maps: list[Tensor]) -> Tensor:
-    """Sum of maps of several resolutions at one."""
+    """Sums maps of several resolutions at one size."""
     return torch.stack([resized(m, size) for m in maps]).sum(0)

@@ -4,17 +4,16 @@ Proof. Let up_s be the interpolation and S_ij the shift of the enlarged map by d
 rows and dilation * (j - 1) columns that lets zeros in. A zero-padded convolution is
 
     conv(up_s(x)) = sum_ij W_ij S_ij up_s(x),    W_ij (outputs, inputs), i, j = 0, 1, 2.
-
-W_ij mixes channels, S_ij and up_s move pixels, hence they commute: W_ij S_ij up_s(x) equals S_ij
-up_s(W_ij x), and the nine products are taken of s^2 times fewer pixels. Shift and interpolation
-are both separable and linear: S_ij up_s(z) = R_i z C_j^T with constant matrices R_i (rows out,
-rows in) and C_j (columns out, columns in), which hold the clamping of the interpolation at the
-border and the zeros of the padding: no approximation anywhere. A constant added to x (the bias of
+W_ij mixes channels while S_ij and up_s move pixels, so they commute: W_ij S_ij up_s(x) equals S_ij
+up_s(W_ij x), and the nine products involve s^2 times fewer pixels. Shift and interpolation are
+both separable and linear: S_ij up_s(z) = R_i z C_j^T with constant matrices R_i (rows out, rows
+in) and C_j (columns out, columns in), which include the clamping of the interpolation at the
+border and the zeros of the padding, so nothing is approximated. A constant added to x (the bias of
 a 1x1 convolution before the enlargement) is interpolated to itself, so W_ij may be applied to it
 too.
 
 An output pixel depends on few input pixels, so the matrices are banded: they are cut into blocks
-of about BLOCK input pixels and only what is not zero is multiplied.
+of about BLOCK input pixels, and only nonzero blocks are multiplied.
 """
 
 from __future__ import annotations
@@ -28,13 +27,14 @@ from torch import Tensor, nn
 
 F64 = NDArray[np.float64]
 BLOCK = 16
-# Measured on ONNX Runtime's CPU provider: columns of a tile, and how full tiles must be.
+# Measured with ONNX Runtime's CPU provider: columns per tile, and how full tiles must be.
 TILE, WORTH = 16, 0.9
-Band = tuple[int, int, F64]  # first input, end of the inputs, (outputs, taps * inputs)
+Band = tuple[int, int, F64]  # first input, end of the inputs, matrix (outputs, taps * inputs)
 
 
 def interpolation_matrix(inputs: int, outputs: int) -> F64:
-    """(outputs, inputs): bilinear, half-pixel centres, clamped (`vit.resized` along one axis)."""
+    """Returns (outputs, inputs): bilinear, half-pixel centres, clamped, like `vit.resized` on one
+    axis."""
     at = np.maximum((np.arange(outputs) + 0.5) * inputs / outputs - 0.5, 0)
     low = np.minimum(at.astype(int), inputs - 1)
     high = np.minimum(low + 1, inputs - 1)
@@ -45,8 +45,8 @@ def interpolation_matrix(inputs: int, outputs: int) -> F64:
 
 
 def tap_matrices(inputs: int, outputs: int, dilation: int) -> F64:
-    """(3, outputs, inputs): interpolate, then shift so that output k reads k + dilation (t - 1);
-    rows that read outside are zero."""
+    """Returns (3, outputs, inputs): interpolates, then shifts so that output k reads k + dilation
+    (t - 1); rows that would read outside are zero."""
     matrix = interpolation_matrix(inputs, outputs)
     taps = np.zeros((3, outputs, inputs))
     for t in range(3):
@@ -57,7 +57,8 @@ def tap_matrices(inputs: int, outputs: int, dilation: int) -> F64:
 
 
 def bands(inputs: int, outputs: int, dilation: int) -> list[Band]:
-    """The tap matrices side by side, cut into blocks of outputs with the inputs they depend on."""
+    """Concatenates the tap matrices and cuts them into blocks of outputs with the inputs that
+    these depend on."""
     taps = tap_matrices(inputs, outputs, dilation)
     edges = np.linspace(0, outputs, max(1, inputs // BLOCK) + 1).round().astype(int)
     found: list[Band] = []
@@ -69,10 +70,10 @@ def bands(inputs: int, outputs: int, dilation: int) -> list[Band]:
 
 
 class UpsampledConv(nn.Module):
-    """(B, inputs, h, w) → (B, outputs, H, W): the convolution of the map enlarged to (H, W).
+    """(B, inputs, h, w) → (B, outputs, H, W): convolves the map enlarged to (H, W).
 
     weight: (outputs, inputs, 3, 3), padding = dilation; bias: (outputs,) or None; before: a 1x1
-    convolution between the map and its enlargement, folded into the taps.
+    convolution between the map and its enlargement, which is folded into the taps.
     """
 
     def __init__(
@@ -87,7 +88,8 @@ class UpsampledConv(nn.Module):
         super().__init__()
         outputs = weight.shape[0]
         self.outputs, self.enlarged = outputs, enlarged
-        # Taps in the order (row, output, column), so that what is summed next lies together.
+        # Taps are ordered (row, output, column), so that values summed next lie together in
+        # memory.
         taps = weight.detach().permute(2, 0, 3, 1).flatten(0, 2)  # (9 outputs, inputs)
         constant = None
         if before is not None:
@@ -98,14 +100,14 @@ class UpsampledConv(nn.Module):
         self.taps.weight = nn.Parameter(taps[:, :, None, None].contiguous(), False)
         self.taps.bias = constant
         self.bias = None if bias is None else nn.Parameter(bias[:, None].clone(), False)
-        # A product per row needs no transposed copy, but fills the tiles of TILE columns worse.
+        # One product per row needs no transposed copy, but fills tiles of TILE columns less well.
         self.multiplies = size[1] / (-(-size[1] // TILE) * TILE) >= WORTH
         self.rows = self.keep('row', bands(size[0], enlarged[0], dilation), weight)
         self.columns = self.keep('column', bands(size[1], enlarged[1], dilation), weight)
 
     def keep(self, axis: str, cut: list[Band], like: Tensor) -> list[tuple[int, int]]:
-        """Registers the matrices as buffers → their input ranges. Columns are multiplied from the
-        right, their taps before their inputs; rows from the left, their inputs before their taps.
+        """Registers the matrices as buffers and returns their input ranges. Columns are multiplied
+        from the right, with taps before inputs; rows from the left, with inputs before taps.
         """
         for k, (low, high, matrix) in enumerate(cut):
             if axis == 'row':
@@ -121,8 +123,8 @@ class UpsampledConv(nn.Module):
         return self.by_rows(x).permute(0, 2, 1, 3)
 
     def by_rows(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) → (B, H, outputs, W): what comes of the products without a copy; sums
-        and activations may as well be taken of it."""
+        """(B, inputs, h, w) → (B, H, outputs, W), the layout of the products; sums and activations
+        can use it without a copy."""
         batch, _, height, _ = x.shape
         z = self.tap_products(x).unflatten(2, (3 * self.outputs, 3))  # (B, h, 3 O, 3, w)
         parts = [

@@ -1,5 +1,4 @@
-"""Plain ViT pieces whose parameter names are those of timm's (and so of the released
-checkpoints)."""
+"""Plain ViT modules with timm's parameter names, which the released checkpoints use."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ LAYER_NORM_EPS = 1e-6
 
 
 class PatchEmbed(nn.Module):
-    """(B, 3, H, W) → (B, N, C): 16 x 16 patches, row by row."""
+    """(B, 3, H, W) → (B, N, C): embeds 16 x 16 patches, row by row."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -23,7 +22,7 @@ class PatchEmbed(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Linear, exact GELU, Linear; hidden width is four times the input's."""
+    """Linear, exact GELU, Linear; the hidden width is four times the input's."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block (Dosovitskiy et al., ICLR 2021, eq. 2 and 3).
 
-    drop: how often training leaves a branch out, see `set_drop_path`.
+    drop: probability of skipping a branch in training, see `set_drop_path`.
     """
 
     drop = 0.0
@@ -88,7 +87,7 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Encoder that hands out the patch tokens of some blocks and, normalised, of the last one."""
+    """Encoder that returns the patch tokens of some blocks and, normalised, of the last one."""
 
     def __init__(
         self, width: int, depth: int, heads: int, taps: tuple[int, ...], grid: tuple[int, int]
@@ -116,8 +115,8 @@ class VisionTransformer(nn.Module):
 
 
 def set_drop_path(blocks: list[nn.Module], most: float) -> None:
-    """Stochastic depth (Huang et al., ECCV 2016, section 3): from 0 at the first block to `most`
-    at the last; image by image, in training mode only."""
+    """Sets stochastic depth (Huang et al., ECCV 2016, section 3) from 0 at the first block to
+    `most` at the last; it acts per image, in training mode only."""
     for number, block in enumerate(blocks):
         block.drop = most * number / max(1, len(blocks) - 1)  # type: ignore[assignment]
 
@@ -134,5 +133,5 @@ def map_to_tokens(maps: Tensor) -> Tensor:
 
 
 def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, half-pixel centres, no antialiasing: what both papers use everywhere."""
+    """Resizes bilinearly, half-pixel centres, no antialiasing, as both papers do everywhere."""
     return nn.functional.interpolate(maps, size, mode='bilinear', align_corners=False)

@@ -1,9 +1,8 @@
-"""Named configurations: the nine of the papers, and tiny ones whose outputs are known to the
-digit.
+"""Named configurations: the nine of the papers, and tiny ones with exactly known outputs.
 
-The papers: InvPT (Ye and Xu, ECCV 2022), TaskPrompter (Ye and Xu, ICLR 2023). The authors publish
-no script for InvPT on ViT-B (it follows the paper) and none for TaskPrompter on ViT-B and NYUD-v2
-(it follows their ViT-L one).
+The papers are InvPT (Ye and Xu, ECCV 2022) and TaskPrompter (Ye and Xu, ICLR 2023). The authors
+publish no script for InvPT on ViT-B (it follows the paper here) and none for TaskPrompter on ViT-B
+and NYUD-v2 (it follows their ViT-L script).
 """
 
 from __future__ import annotations
@@ -127,12 +126,13 @@ TINY: dict[str, NetworkConfig] = {
 
 NETWORKS: dict[str, NetworkConfig] = PUBLISHED | TINY
 
-# The family for robots (training/networks/decoders.py), trained by training/train.py.
+# The compact networks for robots (training/networks/decoders.py), trained by training/train.py.
 COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.startswith('test')}
 
 
 def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> NetworkConfig:
-    """The same network for another input size. Raises ValueError where it has none."""
+    """Returns the same network for another input size. Raises ValueError if it does not support
+    it."""
     if (height_px, width_px) == (config.height_px, config.width_px):
         return config
     if not isinstance(config, InvPTConfig):
@@ -150,12 +150,12 @@ def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> Netw
 
 
 def rounded(pixels: int) -> int:
-    """To the nearest multiple of 64, at least 64."""
+    """Rounds to the nearest multiple of 64, at least 64."""
     return max(64, round(pixels / 64) * 64)
 
 
 def build(config: NetworkConfig) -> nn.Module:
-    """The network with PyTorch's random weights."""
+    """Builds the network with PyTorch's random weights."""
     if isinstance(config, InvPTConfig):
         return InvPTNetwork(config)
     if isinstance(config, TaskPrompterConfig):
@@ -164,6 +164,6 @@ def build(config: NetworkConfig) -> nn.Module:
 
 
 def build_on_meta(config: NetworkConfig) -> nn.Module:
-    """The network without memory for its weights: the importer hands it the checkpoint's own."""
+    """Builds the network without memory for weights; the importer assigns the checkpoint's."""
     with torch.device('meta'):
         return build(config)

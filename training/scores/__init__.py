@@ -1,4 +1,5 @@
-"""Scores of a network on a data set, computed with the meters of `mtscene_ros.evaluate.scores`.
+"""Scores networks during training and evaluation, using the meters of mtscene_ros.evaluate.
 
-Nothing in here may train or export.
+Scores that need no torch belong in mtscene_ros.evaluate, and losses in training.learn or
+training.tasks.
 """

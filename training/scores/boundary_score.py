@@ -1,6 +1,6 @@
-"""The odsF of boundaries, as on the robot (`mtscene_ros.evaluate.scores.boundary_meter`).
+"""The odsF of boundaries, computed as `mtscene_ros.evaluate.scores.boundary_meter` does.
 
-Numbers of one image are sums, so images are worked on in several processes and added up."""
+An image contributes only sums, so several processes work on images and the sums are added."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch import Tensor
 
 from mtscene_ros.evaluate.scores import boundary_meter
 from mtscene_ros.evaluate.scores.boundary_meter import THRESHOLDS, Counts, counts, ods
-from training.scores.task_metrics import of_every_process
+from training.scores.task_metrics import gathered_from_all
 
 OTHERWISE = boundary_meter.MAX_DIST
-MAX_DIST = {'pascal_context': 0.0075, 'nyud': 0.011}  # of the image's diagonal, by data set
+MAX_DIST = {
+    'pascal_context': 0.0075,
+    'nyud': 0.011,
+}  # fraction of the image's diagonal, by data set
 
 
 class BoundaryTensorMeter:
-    """(H, W) probability; truth 0, 1, 255 unknown. odsF in percent: the F measure at the one
-    threshold that is best for the whole data set."""
+    """Scores a probability (H, W) against truth 0, 1, 255 unknown. odsF in percent is the F
+    measure at the one threshold that is best for the whole data set."""
 
     def __init__(self, max_dist: float, jobs: int = 1) -> None:
         self.max_dist = max_dist
-        # Fresh processes: a fork of one that uses torch may hang.
+        # starts fresh processes, because forking a process that uses torch may hang
         self.pool = ProcessPoolExecutor(jobs, get_context('spawn')) if jobs > 1 else None
         self.waiting: list[Future[Counts]] = []
         self.total: Counts = np.zeros((4, len(THRESHOLDS)))
@@ -41,4 +44,4 @@ class BoundaryTensorMeter:
         self.waiting.clear()
         if self.pool is not None:
             self.pool.shutdown()
-        return ods(np.sum(of_every_process(self.total), axis=0))
+        return ods(np.sum(gathered_from_all(self.total), axis=0))

@@ -1,5 +1,8 @@
-"""Published boxes → annotations in the vehicle frame, as cityscapesScripts' 3D evaluation reads
-them (Gählert et al., Cityscapes 3D, 2020; docs/network-specification.md, section 4.2)."""
+"""Converts published boxes to annotations in the vehicle frame, the format that the 3D evaluation
+of cityscapesScripts reads (Gählert et al., Cityscapes 3D, 2020).
+
+Source: docs/network-specification.md, section 4.2.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def vehicle_annotations(
     intrinsics: Intrinsics,
     sensor_from_vehicle: F64,
 ) -> list[dict[str, Any]]:
-    """sensor_from_vehicle: (3, 4), the calibration's sensor_T_ISO_8855. 2D boxes are x, y, width,
+    """Converts the boxes of one image.
+
+    sensor_from_vehicle: (3, 4), the calibration's sensor_T_ISO_8855. 2D boxes are x, y, width,
     height; rotations are quaternions w, x, y, z; angle bins stay as the network chose them."""
     rotation, shift = sensor_from_vehicle[:, :3], sensor_from_vehicle[:, 3]
     vehicle_from_optical = rotation.T @ OPTICAL_FROM_UPRIGHT.T
@@ -66,6 +71,6 @@ def vehicle_annotations(
 
 
 def corner_and_size(box_px: F64) -> list[float]:
-    """x1 y1 x2 y2 → x, y, width, height."""
+    """Converts x1 y1 x2 y2 to x, y, width, height."""
     x1, y1, x2, y2 = box_px.tolist()
     return [x1, y1, x2 - x1, y2 - y1]

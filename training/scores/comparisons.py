@@ -1,7 +1,7 @@
-"""A network's answer beside the truth, image by image, at the size where each kind is scored.
+"""Pairs a network's output with the truth, image by image, at the size where it is scored.
 
-Published networks: the tensors of the exported graph at network size, as their authors score them.
-Compact networks: what the robot's own line (`SceneEstimator`) gives in camera pixels.
+Published networks: tensors of the exported graph at network size, as their authors score them.
+Compact networks: results of the robot's own pipeline (`SceneEstimator`) in camera pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from training.recipes import Recipe
 from training.scores.cityscapes3d_json import vehicle_annotations
 
 Pairs = dict[str, tuple[Tensor, Tensor]]  # task of the node → prediction, truth
-# The network's task → the tensor of the model file and the task of the node.
+# The network's task → tensor of the model file, task of the node.
 TENSORS = {
     'semseg': ('semantic_labels', 'semantic'),
     'human_parts': ('human_parts_labels', 'human_parts'),
@@ -45,19 +45,21 @@ TENSORS = {
     'sal': ('saliency', 'saliency'),
     'edge': ('boundary', 'boundary'),
 }
-# TaskPrompter's meter leaves out what is farther (docs/network-specification.md, section 7).
-PUBLISHED_MAX_DEPTH = 80.0
+PUBLISHED_MAX_DEPTH = (
+    80.0  # TaskPrompter's meter ignores larger depths (docs/network-specification.md, section 7)
+)
 
 
 def published_outputs(graph: PublishedGraph, sample: Sample, device: torch.device) -> Any:
-    """Tensors of the model file for one sample at network size, without the batch axis."""
+    """Returns the model file's tensors for one sample at network size, without batch axis."""
     with torch.inference_mode():
         found = graph(torch.from_numpy(np.ascontiguousarray(sample.rgb))[None].to(device))
     return {name: value[0].cpu() for name, value in found.items()}
 
 
 def published_pairs(outputs: dict[str, Tensor], sample: Sample, recipe: Recipe) -> Pairs:
-    """Dense tasks; unknown truth as the meters of training/scores/task_metrics.py want it."""
+    """Pairs the dense tasks; unknown truth has the value that training/scores/task_metrics.py
+    expects."""
     pairs: Pairs = {}
     for name in recipe.tasks:
         if name not in TENSORS:
@@ -81,13 +83,13 @@ def published_pairs(outputs: dict[str, Tensor], sample: Sample, recipe: Recipe) 
 def published_objects(
     outputs: dict[str, Tensor], sample: Sample, recipe: Recipe, sensor: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    """Boxes as cityscapesScripts reads them; sensor: (3, 4) sensor_T_ISO_8855."""
+    """Returns boxes in cityscapesScripts' format; sensor: (3, 4) sensor_T_ISO_8855."""
     config: Any = recipe.network_config
     known = box_options(config, default_camera(config))
     options = fcos3d.Fcos3dOptions(
         classes_from_options(known),
         tuple(fcos3d.LevelGrid(*level) for level in config.detection_levels),
-        # The camera of each image is known, and no other focal length is assumed.
+        # The camera of each image is known, so no other focal length is assumed.
         sample.intrinsics.fx_px,
         known['min_score'],
         known['max_boxes'],
@@ -103,7 +105,7 @@ def frame_of(sample: Sample) -> CameraFrame:
 
 
 class TorchBackend:
-    """The graph itself, where a robot has a runtime: nothing is exported before it is scored."""
+    """Runs the graph itself where a robot has a runtime, so that scoring needs no export."""
 
     def __init__(self, graph: nn.Module, device: torch.device) -> None:
         self.graph, self.device = graph, device
@@ -129,7 +131,7 @@ def torch_estimator(graph: DeployGraph, device: torch.device) -> SceneEstimator:
 
 
 def compact_pairs(results: dict[str, Result], sample: Sample, max_m: float) -> Pairs:
-    """Dense tasks of a scene and the sample as it was recorded; depth up to max_m is scored."""
+    """Pairs dense tasks at the sample's original size; depth is scored up to max_m."""
     truths: dict[str, NDArray[Any] | None] = {
         'semantic': sample.labels,
         'human_parts': sample.human_parts,
@@ -148,7 +150,7 @@ def compact_pairs(results: dict[str, Result], sample: Sample, max_m: float) -> P
 
 
 def values_of(result: Result) -> NDArray[Any] | None:
-    """The map of a dense result; a normal that is not known becomes 0."""
+    """Returns the map of a dense result; unknown normals become 0."""
     if isinstance(result, LabelMap):
         return result.labels
     if isinstance(result, DepthMap):

@@ -1,4 +1,4 @@
-"""The official detection score of Cityscapes-3D, mDS, over a data set.
+"""mDS, the official detection score of Cityscapes-3D, over a data set.
 
 `mtscene_ros.evaluate.scores.mds` computes it.
 """
@@ -14,11 +14,11 @@ import torch.distributed
 
 from mtscene_ros.evaluate.scores.mds import official, renamed
 
-KINDS = ('modal', 'amodal')  # 2D boxes that decide what belongs together
+KINDS = ('modal', 'amodal')  # 2D boxes that decide which prediction matches which object
 
 
 class DetectionMeter:
-    """Predictions and annotations of each image as files, in one folder for all processes."""
+    """Stores predictions and annotations of each image in one folder for all processes."""
 
     def __init__(self, folder: Path) -> None:
         self.truth, self.found = folder / 'truth', folder / 'found'
@@ -26,7 +26,7 @@ class DetectionMeter:
             part.mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, objects: list[dict[str, Any]], annotation: Path) -> None:
-        """objects: as `vehicle_annotations` gives them; annotation: the gtBbox3d.json."""
+        """objects: from `vehicle_annotations`; annotation: path of the gtBbox3d.json."""
         stem = name.replace('/', '_')
         (self.found / f'{stem}_predBbox3d.json').write_text(json.dumps({'objects': objects}))
         shutil.copy(annotation, self.truth / f'{stem}_gtBbox3d.json')

@@ -1,17 +1,17 @@
-"""Scores of dense tasks over a data set, of all processes together.
+"""Scores of dense tasks over a data set and all processes.
 
 Source: docs/network-specification.md, section 7.
 
 The meters are the robot's (`mtscene_ros.evaluate.scores.meters`, NumPy, sums in float64), so that
-a recording and a data set of the same frames have the same scores; here they take tensors, and
-what all processes have counted is added up. `result` is to be called by every process. In percent:
-mIoU, F measures; as published.
+a recording and a data set of the same frames get the same scores. The classes here take tensors
+and add up the counts of all processes; every process must call `result`. As published, mIoU and F
+measures are in percent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch.distributed
 from torch import Tensor
@@ -20,18 +20,19 @@ from mtscene_ros.evaluate.scores import meters
 from mtscene_ros.types import UNLABELED
 
 UNKNOWN = UNLABELED
+M = TypeVar('M', bound=meters.Meter)
 
 
 class TensorMeter(Protocol):
-    """Takes predictions and truth of one image at a time, of equal size."""
+    """Takes prediction and truth of one image at a time, of equal size."""
 
     def update(self, prediction: Tensor, truth: Tensor) -> None: ...
 
     def result(self) -> dict[str, float]: ...
 
 
-class Gathered:
-    """blank: makes the meter, of this process and of all together."""
+class DistributedMeter:
+    """Adapts a meter; blank: creates it, for this process and for the sum of all."""
 
     def __init__(self, blank: Callable[[], meters.Meter]) -> None:
         self._blank, self._own = blank, blank()
@@ -41,15 +42,18 @@ class Gathered:
         self._own.update(prediction.cpu().numpy(), truth.cpu().numpy())
 
     def result(self) -> dict[str, float]:
-        total = self._blank()
-        for state in of_every_process(self._own.state()):
-            if state:
-                total.add(state)
-        return total.scores()
+        return added_up(self._own, self._blank()).scores()
 
 
-def of_every_process(own: Any) -> list[Any]:
-    """In the order of their ranks."""
+def added_up(own: M, blank: M) -> M:
+    """Adds what the meters of all processes have counted to the blank one, and returns it."""
+    for state in gathered_from_all(own.state()):
+        blank.add(state)
+    return blank
+
+
+def gathered_from_all(own: Any) -> list[Any]:
+    """Gathers values in the order of the ranks."""
     if not torch.distributed.is_initialized():
         return [own]
     parts: list[Any] = [None] * torch.distributed.get_world_size()
@@ -58,17 +62,17 @@ def of_every_process(own: Any) -> list[Any]:
 
 
 def label_meter(names: list[str]) -> TensorMeter:
-    """(H, W) ids; truth 255 unknown."""
-    return Gathered(lambda: meters.LabelMeter(names))
+    """Scores (H, W) ids; truth 255 is unknown."""
+    return DistributedMeter(lambda: meters.LabelMeter(names))
 
 
 def value_meter() -> TensorMeter:
-    """(H, W) numbers of a user's own task; NaN unknown."""
-    return Gathered(lambda: meters.SumMeter('values'))
+    """Scores the (H, W) numbers of a user's own task; NaN is unknown."""
+    return DistributedMeter(lambda: meters.SumMeter('values'))
 
 
 METERS: dict[str, Callable[[], TensorMeter]] = {
-    'depth': lambda: Gathered(meters.DepthMeter),
-    'normals': lambda: Gathered(lambda: meters.SumMeter('normals')),
-    'saliency': lambda: Gathered(meters.SaliencyMeter),
+    'depth': lambda: DistributedMeter(meters.DepthMeter),
+    'normals': lambda: DistributedMeter(lambda: meters.SumMeter('normals')),
+    'saliency': lambda: DistributedMeter(meters.SaliencyMeter),
 }

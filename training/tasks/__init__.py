@@ -1,4 +1,8 @@
-"""Training side of each task, twin of mtscene_ros.tasks: targets, losses, dense decode."""
+"""The training side of each task, twin of mtscene_ros.tasks: targets, losses, dense decoding.
+
+Decoding that runs on the robot belongs in mtscene_ros.tasks; networks and optimizers live
+elsewhere in training.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,12 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class TrainingTask(Protocol):
-    """What every module in this folder offers.
+    """The interface of every module in this folder.
 
     channels: of the preliminary and of the final prediction; initialise: sets their biases;
-    targets: arrays of one sample, keys are collated over the batch; loss and preliminary_loss:
-    prediction (B, C, h, w) and collated targets → scalar; dense_decode: prediction → what the
-    deployed graph returns; options: what the model file says about the task.
+    targets: arrays of one sample, collated over the batch by key; loss and preliminary_loss:
+    prediction (B, C, h, w) and collated targets → scalar; dense_decode: prediction → tensors that
+    the deployed graph returns; options: the task's entry in the model file.
     """
 
     @property
@@ -55,7 +59,7 @@ TASKS: dict[str, TrainingTask] = {
 
 
 def task_of(name: str, config: CompactConfig) -> TrainingTask:
-    """One of TASKS or of the configuration's own."""
+    """Returns one of TASKS or one of the configuration's own tasks."""
     for own in config.own_tasks:
         if own.name == name:
             return OwnLabels(own) if own.classes else OwnValues(own)

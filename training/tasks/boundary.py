@@ -1,4 +1,4 @@
-"""Boundaries of classes and objects: cross entropy that weighs the few boundary pixels more."""
+"""Boundaries of classes and objects, learned by cross entropy with more weight on boundaries."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None
 def targets(
     sample: Sample, config: CompactConfig, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """boundary: (1, H/2, W/2) float32; of every 2x2 pixels 1 where one is a boundary, else 255
-    where one is unknown, else 0."""
+    """boundary: (1, H/2, W/2) float32; of each 2x2 pixels 1 if any is a boundary, else 255 if any
+    is unknown, else 0."""
     height_px, width_px = sample.labels.shape
     if sample.boundary is None:
         return {'boundary': np.full((1, height_px // 2, width_px // 2), IGNORED, np.float32)}
@@ -49,7 +49,8 @@ def loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
 
 
 def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
-    """A coarse cell is a boundary where any of its pixels is one, and else like its centre."""
+    """A coarse cell is a boundary if any of its pixels is; otherwise it equals its centre
+    pixel."""
     step = targets['boundary'].shape[2] // prediction.shape[2]
     fine = targets['boundary']
     has_boundary = F.max_pool2d((fine == 1).float(), step)

@@ -1,7 +1,7 @@
-"""3D boxes as centres (Zhou et al., Objects as Points, 2019) with SMOKE's code (Liu et al., 2020).
+"""3D boxes as centres (Zhou et al., Objects as Points, 2019) in SMOKE's code (Liu et al., 2020).
 
-Raw channels: C heat-map logits, then du, dv (cells), ln canonical depth, ln length, width, height,
-cos and sin of the observation angle.
+Raw channels: C heat-map logits, then du, dv (cells), ln canonical depth, ln length, ln width, ln
+height, cos and sin of the observation angle.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ NAME = 'boxes3d'
 CODE = 8
 TYPICAL_CODE = (0.0, 0.0, math.log(20.0), math.log(3.0), math.log(1.3), math.log(1.6), 0.0, 0.0)
 CODE_WEIGHTS = (0.5, 0.5, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-MIN_VISIBLE = 0.2  # less visible or lower than MIN_HEIGHT_PX: neither demanded nor much punished
+# objects less visible or lower than MIN_HEIGHT_PX are optional: hardly any loss either way
+MIN_VISIBLE = 0.2
 MIN_HEIGHT_PX = 6.0
 DOUBTFUL_PEAK = 0.9
 
 
 def channels(config: CompactConfig) -> tuple[int, int]:
-    """Preliminary: the heat map alone."""
+    """The preliminary prediction is the heat map alone."""
     return len(config.box_classes), len(config.box_classes) + CODE
 
 
 def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
-    """Heat starts at 0.01 (Lin et al., Focal Loss, ICCV 2017, section 4.1)."""
+    """The heat map starts at 0.01 (Lin et al., Focal Loss, ICCV 2017, section 4.1)."""
     assert isinstance(early, nn.Conv2d)
     assert isinstance(late, nn.Conv2d)
     assert early.bias is not None
@@ -51,8 +52,8 @@ def targets(
 ) -> dict[str, NDArray[Any]]:
     """heat: (C, h, w) float32; code: (8, h, w) float32; weight: (h, w) float32, zero off objects.
 
-    The code is also learned, with the heat as weight, in the eight cells around a centre: the peak
-    may fall there.
+    The eight cells around a centre also learn the code, weighted by the heat, because the peak may
+    end up there.
     """
     stride, camera = config.box_stride_px, sample.intrinsics
     shape = camera.height_px // stride, camera.width_px // stride
@@ -61,7 +62,9 @@ def targets(
     weight = np.zeros(shape, np.float32)
     scale = config.focal_px / camera.fx_px
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    for i in np.argsort(-sample.centers_m[:, 2]):  # near objects last: they win shared cells
+    for i in np.argsort(
+        -sample.centers_m[:, 2]
+    ):  # near objects last, so that they win shared cells
         center_m, size_m = sample.centers_m[i], sample.sizes_m[i]
         if center_m[2] < 1.0 or center_m[2] * scale > config.max_m:
             continue
@@ -89,7 +92,7 @@ def targets(
 
 
 def projected_size(sample: Sample, i: int) -> tuple[float, float]:
-    """Width and height in pixels of the rectangle around the projected corners."""
+    """Returns width and height in pixels of the rectangle around the projected corners."""
     rotation = optical_from_level_box(sample.yaw_rad[i : i + 1])
     corners_m = box_corners(sample.centers_m[i : i + 1], sample.sizes_m[i : i + 1], rotation)[0]
     corners_m[:, 2] = np.maximum(corners_m[:, 2], 0.5)
@@ -113,7 +116,7 @@ def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
 
 
 def focal(logits: Tensor, heat: Tensor) -> Tensor:
-    """alpha = 2, beta = 4; divided by the number of peaks."""
+    """Focal loss with alpha = 2 and beta = 4, divided by the number of peaks."""
     p = logits.sigmoid()
     peaks = heat >= 0.999
     at_peaks = torch.where(peaks, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
@@ -122,7 +125,7 @@ def focal(logits: Tensor, heat: Tensor) -> Tensor:
 
 
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
-    """(B, C + 8, h, w) → scores, zero off the 3x3 maxima, and the code in px, m and rad."""
+    """Maps (B, C + 8, h, w) to scores, zero off the 3x3 maxima, and the code in px, m and rad."""
     heat, code = prediction[:, :-CODE].sigmoid(), prediction[:, -CODE:]
     peak = heat >= F.max_pool2d(heat, 3, 1, 1)
     metres = code[:, 2:6].clamp(math.log(0.05), math.log(1000.0)).exp()

@@ -1,9 +1,9 @@
 """Depth at a canonical focal length (Yin et al., Metric3D, ICCV 2023, section 3.1).
 
-The network predicts ln(depth_m * focal_px / fx_network). Loss: absolute difference of logarithms
-(the space of Eigen et al., NIPS 2014, section 3.2) plus the relative error itself, which decides
-at the rims of thin things: there the near depth is the safer guess. Beyond max_m, sky included,
-the prediction only has to be beyond max_m as well.
+The network predicts ln(depth_m * focal_px / fx_network). The loss is the absolute difference of
+logarithms (the space of Eigen et al., NIPS 2014, section 3.2) plus the relative error itself,
+which dominates at the edges of thin objects, where the near depth is the safer guess. Beyond
+max_m, which includes the sky, the prediction only has to lie beyond max_m too.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from training.config import CompactConfig
 from training.data.sample import Sample
 
 NAME = 'depth'
-TYPICAL_LOG_M = math.log(15.0)  # so that an untrained network says 15 m
+TYPICAL_LOG_M = math.log(15.0)  # output of an untrained network: 15 m
 RELATIVE_WEIGHT = 1.5
-BEYOND = 1.1  # how far past max_m the sky has to be predicted
+BEYOND = 1.1  # factor by which the prediction must exceed max_m in the sky
 
 
 def channels(config: CompactConfig) -> tuple[int, int]:
@@ -40,7 +40,7 @@ def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None
 def targets(
     sample: Sample, config: CompactConfig, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """log_depth: (H/2, W/2) float32, NaN unknown; log_limit: (), where 'beyond' begins."""
+    """log_depth: (H/2, W/2) float32, NaN unknown; log_limit: (), start of the range 'beyond'."""
     row, column = rng.integers(2, size=2)
     canonical_m = sample.depth_m[row::2, column::2] * (config.focal_px / sample.intrinsics.fx_px)
     log_depth = np.log(np.clip(canonical_m, config.min_m, config.max_m * BEYOND))
@@ -63,7 +63,7 @@ def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
 
 
 def log_difference(prediction: Tensor, log_depth: Tensor, log_limit: Tensor) -> Tensor:
-    """(B, h, w) twice, (B,) → mean cost of the known pixels."""
+    """Returns the mean cost of the known pixels; (B, h, w) twice, and (B,) limits."""
     known = torch.isfinite(log_depth)
     difference = torch.where(known, prediction - log_depth, 0.0)
     beyond = log_depth > log_limit[:, None, None]
@@ -73,13 +73,14 @@ def log_difference(prediction: Tensor, log_depth: Tensor, log_limit: Tensor) -> 
 
 
 def relative_error(difference: Tensor) -> Tensor:
-    """|ratio - 1| of a logarithm of a ratio; beyond a ratio of e it goes on as a straight line."""
+    """Returns |ratio - 1| given the logarithm of a ratio, continued linearly beyond a ratio of
+    e."""
     bounded = difference.clamp(max=1.0)
     return torch.expm1(bounded).abs() + math.e * (difference - bounded)
 
 
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
-    """(B, 1, h, w) → canonical metres (B, 2h, 2w); the clamp keeps exp within float16."""
+    """Maps (B, 1, h, w) to canonical metres (B, 2h, 2w); the clamp keeps exp within float16."""
     enlarged = F.interpolate(prediction, scale_factor=2.0, mode='bilinear')[:, 0]
     return {'depth': enlarged.clamp(math.log(0.1), math.log(1000.0)).exp()}
 

@@ -1,6 +1,6 @@
-"""Surface normals as InvPT and TaskPrompter learn them: L1 distance of unit vectors.
+"""Surface normals, learned like InvPT and TaskPrompter do by the L1 distance of unit vectors.
 
-Optical frame (x right, y down, z forward), towards the camera; every pixel has one, sky none.
+Optical frame (x right, y down, z forward), towards the camera; every pixel has one except the sky.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None
 def targets(
     sample: Sample, config: CompactConfig, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """normals: (3, H/2, W/2) float32 unit, 255 unknown; one pixel of every 2x2 at random."""
+    """normals: (3, H/2, W/2) float32 unit, 255 unknown; one random pixel of every 2x2."""
     height_px, width_px = sample.labels.shape
     if sample.normals is None:
         return {'normals': np.full((3, height_px // 2, width_px // 2), IGNORED, np.float32)}
@@ -66,5 +66,5 @@ def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]
 
 
 def options(config: CompactConfig) -> dict[str, Any]:
-    """signs: what x, y, z are multiplied with to be in the optical frame, towards the camera."""
+    """signs: factors that turn x, y, z into the optical frame, towards the camera."""
     return {'signs': [1.0, 1.0, 1.0]}

@@ -1,4 +1,4 @@
-"""Dense tasks of a user's own, learned from the maps of a manifest: classes, or a number per
+"""Dense tasks that users define, learned from the maps of a manifest: classes, or one number per
 pixel."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.config import CompactConfig, OwnTask
 from training.data.sample import Sample
-from training.tasks.semantic import class_table, cross_entropy, decided
+from training.tasks.semantic import best_class, class_table, cross_entropy
 
 UNKNOWN = 255
 
@@ -33,12 +33,12 @@ class OwnLabels:
         return len(self.task.classes), len(self.task.classes)
 
     def initialise(self, early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
-        """PyTorch's defaults."""
+        """Keeps PyTorch's defaults."""
 
     def targets(
         self, sample: Sample, config: CompactConfig, rng: np.random.Generator
     ) -> dict[str, NDArray[Any]]:
-        """labels: (H/2, W/2) int64, one pixel of every 2x2 at random."""
+        """labels: (H/2, W/2) int64, one random pixel of every 2x2."""
         row, column = rng.integers(2, size=2)
         labels = sample.maps.get(self.task.name)
         if labels is None:
@@ -51,7 +51,7 @@ class OwnLabels:
         return cross_entropy(logits, targets['labels'], self.equal(logits))
 
     def preliminary_loss(self, prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        coarse = every_step(targets['labels'], prediction)
+        coarse = at_cell_centres(targets['labels'], prediction)
         return cross_entropy(prediction.float(), coarse, self.equal(prediction))
 
     def equal(self, like: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class OwnLabels:
     def dense_decode(self, prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
         """(B, C, h, w) → labels and confidence (B, 2h, 2w) uint8."""
         logits = F.interpolate(prediction, scale_factor=2.0, mode='bilinear')
-        labels, confidence = decided(logits)
+        labels, confidence = best_class(logits)
         return {f'{self.NAME}_labels': labels, f'{self.NAME}_confidence': confidence}
 
     def options(self, config: CompactConfig) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class OwnLabels:
 
 @dataclass(frozen=True, slots=True)
 class OwnValues:
-    """Absolute difference, of values scaled to mean 0 and deviation 1 over the labelled pixels."""
+    """Absolute difference of values scaled to mean 0 and deviation 1 over the labelled pixels."""
 
     task: OwnTask
 
@@ -81,7 +81,7 @@ class OwnValues:
         return 1, 1
 
     def initialise(self, early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
-        """Zero, the mean of what there is."""
+        """Starts at zero, the mean of the labels."""
         for head in (early, late):
             assert isinstance(head, nn.Conv2d)
             assert head.bias is not None
@@ -90,7 +90,7 @@ class OwnValues:
     def targets(
         self, sample: Sample, config: CompactConfig, rng: np.random.Generator
     ) -> dict[str, NDArray[Any]]:
-        """values: (H/2, W/2) float32, NaN unknown; one pixel of every 2x2 at random."""
+        """values: (H/2, W/2) float32, NaN unknown; one random pixel of every 2x2."""
         row, column = rng.integers(2, size=2)
         values = sample.maps.get(self.task.name)
         if values is None:
@@ -104,7 +104,9 @@ class OwnValues:
         return mean_difference(enlarged[:, 0], targets['values'])
 
     def preliminary_loss(self, prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        return mean_difference(prediction[:, 0].float(), every_step(targets['values'], prediction))
+        return mean_difference(
+            prediction[:, 0].float(), at_cell_centres(targets['values'], prediction)
+        )
 
     def dense_decode(self, prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
         """(B, 1, h, w) → values (B, 2h, 2w) in the user's units."""
@@ -115,8 +117,8 @@ class OwnValues:
         return {'kind': 'values'}
 
 
-def every_step(fine: Tensor, coarse: Tensor) -> Tensor:
-    """(B, H, W) at the centres of the cells of (B, C, h, w)."""
+def at_cell_centres(fine: Tensor, coarse: Tensor) -> Tensor:
+    """Samples (B, H, W) at the centres of the cells of (B, C, h, w)."""
     step = fine.shape[1] // coarse.shape[2]
     return fine[:, step // 2 :: step, step // 2 :: step]
 

@@ -1,8 +1,8 @@
-"""Semantic segmentation: cross entropy per pixel and overlap per class.
+"""Semantic segmentation, learned by cross entropy per pixel and overlap per class.
 
-Unlabeled pixels count nowhere. Signs and lights cover a thousandth of the road's pixels: class
-weights and the soft Jaccard index (Rahman and Wang, ISVC 2016, eq. 2), which is about classes
-rather than pixels, make them matter.
+Unlabelled pixels never count. Signs and lights cover a thousandth of a road scene. Class weights
+and the soft Jaccard index (Rahman and Wang, ISVC 2016, eq. 2), which counts classes rather than
+pixels, make them matter.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def channels(config: CompactConfig) -> tuple[int, int]:
 
 
 def initialise(early: nn.Module, late: nn.Module, config: CompactConfig) -> None:
-    """PyTorch's defaults."""
+    """Keeps PyTorch's defaults."""
 
 
 def targets(
     sample: Sample, config: CompactConfig, rng: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """labels: (H/2, W/2) int64, one pixel of every 2x2 at random, so that edges stay in place;
+    """labels: (H/2, W/2) int64, one random pixel of every 2x2, so that edges stay in place;
     class_weights: (C,) float32."""
     row, column = rng.integers(2, size=2)
     weights = config.class_weights or (1.0,) * len(config.classes)
@@ -58,14 +58,15 @@ def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
-    """Weighted mean over labeled pixels; zero where there are none."""
+    """Returns the weighted mean over labelled pixels, zero if there are none."""
     total = F.cross_entropy(logits, labels, class_weights, ignore_index=UNLABELED, reduction='sum')
     weight = class_weights[labels[labels != UNLABELED]].sum()
     return total / weight.clamp(min=1e-6)
 
 
 def jaccard_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 - mean over the batch's classes of intersection / union, with probabilities for sets."""
+    """Returns 1 - mean over the batch's classes of intersection / union, with probabilities in
+    place of sets."""
     known = (labels != UNLABELED).flatten()
     probability = logits.softmax(1).transpose(0, 1).flatten(1) * known  # (C, B h w)
     truth = labels.flatten()
@@ -84,14 +85,15 @@ def jaccard_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:
     """(B, C, h, w) → labels and confidence (B, 2h, 2w) uint8."""
     logits = F.interpolate(prediction, scale_factor=2.0, mode='bilinear')
-    labels, confidence = decided(logits)
+    labels, confidence = best_class(logits)
     return {'semantic_labels': labels, 'semantic_confidence': confidence}
 
 
-def decided(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, C, h, w) → best class and round(255 p) of it, uint8; int32 of more than 255 classes.
+def best_class(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps (B, C, h, w) to the best class and round(255 p) of it: uint8, or int32 for more than
+    255 classes.
 
-    The softmax's largest entry is 1 / sum exp(x - max x): nothing else of it is computed.
+    The largest entry of the softmax is 1 / sum exp(x - max x), so nothing else is computed.
     """
     best, labels = logits.max(1, keepdim=True)
     confidence = 255 / (logits - best).exp().sum(1)

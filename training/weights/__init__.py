@@ -1,4 +1,4 @@
-"""Files of weights: the authors' checkpoints, ours, safetensors, and the weights of model files.
+"""Reads, converts and writes files of weights: checkpoints, safetensors, bundled model files.
 
-Nothing in here may execute pickled code from a file.
+The networks themselves and the training loop do not belong here.
 """

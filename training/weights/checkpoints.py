@@ -1,7 +1,7 @@
-"""Released checkpoints of InvPT and TaskPrompter → our networks, entry by entry.
+"""Loads released checkpoints of InvPT and TaskPrompter into our networks, entry by entry.
 
 A released file is torch.save({'model': state_dict, 'optimizer': ..., ...}) of a network wrapped
-for distributed training, so that every key begins with `module.`
+for distributed training, so every key begins with `module.`
 (docs/network-specification.md, section 0.2).
 """
 
@@ -21,36 +21,38 @@ from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NetworkConfig, build_on_meta
 from training.weights.checkpoint_store import CheckpointError, read_file
 
-# Entries of released files that no output depends on (docs/network-specification.md, section 0.2).
+# Entries of released files that influence no output (docs/network-specification.md, section 0.2).
 DEAD_INVPT = re.compile(
     r'multi_task_decoder\.(scale_embed\.2\.|invpt\.redu_chan\.0\.|invpt\.norm_mt\.'
     r'|invpt\.invpt_stages\.0\.blocks\.0\.attn\.fuse_attn\.)'
 )
 NOTHING = re.compile('(?!)')
-LISTED = 12  # complaints of one kind that are printed in full
+MAX_NAMED = 12  # maximum number of entries of one kind that are named
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """State dictionary of a checkpoint without the `module.` prefix. Runs no code of the file.
+    """Returns a checkpoint's state dictionary without the `module.` prefix; runs no code of the
+    file.
 
-    Raises CheckpointError for a file that is no checkpoint or holds more than tensors.
+    Raises CheckpointError for a file that is not a checkpoint or holds more than tensors.
     """
     loaded = read_file(path, numpy_scalars())
     state = loaded
-    if isinstance(loaded, dict):  # the authors', or one of training.train
+    if isinstance(loaded, dict):  # a released file, or one of training.train
         state = loaded.get('model', loaded.get('average', loaded))
     if not is_state(state):
         raise CheckpointError(
             f'{path} holds no state dictionary (neither at the top nor under "model"); '
-            'give a checkpoint of the authors.'
+            'give a checkpoint that the authors released.'
         )
     return without_prefix(state)
 
 
 def numpy_scalars() -> list[Any]:
-    """What a pickled NumPy number consists of: schedulers may hold some, and they run no code."""
+    """Returns the classes of a pickled NumPy number: schedulers may hold some, and they run no
+    code."""
     scalar = np.float64(0).__reduce__()[0]
-    places = ('numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar')  # NumPy 1 and 2
+    places = ('numpy.core.multiarray.scalar', 'numpy._core.multiarray.scalar')  # of NumPy 1 and 2
     kinds = [type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'bool')]
     return [*((scalar, place) for place in places), np.dtype, *kinds]
 
@@ -78,10 +80,10 @@ def dead_entries(config: NetworkConfig) -> re.Pattern[str]:
 def load_network(
     config: NetworkConfig, state: Mapping[str, Tensor]
 ) -> tuple[nn.Module, list[str]]:
-    """Network in evaluation mode that owns the tensors of `state`, and the dead keys left out.
+    """Returns a network in evaluation mode that owns the tensors of `state`, and the unused keys.
 
-    InvPT at another size than its weights were trained at gets its position embedding resampled.
-    Raises CheckpointError naming every missing, unexpected and mis-shaped entry.
+    InvPT at a size other than that of its weights gets a resampled position embedding. Raises
+    CheckpointError naming every missing, unexpected and misshapen entry.
     """
     network = build_on_meta(config)
     state = dict(state)
@@ -100,8 +102,8 @@ def load_network(
 
 
 def structural_complaints(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
-    """Takes out the buffers that follow from the architecture; those that differ from ours are
-    named."""
+    """Removes the buffers that the architecture determines from `state` and names those that
+    differ from ours."""
     different = []
     persistent = network.state_dict().keys()
     for key, ours in network.named_buffers():
@@ -110,7 +112,7 @@ def structural_complaints(network: nn.Module, state: dict[str, Tensor]) -> list[
         theirs = state.pop(key)
         if theirs.shape != ours.shape or not torch.equal(theirs.to(ours.dtype), ours):
             different.append(key)
-    return listed('with other values than the architecture computes', different)
+    return complaint('with other values than the architecture computes', different)
 
 
 def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:
@@ -122,15 +124,17 @@ def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> lis
         if k in got and got[k].shape != v.shape
     ]
     return (
-        listed('missing', missing) + listed('unexpected', unexpected) + listed('misshapen', shaped)
+        complaint('missing', missing)
+        + complaint('unexpected', unexpected)
+        + complaint('misshapen', shaped)
     )
 
 
-def listed(kind: str, entries: list[str]) -> list[str]:
+def complaint(kind: str, entries: list[str]) -> list[str]:
     if not entries:
         return []
-    more = f', and {len(entries) - LISTED} more' if len(entries) > LISTED else ''
-    return [f'{len(entries)} {kind}: {", ".join(entries[:LISTED])}{more}.']
+    more = f', and {len(entries) - MAX_NAMED} more' if len(entries) > MAX_NAMED else ''
+    return [f'{len(entries)} {kind}: {", ".join(entries[:MAX_NAMED])}{more}.']
 
 
 def shape_of(tensor: Tensor) -> str:
@@ -138,10 +142,10 @@ def shape_of(tensor: Tensor) -> str:
 
 
 def resample_position(state: dict[str, Tensor], config: InvPTConfig | TaskPrompterConfig) -> None:
-    """Bicubic, half-pixel centres, no antialiasing: what the authors do from ImageNet's 24 x 24
-    grid (docs/network-specification.md, section 0.3).
+    """Resamples bicubically with half-pixel centres and no antialiasing, as the authors do from
+    ImageNet's 24 x 24 grid (docs/network-specification.md, section 0.3).
 
-    The aspect ratio of the old grid is the one of a published size, or 1.
+    The aspect ratio of the old grid is that of a published size, or 1.
     """
     key = 'backbone.pos_embed'
     embedding = state.get(key)
@@ -151,7 +155,7 @@ def resample_position(state: dict[str, Tensor], config: InvPTConfig | TaskPrompt
     known = {28 * 36: (28, 36), 32 * 32: (32, 32), 24 * 24: (24, 24)}
     old = known.get(embedding.shape[1] - 1)
     if old is None:
-        return  # mismatches() names the shape
+        return  # mismatches() reports the shape
     cls, patches = embedding[:, :1], embedding[:, 1:]
     maps = patches.float().transpose(1, 2).unflatten(2, old)
     finer = nn.functional.interpolate(maps, (rows, columns), mode='bicubic', align_corners=False)

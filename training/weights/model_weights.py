@@ -1,7 +1,7 @@
-"""A compact network out of its model file: the bundled model comes without its checkpoint.
+"""Restores a compact network from its model file, because the bundled model has no checkpoint.
 
-The file has batch norms folded into the convolutions and linear layers transposed; the network
-that comes back is in that form too, and gives what the file gives.
+In the file batch norms are folded into the convolutions and linear layers are transposed. The
+restored network keeps this form and gives the file's outputs.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from training.graphs.precision import fold_norms
 from training.networks.decoders import compact_network
 
 Arrays = dict[str, NDArray[np.float32]]
-TOLERANCE = 1e-3  # of depth in metres and box codes; labels and confidence round on top of it
+TOLERANCE = 1e-3  # for depth in metres and box codes; labels and confidence are rounded
 PREFIX, BIAS = 'network.', '.bias'
 
 
 def graph_from_model(path: Path, config: CompactConfig | None = None) -> DeployGraph:
-    """config: default, the one of the model's name. Raises ValueError for a file of another
-    network or precision, or one that was not exported by `training.export`."""
+    """Restores the graph; config: by default that of the model's name. Raises ValueError for a
+    file of another network or precision, or one that `training.export` did not write."""
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     name = spec_from_json(metadata.get(METADATA_KEY), str(path)).name
     if config is None and name not in CONFIGS:
-        raise ValueError(f'{path} is a {name}; only {", ".join(CONFIGS)} can be read back.')
+        raise ValueError(f'{path} is a {name}; only {", ".join(CONFIGS)} can be restored.')
     config = config or CONFIGS[name]
     network = compact_network(config)
     merge_branches(network.encoder)
@@ -45,7 +45,8 @@ def graph_from_model(path: Path, config: CompactConfig | None = None) -> DeployG
 
 
 def parameters(model: onnx.ModelProto, wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The network's names for the file's constants. Raises ValueError where one is not found."""
+    """Returns the file's constants under the network's names. Raises ValueError if one is
+    missing."""
     constants = {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
@@ -57,7 +58,7 @@ def parameters(model: onnx.ModelProto, wanted: dict[str, Tensor], path: Path) ->
         key = PREFIX + name
         folded = key.removesuffix(BIAS) + '.weight_bias'
         value = linear.get(key, constants.get(key, constants.get(folded)))
-        if value is None:  # a constant that export reshaped and named itself
+        if value is None:  # the exporter reshaped and renamed this constant
             same = [v for k, v in constants.items() if PREFIX not in k and v.size == like.numel()]
             value = same[0] if len(same) == 1 else None
         if value is None or value.size != like.numel():
@@ -70,7 +71,7 @@ def parameters(model: onnx.ModelProto, wanted: dict[str, Tensor], path: Path) ->
 
 
 def linear_weights(model: onnx.ModelProto, constants: Arrays) -> Arrays:
-    """x @ constant + NAME.bias: the constant is the transpose of NAME.weight."""
+    """Finds x @ constant + NAME.bias, whose constant is the transpose of NAME.weight."""
     sums = {
         name: node for node in model.graph.node for name in node.input if node.op_type == 'Add'
     }
@@ -86,9 +87,11 @@ def linear_weights(model: onnx.ModelProto, constants: Arrays) -> Arrays:
 
 
 def check_same(graph: DeployGraph, path: Path) -> None:
-    """Raises ValueError where network and file disagree on an image."""
+    """Raises ValueError if network and file disagree on an image."""
     size = (1, graph.config.height_px, graph.config.width_px, 3)
     rgb = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     for name, apart in differences(graph, path, rgb).items():
-        if not name.endswith(('_labels', '_confidence')) and apart > TOLERANCE:  # no rounding
-            raise ValueError(f'{path} and its network differ by {apart:.2g} in {name}.')
+        if (
+            not name.endswith(('_labels', '_confidence')) and apart > TOLERANCE
+        ):  # these outputs are rounded
+            raise ValueError(f'{path} and the restored network differ by {apart:.2g} in {name}.')

@@ -1,4 +1,4 @@
-"""Weights from a file of any of our forms."""
+"""Reads weights from any kind of file that the training writes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from mtscene_ros.types import SemanticClass
-from training.config import CONFIGS, CompactConfig, OwnTask
+from training.config import CONFIGS, CompactConfig, OwnTask, resized
+from training.graphs.deploy import DeployGraph, merge_branches
+from training.networks.decoders import compact_network, load_weights
 from training.weights.checkpoint_store import read_file, read_safetensors
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
-    """Configuration and averaged weights of a checkpoint, or of NAME.safetensors."""
+    """Reads configuration and averaged weights of a checkpoint or of NAME.safetensors."""
     if path.suffix == '.safetensors':
         weights = {name: value.float() for name, value in read_safetensors(path).items()}
         return config_of({'config': path.stem}), weights
@@ -24,7 +26,7 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
 
 
 def config_of(state: dict[str, Any]) -> CompactConfig:
-    """The configuration of a checkpoint, adapted or not."""
+    """Returns the configuration of a checkpoint, adapted or not."""
     config = CONFIGS[state['config']]
     found = state.get('adapted')
     if found is None:
@@ -44,3 +46,15 @@ def config_of(state: dict[str, Any]) -> CompactConfig:
 
 def table(rows: Iterable[dict[str, Any]]) -> tuple[SemanticClass, ...]:
     return tuple(SemanticClass(r['id'], r['name'], tuple(r['color_rgb'])) for r in rows)
+
+
+def graph_from_checkpoint(path: Path, size_px: tuple[int, int] | None = None) -> DeployGraph:
+    """Builds the graph in evaluation mode with the averaged weights of a checkpoint or of
+    CONFIG.safetensors; size_px: height and width if they differ from those of the training."""
+    config, weights = read_weights(path)
+    if size_px is not None:
+        config = resized(config, *size_px)
+    network = compact_network(config)
+    load_weights(network, weights)
+    merge_branches(network.encoder)
+    return DeployGraph(network, config).eval()

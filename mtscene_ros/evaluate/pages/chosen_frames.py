@@ -15,6 +15,7 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.camera_frames import CameraFrames
 from mtscene_ros.camera.draw import resized
+from mtscene_ros.camera.outputs import NAMED_TASKS, result_topic
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
 from mtscene_ros.evaluate.run.job import asked_for
@@ -43,11 +44,6 @@ from mtscene_ros.types import (
 )
 
 KEPT_WIDTH_PX = 640  # of what is held: no picture of a page is wider
-TOPICS = {
-    'semantic': 'semantic/image', 'depth': 'depth/image', 'boxes3d': 'detections_3d',
-    'normals': 'normals/image', 'boundary': 'boundary/image', 'saliency': 'saliency/image',
-    'human_parts': 'parts/image',
-}  # fmt: skip
 
 Key = tuple[str, int]  # camera, stamp in nanoseconds
 
@@ -100,8 +96,7 @@ def predicted(
     path: Path, spec: ModelSpec, options: EvaluateOptions, stamps: set[int]
 ) -> dict[int, FrameParts]:
     """Stamp → results, maps no wider than KEPT_WIDTH_PX. Raises BagError."""
-    names = {task: TOPICS.get(task, f'own/{task}/image') for task in spec.tasks}
-    tasks = {f'{options.node}/{name}': task for task, name in names.items()}
+    tasks = {f'{options.node}/{result_topic(task)}': task for task in spec.tasks}
     seen: dict[int, FrameParts] = {}
     with open_bag(path) as bag:
         connections = [c for c in bag.connections if c.topic in tasks]
@@ -146,7 +141,7 @@ def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = Fa
     if task == 'normals':
         normals = values.astype(np.float32)
         return NormalMap(np.where(abs(normals).max(2, keepdims=True) > 0, normals, np.nan))
-    if task in TOPICS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
+    if task in NAMED_TASKS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
         share = values.astype(np.float32) / (1 if is_truth or values.dtype.kind == 'f' else 255)
         return ProbabilityMap(np.where(share == UNLABELED, np.float32(np.nan), share))
     return ValueMap(values.astype(np.float32))

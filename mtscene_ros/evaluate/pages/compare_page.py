@@ -20,6 +20,7 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import figure, page, section, table
+from mtscene_ros.terminal import plural
 
 WIDTH_PX = 560
 GRID = """
@@ -80,8 +81,8 @@ def described(report: Report) -> str:
     model = first['model']
     return (
         f'{report.folder}: {model["name"]} {model["version"]} ({model["commit"]}), '
-        f'{first["backend"]}, {first["precision"]}, {len(report.sequences)} sequence'
-        f'{"s" * (len(report.sequences) > 1)}'
+        f'{first["backend"]}, {first["precision"]}, '
+        f'{plural(len(report.sequences), "sequence")}'
     )
 
 

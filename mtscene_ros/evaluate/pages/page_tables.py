@@ -14,6 +14,7 @@ from mtscene_ros.evaluate.pages import charts
 from mtscene_ros.evaluate.run.report_folder import Columns, Report, number, scores
 from mtscene_ros.recordings.node_results import color_of
 from mtscene_ros.report.html import facts, section, table, tiles
+from mtscene_ros.terminal import plural
 
 # Score → how a tile shows it: format, caption.
 HEADLINES = {
@@ -88,7 +89,7 @@ def about(report: Report) -> str:
     pairs += [('precision', str(first['precision'])), ('mtscene_ros', str(first['mtscene_ros']))]
     for of in report.sequences[:12]:
         name = 'recording' if len(report.sequences) == 1 else of.name
-        pairs.append((name, f'{of.bag} ({of.metrics["bag"]["frames"]} frames)'))
+        pairs.append((name, f'{of.bag} ({plural(of.metrics["bag"]["frames"], "frame")})'))
     return section('What was measured', facts(pairs))
 
 

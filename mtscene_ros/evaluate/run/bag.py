@@ -30,7 +30,6 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
-from mtscene_ros.evaluate.run.progress import bar
 from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
 from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
@@ -44,6 +43,7 @@ from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.recordings.salvage import readable_bag
+from mtscene_ros.terminal import Bar
 from mtscene_ros.types import Scene
 
 
@@ -138,13 +138,14 @@ class BagRun:
         """Reads the recording to its end, or to where it is damaged."""
         connections = [c for c in self._reader.connections if c.topic in self._topics.wanted]
         total = sum(c.msgcount for c in connections if c.topic == self._topics.image)
-        with bar(min(total, self._options.max_frames or total), self._options.progress) as step:
+        total = min(total, self._options.max_frames or total)
+        with Bar('frame', total, is_wanted=self._options.progress) as bar:
             for connection, at_ns, raw in self._messages(connections):
                 if self._end_ns is not None and at_ns > self._end_ns:
                     break
                 if connection.topic == self._topics.image:
                     self._image(raw, at_ns, connection.msgtype, predictions)
-                    step()
+                    bar.step()
                 elif connection.topic == self._topics.info:
                     self._frames.info = self._reader.deserialize(raw, connection.msgtype)
                 else:

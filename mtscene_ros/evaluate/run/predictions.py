@@ -9,6 +9,8 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.outputs import (
+    FRAME_STATS,
+    LABEL_INFO,
     Output,
     OutputContext,
     OutputParams,
@@ -22,7 +24,6 @@ from mtscene_ros.recordings.bag_messages import maker
 from mtscene_ros.recordings.bags import BagWriter
 from mtscene_ros.types import Scene
 
-STATS = 'debug/frame_stats'
 REPEAT_NS = 10**9  # class maps, as the node repeats them
 
 
@@ -76,7 +77,7 @@ class Predictions:
         header = messages.header_of(self._new, scene.frame)
         age_s = (at_ns - scene.frame.stamp_ns) * 1e-9
         stats = messages.frame_stats(self._new, header, scene.frame.camera, age_s, stage_s, counts)
-        self._writer.write(self.topic(STATS), 'mtscene_msgs/msg/FrameStats', at_ns, stats)
+        self._writer.write(self.topic(FRAME_STATS), 'mtscene_msgs/msg/FrameStats', at_ns, stats)
 
     def _repeat_classes(self, at_ns: int) -> None:
         if self._told_ns is not None and 0 <= at_ns - self._told_ns < REPEAT_NS:
@@ -87,8 +88,7 @@ class Predictions:
             info = messages.label_info(
                 self._new, classes_from_options(self._spec.tasks[task]), header
             )
-            kind = 'vision_msgs/msg/LabelInfo'
-            self._writer.write(self.topic(name), kind, at_ns, info, latched=True)
+            self._writer.write(self.topic(name), LABEL_INFO, at_ns, info, latched=True)
 
 
 def chosen(outputs: tuple[Output, ...], names: tuple[str, ...]) -> tuple[Output, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtscene_ros.terminal import plural
+
 # Of all scores, those that are printed: task → (score, format).
 SHOWN = {
     'semantic': ('miou', 'present_miou', 'accuracy', 'ece', 'flicker'),
@@ -22,7 +24,7 @@ def table(found: dict[str, Any]) -> str:
     counts, metrics = found['counts'], found['metrics']
     received, published = counts['received'], counts['published']
     lines = [
-        f'{published} of {received} images answered, {counts["dropped"]} dropped, '
+        f'{published} of {plural(received, "image")} answered, {counts["dropped"]} dropped, '
         f'{counts["failed"]} failed',
         '',
         '| task | frames with truth | |',

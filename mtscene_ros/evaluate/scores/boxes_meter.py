@@ -18,6 +18,7 @@ from mtscene_ros.evaluate.scores.metrics import (
     angle_difference_rad,
     average_precision,
     match_centers,
+    mean,
     size_error,
 )
 from mtscene_ros.types import Boxes3D
@@ -40,9 +41,13 @@ class BoxesMeter:
         self.names, self.max_m, self.match_m, self.min_score = names, max_m, match_m, min_score
         self.found = {name: Detections() for name in names}
 
-    def update(self, boxes: Boxes3D, truth: Boxes3D) -> Scores:
-        """truth: class_ids are the model's."""
-        total, demanded = Detections(), np.ones(len(truth), bool)
+    def update(
+        self, boxes: Boxes3D, truth: Boxes3D, demanded: NDArray[np.bool_] | None = None
+    ) -> Scores:
+        """truth: class_ids are the model's; demanded: (len(truth),) what has to be found, None
+        for everything."""
+        total = Detections()
+        demanded = np.ones(len(truth), bool) if demanded is None else demanded
         for class_id, name in enumerate(self.names):
             here = Detections()
             add_boxes(here, boxes, truth, demanded, class_id, self.max_m, self.match_m)
@@ -72,14 +77,21 @@ class BoxesMeter:
 
     def scores(self) -> Scores:
         """`CLASS.ap` and so on of classes that occur; map over those; calibration of scores."""
-        seen = {name: found.result() for name, found in self.found.items() if found.truths}
+        seen = self.by_class()
         flat = {f'{name}.{score}': v for name, of in seen.items() for score, v in of.items()}
-        precision = [of['ap'] for of in seen.values()]
         return {
-            'map': float(np.mean(precision)) if precision else float('nan'),
+            'map': self.mean_precision(),
             **flat,
             'ece': self.calibration().ece(),
         }
+
+    def by_class(self) -> dict[str, Scores]:
+        """Scores of each class that the truth has."""
+        return {name: found.result() for name, found in self.found.items() if found.truths}
+
+    def mean_precision(self) -> float:
+        """mAP over the classes that the truth has; NaN where it has none."""
+        return mean([of['ap'] for of in self.by_class().values()])
 
     def calibration(self) -> Calibration:
         """Scores of boxes against whether there was an object."""
@@ -116,8 +128,7 @@ def between(found: Detections, near_m: float, far_m: float) -> dict[str, float]:
     hits = np.array(found.hits, bool)[seen]
 
     def average(values: list[float]) -> float:
-        chosen = np.array(values)[paired]
-        return float(chosen.mean()) if len(chosen) else float('nan')
+        return mean(np.array(values)[paired])
 
     return {
         'truths': truths,
@@ -139,10 +150,8 @@ def image_scores(found: Detections, min_score: float) -> Scores:
         'truths': float(found.truths),
         'recall': hits / found.truths if found.truths else nan,
         'precision': hits / int(published.sum()) if published.any() else nan,
-        'distance_m': float(np.mean(found.distances_m)) if found.distances_m else nan,
-        'yaw_error_deg': float(np.degrees(np.mean(found.yaw_errors_rad)))
-        if found.yaw_errors_rad
-        else nan,
+        'distance_m': mean(found.distances_m),
+        'yaw_error_deg': float(np.degrees(mean(found.yaw_errors_rad))),
     }
 
 

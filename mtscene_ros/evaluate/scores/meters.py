@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.evaluate.scores.metrics import confusion, mean_ious
+from mtscene_ros.evaluate.scores.metrics import confusion, intersection_and_union, mean_ious
 from mtscene_ros.types import UNLABELED
 
 T = TypeVar('T')
@@ -89,14 +89,8 @@ class LabelMeter:
 
 def iou_percent(counts: NDArray[np.int64]) -> tuple[F64, NDArray[np.int64]]:
     """(C, C + 1) confusion → (C,) percent, 0 for a class that nobody has; (C,) unions."""
-    square = counts[:, :-1]
-    both = np.diag(square)
-    union = counts.sum(1) + square.sum(0) - both
+    both, union = intersection_and_union(counts)
     return 100.0 * both / np.maximum(union, 1), union
-
-
-def mean(values: F64) -> float:
-    return float(values.mean()) if len(values) else NAN
 
 
 DEPTH_SUMS = (

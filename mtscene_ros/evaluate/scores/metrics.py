@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -25,14 +26,20 @@ def confusion(labels: Ids, truth: NDArray[np.uint8], classes: int) -> NDArray[np
     return np.bincount(index, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
-def iou_per_class(counts: NDArray[np.int64]) -> F64:
-    """Confusion → (classes,) intersection over union; NaN for a class nobody has or predicts."""
+def intersection_and_union(
+    counts: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Confusion (C, C + 1) → pixels of each class (C,) that truth and prediction share, and those
+    that either has."""
     square = counts[:, :-1]
-    both = np.diag(square).astype(np.float64)
-    union = counts.sum(1) + square.sum(0) - both
-    out = np.full(len(both), np.nan)
-    np.divide(both, union, out=out, where=union > 0)
-    return out
+    both = np.diag(square)
+    return both, counts.sum(1) + square.sum(0) - both
+
+
+def iou_per_class(counts: NDArray[np.int64]) -> F64:
+    """Confusion → (C,) shares in [0, 1]; NaN for a class nobody has or predicts."""
+    both, union = intersection_and_union(counts)
+    return np.where(union > 0, both / np.maximum(union, 1), np.nan)
 
 
 def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> dict[str, float]:
@@ -46,43 +53,8 @@ def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> dict[str, float]:
         return {'miou': float('nan'), 'present_miou': float('nan')}
     return {
         'miou': float(np.where(is_present, iou, 0.0).mean()),
-        'present_miou': float(iou[is_present].mean()),
+        'present_miou': mean(iou[is_present]),
     }
-
-
-@dataclass(slots=True)
-class DepthErrors:
-    """Sums over the pixels whose true depth is at most max_m (Eigen et al., NIPS 2014, section 4).
-
-    A pixel without a finite prediction counts against `delta1` and `coverage` only.
-    """
-
-    max_m: float
-    truths: int = 0
-    answered: int = 0
-    relative: float = 0.0
-    squared_m2: float = 0.0
-    within: int = 0
-
-    def add(self, depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]) -> None:
-        known = np.isfinite(truth_m) & (truth_m > 0) & (truth_m <= self.max_m)
-        answered = known & np.isfinite(depth_m) & (depth_m > 0)
-        got, want = depth_m[answered].astype(np.float64), truth_m[answered].astype(np.float64)
-        self.truths += int(known.sum())
-        self.answered += len(got)
-        self.relative += float((abs(got - want) / want).sum())
-        self.squared_m2 += float(((got - want) ** 2).sum())
-        self.within += int((np.maximum(got / want, want / got) < 1.25).sum())
-
-    def result(self) -> dict[str, float]:
-        """abs_rel and rmse_m over answered pixels, delta1 and coverage over all."""
-        answered, truths = max(self.answered, 1), max(self.truths, 1)
-        return {
-            'abs_rel': self.relative / answered,
-            'rmse_m': float(np.sqrt(self.squared_m2 / answered)),
-            'delta1': self.within / truths,
-            'coverage': self.answered / truths,
-        }
 
 
 def match_centers(
@@ -135,10 +107,6 @@ class Detections:
         for name in (f.name for f in fields(self) if f.name != 'truths'):
             getattr(self, name).extend(getattr(other, name))
 
-    def add(self, score: float, hit: bool) -> None:
-        self.scores.append(score)
-        self.hits.append(hit)
-
     def result(self) -> dict[str, float]:
         return {
             'truths': self.truths,
@@ -156,8 +124,9 @@ def size_error(sizes_m: F64, truth_m: F64) -> F64:
     return np.asarray(1 - both_m3 / (sizes_m.prod(-1) + truth_m.prod(-1) - both_m3))
 
 
-def mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float('nan')
+def mean(values: Sequence[float] | F64) -> float:
+    """NaN of nothing."""
+    return float(np.mean(values)) if len(values) else float('nan')
 
 
 def average_precision(scores: F64, hits: NDArray[np.bool_], truths: int) -> float:

@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtscene_ros.backends import BackendOptions
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, add_boxes
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, BoxesMeter
+from mtscene_ros.evaluate.scores.meters import DepthMeter
 from mtscene_ros.evaluate.scores.metrics import (
-    DepthErrors,
-    Detections,
     confusion,
     iou_per_class,
     mean_ious,
 )
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain
-from mtscene_ros.terminal import size
+from mtscene_ros.terminal import plural, size
 from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, Scene
 from mtscene_ros.worlds.drive import drive_frame
 from mtscene_ros.worlds.frame import WorldFrame
@@ -38,6 +38,27 @@ MIN_VISIBLE = 0.25  # boxes less visible or more than half outside the image are
 MAX_TRUNCATED = 0.5
 
 
+def near_cars_meter() -> BoxesMeter:
+    """For cars alone, the first class of DRIVE_BOXES and of KITTI's boxes."""
+    return BoxesMeter(['car'], CLOSE_RANGE_M)
+
+
+def depth_within(
+    depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Both as a DepthMeter wants them: NaN for a truth beyond MAX_M and for an answer that is not
+    positive."""
+    nan = np.float32(np.nan)
+    return np.where(depth_m > 0, depth_m, nan), np.where(truth_m <= MAX_M, truth_m, nan)
+
+
+def depth_summary(meter: DepthMeter) -> dict[str, float]:
+    """What the suites report; abs_rel and rmse_m over answered pixels, the others over all."""
+    found = meter.scores()
+    names = {'abs_rel': 'abs_rel', 'rmse': 'rmse_m', 'delta1': 'delta1', 'coverage': 'coverage'}
+    return {name: found[score] for score, name in names.items()}
+
+
 @dataclass(slots=True)
 class Score:
     """Everything counted so far."""
@@ -45,11 +66,11 @@ class Score:
     confusion: np.ndarray[Any, np.dtype[np.int64]] = field(
         default_factory=lambda: np.zeros((len(CITYSCAPES_19), len(CITYSCAPES_19) + 1), np.int64)
     )
-    depth: DepthErrors = field(default_factory=lambda: DepthErrors(MAX_M))
-    boxes: dict[str, Detections] = field(
-        default_factory=lambda: {c.name: Detections() for c in DRIVE_BOXES}
+    depth: DepthMeter = field(default_factory=DepthMeter)
+    boxes: BoxesMeter = field(
+        default_factory=lambda: BoxesMeter([c.name for c in DRIVE_BOXES], MAX_M)
     )
-    near_cars: Detections = field(default_factory=Detections)
+    near_cars: BoxesMeter = field(default_factory=near_cars_meter)
     infer_s: list[float] = field(default_factory=list)
 
     def add(self, scene: Scene, truth: WorldFrame) -> None:
@@ -58,28 +79,25 @@ class Score:
         if isinstance(labels, LabelMap):
             self.confusion += confusion(labels.labels, truth.labels, len(CITYSCAPES_19))
         if isinstance(depth, DepthMap):
-            self.depth.add(depth.depth_m, truth.depth_m)
+            self.depth.update(*depth_within(depth.depth_m, truth.depth_m))
         if isinstance(boxes, Boxes3D):
             demanded = (truth.visible >= MIN_VISIBLE) & (truth.truncated <= MAX_TRUNCATED)
-            for c in DRIVE_BOXES:
-                add_boxes(self.boxes[c.name], boxes, truth.boxes, demanded, c.id, MAX_M)
-            add_boxes(self.near_cars, boxes, truth.boxes, demanded, 0, CLOSE_RANGE_M)
+            for meter in (self.boxes, self.near_cars):
+                meter.update(boxes, truth.boxes, demanded)
         self.infer_s.append(scene.stage_s['infer'])
 
     def result(self) -> dict[str, Any]:
         iou = iou_per_class(self.confusion)
-        boxes = {name: of.result() for name, of in self.boxes.items()}
-        found = [of['ap'] for of in boxes.values() if of['truths']]
         return {
             'semantic': {
                 **mean_ious(iou, np.isfinite(iou)),
                 'iou': {c.name: float(iou[c.id]) for c in CITYSCAPES_19},
             },
-            'depth': self.depth.result(),
+            'depth': depth_summary(self.depth),
             'boxes3d': {
-                'map': float(np.mean(found)) if found else float('nan'),
-                'car_within_40_m': self.near_cars.result(),
-                'classes': boxes,
+                'map': self.boxes.mean_precision(),
+                'car_within_40_m': self.near_cars.found['car'].result(),
+                'classes': {name: of.result() for name, of in self.boxes.found.items()},
             },
             'infer_ms_median': float(np.median(self.infer_s) * 1e3),
         }
@@ -141,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = score(estimator, scenes(options.seed, options.count, options.size)).result()
     print(table(result))
     elapsed_s = time.perf_counter() - begin_s
-    print(f'\n{options.count} scenes of seed {options.seed}, {elapsed_s:.0f} s')
+    print(f'\n{plural(options.count, "scene")} of seed {options.seed}, {elapsed_s:.0f} s')
     if options.json:
         write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 

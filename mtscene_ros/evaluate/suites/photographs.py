@@ -20,15 +20,9 @@ from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
 from mtscene_ros.datasets.kitti import kitti_moments
 from mtscene_ros.estimator import SceneModel, open_model
-from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, add_boxes
-from mtscene_ros.evaluate.scores.metrics import (
-    DepthErrors,
-    Detections,
-    confusion,
-    iou_per_class,
-    mean_ious,
-)
-from mtscene_ros.evaluate.suites.drives import MAX_M
+from mtscene_ros.evaluate.scores.meters import DepthMeter
+from mtscene_ros.evaluate.scores.metrics import confusion, iou_per_class, mean_ious
+from mtscene_ros.evaluate.suites.drives import depth_summary, depth_within, near_cars_meter
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain
@@ -54,17 +48,17 @@ def camvid(model: SceneModel, folder: Path, split: str = 'val') -> dict[str, Any
 
 def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
     """Raises KittiError where a file is missing."""
-    depth, cars, images = DepthErrors(MAX_M), Detections(), 0
+    depth, cars, images = DepthMeter(), near_cars_meter(), 0
     for moment in kitti_moments(folder, sequence):
         results = model.estimate(moment.rgb, intrinsics=moment.intrinsics).results
         images += 1
         found, boxes = results.get('depth'), results.get('boxes3d')
         if isinstance(found, DepthMap):
-            depth.add(found.depth_m, lidar_depth(moment))
+            depth.update(*depth_within(found.depth_m, lidar_depth(moment)))
         if isinstance(boxes, Boxes3D):
-            demanded = np.ones(len(moment.boxes), bool)
-            add_boxes(cars, boxes, moment.boxes, demanded, 0, CLOSE_RANGE_M)
-    return {'images': images, 'depth': depth.result(), 'car_within_40_m': cars.result()}
+            cars.update(boxes, moment.boxes)
+    near_cars = cars.found['car'].result()
+    return {'images': images, 'depth': depth_summary(depth), 'car_within_40_m': near_cars}
 
 
 def main(arguments: list[str] | None = None) -> None:

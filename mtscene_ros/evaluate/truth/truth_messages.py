@@ -11,21 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
+from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import BagError
-from mtscene_ros.recordings.node_results import TRUTH, classes_of, result_of
+from mtscene_ros.recordings.node_results import classes_of, result_of
+from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import UNLABELED, Boxes3D, SemanticClass
 
-BOXES, CLOUD = 'vision_msgs/msg/Detection3DArray', 'sensor_msgs/msg/PointCloud2'
-LABEL_INFO = 'vision_msgs/msg/LabelInfo'
-# Names below /truth; a task of a user's own is under own/.
-NAMES = {
-    'semantic': 'semantic', 'human_parts': 'parts', 'depth': 'depth', 'normals': 'normals',
-    'boundary': 'boundary', 'saliency': 'saliency', 'boxes3d': 'detections_3d',
-}  # fmt: skip
-INFOS = {'semantic': 'label_info', 'human_parts': 'parts/label_info'}
+CLOUD = 'sensor_msgs/msg/PointCloud2'
 ENCODINGS: dict[str, tuple[str, int]] = {
     'mono8': ('u1', 1), '8UC1': ('u1', 1), 'mono16': ('u2', 1), '16UC1': ('u2', 1),
     '32FC1': ('f4', 1), '32FC3': ('f4', 3), '64FC1': ('f8', 1),
@@ -68,10 +63,10 @@ def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tel
 
 def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, tell: Tell) -> str:
     """By name; boxes and depth by type as well."""
-    name = f'{TRUTH}/{NAMES.get(task, f"own/{task}")}'
+    name = truth_topic(task)
     if name in bag.topics and bag.topics[name].msgcount:
         return name
-    kind = {'boxes3d': BOXES, 'depth': CLOUD}.get(task)
+    kind = {'boxes3d': BOXES_3D, 'depth': CLOUD}.get(task)
     alike = [
         topic
         for topic, info in bag.topics.items()
@@ -98,7 +93,7 @@ def lookup_of(
         return None
     classes = classes_from_options(spec.tasks[task])
     info = options.label_info_topic if task == 'semantic' else ''
-    info = info or f'{TRUTH}/{INFOS.get(task, f"own/{task}/label_info")}'
+    info = info or truth_label_info_topic(task)
     true = first_classes(
         bag, (info, f'{topic}/label_info', f'{topic.rpartition("/")[0]}/label_info')
     )

@@ -17,7 +17,14 @@ import rerun as rr
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.draw import bright
+from mtscene_ros.camera.outputs import (
+    DEPTH_CAMERA_INFO,
+    FRAME_STATS,
+    label_info_topic,
+    result_topic,
+)
 from mtscene_ros.recordings.node_results import classes_of, pixels, result_of
+from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.report.viewer.layout import blueprint
 from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap, SemanticClass
 
@@ -55,11 +62,11 @@ class Shown:
 
     def row_of(self, topic: str) -> Show | None:
         """How a topic of the node (of any of its cameras) or of the truth is shown."""
-        if topic in TRUTH:
-            return TRUTH[topic]
+        if topic in OF_TRUTH:
+            return OF_TRUTH[topic]
         if not topic.startswith(f'{self.node}/'):
             return None
-        return next((OUTPUTS[name] for name in OUTPUTS if topic.endswith(f'/{name}')), None)
+        return next((FROM_NODE[name] for name in FROM_NODE if topic.endswith(f'/{name}')), None)
 
     def log(self, frame: str, name: str, entity: Any, *more: Any, static: bool = False) -> None:
         """Under a frame; a name that it did not have yet gets its place in the layout."""
@@ -172,22 +179,22 @@ def _latency(shown: Shown, frame: str, message: Any) -> None:
         shown.log(frame, f'latency_ms/{stage}', rr.Scalars(time_ms))
 
 
-OUTPUTS: dict[str, Show] = {
-    'semantic/label_info': partial(_classes, 'semantic'),
-    'semantic/image': partial(_labels, 'semantic', 'semantic'),
-    'parts/label_info': partial(_classes, 'parts'),
-    'parts/image': partial(_labels, 'parts', 'parts'),
-    'depth/camera_info': _pinhole,
-    'depth/image': partial(_depth, 'depth'),
-    'normals/image': _normals,
-    'boundary/image': partial(_probability, 'boundary'),
-    'saliency/image': partial(_probability, 'saliency'),
-    'detections_3d': partial(_boxes, 'boxes'),
-    'debug/frame_stats': _latency,
+FROM_NODE: dict[str, Show] = {
+    label_info_topic('semantic'): partial(_classes, 'semantic'),
+    result_topic('semantic'): partial(_labels, 'semantic', 'semantic'),
+    label_info_topic('human_parts'): partial(_classes, 'parts'),
+    result_topic('human_parts'): partial(_labels, 'parts', 'parts'),
+    DEPTH_CAMERA_INFO: _pinhole,
+    result_topic('depth'): partial(_depth, 'depth'),
+    result_topic('normals'): _normals,
+    result_topic('boundary'): partial(_probability, 'boundary'),
+    result_topic('saliency'): partial(_probability, 'saliency'),
+    result_topic('boxes3d'): partial(_boxes, 'boxes'),
+    FRAME_STATS: _latency,
 }
-TRUTH: dict[str, Show] = {
-    '/truth/label_info': partial(_classes, 'truth'),
-    '/truth/semantic': partial(_labels, 'truth_semantic', 'truth'),
-    '/truth/depth': partial(_depth, 'truth_depth'),
-    '/truth/detections_3d': partial(_boxes, 'truth_boxes'),
+OF_TRUTH: dict[str, Show] = {
+    truth_label_info_topic('semantic'): partial(_classes, 'truth'),
+    truth_topic('semantic'): partial(_labels, 'truth_semantic', 'truth'),
+    truth_topic('depth'): partial(_depth, 'truth_depth'),
+    truth_topic('boxes3d'): partial(_boxes, 'truth_boxes'),
 }

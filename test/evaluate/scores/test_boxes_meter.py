@@ -134,3 +134,14 @@ def test_ranges_end_with_what_is_scored() -> None:
         meter = BoxesMeter(NAMES, max_m)
         meter.update(boxes(), boxes((0, 1, (0, 0, 40)), (0, 1, (9, 0, 41)), (0, 1, (0, 0, 61))))
         assert [row['from_m'] for row in meter.by_distance()] == ranges
+
+
+def test_what_is_not_demanded_is_neither_missed_nor_wrong() -> None:
+    """Both cars are found, the farther one is hidden; the other class is missed."""
+    meter = BoxesMeter(NAMES)
+    found = boxes((0, 0.9, (0, 0, 10)), (0, 0.8, (5, 0, 30)))
+    meter.update(found, TRUTH, np.array([True, False, True]))
+    by_class = meter.by_class()
+    assert {name: of['recall'] for name, of in by_class.items()} == {CAR: 1, OTHER: 0}
+    assert (by_class[CAR]['truths'], meter.found[CAR].hits) == (1, [True])
+    assert meter.mean_precision() == pytest.approx(0.5)

@@ -86,19 +86,22 @@ def test_bins_of_depth_add_up() -> None:
 
 
 def test_normals_by_hand() -> None:
-    """A right angle, 31, 22 degrees and none; one pixel is unknown."""
-    angles = np.radians([90.0, 31.0, 22.0, 0.0, 5.0])
+    """A right angle, 29, 22 and 11 degrees; one pixel is unknown."""
+    angles = np.radians([90.0, 29.0, 22.0, 11.0, 5.0])
     answer = np.stack([np.sin(angles), np.zeros(5), -np.cos(angles)], -1)
     truth = np.tile([0.0, 0.0, -1.0], (5, 1))
     truth[4] = 0
     found = meters.SumMeter('normals').update(answer, truth)
-    assert found['mean_deg'] == pytest.approx(143 / 4)
-    assert (found['within_11'], found['within_22'], found['within_30']) == (0.25, 0.5, 0.5)
+    assert found['mean_deg'] == pytest.approx(152 / 4)
+    assert (found['within_11'], found['within_22'], found['within_30']) == (0.25, 0.5, 0.75)
 
 
 def test_values_by_hand() -> None:
-    found = meters.SumMeter('values').update(np.array([1.0, 5, 9]), np.array([2.0, 2, np.nan]))
+    meter = meters.SumMeter('values')
+    found = meter.update(np.array([1.0, 5, 9]), np.array([2.0, 2, np.nan]))
     assert found == pytest.approx({'rmse': math.sqrt(5), 'mae': 2})
+    meter.add(meter.state())
+    assert meter.state() == {'total': {'truths': 4, 'squared': 20, 'absolute': 8}}
 
 
 def test_a_probability_at_a_threshold_reaches_it() -> None:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mtscene_ros.evaluate.scores.metrics import (
-    DepthErrors,
     Detections,
     angle_difference_rad,
     average_precision,
@@ -25,18 +24,6 @@ def test_iou_counts_missing_answers_and_skips_unlabeled() -> None:
     assert iou[0] == pytest.approx(2 / 4)
     assert iou[1] == 0
     assert np.isnan(iou[2])
-
-
-def test_depth_errors() -> None:
-    errors = DepthErrors(60.0)
-    truth = np.array([[10.0, 20.0, 40.0, 70.0, np.inf]], np.float32)
-    depth = np.array([[11.0, 30.0, np.inf, 1.0, 1.0]], np.float32)
-    errors.add(depth, truth)
-    result = errors.result()
-    assert result['abs_rel'] == pytest.approx((0.1 + 0.5) / 2)
-    assert result['rmse_m'] == pytest.approx(np.sqrt((1 + 100) / 2))
-    assert result['delta1'] == pytest.approx(1 / 3)
-    assert result['coverage'] == pytest.approx(2 / 3)
 
 
 def test_the_better_score_takes_the_truth() -> None:
@@ -61,13 +48,6 @@ def test_average_precision() -> None:
 def test_angles_wrap() -> None:
     apart = angle_difference_rad(np.array([3.1, 0.5]), np.array([-3.1, 0.2]))
     np.testing.assert_allclose(apart, [2 * np.pi - 6.2, 0.3])
-
-
-def test_a_depth_at_the_limit_counts() -> None:
-    errors = DepthErrors(60.0)
-    errors.add(np.array([[66.0]], np.float32), np.array([[60.0]], np.float32))
-    assert errors.truths == 1
-    assert errors.result()['abs_rel'] == pytest.approx(0.1)
 
 
 LABELS = arrays(np.uint8, (2, 12), elements=st.sampled_from([0, 1, 2, 3, 255]))
@@ -115,14 +95,6 @@ def test_average_precision_as_loops_find_it(hits: list[bool], missed: int) -> No
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_factor_of_one_and_a_quarter_is_not_within() -> None:
-    errors = DepthErrors(60.0)
-    depth_m, truth_m = np.array([[5.0, 4, 6, 0, 1], [4, 4, 4, 4, 0]], np.float32)
-    errors.add(depth_m[None], truth_m[None])
-    assert (errors.truths, errors.answered, errors.within) == (4, 3, 1)
-    assert DepthErrors(60.0).result()['coverage'] == 0
-
-
 def test_a_pair_at_the_limit_belongs_together() -> None:
     truth, score = np.array([[0.0, 0, 10], [0, 0, 20]]), np.ones(2, np.float32)
     centers = np.array([[0.0, 2, 10], [2, 0, 20]])
@@ -141,8 +113,8 @@ def test_the_nearest_free_truth_is_taken() -> None:
 
 
 def test_detections_add_up() -> None:
-    total, image = Detections(), Detections(2, yaw_errors_rad=[np.pi, 0.0], distances_m=[1.0])
-    image.add(0.5, True)
+    total, image = Detections(), Detections(2, [0.5], [True])
+    image.yaw_errors_rad, image.distances_m = [np.pi, 0.0], [1.0]
     for _ in range(2):
         total.extend(image)
     result = total.result()

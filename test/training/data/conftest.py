@@ -1,4 +1,4 @@
-"""Miniatures of the published data sets, drawn once."""
+"""Miniatures of the published data sets, generated once."""
 
 from pathlib import Path
 
@@ -18,7 +18,8 @@ SIZES_PX = {
 
 @pytest.fixture(scope='session')
 def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with one miniature per layout: three frames to train, two to evaluate."""
+    """Returns a folder with one miniature per layout: three training frames, two for
+    evaluation."""
     folder = tmp_path_factory.mktemp('miniatures')
     for layout, size_px in SIZES_PX.items():
         write_miniature(layout, folder / layout, {'train': 3, 'val': 2}, size_px)

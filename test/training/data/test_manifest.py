@@ -1,4 +1,4 @@
-"""A user's own frames: what is read, what is refused, what is printed about them beforehand."""
+"""A user's own frames: what is read, what is refused, and what training.check_data reports."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ BOX = {'class': 'cart', 'center_m': [0.5, 0.2, 6.0], 'size_m': [1.2, 0.8, 1.0], 
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Two frames of 32x24 px: one with everything, one with an image alone."""
+    """Writes two frames of 32x24 px: one with every label, one with an image alone."""
     ids = np.zeros((24, 32), np.uint8)
     ids[12:] = 1
     cv2.imwrite(str(folder / 'a.png'), np.full((24, 32, 3), 90, np.uint8))
@@ -85,16 +85,16 @@ def test_frames_from_a_table(tmp_path: Path) -> None:
     ('changes', 'sentence'),
     [
         ({'frames': []}, 'lists no frames'),
-        ({'frame': []}, "'frame' is no key of a manifest; did you mean frames"),
+        ({'frame': []}, "a manifest has no key 'frame'; did you mean frames"),
         ({'frames': [{'image': 'a.png', 'semantics': 'x'}]}, 'did you mean semantic'),
-        ({'frames': [{'semantic': 'ids.png'}]}, 'frame 0 names no image'),
+        ({'frames': [{'semantic': 'ids.png'}]}, 'frame 0 has no image'),
         ({'frames': [{'image': '../a.png'}]}, r'\.\./a\.png lies outside'),
         ({'frames': [{'image': 'b.png'}]}, r'b\.png is missing'),
-        ({'frames': [{'image': 'a.png', 'depth': 'ids.png'}]}, 'depth images have 16 bits'),
+        ({'frames': [{'image': 'a.png', 'depth': 'ids.png'}]}, 'depth images need 16 bits'),
         ({'frames': [{'image': 'a.png', 'maps': {'wettness': 'x'}}]}, 'did you mean wetness'),
-        ({'semantic': ['floor']}, r'ids\.png holds the class id 1; ids go from 0 to 0'),
-        ({'boxes3d': ['car']}, "'cart' is no class of boxes3d"),
-        ({'semantic': 'cityscape'}, 'are no classes'),
+        ({'semantic': ['floor']}, r'ids\.png has the class id 1; ids go from 0 to 0'),
+        ({'boxes3d': ['car']}, "'cart' is not a class of boxes3d"),
+        ({'semantic': 'cityscape'}, 'is not a list of classes'),
         ({'camera': {'fx_px': 30}}, 'calibration is broken'),
         ({'camera': {'fx_px': -1, **CENTER}}, 'focal lengths'),
     ],

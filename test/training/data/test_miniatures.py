@@ -1,4 +1,4 @@
-"""What a generated scene knows comes back out of the published layouts."""
+"""The ground truth of a generated scene survives the layouts of the published data sets."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_pascal_context(miniatures: Path) -> None:
         np.testing.assert_array_equal(sample.human_parts, frame.human_parts)
         assert sample.normals is not None
         believed = np.abs(sample.normals).max(2) > 0
-        # Of PASCAL's classes NYU has chair, sofa and person, and television sets are let in.
+        # NYU has PASCAL's chair, sofa and person; television sets are accepted too.
         assert set(np.unique(frame.labels[believed])) <= {9, 15, 18, 20}
         assert angle_deg(sample.normals[believed], frame.normals[believed]) < 0.6
         assert sample.boundary is not None
@@ -75,7 +75,7 @@ def test_cityscapes3d(miniatures: Path) -> None:
     np.testing.assert_allclose(*turned, atol=1e-9)
 
 
-def test_the_published_mistake_takes_rails_for_sky(miniatures: Path) -> None:
+def test_the_published_loader_mistakes_rails_for_sky(miniatures: Path) -> None:
     folder = miniatures / 'cityscapes3d'
     right, published = (
         DATASETS[name].read(folder, DATASETS[name].names(folder, 'val')[0])

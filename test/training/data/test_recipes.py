@@ -20,7 +20,7 @@ LATER = re.compile(r'layers\.(\d)\.down')
 TINY = [name for name in RECIPES if name.startswith('tiny') and not name.endswith('_small')]
 
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 @pytest.mark.parametrize('name', TINY)
 def test_train_resume_evaluate_export(miniatures: Path, tmp_path: Path, name: str) -> None:
@@ -52,7 +52,7 @@ def test_one_recipe_and_a_small_one_per_checkpoint() -> None:
 
 
 def test_accumulated_passes_are_one_step(miniatures: Path, tmp_path: Path) -> None:
-    """The small recipe asks for four images a step, one after another."""
+    """The small recipe accumulates four images per step, one after another."""
     name = 'tiny_taskprompter_noctr_nyud_small'
     run = [name, '--data', str(miniatures / 'nyud'), '--out', str(tmp_path), '--workers', '0']
     train.main([*run, '--steps', '2', '--log-every', '1'])
@@ -63,7 +63,7 @@ def test_accumulated_passes_are_one_step(miniatures: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize('name', ['tiny_invpt_nyud', 'tiny_taskprompter_swin_cs3d'])
 def test_encoder_weights_of_timm(tmp_path: Path, name: str) -> None:
-    """Position embeddings of 24x24 patches are resampled; mergings of timm 1 move a stage."""
+    """Position embeddings of 24x24 patches are resampled; timm 1's mergings move by a stage."""
     recipe, torch_rng = RECIPES[name], torch.manual_seed(1)
     encoder = network_of(recipe).backbone.state_dict()
     there = {k: torch.randn(v.shape, generator=torch_rng) for k, v in encoder.items()}

@@ -70,9 +70,9 @@ def test_names_the_file(
     name = DATASETS[layout].names(tmp_path / layout, 'val')[0]
     path = tmp_path / layout / file.format(name)
     harm(path)
-    with pytest.raises(DataError, match=path.stem) as told:
+    with pytest.raises(DataError, match=path.stem) as caught:
         DATASETS[layout].read(tmp_path / layout, name)
-    assert '\n' not in str(told.value)
+    assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize('layout', sorted(DATASETS))

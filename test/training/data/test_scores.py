@@ -1,14 +1,14 @@
-"""The truth scores full marks; two processes score what one does."""
+"""The truth gets the full score; two processes get the score that one gets."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
+
+from two_processes import run_in_two  # noqa: E402
 
 from mtscene_ros.camera.geometry import project  # noqa: E402
 from mtscene_ros.datasets.classes import DRIVE_BOXES  # noqa: E402
@@ -72,7 +72,7 @@ def published_boxes(sample: Sample, score: float) -> PublishedBoxes:
 
 
 def scored(folder: Path, out: Path, shift_m: float) -> dict[str, float]:
-    """Annotations as predictions, all moved away from the camera; only cars are asked for."""
+    """Scores annotations as predictions, moved away from the camera; only cars count."""
     meter, data_set = DetectionMeter(out), DATASETS['cityscapes3d']
     for split in ('train', 'val'):
         for name in data_set.names(folder, split):
@@ -89,7 +89,7 @@ def scored(folder: Path, out: Path, shift_m: float) -> dict[str, float]:
 
 
 def test_official_detection_score(miniatures: Path, tmp_path: Path) -> None:
-    """Cars lie in several bins of depth here; with one bin the score would be 0."""
+    """Cars lie in several depth bins here; with a single bin the score would be 0."""
     folder = miniatures / 'cityscapes3d'
     right = scored(folder, tmp_path / 'a', 0.0)
     assert right['mds_modal'] == pytest.approx(100, abs=0.1)
@@ -101,21 +101,18 @@ def test_official_detection_score(miniatures: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('name', ['tiny_taskprompter_noctr_nyud', 'tiny_taskprompter_swin_cs3d'])
-def test_two_processes_score_what_one_does(miniatures: Path, tmp_path: Path, name: str) -> None:
-    """Two frames among two, and one among two: nothing is counted twice."""
+def test_two_processes_get_the_score_of_one(miniatures: Path, tmp_path: Path, name: str) -> None:
+    """Two frames among two, and one among two: nothing counts twice."""
     data = miniatures / RECIPES[name].data_set
     common = ['--data', str(data)]
     checkpoint = train.main(
         [name, *common, '--out', str(tmp_path), '--steps', '1', '--workers', '0']
     )
-    for count in ('1', '2'):
-        arguments = [name, str(checkpoint), *common, '--frames', count]
-        alone = evaluate.main(arguments)
-        command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
-        command += ['--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
-        command += ['-m', 'training.evaluate', *arguments, '--json', str(tmp_path / 's.json')]
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
-        together = json.loads((tmp_path / 's.json').read_text())
+    calls = {n: [name, str(checkpoint), *common, '--frames', n] for n in ('1', '2')}
+    kept = {n: tmp_path / f'{n}.json' for n in calls}
+    run_in_two('training.evaluate', [[*calls[n], '--json', str(kept[n])] for n in calls])
+    for count, arguments in calls.items():
+        alone, together = evaluate.main(arguments), json.loads(kept[count].read_text())
         assert together.keys() == alone.keys()
         for task in together.keys() - {'frames'}:
             assert together[task] == pytest.approx(alone[task], nan_ok=True), task

@@ -1,4 +1,4 @@
-"""Bags, COCO, Label Studio and KITTI into manifests."""
+"""Converts bags, COCO, Label Studio and KITTI to manifests."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_label_studio(tmp_path: Path) -> None:
 
 
 def test_brush_strokes() -> None:
-    """Six values: 255 three times, then 1, 2, 3; widths of lengths 3, 4, 9 and 16 bits."""
+    """Six values: 255 three times, then 1, 2, 3; the widths of lengths are 3, 4, 9 and 16 bits."""
     stream = f'{6:032b}' + f'{7:05b}' + ''.join(f'{w - 1:04b}' for w in (3, 4, 9, 16))
     stream += '1' + '00' + f'{2:03b}' + f'{255:08b}'
     stream += '0' + '01' + f'{2:04b}' + ''.join(f'{v:08b}' for v in (1, 2, 3))
@@ -96,10 +96,10 @@ def test_kitti(tmp_path: Path) -> None:
     assert len(manifest_samples.names(path, 'all')) == 31
     sample = manifest_samples.read(path, '0')
     assert len(sample.class_ids) > 3
-    assert 0 < np.isfinite(sample.depth_m).mean() < 0.1  # where the LiDAR hit
+    assert 0 < np.isfinite(sample.depth_m).mean() < 0.1  # the share of pixels that the LiDAR hits
 
 
-def test_nothing_found_is_told(tmp_path: Path) -> None:
+def test_empty_sources_are_refused(tmp_path: Path) -> None:
     (tmp_path / 'c.json').write_text('[]')
     command = ['coco', str(tmp_path / 'c.json'), str(tmp_path / 'o'), '--images', str(tmp_path)]
     with pytest.raises(ValueError, match=r'c\.json is not a COCO annotation'):

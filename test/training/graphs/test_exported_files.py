@@ -11,10 +11,10 @@ torch = pytest.importorskip('torch')
 
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.models.onnx_file import precision_of  # noqa: E402
-from training import export as exporting  # noqa: E402
+from training.graphs import onnx_export as exporting  # noqa: E402
 from training.trt_check import export  # noqa: E402
 
-# torch.onnx of torch 2.13 calls what Python and torch deprecate.
+# torch.onnx of torch 2.13 calls functions that Python and torch deprecate.
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 
 
@@ -72,13 +72,13 @@ def test_weights_beside_a_large_graph(
     assert precision_of(split) == 'fp32'
     assert open_estimator(str(split), 'onnxruntime').spec.name == 'test'
     exporting.write_model(onnx.load(compact), split)
-    assert beside.stat().st_size == size  # written anew, not appended to
+    assert beside.stat().st_size == size  # replaced, not appended to
     monkeypatch.undo()
     exporting.write_model(onnx.load(compact), split)
     assert not beside.exists()
 
 
-def test_a_file_that_cannot_be_written_leaves_the_earlier_one(
+def test_a_failed_write_leaves_the_earlier_file(
     compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, model = tmp_path / 'm.onnx', onnx.load(compact)

@@ -14,7 +14,7 @@ X = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
 
 
 def graph(node: onnx.NodeProto, **constants: Any) -> onnx.ModelProto:
-    """x (1, 4, 6) → one operator of opset 18 → its outputs."""
+    """Returns a graph: x (1, 4, 6) → one operator of opset 18 → its outputs."""
     tensors = [numpy_helper.from_array(np.array(v), name) for name, v in constants.items()]
     x = helper.make_tensor_value_info('x', TensorProto.FLOAT, X.shape)
     ys = [
@@ -43,7 +43,7 @@ CASES = {
 
 
 @pytest.mark.parametrize('operator', CASES)
-def test_the_numbers_stay(operator: str) -> None:
+def test_the_numbers_stay_the_same(operator: str) -> None:
     before = answers(CASES[operator])
     model = lowered(CASES[operator])
     assert (model.opset_import[0].version, model.ir_version) == (17, 8)
@@ -51,7 +51,7 @@ def test_the_numbers_stay(operator: str) -> None:
         np.testing.assert_array_equal(want, got)
 
 
-def test_what_opset_17_lacks_is_refused() -> None:
+def test_features_that_opset_17_lacks_are_refused() -> None:
     scales = np.array([1, 1, 0.5], np.float32)
     node = helper.make_node('Resize', ['x', '', 'scales'], ['y'], mode='linear', antialias=1)
     with pytest.raises(ValueError, match='Resize  needs opset 18'):

@@ -1,4 +1,4 @@
-"""Steps, their account, several processes, loss weights."""
+"""Training steps, the accounting of losses, several processes, loss weights."""
 
 import json
 import math
@@ -14,8 +14,8 @@ torch = pytest.importorskip('torch')
 from training import train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data import worlds  # noqa: E402
-from training.learn.learning import advance, built, load_average, update_average  # noqa: E402
-from training.learn.loader import Frames, Positions, listed, once  # noqa: E402
+from training.learn.learning import advance, build_learning, load_average, update_average  # noqa: E402
+from training.learn.loader import Frames, Positions, list_frames, one_pass  # noqa: E402
 from training.learn.schedule import learning_rate  # noqa: E402
 from training.learn.weighting import SPAN_STEPS, DynamicWeights, UncertaintyWeights  # noqa: E402
 
@@ -45,7 +45,7 @@ def test_positions_are_a_function_of_step_and_rank() -> None:
 
 
 def test_frames_of_an_epoch_are_a_permutation(folder: Path) -> None:
-    frames = Frames(listed('worlds', [folder], ''), CONFIG, 1)
+    frames = Frames(list_frames('worlds', [folder], ''), CONFIG, 1)
     seen = [frames[k]['image']['rgb'] for k in range(4)]
     assert len({image.tobytes() for image in seen}) == 4
     np.testing.assert_array_equal(frames[2]['image']['rgb'], seen[2])
@@ -53,7 +53,7 @@ def test_frames_of_an_epoch_are_a_permutation(folder: Path) -> None:
 
 
 def test_two_processes_equal_one_with_the_doubled_batch(folder: Path, tmp_path: Path) -> None:
-    """Batch norm in evaluation mode: on CPUs each process has statistics of its own."""
+    """Uses batch norm in evaluation mode, because each CPU process has its own statistics."""
     launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
     launch += ['--master-port', '0', '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0']
     both = arguments(folder, tmp_path / 'both', '--freeze-batch-norm')
@@ -78,9 +78,9 @@ train.main(sys.argv[1:])
 
 def test_bad_batches_change_nothing(folder: Path) -> None:
     torch.manual_seed(0)
-    learning = built(CONFIG, torch.device('cpu'), 1)
+    learning = build_learning(CONFIG, torch.device('cpu'), 1)
     before = [p.clone() for p in learning.network.parameters()]
-    batch = next(once(Frames(listed('worlds', [folder], ''), CONFIG, 0)))
+    batch = next(one_pass(Frames(list_frames('worlds', [folder], ''), CONFIG, 0)))
     unweighable = batch['semantic']['class_weights'] * math.nan
     broken = batch | {'semantic': {**batch['semantic'], 'class_weights': unweighable}}
     _, norm = advance(learning, [broken], 1e-3, 5.0, bf16=False)
@@ -91,32 +91,32 @@ def test_bad_batches_change_nothing(folder: Path) -> None:
     assert not all(map(torch.equal, before, learning.network.parameters()))
 
 
-def test_a_frame_without_labels_counts_nowhere(folder: Path) -> None:
+def test_a_frame_without_labels_adds_nothing(folder: Path) -> None:
     torch.manual_seed(0)
-    learning = built(CONFIG, torch.device('cpu'), 1)
-    batch = next(once(Frames(listed('worlds', [folder], ''), CONFIG, 0)))
+    learning = build_learning(CONFIG, torch.device('cpu'), 1)
+    batch = next(one_pass(Frames(list_frames('worlds', [folder], ''), CONFIG, 0)))
     batch['depth']['log_depth'][:] = math.nan
     batch['semantic']['labels'][:] = 255
     found, norm = advance(learning, [batch], 1e-3, 5.0, bf16=False)
     assert found['depth'].item() == found['semantic'].item() == 0
-    assert norm > 0  # of the boxes
+    assert norm > 0  # from the boxes
 
 
-def test_a_run_begins_where_anothers_average_ended(tmp_path: Path) -> None:
+def test_a_run_starts_from_the_average_of_another(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    first, second = (built(CONFIG, torch.device('cpu'), 1) for _ in range(2))
+    first, second = (build_learning(CONFIG, torch.device('cpu'), 1) for _ in range(2))
     state = {'config': CONFIG.name, 'average': first.average.state_dict()}
     torch.save(state, tmp_path / 'last.pt')
     load_average(second, tmp_path / 'last.pt')
     for found in (second.network, second.average):
         assert all(map(torch.equal, first.average.parameters(), found.parameters()))
     torch.save(state | {'config': 'drive_nano'}, tmp_path / 'other.pt')
-    with pytest.raises(ValueError, match='holds drive_nano; give --weights a checkpoint of test'):
+    with pytest.raises(ValueError, match='a checkpoint of drive_nano; give --weights one of test'):
         load_average(second, tmp_path / 'other.pt')
 
 
 def test_the_average_follows() -> None:
-    learning = built(CONFIG, torch.device('cpu'), 1)
+    learning = build_learning(CONFIG, torch.device('cpu'), 1)
     name = 'heads.depth.bias'
     with torch.no_grad():
         learning.network.state_dict()[name] += 10.0
@@ -140,7 +140,7 @@ def test_schedules() -> None:
     assert learning_rate('cosine', 2.0, 1.0, 9, 4) == pytest.approx(0.02)
 
 
-def test_uncertainty_halves_what_is_twice_as_uncertain() -> None:
+def test_uncertainty_halves_the_weight_of_twice_the_variance() -> None:
     weights = UncertaintyWeights(('depth', 'semantic'))
     with torch.no_grad():
         weights.log_variance['depth'].fill_(math.log(2))
@@ -148,9 +148,9 @@ def test_uncertainty_halves_what_is_twice_as_uncertain() -> None:
     assert total.item() == pytest.approx(4 / 2 + math.log(2) / 2)
 
 
-def test_dynamic_weights_favour_what_stands_still() -> None:
+def test_dynamic_weights_favour_losses_that_stagnate() -> None:
     weights = DynamicWeights(('depth', 'semantic'))
-    for depth in (4.0, 1.0):  # depth falls to a quarter, semantic stays
+    for depth in (4.0, 1.0):  # depth's loss falls to a quarter, semantic's stays
         for _ in range(SPAN_STEPS):
             weights({'depth': torch.tensor(depth), 'semantic': torch.tensor(3.0)})
     a, b = math.exp(0.25 / 2), math.exp(1 / 2)

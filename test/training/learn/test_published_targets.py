@@ -1,4 +1,4 @@
-"""Targets, losses and augmentation against numbers worked out by hand."""
+"""Targets, losses and augmentation against numbers computed by hand."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def ahead(sample: Sample) -> NDArray[np.float64]:
     return np.asarray(sample.centers_m + heading)
 
 
-def test_keys_agree_with_the_robot() -> None:
+def test_task_names_agree_with_the_robot() -> None:
     assert TASKS.keys() <= robot_tasks.TASKS.keys()
     assert all(name == task.NAME for name, task in TASKS.items())
 
@@ -73,13 +73,13 @@ def test_depth_targets_decode_to_metres_of_this_camera() -> None:
     np.testing.assert_allclose(found.depth_m, 10.0, rtol=1e-5)
 
 
-def test_unlabeled_pixels_cost_nothing() -> None:
+def test_unlabelled_pixels_add_no_loss() -> None:
     labels = torch.full((1, 4, 4), 255)
     logits = torch.zeros(1, 19, 2, 2, requires_grad=True)
     targets = {'labels': labels, 'class_weights': torch.ones(1, 19)}
     assert semantic.loss(logits, targets).item() == 0
     labels[0, 0, 0] = 3
-    # One pixel: probability 1/19 of it, nothing else in the union.
+    # One pixel has probability 1/19; nothing else is in the union.
     expected = np.log(19) + 0.5 * (1 - 1 / 19)
     assert semantic.loss(logits, targets).item() == pytest.approx(expected)
 
@@ -103,7 +103,7 @@ def test_unknown_depth_and_sky() -> None:
     limit = torch.tensor([np.log(100.0)])
     prediction = torch.tensor([[[50.0, np.log(500.0)], [np.log(55.0), 1.0]]])
     cost = depth.log_difference(prediction, log_depth, limit)  # 0 (unknown), 0 (beyond), ln 2, 1
-    relative = 1.5 * (np.e - 1)  # of the last one; what should be beyond has none
+    relative = 1.5 * (np.e - 1)  # of the last pixel; a pixel that should lie beyond has no error
     assert cost.item() == pytest.approx((np.log(2) + 1 + relative) / 3, rel=1e-5)
 
 

@@ -12,7 +12,7 @@ from training.networks.decoders import compact_network  # noqa: E402
 
 
 def run(network: torch.nn.Module) -> tuple[torch.Tensor, int]:
-    """One step's loss, and the bytes that its graph keeps."""
+    """Returns the loss of one step and the bytes that its graph keeps."""
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

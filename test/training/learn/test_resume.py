@@ -1,4 +1,4 @@
-"""An interrupted run ends where an uninterrupted one does, bit for bit."""
+"""An interrupted run ends bit for bit where an uninterrupted one does."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ from training.data import worlds  # noqa: E402
 
 STEPS, KILLS = 60, 20
 # Forks a process that has imported everything but computed nothing; kills each child at a random
-# moment within one and a half steps after it saved something new, so that a fast machine does not
-# come to the end before.
+# moment within one and a half steps after it saved something new, at the latest when it has saved
+# again: however fast or slow the machine becomes, none comes to the end.
 KILLER = """
 import os, random, signal, sys, time
 from training import train
@@ -38,7 +38,9 @@ for _ in range(kills):
         os._exit(0)
     saved_s = next_save(child)
     step_s = step_s or next_save(child) - saved_s
-    time.sleep(rng.uniform(0, 1.5 * step_s))
+    end_s, saved = time.monotonic() + rng.uniform(0, 1.5 * step_s), moment()
+    while time.monotonic() < end_s and moment() == saved:
+        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 print(kills)
@@ -74,8 +76,8 @@ def test_killed_twenty_times(frames: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == str(KILLS)
     reached = torch.load(out / 'last.pt', weights_only=True)['step']
     resumed = torch.load(train.main(arguments(frames, out)), weights_only=True)
-    assert KILLS <= reached < STEPS  # every child had saved something new
+    assert KILLS <= reached < STEPS  # every child had saved a new checkpoint
     for part in ('network', 'average', 'weights', 'optimizer', 'rng'):
         for a, b in zip(flat(whole[part]), flat(resumed[part]), strict=True):
             same = torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-            assert same or (a != a).all()  # the means of DynamicWeights begin as NaN
+            assert same or (a != a).all()  # the means of DynamicWeights start as NaN

@@ -1,4 +1,4 @@
-"""The made-up predictions and labels behind the reference numbers in test/data/networks."""
+"""Generates the predictions and labels behind the reference numbers in test/data/networks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +56,7 @@ def made_up_head_output(tag: str, batch: int) -> DetectionMaps:
 
 @pytest.fixture(scope='session')
 def dense_case() -> tuple[Arrays, Arrays]:
-    """Raw predictions and labels by task."""
+    """Returns raw predictions and labels by task."""
     size = (2, 1, 24, 32)
     ignored = uniform('dl/ign', size) < 0.1
     normals = normal('dl/nor', (2, 3, 24, 32))

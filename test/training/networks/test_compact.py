@@ -1,4 +1,4 @@
-"""The compact network's shapes and what its tasks learn from one another."""
+"""The compact network's shapes, and what its tasks learn from one another."""
 
 from collections.abc import Iterator
 
@@ -27,11 +27,11 @@ def test_shapes() -> None:
         assert late[name].shape == (2, final, 16, 32)
 
 
-def test_a_task_hears_the_others() -> None:
+def test_each_task_depends_on_the_others() -> None:
     network = CompactNetwork(CONFIG).eval()
     image = torch.rand(1, 3, 64, 128)
     before, early_before = network(image)
-    network.mix['depth'].bias += torch.randn(CONFIG.widths[0])  # changes the tokens of depth alone
+    network.mix['depth'].bias += torch.randn(CONFIG.widths[0])  # changes only the tokens of depth
     after, early_after = network(image)
     assert torch.equal(early_before['semantic'], early_after['semantic'])
     assert not torch.allclose(before['semantic'], after['semantic'])
@@ -39,7 +39,8 @@ def test_a_task_hears_the_others() -> None:
 
 def test_message_grows_along_the_queries_only() -> None:
     stage = CompactNetwork(CONFIG).stage_8
-    message = torch.arange(6.0).repeat(1, 2, 3 * 2 * 4, 1)  # (B, heads, T h w, K): key k says k
+    # (B, heads, T h w, K): key k has the value k
+    message = torch.arange(6.0).repeat(1, 2, 3 * 2 * 4, 1)
     grown = stage.enlarged(message, 2, 4)
     assert grown.shape == (1, 2, 3 * 4 * 8, 6)
     assert torch.equal(grown[0, 1, 5], torch.arange(6.0))

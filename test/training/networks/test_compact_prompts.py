@@ -1,4 +1,4 @@
-"""The prompt decoder: shapes, gradients, what prompts do, other input sizes."""
+"""The prompt decoder: shapes, gradients, effect of the prompts, other input sizes."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_prompt_changes_its_own_task_and_the_others() -> None:
     assert not torch.allclose(before['semantic'], after['semantic'])  # reweighted by attention
 
 
-def test_pooling_spares_the_prompts() -> None:
+def test_pooling_leaves_the_prompts_unchanged() -> None:
     tokens = torch.tensor([7.0, 9.0, 0.0, 2.0, 10.0, 10.0, 4.0, 6.0, 10.0, 14.0])[None, :, None]
     found = pooled(tokens, 2, (2, 4))  # patches 0 2 10 10 / 4 6 10 14
     assert found.flatten().tolist() == [7.0, 9.0, 3.0, 11.0]
@@ -62,11 +62,11 @@ def test_weights_of_another_size_load(decoder: str) -> None:
     assert torch.equal(larger.from_16[0].weight, trained.from_16[0].weight)
 
 
-def test_sizes_that_do_not_fit_are_told() -> None:
+def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r'not 100x64; 96x64 would do'):
         resized(CONFIG, 64, 100)
 
 
-def test_unknown_decoder_is_told() -> None:
+def test_an_unknown_decoder_is_refused() -> None:
     with pytest.raises(ValueError, match="'fpn' does not exist"):
         type(CONFIG)('other', decoder='fpn')

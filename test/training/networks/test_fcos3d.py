@@ -47,7 +47,7 @@ def found(head_output: HeadOutput) -> fcos3d.PublishedBoxes:
     return fcos3d.published_boxes(scores[0].numpy(), code[0].numpy(), options, letterbox, frame)
 
 
-def test_boxes_are_the_authors(found: fcos3d.PublishedBoxes, data: Path) -> None:
+def test_boxes_equal_the_authors_numbers(found: fcos3d.PublishedBoxes, data: Path) -> None:
     want = np.load(data / 'det_cs3d/decode.npz')
     boxes = np.concatenate([found.centers_m, found.sizes_m, found.angles_rad], 1)
     np.testing.assert_array_equal(found.class_ids, want['labels_3d'])

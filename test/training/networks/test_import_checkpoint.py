@@ -36,10 +36,10 @@ def test_every_wrong_entry_is_named(
     torch.save({'model': state, 'epoch': 3}, tmp_path / 'a.pth')
     out = tmp_path / 'm.onnx'
     assert main([str(tmp_path / 'a.pth'), '--model', NAME, '-o', str(out)]) == 1
-    said = capsys.readouterr().err
-    assert '1 missing: backbone.norm.bias 48.' in said
-    assert '1 unexpected: extra.weight 2x3.' in said
-    assert '1 misshapen: heads.edge.linear_pred.bias is 7, not 1.' in said
+    printed = capsys.readouterr().err
+    assert '1 missing: backbone.norm.bias 48.' in printed
+    assert '1 unexpected: extra.weight 2x3.' in printed
+    assert '1 misshapen: heads.edge.linear_pred.bias is 7, not 1.' in printed
     assert not out.exists()
 
 
@@ -59,9 +59,9 @@ def test_a_file_with_code_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('content', [b'', b'hello, this is text', b'PK\x03\x04broken'])
-def test_no_checkpoint_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / 'x.pth').write_bytes(content)
-    with pytest.raises(CheckpointError, match='no checkpoint') as caught:
+    with pytest.raises(CheckpointError, match='not a checkpoint') as caught:
         read_checkpoint(tmp_path / 'x.pth')
     assert '\n' not in str(caught.value)
 

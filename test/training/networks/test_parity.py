@@ -1,5 +1,4 @@
-"""The published networks against the authors' numbers (tiny ones; training/parity.py does the
-rest)."""
+"""The tiny published networks give the authors' numbers; training/parity.py checks the others."""
 
 from pathlib import Path
 
@@ -20,14 +19,14 @@ from training.weights.checkpoints import load_network  # noqa: E402
 
 
 @pytest.mark.parametrize('name', TINY)
-def test_outputs_are_the_authors(name: str, data: Path) -> None:
+def test_outputs_equal_the_authors_numbers(name: str, data: Path) -> None:
     worst = parity.errors(data / name, TINY[name])
     assert worst
     for output, error in worst.items():
         assert error < parity.limit_of(TINY[name], output), output
 
 
-def test_a_changed_weight_shows(
+def test_a_changed_weight_is_detected(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made_up = parity.made_up_checkpoint
@@ -50,7 +49,7 @@ def test_a_changed_weight_shows(
         ('taskprompter_swinb_cityscapes3d', 303.665146),
     ],
 )
-def test_parameters_less_the_dead_ones(name: str, millions: float) -> None:
+def test_number_of_parameters_without_unused_ones(name: str, millions: float) -> None:
     ours = sum(p.numel() for p in build_on_meta(PUBLISHED[name]).parameters()) / 1e6
     assert 0 <= millions - ours < 6
 

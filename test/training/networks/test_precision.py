@@ -30,7 +30,7 @@ def state_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize('name', sorted(TINY))
-def test_half_precision_says_the_same(name: str, data: Path) -> None:
+def test_half_precision_gives_the_same_results(name: str, data: Path) -> None:
     network, _ = load_network(TINY[name], state_of(data / name))
     half = halved_published(simplified(network))
     size = (1, TINY[name].height_px, TINY[name].width_px, 3)
@@ -47,15 +47,15 @@ def test_half_precision_says_the_same(name: str, data: Path) -> None:
             assert (value - got[output]).abs().mean() <= 2e-3 * value.abs().max()
 
 
-def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
+def test_raw_products_beyond_float16_stay_harmless(data: Path) -> None:
     name = 'tiny_taskprompter_noctr_nyud'
     weights = state_of(data / name)
     weights['backbone.task_prompts'] *= 1e3
     for level in range(4):
         weights[f'backbone.blocks.{level}.attn.qkv.weight'] *= (
-            80  # products of 6400 times the size
+            80  # makes the products 6400 times as large
         )
-    for key in weights:  # training would have seen them
+    for key in weights:  # as training would have adapted to them
         if '.fea_fuse.' in key and key.endswith('running_var'):
             weights[key] *= 6400.0**2
     network, _ = load_network(TINY[name], weights)
@@ -71,7 +71,7 @@ def test_raw_products_beyond_half_precision_do_no_harm(data: Path) -> None:
     assert all(torch.isfinite(value).all() for value in found.values())
 
 
-def test_what_float16_cannot_hold_saturates() -> None:
+def test_values_beyond_float16_saturate() -> None:
     body = torch.nn.Conv2d(1, 1, 1, bias=False)
     body.weight.data.fill_(1.0)
     found = Rounded(body.half())(torch.tensor([[[[1e6, -1e6, 3.0]]]]))
@@ -90,9 +90,9 @@ def test_a_compact_encoder_is_float32_down_to_stride_8(name: str) -> None:
     assert all(v.dtype == torch.float32 and v.isfinite().all() for v in late.values())
 
 
-def test_the_bundled_model_is_read_back() -> None:
+def test_the_bundled_model_is_restored() -> None:
     path = Path(BUNDLED_MODEL)
-    graph = graph_from_model(path)  # refuses where network and file disagree
+    graph = graph_from_model(path)  # raises if network and file disagree
     assert graph.config.name == 'drive_lite'
     with pytest.raises(ValueError, match=r'drive_lite.onnx has no network\.\S+ of shape'):
         graph_from_model(path, CONFIGS['drive_small'])

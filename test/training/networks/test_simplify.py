@@ -1,4 +1,4 @@
-"""Fewer operations, the same numbers."""
+"""Rewrites that need fewer operations for the same numbers."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,13 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from training.graphs.simplify import beside, chained, halves, normalised_conv, simplified  # noqa: E402
+from training.graphs.simplify import (  # noqa: E402
+    chained,
+    concatenated_conv,
+    normalised_conv,
+    simplified,
+    split_conv,
+)
 from training.networks.upsampled_conv import (  # noqa: E402
     UpsampledConv,
     bands,
@@ -42,14 +48,14 @@ def test_interpolation_of_two_pixels_to_four() -> None:
     np.testing.assert_allclose(interpolation_matrix(2, 4), expected)
 
 
-def test_taps_shift_and_let_zeros_in() -> None:
+def test_taps_shift_and_pad_with_zeros() -> None:
     before, at, after = tap_matrices(2, 4, 1)
     assert before.tolist() == [[0, 0], [1, 0], [0.75, 0.25], [0.25, 0.75]]
     assert after.tolist() == [[0.75, 0.25], [0.25, 0.75], [0, 1], [0, 0]]
     np.testing.assert_array_equal(at, interpolation_matrix(2, 4))
 
 
-def test_bands_leave_out_nothing() -> None:
+def test_bands_cover_everything() -> None:
     whole = np.concatenate(list(tap_matrices(50, 100, 2)), 1).reshape(100, 3, 50)
     outputs = 0
     for low, high, matrix in bands(50, 100, 2):
@@ -81,17 +87,17 @@ def test_convolution_of_an_enlarged_map(
         assert float((fast(x) - want).abs().max()) < 1e-5 * float(want.std())
 
 
-def test_linear_layers_become_one() -> None:
+def test_linear_layers_merge_into_one() -> None:
     torch.manual_seed(0)
     a, b, mix = nn.Conv2d(2, 3, 1), nn.Conv2d(4, 5, 1), nn.Conv2d(8, 6, 1)
     x, y = torch.randn(1, 2, 3, 3), torch.randn(1, 4, 3, 3)
     want = mix(torch.cat([a(x), b(y)], 1))
-    left, right = halves(mix, 3)
-    found = beside([chained(a, left), chained(b, right)])(torch.cat([x, y], 1))
+    left, right = split_conv(mix, 3)
+    found = concatenated_conv([chained(a, left), chained(b, right)])(torch.cat([x, y], 1))
     torch.testing.assert_close(found, want, atol=1e-5, rtol=0)
 
 
-def test_batch_norm_goes_into_the_convolution() -> None:
+def test_batch_norm_is_folded_into_the_convolution() -> None:
     torch.manual_seed(0)
     conv, norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3).eval()
     norm.running_mean.normal_()
