@@ -19,12 +19,16 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # A home that cannot be written would make every node fail on its log file.
 export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 
+# One line before each step of `make demo`, whose set-up would be silent for minutes.
+STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
+
 .PHONY: help demo test lint style types docs docs-commands pictures states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
 
 help:
 	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
+	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
 	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
 
 # mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
@@ -113,12 +117,15 @@ clean:
 $(VENV)/requirements.stamp: requirements/ros.txt requirements/runtime.txt
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo '$(PYTHON) is no Python 3.10 or newer: choose one with make PYTHON=...'; exit 1; }
+	@$(call STEP,Making the Python environment $(VENV): about 10 seconds.)
 	@test -x $(VENV)/bin/pip || '$(PYTHON)' -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	  echo '$(PYTHON) cannot make virtual environments: run apt-get install python3-venv.'; exit 1; }
+	@$(call STEP,Downloading and installing ROS and ONNX Runtime: 1 to 3 minutes.)
 	$(PIP) install -r requirements/ros.txt -r requirements/runtime.txt
 	@touch $@
 
 $(VENV)/package.stamp: $(VENV)/requirements.stamp $(SOURCES)
+	@$(call STEP,Building the messages and installing mtscene_ros: about half a minute.)
 	$(PIP) install --no-build-isolation --editable .
 	@touch $@
 

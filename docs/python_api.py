@@ -12,6 +12,7 @@ PAGES = {
         (
             'camera.camera_frames',
             'camera.images',
+            'camera.photograph',
             'camera.rectify',
             'camera.letterbox',
             'camera.geometry',

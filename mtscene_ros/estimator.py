@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
 from mtscene_ros.camera.letterbox import Letterbox
-from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.camera.photograph import frame_of_photograph
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, path_of
 from mtscene_ros.models.spec import (
     MALFORMED,
     ModelSpec,
@@ -168,6 +170,88 @@ def open_estimator(
     return SceneEstimator(
         backend, spec, decoders_of(spec, path), stretched=stretched, output_scale=output_scale
     )
+
+
+class SceneModel:
+    """A model for scripts: images in, scenes out. `with` closes it; use it from one thread.
+
+    estimator: the line behind it, for batches and frames with stamps.
+    """
+
+    def __init__(self, estimator: SceneEstimator) -> None:
+        self.estimator = estimator
+        self._is_closed = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model file states about itself."""
+        return self.estimator.spec
+
+    def estimate(
+        self,
+        image: str | Path | NDArray[np.uint8],
+        *,
+        horizontal_fov_deg: float | None = None,
+        intrinsics: Intrinsics | None = None,
+        tasks: Collection[str] | None = None,
+    ) -> Scene:
+        """Estimates an image file or an (H, W, 3) uint8 RGB array.
+
+        Args:
+            image: path or pixels, as in `mtscene_ros.camera.photograph`.
+            horizontal_fov_deg: angle between the left and the right edge, for a camera that is not
+                calibrated.
+            intrinsics: calibration for the image's size. Without either, depth and boxes, which
+                need the camera, are left out.
+            tasks: names of the results that are wanted, None for all that the model has.
+
+        Returns:
+            The scene, with `labels`, `depth_m`, `boxes` and all results by name.
+
+        Raises:
+            ImageError: the image cannot be read.
+            ValueError: the camera or the tasks cannot be used.
+            BackendError: the runtime fails.
+        """
+        if self._is_closed:
+            raise BackendError('The model is closed; open it again.')
+        unknown = sorted(set(tasks or ()) - set(self.estimator.decoders))
+        if unknown:
+            known = ', '.join(self.estimator.decoders)
+            raise ValueError(f'The model has no task {", ".join(unknown)}; it has {known}.')
+        frame = frame_of_photograph(
+            image, horizontal_fov_deg=horizontal_fov_deg, intrinsics=intrinsics
+        )
+        return self.estimator.estimate([frame], tasks)[0]
+
+    def close(self) -> None:
+        """Frees the runtime's memory; the model must not be used afterwards."""
+        self.estimator.backend.close()
+        self._is_closed = True
+
+    def __enter__(self) -> SceneModel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def open_model(model: str | Path = '', backend: str = 'auto', *, threads: int = 0) -> SceneModel:
+    """Opens a model.
+
+    Args:
+        model: path of a file, or the name of one that `mtscene models` lists; '' is the bundled
+            one, drive_lite.
+        backend: a runtime of `mtscene_ros.backends`; 'auto' takes the fastest one that works here.
+        threads: CPU threads of the runtime, 0 for one per physical core.
+
+    Raises:
+        FileNotFoundError: there is no such file or name.
+        BackendError: the runtime cannot load the file.
+        SpecError: the file is not a model of mtscene_ros.
+    """
+    path = str(path_of(model)) if str(model) else ''
+    return SceneModel(open_estimator(path, backend, BackendOptions(threads=threads)))
 
 
 def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:

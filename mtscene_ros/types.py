@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +168,11 @@ class ValueMap:
 
 
 Result = LabelMap | DepthMap | NormalMap | ProbabilityMap | ValueMap | Boxes3D
+R = TypeVar('R', LabelMap, DepthMap, Boxes3D)
+
+
+class MissingResultError(LookupError):
+    """A scene lacks the result of a task; one sentence says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,3 +189,36 @@ class Scene:
     stage_s: Mapping[str, float] = field(default_factory=dict)
     output_intrinsics: Intrinsics | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Ids:
+        """(H, W) class ids of the task `semantic`. Raises MissingResultError."""
+        return self._result('semantic', LabelMap).labels
+
+    @property
+    def classes(self) -> tuple[SemanticClass, ...]:
+        """The classes that `labels` refers to. Raises MissingResultError."""
+        return self._result('semantic', LabelMap).classes
+
+    @property
+    def depth_m(self) -> NDArray[np.float32]:
+        """(H, W) metres along optical z, as in DepthMap. Raises MissingResultError."""
+        return self._result('depth', DepthMap).depth_m
+
+    @property
+    def boxes(self) -> Boxes3D:
+        """The boxes of the task `boxes3d`. Raises MissingResultError."""
+        return self._result('boxes3d', Boxes3D)
+
+    def _result(self, task: str, kind: type[R]) -> R:
+        found = self.results.get(task)
+        if isinstance(found, kind):
+            return found
+        reason = (
+            'the model has no such task, or it was not asked for.'
+            if self.frame.intrinsics
+            else 'it may need the camera: give horizontal_fov_deg or intrinsics.'
+        )
+        raise MissingResultError(
+            f'There is no {task} among the results ({", ".join(self.results) or "none"}): {reason}'
+        )

@@ -33,12 +33,11 @@ STAGES = ('prepare', 'infer', 'decode')
 MEMORY_SCRIPT = """
 import re, sys
 from mtscene_ros.cli.benchmark import camera_frames
-from mtscene_ros.backends import BackendOptions
-from mtscene_ros.estimator import open_estimator
+from mtscene_ros import open_model
 model, backend, threads, width, height = sys.argv[1:]
-estimator = open_estimator(model, backend, BackendOptions(int(threads)))
+opened = open_model(model, backend, threads=int(threads))
 for frame in camera_frames(3, int(width), int(height)):
-    estimator.estimate([frame])
+    opened.estimate(frame.rgb, intrinsics=frame.intrinsics)
 # Not ru_maxrss: a child process inherits its parent's.
 print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])
 """

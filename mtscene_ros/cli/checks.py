@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mtscene_ros.backends import BackendError, BackendOptions, engine_build
+from mtscene_ros.backends import BackendError, engine_build
 from mtscene_ros.backends.cuda import Cuda, Gpu, open_driver
 from mtscene_ros.backends.engine_build import EngineError
 from mtscene_ros.cli import middleware
-from mtscene_ros.estimator import open_estimator
+from mtscene_ros.estimator import open_model
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
-from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.types import Intrinsics
 
 RMEM_BYTES = 4194304  # the receive buffer of config/fastdds.xml
 SHM_BYTES = 256 << 20  # room for a few segments of 64 MB
@@ -177,24 +177,22 @@ def runtime(_: Configuration) -> Finding:
 def model(configuration: Configuration) -> Finding:
     """Opens the model as the node would and runs it on a few grey images of its own size."""
     try:
-        estimator = open_estimator(configuration.model, configuration.backend, BackendOptions())
+        opened = open_model(configuration.model, configuration.backend)
     except (BackendError, EngineError, SpecError, OSError, ValueError) as error:
         return Finding('model', FAIL, str(error), 'choose another --model or --backend')
-    try:
-        spec = estimator.spec
+    with opened:
+        spec, description = opened.spec, opened.estimator.backend.description
         grey = np.full((spec.height_px, spec.width_px, 3), 128, np.uint8)
         camera = Intrinsics.centered(spec.width_px, spec.height_px, spec.width_px)
-        frame = CameraFrame(grey, camera, 0, 'camera_optical_frame')
-        spent_s = sorted(timed(lambda: estimator.estimate([frame])) for _ in range(IMAGES))
-        median_ms = 1e3 * spent_s[IMAGES // 2]
-        what = f'{spec.name} {spec.version} ({", ".join(spec.tasks)})'
-        return Finding(
-            'model', OK, f'{what} on {estimator.backend.description}: {median_ms:.0f} ms per image'
-        )
-    except BackendError as error:
-        return Finding('model', FAIL, str(error), 'choose another --backend')
-    finally:
-        estimator.backend.close()
+        try:
+            spent_s = [
+                timed(lambda: opened.estimate(grey, intrinsics=camera)) for _ in range(IMAGES)
+            ]
+        except BackendError as error:
+            return Finding('model', FAIL, str(error), 'choose another --backend')
+    median_ms = 1e3 * sorted(spent_s)[IMAGES // 2]
+    what = f'{spec.name} {spec.version} ({", ".join(spec.tasks)})'
+    return Finding('model', OK, f'{what} on {description}: {median_ms:.0f} ms per image')
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.image_headers import kind_of
-from mtscene_ros.camera.images import ImageError, check_claims
+from mtscene_ros.camera.images import ImageError
+from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.models import array_file
 from mtscene_ros.models.spec import brief
 from mtscene_ros.types import UNLABELED, Intrinsics
@@ -76,21 +76,10 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
 def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
     """Reads an image as OpenCV decodes it. Raises DataError."""
-    if not path.is_file():
-        raise DataError(f'{path} is missing.')
-    raw = path.read_bytes()
     try:
-        if kind_of(raw):
-            check_claims(raw)
-        # imdecode instead of imread, which warns on stderr and cannot read every path.
-        image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags) if raw else None
+        return read_image_file(path, flags)
     except ImageError as error:
-        raise DataError(f'{path}: {error}') from None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(f'{path} is not an image that OpenCV can read; remove it or repair it.')
-    return np.asarray(image)
+        raise DataError(str(error)) from None
 
 
 def read_ids(path: Path, classes: int) -> NDArray[np.uint8]:

@@ -43,6 +43,22 @@ def folders() -> list[Path]:
     return [Path(BUNDLED_MODEL).parent, data / 'mtscene_ros' / 'models', *named]
 
 
+def path_of(model: str | Path) -> Path:
+    """Returns the path of a model file, which may be named as `mtscene models` does: `drive_lite`.
+
+    Raises FileNotFoundError with one sentence.
+    """
+    if Path(model).is_file():
+        return Path(model)
+    for folder in folders():
+        if (folder / f'{model}.onnx').is_file():
+            return folder / f'{model}.onnx'
+    raise FileNotFoundError(
+        f'There is no model {str(model)!r}, neither as a file nor in '
+        f'{", ".join(map(str, folders()))}; `mtscene models` lists those that are there.'
+    )
+
+
 def model_paths(places: Iterable[Path]) -> Iterator[Path]:
     """Yields the given files and the model files in the given folders, each once.
 

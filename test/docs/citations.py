@@ -123,6 +123,9 @@ def _names(node: ast.stmt) -> Iterator[str]:
             yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from (alias.asname or alias.name for alias in node.names)
+    elif isinstance(node, ast.If):  # TYPE_CHECKING: what a package offers and imports later
+        for inner in node.body:
+            yield from _names(inner)
 
 
 def _braces(path: str) -> list[str]:

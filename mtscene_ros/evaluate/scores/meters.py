@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.evaluate.scores.metrics import confusion, intersection_and_union, mean
+from mtscene_ros.evaluate.scores.metrics import confusion, intersection_and_union, mean_ious
 from mtscene_ros.types import UNLABELED
 
 T = TypeVar('T')
@@ -91,21 +91,6 @@ def iou_percent(counts: NDArray[np.int64]) -> tuple[F64, NDArray[np.int64]]:
     """(C, C + 1) confusion → (C,) percent, 0 for a class that nobody has; (C,) unions."""
     both, union = intersection_and_union(counts)
     return 100.0 * both / np.maximum(union, 1), union
-
-
-def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> Scores:
-    """The two means over classes: (C,) IoU of any unit, whether truth or prediction has the class.
-
-    `miou` is over all classes, and one that is absent counts as 0: InvPT and TaskPrompter report
-    this one, and on a data set that has every class both are equal. `present_miou` is over the
-    classes that occur, for images and recordings that have few. Both are NaN where none does.
-    """
-    if not is_present.any():
-        return {'miou': NAN, 'present_miou': NAN}
-    return {
-        'miou': float(np.where(is_present, iou, 0.0).mean()),
-        'present_miou': mean(iou[is_present]),
-    }
 
 
 DEPTH_SUMS = (

@@ -42,6 +42,21 @@ def iou_per_class(counts: NDArray[np.int64]) -> F64:
     return np.where(union > 0, both / np.maximum(union, 1), np.nan)
 
 
+def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> dict[str, float]:
+    """The two means over classes: (C,) IoU of any unit, whether truth or prediction has the class.
+
+    `miou` is over all classes, and one that is absent counts as 0: InvPT and TaskPrompter report
+    this one, and on a data set that has every class both are equal. `present_miou` is over the
+    classes that occur, for images and recordings that have few. Both are NaN where none does.
+    """
+    if not is_present.any():
+        return {'miou': float('nan'), 'present_miou': float('nan')}
+    return {
+        'miou': float(np.where(is_present, iou, 0.0).mean()),
+        'present_miou': mean(iou[is_present]),
+    }
+
+
 def match_centers(
     centers_m: F64,
     scores: NDArray[np.float32],

@@ -20,10 +20,11 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, MATCH_M, BoxesMeter
-from mtscene_ros.evaluate.scores.meters import DepthMeter, mean_ious
+from mtscene_ros.evaluate.scores.meters import DepthMeter
 from mtscene_ros.evaluate.scores.metrics import (
     confusion,
     iou_per_class,
+    mean_ious,
 )
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain

@@ -15,29 +15,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from mtscene_ros.backends import BackendOptions
+from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
 from mtscene_ros.datasets.kitti import kitti_moments
-from mtscene_ros.estimator import SceneEstimator, open_estimator
-from mtscene_ros.evaluate.scores.meters import DepthMeter, mean_ious
-from mtscene_ros.evaluate.scores.metrics import confusion, iou_per_class
+from mtscene_ros.estimator import SceneModel, open_model
+from mtscene_ros.evaluate.scores.meters import DepthMeter
+from mtscene_ros.evaluate.scores.metrics import confusion, iou_per_class, mean_ious
 from mtscene_ros.evaluate.suites.drives import depth_summary, depth_within, near_cars_meter
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap
+from mtscene_ros.types import Boxes3D, DepthMap
 
 
-def read(path: Path, flags: int) -> NDArray[Any]:
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise ValueError(f'{path} is not a readable image.')
-    return np.asarray(image)
-
-
-def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[str, Any]:
+def camvid(model: SceneModel, folder: Path, split: str = 'val') -> dict[str, Any]:
     """Raises ValueError where a file is missing."""
     counts = np.zeros((len(CAMVID_11), len(CAMVID_11) + 1), np.int64)
     table = camvid_from_cityscapes()
@@ -45,23 +37,20 @@ def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[
     if not images:
         raise ValueError(f'{folder / split} holds no images; give the folder above it.')
     for path in images:
-        rgb = cv2.cvtColor(read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        truth = read(folder / f'{split}annot' / f'{path.stem}.png', cv2.IMREAD_GRAYSCALE)
-        frame = CameraFrame(np.asarray(rgb, np.uint8), None, 0, 'camera_optical')
-        labels = estimator.estimate([frame], ('semantic',))[0].results['semantic']
-        assert isinstance(labels, LabelMap)
-        counts += confusion(table[labels.labels], truth, len(CAMVID_11))
+        truth_path = folder / f'{split}annot' / f'{path.stem}.png'
+        truth = read_image_file(truth_path, cv2.IMREAD_GRAYSCALE)
+        labels = model.estimate(path, tasks=('semantic',)).labels
+        counts += confusion(table[labels], truth, len(CAMVID_11))
     iou = iou_per_class(counts)
     by_class = dict(zip(CAMVID_11, iou.tolist(), strict=True))
     return {'images': len(images), **mean_ious(iou, np.isfinite(iou)), 'iou': by_class}
 
 
-def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:
+def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
     """Raises KittiError where a file is missing."""
     depth, cars, images = DepthMeter(), near_cars_meter(), 0
     for moment in kitti_moments(folder, sequence):
-        frame = CameraFrame(moment.rgb, moment.intrinsics, moment.stamp_ns, 'camera_optical')
-        results = estimator.estimate([frame])[0].results
+        results = model.estimate(moment.rgb, intrinsics=moment.intrinsics).results
         images += 1
         found, boxes = results.get('depth'), results.get('boxes3d')
         if isinstance(found, DepthMap):
@@ -81,12 +70,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--json', type=Path)
     options = parser.parse_args(arguments)
-    estimator = open_estimator(options.model, options=BackendOptions(options.threads))
     result = {}
-    if options.camvid:
-        result['camvid'] = camvid(estimator, options.camvid)
-    if options.kitti:
-        result['kitti'] = kitti(estimator, options.kitti, options.sequence)
+    with open_model(options.model, 'onnxruntime', threads=options.threads) as model:
+        if options.camvid:
+            result['camvid'] = camvid(model, options.camvid)
+        if options.kitti:
+            result['kitti'] = kitti(model, options.kitti, options.sequence)
     text = json.dumps(result, indent=2)
     print(text)
     if options.json:

@@ -8,7 +8,7 @@ import pytest
 
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES, camvid_from_cityscapes
 from mtscene_ros.datasets.moments import Moment
-from mtscene_ros.estimator import open_estimator
+from mtscene_ros.estimator import open_model
 from mtscene_ros.evaluate.suites.photographs import camvid, kitti
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
 from mtscene_ros.types import Boxes3D, Intrinsics
@@ -30,7 +30,7 @@ def test_labels_that_are_half_right(tiny_path: str, tmp_path: Path) -> None:
     truth = np.zeros((16, 32), np.uint8)
     truth[:, 16:24], truth[:, 24:] = 3, 11  # sky, road, unlabelled
     cv2.imwrite(str(tmp_path / 'valannot' / 'a.png'), truth)
-    result = camvid(open_estimator(tiny_path), tmp_path)
+    result = camvid(open_model(tiny_path, 'onnxruntime'), tmp_path)
     assert (result['images'], result['iou']['sky'], result['iou']['road']) == (1, 2 / 3, 0)
     assert result['present_miou'] == pytest.approx(1 / 3)  # of sky and road
     assert result['miou'] == pytest.approx(2 / 3 / 11)
@@ -49,7 +49,7 @@ def test_the_nearest_point_of_a_pixel() -> None:
 
 
 def test_kitti_of_the_bundled_model(shared: Path) -> None:
-    result = kitti(open_estimator(), shared / 'data' / 'kitti_tracking_0001', '0001')
+    result = kitti(open_model('', 'onnxruntime'), shared / 'data' / 'kitti_tracking_0001', '0001')
     assert result['images'] == 31
     assert result['depth']['coverage'] > 0.9
     assert 0 < result['depth']['abs_rel'] < 1
