@@ -29,8 +29,9 @@ demo: $(VENV)/package.stamp
 
 # mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
 JOBS ?= 2
+TYPES := $(VENV)/bin/mypy --strict mtscene_ros training setup.py
 test: style
-	$(MAKE) --no-print-directory types & types=$$!; status=0; \
+	$(TYPES) & types=$$!; status=0; \
 	  OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal || status=$$?; \
 	  wait $$types; exit $$status
 
@@ -61,7 +62,7 @@ style: $(VENV)/test.stamp
 	$(VENV)/bin/lint-imports --no-cache >/dev/null || { $(VENV)/bin/lint-imports --no-cache; exit 1; }
 
 types: $(VENV)/test.stamp
-	$(VENV)/bin/mypy --strict mtscene_ros training setup.py
+	$(TYPES)
 
 # Pages of docs/ and of the reference, dead links refused.
 docs: $(VENV)/test.stamp
