@@ -42,7 +42,7 @@ class Condition:
         return OPERATORS[self.operator](value, self.number)
 
     def fires(self, value: float) -> bool:
-        """Whether an alarm fires; NaN fires too, as a score that can no longer be measured must."""
+        """Returns whether an alarm fires; NaN fires too, because the score cannot be measured."""
         return math.isnan(value) or self.holds(value)
 
 

@@ -192,9 +192,9 @@ def read_again(
                 frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
                 seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
-                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
+                alignment.add(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
         elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
-            alignment.message(c.topic, c.msgtype, raw, at_ns)
+            alignment.add_message(c.topic, c.msgtype, raw, at_ns)
     alignment.finish()
 
 
