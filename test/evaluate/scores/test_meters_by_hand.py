@@ -38,7 +38,7 @@ def test_labels_as_loops_count_them(pair: np.ndarray) -> None:
 def test_labels_of_other_classes_are_refused() -> None:
     meter, zero = meters.LabelMeter(NAMES), np.zeros((1, 2), np.uint8)
     meter.update(zero, np.array([[2, 255]], np.uint8))
-    with pytest.raises(ValueError, match='class id 3, the network knows 3 classes'):
+    with pytest.raises(ValueError, match='class id 3, but the network has 3 classes'):
         meter.update(zero, np.array([[3, 255]], np.uint8))
     with pytest.raises(ValueError, match='no common score'):
         meter.add(meters.LabelMeter(NAMES[:2]).state())
