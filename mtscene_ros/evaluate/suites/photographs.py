@@ -1,9 +1,9 @@
-"""Measures a model that knows CITYSCAPES_19 on photographs of streets: CamVid and KITTI tracking.
+"""Measures a model with the classes CITYSCAPES_19 on photographs: CamVid and KITTI tracking.
 
 python -m mtscene_ros.evaluate.suites.photographs --camvid DIR --kitti DIR --json result.json
 
-CamVid (Brostow et al., 2009, in the 11 classes of SegNet's copy: val, valannot): mIoU. KITTI
-tracking: depth against the LiDAR's points, cars against the labels.
+On CamVid (Brostow et al., 2009, the copy of SegNet with 11 classes in val and valannot) it
+measures mIoU; on KITTI tracking, depth against LiDAR points and cars against the labels.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def read(path: Path, flags: int) -> NDArray[Any]:
 
 
 def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[str, Any]:
-    """Raises ValueError where a file is missing."""
+    """Scores labels on CamVid. Raises ValueError if a file is missing."""
     counts = np.zeros((len(CAMVID_11), len(CAMVID_11) + 1), np.int64)
     table = camvid_from_cityscapes()
     images = sorted((folder / split).glob('*.jpg')) + sorted((folder / split).glob('*.png'))
     if not images:
-        raise ValueError(f'{folder / split} holds no images; give the folder above it.')
+        raise ValueError(
+            f'{folder / split} contains no images; give the folder that contains {split}/.'
+        )
     for path in images:
         rgb = cv2.cvtColor(read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         truth = read(folder / f'{split}annot' / f'{path.stem}.png', cv2.IMREAD_GRAYSCALE)
@@ -57,7 +59,7 @@ def camvid(estimator: SceneEstimator, folder: Path, split: str = 'val') -> dict[
 
 
 def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, Any]:
-    """Raises KittiError where a file is missing."""
+    """Scores depth and cars on a KITTI sequence. Raises KittiError if a file is missing."""
     depth, cars, images = DepthMeter(), near_cars_meter(), 0
     for moment in kitti_moments(folder, sequence):
         frame = CameraFrame(moment.rgb, moment.intrinsics, moment.stamp_ns, 'camera_optical')
@@ -74,7 +76,9 @@ def kitti(estimator: SceneEstimator, folder: Path, sequence: str) -> dict[str, A
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument(
+        '--model', default='', help='model file or name; default: the bundled model'
+    )
     parser.add_argument('--camvid', type=Path, help='folder with val/ and valannot/')
     parser.add_argument('--kitti', type=Path, help='folder with image_2/, label_2/, calib/')
     parser.add_argument('--sequence', default='0001')
