@@ -51,7 +51,7 @@ def summary(report: Report) -> str:
     found, counts = scores(report.metrics), report.metrics['counts']
     values = [(f'{counts["published"]} of {counts["received"]}', 'frames with results')]
     if counts['dropped'] or counts['failed']:
-        values += [(str(counts[k]), f'{k} frames') for k in ('dropped', 'failed')]
+        values += [(str(counts[k]), k) for k in ('dropped', 'failed')]
     for path, (how, caption) in HEADLINES.items():
         if math.isfinite(found.get(path, math.nan)):
             values.append((how.format(found[path]), caption))
