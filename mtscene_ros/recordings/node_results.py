@@ -227,7 +227,10 @@ def _shown_frames(
 
 
 def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
-    """info: the CameraInfo that the node published with the depth of this image, or None."""
+    """Returns the frame of an image.
+
+    info: the CameraInfo that the node published with the depth of this image, or None.
+    """
     rgb = pixels(image)
     intrinsics = info and Intrinsics(
         info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5]

@@ -1,4 +1,4 @@
-"""Scores: compares the results of each image with its truth, and sums this up to final numbers.
+"""Compares the results of each image with its truth, and sums up scores over images.
 
 Nothing in here may read files other than those of an official score, or draw a page.
 """

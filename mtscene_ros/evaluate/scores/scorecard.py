@@ -39,7 +39,10 @@ METERS: dict[str, Callable[[Mapping[str, Any]], Meter]] = {
 
 
 class Scorecard:
-    """All sums. meters: task → kind and meter; calibrations: task → that of its label map."""
+    """Holds all sums.
+
+    meters: task → kind and meter; calibrations: task → calibration of its label map.
+    """
 
     def __init__(self) -> None:
         self.meters: dict[str, tuple[str, Meter]] = {}

@@ -65,7 +65,7 @@ def depth_summary(meter: DepthMeter) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Score:
-    """All sums over the scenes scored so far."""
+    """Holds all sums over the scenes scored so far."""
 
     confusion: np.ndarray[Any, np.dtype[np.int64]] = field(
         default_factory=lambda: np.zeros((len(CITYSCAPES_19), len(CITYSCAPES_19) + 1), np.int64)
