@@ -215,7 +215,7 @@ class Scene:
         if isinstance(found, kind):
             return found
         reason = (
-            'the model has no such task, or it was not asked for.'
+            'the model has no such task, or it was not requested.'
             if self.frame.intrinsics
             else 'it may need the camera: give horizontal_fov_deg or intrinsics.'
         )

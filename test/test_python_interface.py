@@ -55,7 +55,7 @@ def test_without_a_camera_depth_says_what_it_needs(
     with pytest.raises(MissingResultError, match=r'no depth .*\(semantic\).*horizontal_fov_deg'):
         _ = scene.depth_m
     only = model.estimate(frame.rgb, intrinsics=frame.intrinsics, tasks={'depth'})
-    with pytest.raises(MissingResultError, match=r'no boxes3d .*\(depth\).*not asked for'):
+    with pytest.raises(MissingResultError, match=r'no boxes3d .*\(depth\).*not requested'):
         _ = only.boxes
 
 

@@ -242,8 +242,8 @@ def add_boxes(boxes: BoxesMeter, found: Boxes3D, sample: Sample, config: Compact
         quaternions,
         config.box_classes,
     )
-    demanded = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
-    boxes.update(found, truth, demanded)
+    required = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
+    boxes.update(found, truth, required)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Engines on disk: found again where everything they depend on is the same, else built anew.
+"""Keeps engines on disk: reused where everything they depend on is the same, else built again.
 
 An engine belongs to one ONNX file, one TensorRT, one GPU with its driver, and the settings of its
-build. A sidecar beside it says so, with the engine's own checksum; whatever does not match is
-rebuilt, with the reason in one sentence. Files appear whole or not at all; a lock lets one process
-build while others wait for what it makes.
+build. A sidecar beside it records these and the engine's checksum; an engine that does not match
+is rebuilt, with the reason in one sentence. Files are complete or absent; a lock lets one process
+build while others wait for its engine.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ PRIVATE = 0o600  # permissions of what this user's GPU will run
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What an engine is bound to; '' where it is built for another machine. compute_capability:
-    '8.9'."""
+    """The GPU that an engine is bound to; '' where it is built for other machines.
+
+    compute_capability: such as '8.9'.
+    """
 
     name: str = ''
     compute_capability: str = ''
@@ -48,7 +50,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class EngineKey:
-    """Everything that decides whether an engine may be used."""
+    """Everything that decides whether an engine may be reused."""
 
     onnx_sha256: str
     module: str
@@ -64,8 +66,8 @@ class EngineKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Engine:
-    """plan: the serialized engine; reason: why it was built, '' where it was found; warning: what
-    went wrong with keeping it, or ''."""
+    """An engine; plan: serialized; reason: why it was built, '' where it was in the cache;
+    warning: why it could not be kept, or ''."""
 
     plan: bytes
     path: Path
@@ -80,18 +82,20 @@ def default_folder() -> Path:
 
 
 def onnx_sha256_of(path: Path) -> str:
-    """Checksum of a model file and of the files that hold its weights. Raises EngineError."""
+    """Returns the checksum of a model file and its weight files. Raises EngineError."""
     try:
         return sha256_of(path, *weight_files(path))
     except FileNotFoundError as error:
         raise EngineError(
-            f'{error.filename} does not exist; give the path of a model file that is whole.'
+            f'{error.filename} does not exist; give the path of a complete model file.'
         ) from None
 
 
 def weight_files(path: Path) -> list[Path]:
-    """Files beside a model that its tensors name; none where it is no ONNX file or names others,
-    which its loading refuses."""
+    """Returns the files beside a model that its tensors name.
+
+    None for a file that is not ONNX or that names other files, which loading refuses.
+    """
     try:
         return external_files(path)
     except ValueError:
@@ -106,11 +110,11 @@ def engine_for(
     is_valid: Callable[[bytes], bool] = lambda plan: True,
     progress: Progress | None = None,
 ) -> Engine:
-    """The cached engine, or a new one, which is cached. is_valid: TensorRT's own look at it;
-    progress: asked while another process builds.
+    """Returns the cached engine, or builds and caches a new one.
 
-    Raises EngineError where the build fails or `progress` ends the waiting. A disk that is full
-    costs the cache, not the engine.
+    is_valid: whether TensorRT accepts an engine; progress: called while another process builds.
+    Raises EngineError where the build fails or `progress` cancels the wait. A full disk costs the
+    cache, not the engine.
     """
     path = folder / f'{onnx_path.stem}-{key.digest[:16]}.engine'
     try:
@@ -124,25 +128,27 @@ def engine_for(
                 return Engine(plan, path, '')
             plan = build()
             return Engine(plan, path, reason, keep(path, key, plan))
-    except OSError as error:  # no folder, no lock: work without a cache
+    except OSError as error:  # without a folder or a lock there is no cache
         warning = f'The engine cache {folder} cannot be used ({error}); set XDG_CACHE_HOME.'
         return Engine(build(), path, 'There is no cache.', warning)
 
 
 def check_private(folder: Path) -> None:
-    """An engine is code for the GPU and is run as it lies there. Raises PermissionError where
-    others than this user and root may write."""
+    """Raises PermissionError where others than this user and root may write.
+
+    An engine is code for the GPU, which runs it as it is.
+    """
     about = folder.stat()
     if about.st_uid not in (0, os.geteuid()) or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(
-            f'others may write there; run `chmod go-w {folder}`, or take a folder of your own'
+            f'others may write there; run `chmod go-w {folder}`, or choose a folder of your own'
         )
 
 
 @contextmanager
 def locked(path: Path, progress: Progress | None) -> Iterator[None]:
-    """The kernel lets go of the lock when the process ends, however it ends."""
-    # Whatever somebody has put there as a link stays as it is.
+    """Holds the lock of an engine; the kernel releases it however the process ends."""
+    # A link at this place is not followed.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
     with os.fdopen(handle, 'w') as file:
         while not taken(file):
@@ -163,13 +169,13 @@ def taken(file: IO[str]) -> bool:
 def stored(
     path: Path, key: EngineKey, is_valid: Callable[[bytes], bool]
 ) -> tuple[bytes | None, str]:
-    """The engine, or why there is none that may be used."""
+    """Returns the cached engine, or why there is none that may be used."""
     sidecar = path.with_suffix('.json')
     if path.is_symlink() or not path.is_file() or not sidecar.is_file():
         return None, other_engine(path, key)
     try:
-        said: dict[str, Any] = json.loads(sidecar.read_text())
-        wanted, checksum = said['key'], said['engine_sha256']
+        recorded: dict[str, Any] = json.loads(sidecar.read_text())
+        wanted, checksum = recorded['key'], recorded['engine_sha256']
     except MALFORMED:
         return None, f'{sidecar} is damaged.'
     if wanted != json.loads(json.dumps(asdict(key))):
@@ -183,36 +189,36 @@ def stored(
 
 
 def sidecar_of(path: Path) -> dict[str, Any]:
-    """What is known about an engine. Raises EngineError."""
+    """Returns the sidecar of an engine. Raises EngineError."""
     try:
-        said: dict[str, Any] = json.loads(path.with_suffix('.json').read_text())
+        recorded: dict[str, Any] = json.loads(path.with_suffix('.json').read_text())
     except (OSError, *MALFORMED) as error:
         raise EngineError(f'{path} has no readable sidecar ({error}); build it again.') from error
-    return said
+    return recorded
 
 
 def other_engine(path: Path, key: EngineKey) -> str:
-    """What differs from the engine of the same model that is there, if one is."""
+    """Returns how a cached engine of the same model differs, if there is one."""
     stem = path.stem.rsplit('-', 1)[0]
     for sidecar in sorted(path.parent.glob(f'{stem}-*.json')):
         try:
-            said = json.loads(sidecar.read_text())['key']
+            recorded = json.loads(sidecar.read_text())['key']
         except (OSError, *MALFORMED):
             continue
-        if said != json.loads(json.dumps(asdict(key))):
-            return f'The engine in the cache is another: {difference(said, asdict(key))}.'
+        if recorded != json.loads(json.dumps(asdict(key))):
+            return f'The engine in the cache has {difference(recorded, asdict(key))}.'
     return 'There is no engine of this model yet.'
 
 
 def difference(old: Any, new: Any) -> str:
-    """'version 10.3 instead of 10.4, ...'"""
+    """Returns 'version 10.3 instead of 10.4, ...'."""
     flat_old, flat_new = dict(leaves(old if isinstance(old, dict) else {})), dict(leaves(new))
     changed = [k for k in flat_new if str(flat_old.get(k)) != str(flat_new[k])]
     return ', '.join(f'{k} {flat_old.get(k)} instead of {flat_new[k]}' for k in changed)
 
 
 def keep(path: Path, key: EngineKey, plan: bytes) -> str:
-    """Engine first, then the sidecar that vouches for it → '' or what went wrong."""
+    """Writes the engine, then the sidecar that vouches for it; returns '' or what went wrong."""
     about = {'key': asdict(key), 'engine_sha256': hashlib.sha256(plan).hexdigest()}
     try:
         atomic_file.write_bytes(path, plan, PRIVATE)

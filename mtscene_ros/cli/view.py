@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         from mtscene_ros.report.viewer import sinks
-        from mtscene_ros.report.viewer.entities import Shown
+        from mtscene_ros.report.viewer.entities import RerunLog
     except ModuleNotFoundError as error:
         raise ValueError(
             f'{error.name} is not installed; run `pip install rerun-sdk` (mtscene_ros[view]).'
@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         output = arguments.output
         stream = sinks.file(output) if output else sinks.window()
-    shown = Shown(stream, arguments.node.rstrip('/'))
+    rerun_log = RerunLog(stream, arguments.node.rstrip('/'))
     if not arguments.recordings:
         from mtscene_ros.ros.live_view import show_live
 
-        show_live(shown)
+        show_live(rerun_log)
     else:
-        _show(shown, arguments.recordings)
+        _show(rerun_log, arguments.recordings)
         if arguments.web:
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
@@ -61,12 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(shown: Any, paths: list[Path]) -> None:
+def _show(rerun_log: Any, paths: list[Path]) -> None:
     from mtscene_ros.report.viewer.replay import show_recordings
     from mtscene_ros.terminal import StatusLine, plural
 
     line, done = StatusLine(), 0
-    for done, total in show_recordings(paths, shown):
+    for done, total in show_recordings(paths, rerun_log):
         if done % 50 == 0:
             line.show(f'{done} of {plural(total, "message")}')
     line.end(plural(done, 'message'))

@@ -1,7 +1,6 @@
-"""Files that appear whole or not at all: written beside their place, flushed to the disk, renamed.
+"""Writes files completely or not at all: beside their place, flushed to disk, then renamed.
 
-Whoever reads a file while it is written anew, and whoever starts after a crash or a power cut,
-finds the old content or the new one.
+A reader finds either the old or the new content, also after a crash or a power cut.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NEW_FILE_MODE = 0o666  # less the user's umask, as `open` does it
+NEW_FILE_MODE = 0o666  # minus the user's umask, as for `open`
 
 
 @contextmanager
@@ -33,8 +32,10 @@ def replacing(path: Path, mode: int = NEW_FILE_MODE) -> Iterator[Path]:
 
 
 def move_into_place(finished: Path, path: Path) -> None:
-    """Renames a finished file or folder of the same disk to `path`, once the disk has its content.
-    Raises OSError."""
+    """Renames a finished file or folder to `path` on the same disk, once it is flushed.
+
+    Raises OSError.
+    """
     inside = finished.rglob('*') if finished.is_dir() else [finished]
     for file in (f for f in inside if f.is_file()):
         with file.open('rb') as opened:
@@ -43,20 +44,22 @@ def move_into_place(finished: Path, path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what killed processes left of `path`; only for a caller that alone writes `path`."""
+    """Removes what killed processes left of `path`; the caller must be its only writer."""
     for left in path.parent.glob(f'{glob.escape(path.name)}.*.partial'):
         left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes, mode: int = NEW_FILE_MODE) -> None:
-    """See `replacing`."""
+    """Writes bytes as `replacing` does."""
     with replacing(path, mode) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """UTF-8, to a path that the user names: a link or a device, such as /dev/stdout, is written
-    through. Raises OSError."""
+    """Writes UTF-8 text to a path that a user names. Raises OSError.
+
+    It writes through a link or a device such as /dev/stdout.
+    """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_text(text, encoding='utf-8')
     else:

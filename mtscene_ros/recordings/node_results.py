@@ -1,4 +1,7 @@
-"""A recording of the node's inputs and outputs → scenes and statistics, matched by stamp."""
+"""Reads scenes and statistics from a recording of the node's inputs and outputs.
+
+Messages are matched by stamp.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ _COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownFrame:
-    """One image, what the node said about it and, where recorded, the truth (results by task)."""
+    """One image, the node's results for it and, where recorded, the truth by task."""
 
     scene: Scene
     truth: Mapping[str, Result]
@@ -51,8 +54,11 @@ class ShownFrame:
 
 @dataclass(slots=True, eq=False)
 class Recording:
-    """input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
-    stage_s: (frames,) durations by stage; counts: the node's last account of all frames."""
+    """The contents of a recording.
+
+    input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
+    stage_s: stage → (frames,) durations; counts: the node's last counts of frames.
+    """
 
     image_topic: str
     input_ns: list[int]
@@ -66,21 +72,21 @@ class Recording:
 
     @property
     def total_s(self) -> NDArray[np.float64]:
-        """(frames,) from taking the message to the last output published."""
+        """Returns (frames,) seconds from receiving the image to publishing the last output."""
         return np.asarray(np.sum([np.asarray(s) for s in self.stage_s.values()], 0), np.float64)
 
 
 def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Recording:
-    """Statistics of all frames, and `shown` complete frames spread over the recording.
+    """Reads the statistics of all frames, and `shown` complete frames spread over the recording.
 
-    Raises BagError where the recording holds no image or none of the node's results.
+    Raises BagError if the recording contains no image or no result of the node.
     """
     with open_bag(path) as bag:
         stamps = _stamps(bag)
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
         if not results:
-            raise BagError(f'{path} holds no results of {node}; record its topics as well.')
+            raise BagError(f'{path} contains no results of {node}; record its topics as well.')
         image_topic = _input_topic(bag, stamps, set(stamps[next(iter(results.values()))]), node)
         recording = Recording(image_topic, stamps[image_topic])
         _read_statistics(bag, node, recording)
@@ -92,8 +98,10 @@ def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Rec
 
 
 def color_images(bag: AnyReader, without: str = TRUTH) -> list[str]:
-    """Topics with images the node can use, best first: those with a camera_info beside them, then
-    raw ones, then the ones with most messages."""
+    """Returns the topics whose images the node can use, best first.
+
+    Topics with a camera_info come first, then raw images, then topics with more messages.
+    """
     topics = [
         topic
         for topic, info in bag.topics.items()
@@ -112,7 +120,7 @@ def color_images(bag: AnyReader, without: str = TRUTH) -> list[str]:
 
 
 def camera_info_topic(image_topic: str) -> str:
-    """The sibling of an image topic, as image_pipeline derives it."""
+    """Returns the camera_info topic of an image topic, as image_pipeline derives it."""
     base = image_topic.removesuffix('/compressed')
     return f'{base.rpartition("/")[0]}/camera_info'
 
@@ -130,15 +138,15 @@ def _is_color(bag: AnyReader, topic: str) -> bool:
 def _input_topic(
     bag: AnyReader, stamps: Mapping[str, list[int]], results: set[int], node: str
 ) -> str:
-    """The image topic whose stamps most results carry."""
+    """Returns the image topic whose stamps most results have. Raises BagError."""
     topics = color_images(bag, without=node)
     if not topics:
-        raise BagError('The recording holds no camera images; record the image topic as well.')
+        raise BagError('The recording contains no camera images; record the image topic as well.')
     return max(topics, key=lambda topic: len(results.intersection(stamps[topic])))
 
 
 def _stamps(bag: AnyReader) -> dict[str, list[int]]:
-    """Topic → header stamps, of messages that begin with a header, in recorded order."""
+    """Returns topic → stamps in recorded order, for messages that begin with a header."""
     stamps = defaultdict(list)
     for connection, _, raw in bag.messages([c for c in bag.connections if _has_header(bag, c)]):
         stamps[connection.topic].append(stamp_ns_of(bag, raw))
@@ -146,7 +154,10 @@ def _stamps(bag: AnyReader) -> dict[str, list[int]]:
 
 
 def stamp_ns_of(bag: AnyReader, raw: bytes | memoryview) -> int:
-    """Stamp of a message that begins with a header: behind CDR's preamble, behind ROS 1's seq."""
+    """Returns the stamp of a serialized message that begins with a header.
+
+    It follows the preamble of CDR, or the seq of ROS 1: 4 bytes either way.
+    """
     sec, nanosec = struct.unpack_from('<II' if raw[1] or not bag.is2 else '>II', raw, 4)
     return int(sec * 10**9 + nanosec)
 
@@ -216,7 +227,10 @@ def _shown_frames(
 
 
 def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
-    """info: the CameraInfo that the node published with the depth of this image, or None."""
+    """Returns the frame of an image.
+
+    info: the CameraInfo that the node published with the depth of this image, or None.
+    """
     rgb = pixels(image)
     intrinsics = info and Intrinsics(
         info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5]
@@ -225,7 +239,7 @@ def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
 
 
 def pixels(message: Any) -> NDArray[np.uint8]:
-    """Image or CompressedImage → (H, W, 3) RGB. Raises ImageError."""
+    """Decodes an Image or CompressedImage to (H, W, 3) RGB. Raises ImageError."""
     if hasattr(message, 'format'):
         return rgb_from_compressed(message.format, np.frombuffer(message.data, np.uint8))
     m, data = message, np.frombuffer(message.data, np.uint8)
@@ -233,6 +247,7 @@ def pixels(message: Any) -> NDArray[np.uint8]:
 
 
 def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:
+    """Converts a message of semantic, depth or boxes3d to a result; classes: those of labels."""
     if task == 'boxes3d':
         return _boxes(message)
     kinds = {'mono8': np.uint8, '8UC1': np.uint8, '32FC1': np.float32, '16UC1': np.uint16}
@@ -270,7 +285,10 @@ def _class(class_id: int, name: str) -> SemanticClass:
 
 
 def color_of(class_id: int, name: str) -> tuple[int, int, int]:
-    """Recordings hold no colours: the known data sets', any other for names they do not have."""
+    """Returns the colour of a class, which recordings do not contain.
+
+    It is that of Cityscapes or the drive boxes; other names get a colour by their id.
+    """
     red, green, blue = colorsys.hsv_to_rgb(class_id * 0.618 % 1, 0.6, 0.9)
     other = (round(255 * red), round(255 * green), round(255 * blue))
     return _COLORS.get(name, other)

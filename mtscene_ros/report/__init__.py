@@ -1,4 +1,4 @@
-"""Pages and the viewer of a recording of the node, and the HTML that all pages share.
+"""Shows recordings of the node as a page or in a viewer, and builds the HTML that pages share.
 
 Nothing in here may compute scores: pages of evaluations live in `evaluate/pages`.
 """

@@ -1,5 +1,7 @@
-"""What our HTML pages share: look, frame of a page, tables, pictures inside the page. Nothing is
-loaded from elsewhere."""
+"""Builds the parts that all HTML pages share: style, document, tables and embedded pictures.
+
+The pages load nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ MIME = {'jpg': 'image/jpeg', 'png': 'image/png'}
 
 
 def page(title: str, body: Iterable[str], style: str = '', script: str = '') -> str:
-    """A whole document; style and script are added to ours, title is plain text."""
+    """Returns a whole document; style and script are added to the shared ones, title is text."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -61,36 +63,38 @@ def page(title: str, body: Iterable[str], style: str = '', script: str = '') -> 
 
 
 def tiles(values: Iterable[tuple[str, str]]) -> str:
-    """(value, what it is) pairs, large."""
+    """Returns tiles of (value, caption) pairs, both HTML."""
     inside = ''.join(f'<div class="tile"><b>{b}</b><span>{s}</span></div>' for b, s in values)
     return f'<div class="tiles">{inside}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML."""
+    """Returns a table, whose cells are HTML."""
     body = ''.join(f'<tr>{"".join(f"<td>{cell}</td>" for cell in row)}</tr>' for row in rows)
     return f'<table><tr>{"".join(f"<th>{cell}</th>" for cell in head)}</tr>{body}</table>'
 
 
 def section(title: str, *inside: str) -> str:
-    """A card; title is plain text, what is inside HTML."""
+    """Returns a card; title is plain text, its content HTML."""
     return f'<section><h3>{escape(title)}</h3>{"".join(inside)}</section>'
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """(name, value) pairs of plain text."""
+    """Returns a list of (name, value) pairs, both plain text."""
     return f'<dl>{"".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in pairs)}</dl>'
 
 
 def figure(source: str, caption: str) -> str:
-    """source: a data URI; caption: HTML, of which the text before the first tag describes the
-    picture."""
+    """Returns a picture with a caption.
+
+    source: a data URI; caption: HTML, whose text before the first tag describes the picture.
+    """
     alt = caption.partition('<')[0]
     return f'<figure><img src="{source}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
 
 
 def data_uri(rgb: NDArray[np.uint8], kind: str, quality: int = QUALITY) -> str:
-    """An RGB picture inside the page; kind: jpg or png."""
+    """Encodes an (H, W, 3) RGB picture as a data URI; kind: 'jpg' or 'png'."""
     how = [cv2.IMWRITE_JPEG_QUALITY, quality] if kind == 'jpg' else []
     data = cv2.imencode(f'.{kind}', rgb[..., ::-1], how)[1].tobytes()
     return f'data:{MIME[kind]};base64,{base64.b64encode(data).decode()}'

@@ -1,4 +1,4 @@
-"""A recording of the node's inputs and outputs → one self-contained HTML page."""
+"""Writes one self-contained HTML page about a recording of the node's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.node_results import Recording, ShownFrame, read_recording
 from mtscene_ros.report.html import data_uri, facts, figure, page, tiles
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, Scene
 
 SHOWN_WIDTH_PX = 960
@@ -40,7 +41,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception
 
 
 def _depth_range_m(scenes: list[Scene]) -> float:
-    """End of the depth scale: the round number that covers 95 % of what is shown."""
+    """Returns the end of the depth scale: a round number that covers 95 % of the pixels."""
     maps = [s.results['depth'] for s in scenes if 'depth' in s.results]
     depths = [d.depth_m[np.isfinite(d.depth_m)] for d in maps if isinstance(d, DepthMap)]
     far_m = np.percentile(np.concatenate([*depths, [0.0]]), 95)
@@ -56,26 +57,31 @@ def _tiles(recording: Recording) -> str:
     images = len(recording.input_ns)
     lost = max(0, images - counts.get('received', 0))
     values = [
-        (f'{published} of {images}', 'images answered'),
-        (f'{dropped} + {failed} + {lost}', 'dropped, failed, never received'),
-        (f'{rate_hz(recording.input_ns):.1f} Hz', 'camera (image stamps)'),
-        (f'{rate_hz(recording.done_ns):.1f} Hz', 'results (as recorded)'),
+        (f'{published} of {images}', 'images with results'),
+        (str(dropped), 'dropped'),
+        (str(failed), 'failed'),
+        (str(lost), 'never received'),
+        (f'{rate_hz(recording.input_ns):.1f} Hz', 'image rate (by stamp)'),
+        (f'{rate_hz(recording.done_ns):.1f} Hz', 'result rate (as recorded)'),
     ]
     if len(total_ms):
         p50, p99 = np.percentile(total_ms, (50, 99))
-        values += [(f'{p50:.0f} ms', 'latency, median'), (f'{p99:.0f} ms', 'latency, 99 %')]
+        values += [
+            (f'{p50:.0f} ms', 'latency, median'),
+            (f'{p99:.0f} ms', 'latency, 99th percentile'),
+        ]
     return tiles(values)
 
 
 def rate_hz(times_ns: list[int]) -> float:
-    """Intervals per second between the first and the last of the times; 0 below two."""
+    """Returns the mean rate between the first and the last time; 0 for fewer than two times."""
     span_ns = max(times_ns) - min(times_ns) if times_ns else 0
     return (len(times_ns) - 1) / (span_ns * 1e-9) if span_ns else 0.0
 
 
 def _latency_table(recording: Recording) -> str:
     if not recording.stage_s:
-        return '<section>The recording holds no frame_stats.</section>'
+        return '<section>The recording contains no frame_stats.</section>'
     stages = [(name, np.asarray(s), '') for name, s in recording.stage_s.items()]
     rows = ''
     for name, seconds, kind in (*stages, ('total', recording.total_s, ' class="total"')):
@@ -95,22 +101,26 @@ def _about(recording: Recording) -> str:
     other = [line for line in recording.log if line != model]
     pairs = [('model', (model or 'not in the recording').removeprefix('Model '))]
     pairs += [('machine', machine()), ('image topic', recording.image_topic)]
-    pairs += [('node said', line) for line in other[:6]]
+    pairs += [('node log', line) for line in other[:6]]
     return f'<section>{facts(pairs)}{_chart(1000 * recording.total_s)}</section>'
 
 
 def machine() -> str:
-    """Processor, cores this process may use, system, Python."""
+    """Returns processor, cores that this process may use, system and version of Python."""
     name = platform.processor() or platform.machine()
     if os.path.exists('/proc/cpuinfo'):
         lines = Path('/proc/cpuinfo').read_text().splitlines()
         name = next((x.split(':')[1].strip() for x in lines if x.startswith('model name')), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return f'{name}, {cores} cores, {platform.system()}, Python {platform.python_version()}'
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    )
+    return (
+        f'{name}, {plural(cores, "core")}, {platform.system()}, Python {platform.python_version()}'
+    )
 
 
 def _chart(total_ms: NDArray[np.float64]) -> str:
-    """Latency of every frame as a line."""
+    """Draws the latency of every frame as a line."""
     if len(total_ms) < 2:
         return ''
     top = float(total_ms.max())
@@ -156,18 +166,18 @@ def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
         truth = true_boxes if isinstance(true_boxes, Boxes3D) else None
         range_m = min(60.0, depth_max_m)
         above = birdseye(boxes, truth, size, range_m, scene.frame.intrinsics)
-        caption = 'from above' + (', truth in grey' if truth is not None else '')
+        caption = "bird's-eye view" + (' (truth: grey)' if truth is not None else '')
         pictures.append(figure(data_uri(above, 'png'), caption))
     seconds = (scene.frame.stamp_ns - first_ns) * 1e-9
-    said = [f'<b>{seconds:.2f} s</b>', *_comparison(shown_frame)]
+    head = [f'<b>{seconds:.2f} s</b>', *_comparison(shown_frame)]
     return (
-        f'<section class="frame"><header>{"".join(f"<span>{f}</span>" for f in said)}</header>'
+        f'<section class="frame"><header>{"".join(f"<span>{f}</span>" for f in head)}</header>'
         f'<div class="pictures">{"".join(pictures)}</div></section>'
     )
 
 
 def _enlarged(scene: Scene) -> Scene:
-    """The same scene seen by a camera of SHOWN_WIDTH_PX, so that lines and text are sharp."""
+    """Resizes a scene to SHOWN_WIDTH_PX, so that lines and text are sharp."""
     frame = scene.frame
     width, scale = SHOWN_WIDTH_PX, SHOWN_WIDTH_PX / frame.rgb.shape[1]
     size = (width, round(frame.rgb.shape[0] * scale))
@@ -198,21 +208,21 @@ def _enlarged(scene: Scene) -> Scene:
 
 
 def _comparison(shown_frame: ShownFrame) -> list[str]:
-    """What can be said about the results in numbers; more where the truth is recorded."""
-    said, true = shown_frame.scene.results, shown_frame.truth
+    """Returns numbers about the results, more of them where the truth is recorded."""
+    results, true = shown_frame.scene.results, shown_frame.truth
     facts = []
-    boxes, true_boxes = said.get('boxes3d'), true.get('boxes3d')
+    boxes, true_boxes = results.get('boxes3d'), true.get('boxes3d')
     if isinstance(boxes, Boxes3D):
-        of = f' (truth {len(true_boxes)})' if isinstance(true_boxes, Boxes3D) else ''
-        facts.append(f'{len(boxes)} box{"es" * (len(boxes) != 1)}{of}')
-    labels, true_labels = said.get('semantic'), true.get('semantic')
+        of = f' (truth: {len(true_boxes)})' if isinstance(true_boxes, Boxes3D) else ''
+        facts.append(f'{plural(len(boxes), "box", "boxes")}{of}')
+    labels, true_labels = results.get('semantic'), true.get('semantic')
     if (
         isinstance(labels, LabelMap)
         and isinstance(true_labels, LabelMap)
         and labels.classes == true_labels.classes
     ):
         facts.append(f'pixel accuracy {100 * np.mean(labels.labels == true_labels.labels):.1f} %')
-    depth, true_depth = said.get('depth'), true.get('depth')
+    depth, true_depth = results.get('depth'), true.get('depth')
     if isinstance(depth, DepthMap) and isinstance(true_depth, DepthMap):
         both = np.isfinite(depth.depth_m) & np.isfinite(true_depth.depth_m)
         want = true_depth.depth_m[both]
@@ -222,6 +232,7 @@ def _comparison(shown_frame: ShownFrame) -> list[str]:
 
 
 def scale_bar(max_m: float) -> str:
+    """Returns the colour scale of depth, from 0 to max_m metres, as HTML."""
     ramp = np.linspace(0, max_m, 256, dtype=np.float32)[None]
     image = data_uri(depth_rgb(ramp, max_m), 'png')
     return f'<span class="bar">0<img style="width:100%" src="{image}" alt="">{max_m:.0f} m</span>'

@@ -113,7 +113,7 @@ def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tupl
     if behind_ns:
         text = (
             f'images lie {behind_ns / 1e6:.0f} ms before those of other cameras and are dropped; '
-            'raise sync.max_skew_ms or mend the clock.'
+            'raise sync.max_skew_ms or set the clock right.'
         )
         found.append((Level.WARN, text))
     if state.health.level:

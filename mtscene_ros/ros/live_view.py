@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import try_shutdown
 
-from mtscene_ros.report.viewer.entities import Shown
+from mtscene_ros.report.viewer.entities import RerunLog
 from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.playback import IMAGE_TYPES
 from mtscene_ros.ros.process import let_signals_end_the_context
@@ -31,8 +31,8 @@ QOS_LATCHED = QoSProfile(
 class LiveView:
     """Subscribes to topics as they appear and shows their messages."""
 
-    def __init__(self, node: Node, shown: Shown) -> None:
-        self._node, self._shown = node, shown
+    def __init__(self, node: Node, rerun_log: RerunLog) -> None:
+        self._node, self._rerun_log = node, rerun_log
         self.subscriptions: dict[str, Any] = {}
         self.discover()
         self._timer = node.create_timer(DISCOVERY_PERIOD_S, self.discover)
@@ -42,7 +42,7 @@ class LiveView:
         images = self._images()
         for topic, types in self._node.get_topic_names_and_types():
             is_image = topic in images
-            if topic not in self.subscriptions and (is_image or self._shown.row_of(topic)):
+            if topic not in self.subscriptions and (is_image or self._rerun_log.row_of(topic)):
                 kind = message_class(types[0])
                 qos = QOS_LATCHED if topic.endswith('/label_info') else QOS
                 if kind is not None:
@@ -52,7 +52,7 @@ class LiveView:
 
     def _images(self) -> set[str]:
         """Returns the image topics that the viewed node subscribes to."""
-        namespace, _, name = self._shown.node.rpartition('/')
+        namespace, _, name = self._rerun_log.node.rpartition('/')
         try:
             found = self._node.get_subscriber_names_and_types_by_node(name, namespace or '/')
         except RuntimeError:  # NodeNameNonExistentError: the node has not started yet
@@ -61,17 +61,17 @@ class LiveView:
 
     def _on(self, topic: str, is_image: bool) -> Callable[[Any], None]:
         def on_message(message: Any) -> None:
-            self._shown.show(topic, message, is_image=is_image)
+            self._rerun_log.show(topic, message, is_image=is_image)
 
         return on_message
 
 
-def show_live(shown: Shown) -> None:
+def show_live(rerun_log: RerunLog) -> None:
     """Shows live topics until SIGINT or SIGTERM, with a ROS context and node of its own."""
     let_signals_end_the_context()
     rclpy.init()
     node = rclpy.create_node('mtscene_view')
-    view = LiveView(node, shown)
+    view = LiveView(node, rerun_log)
     with contextlib.suppress(ExternalShutdownException):
         rclpy.spin(node)
     del view

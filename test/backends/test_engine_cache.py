@@ -267,4 +267,4 @@ def test_engines_of_other_models_give_no_reason(tmp_path: Path) -> None:
     assert found(tmp_path).reason == 'There is no engine of this model yet.'
     (tmp_path / 'model-0.json').write_text('{')
     again = found(tmp_path, replace(KEY, version='10.4'))
-    assert again.reason == 'The engine in the cache is another: version 10.3 instead of 10.4.'
+    assert again.reason == 'The engine in the cache has version 10.3 instead of 10.4.'

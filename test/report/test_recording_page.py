@@ -147,7 +147,7 @@ def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Pat
     write_report(drive, tmp_path / 'a' / 'report.html', shown=2)
     html = (tmp_path / 'a' / 'report.html').read_text()
     page = Page(html)
-    assert len(page.images) == 2 * 5  # image, overlay, depth and its scale, from above
+    assert len(page.images) == 2 * 5  # image, overlay, depth and its scale, bird's-eye view
     assert all(re.match(r'data:image/(png|jpeg);base64,', source) for source in page.images)
     assert not re.search(r'https?://|<script|<link', html)
     assert '4 of 4' in page.text

@@ -160,7 +160,9 @@ def test_cameras_whose_clocks_are_far_apart(start_node: Start, tmp_path: Any, po
         fleet.images['b'].publish(image(GREY, k * SEC // 30))
         send(fleet, image(GREY, 3600 * SEC + k * SEC // 30), 'a')
         said = [s.message for d in fleet.diagnostics for s in d.status if 'camera b' in s.name]
-        return k >= 30 and (policy == 'latest' or any('mend the clock' in text for text in said))
+        return k >= 30 and (
+            policy == 'latest' or any('set the clock right' in text for text in said)
+        )
 
     fleet.wait(is_enough)
     values = [{v.key: v.value for v in fleet.status_of(f'camera {c}').values} for c in 'ab']

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import torch.distributed
 from torch import Tensor
 
-from mtscene_ros.evaluate.scores import meters
+from mtscene_ros.evaluate.scores import meters, saliency_meter
 from mtscene_ros.types import UNLABELED
 
 UNKNOWN = UNLABELED
@@ -74,5 +74,5 @@ def value_meter() -> TensorMeter:
 METERS: dict[str, Callable[[], TensorMeter]] = {
     'depth': lambda: DistributedMeter(meters.DepthMeter),
     'normals': lambda: DistributedMeter(lambda: meters.SumMeter('normals')),
-    'saliency': lambda: DistributedMeter(meters.SaliencyMeter),
+    'saliency': lambda: DistributedMeter(saliency_meter.SaliencyMeter),
 }

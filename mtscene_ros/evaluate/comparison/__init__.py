@@ -1,4 +1,4 @@
-"""Two evaluations side by side: what changed, and how sure that is.
+"""Compares two evaluations: what changed, and how certain that is.
 
 Nothing in here may evaluate anything again or draw a page.
 """

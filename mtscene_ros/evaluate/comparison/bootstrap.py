@@ -1,5 +1,5 @@
-"""How sure a difference of scores is: percentile intervals by resampling (Efron and Tibshirani
-1993, chapter 13)."""
+"""Computes how certain a difference of scores is, with percentile bootstrap intervals (Efron and
+Tibshirani 1993, chapter 13)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def over_sequences(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> dict[str, Interval]:
-    """Whole sequences are drawn with replacement. change: indices of the drawn ones → score →
-    difference of their totals."""
+    """Draws whole sequences with replacement and returns score → interval.
+
+    change: takes the indices of the drawn sequences and returns score → change of its total.
+    """
     known: dict[tuple[int, ...], Mapping[str, float]] = {}
     drawn = []
     for _ in range(resamples):
         chosen = tuple(sorted(rng.integers(0, count, count).tolist()))
-        if chosen not in known:  # few sequences can be drawn in few ways
+        if chosen not in known:  # with few sequences the same draw occurs again
             known[chosen] = change(chosen)
         drawn.append(known[chosen])
     paths = dict.fromkeys(path for of in drawn for path in of)
@@ -38,8 +40,11 @@ def over_sequences(
 def over_frames(
     changes: F64, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> Interval | None:
-    """Of the mean of one number per frame, None below two. Frames beside each other resemble each
-    other, so runs of about √n of them are drawn, around the end (Politis and Romano 1992)."""
+    """Returns the interval of the mean of one number per frame, None for fewer than two frames.
+
+    Neighbouring frames are alike, so runs of about √n frames are drawn, and a run that reaches the
+    end continues at the beginning (Politis and Romano 1992).
+    """
     values = changes[np.isfinite(changes)]
     count = len(values)
     if count < 2:
@@ -51,7 +56,7 @@ def over_frames(
 
 
 def interval(values: F64) -> Interval:
-    """NaN twice where there is no number."""
+    """Returns the percentile interval of the finite values, twice NaN if there are none."""
     known = values[np.isfinite(values)]
     if not len(known):
         return math.nan, math.nan

@@ -1,5 +1,5 @@
-"""Two reports of `mtscene evaluate`: differences of every score, how sure they are, and the frames
-that changed most."""
+"""Compares two reports of `mtscene evaluate`: the difference of every score, its interval, and the
+frames that changed most."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mtscene_ros.evaluate.run.report_folder import (
 CHANGED_FRAMES = 8
 FEW_SEQUENCES = 5
 
-# Last word of a score's path → whether more of it is better; the others have no direction.
+# Last word of the path of a score → whether more is better; other scores have no direction.
 MORE_IS_BETTER = {
     **dict.fromkeys(
         ('miou', 'present_miou', 'accuracy', 'iou', 'delta1', 'delta2', 'delta3', 'coverage', 'ap',
@@ -49,8 +49,11 @@ MORE_IS_BETTER = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of one score. low, high: interval of the change, NaN where there is none; frame_change: mean
-    change of a frame's own score, where the interval is one of that."""
+    """The difference of one score.
+
+    low, high: interval of the change, NaN if there is none; frame_change: mean change of the
+    scores of single frames, if the interval is that of this mean.
+    """
 
     path: str
     a: float
@@ -65,7 +68,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """better or worse where the whole interval says so, '' elsewhere."""
+        """Returns 'better' or 'worse' if the whole interval is on one side of 0, else ''."""
         more = more_is_better(self.path)
         if more is None or not (self.low > 0 or self.high < 0):
             return ''
@@ -74,7 +77,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ChangedFrame:
-    """One image in both reports, and its own score."""
+    """One image and its scores in both reports."""
 
     sequence: str
     camera: str
@@ -90,8 +93,11 @@ class ChangedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """differences: of every score of either report, over the common sequences; over: what the
-    intervals are drawn from; changed: frames, most changed first; notes: sentences."""
+    """The result of a comparison over the common sequences.
+
+    differences: of every score of either report; over: what the intervals are drawn from; changed:
+    frames, most changed first; notes: sentences.
+    """
 
     differences: tuple[Difference, ...]
     over: str
@@ -107,7 +113,7 @@ Pair = tuple[SequenceReport, SequenceReport]
 
 
 def compare(a: Report, b: Report, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
-    """Raises ReportError where the reports have no sequence in common."""
+    """Compares two reports. Raises ReportError if they have no sequence in common."""
     pairs, notes = common_sequences(a, b)
     totals = total(pairs, 0), total(pairs, 1)
     differences = [
@@ -121,20 +127,25 @@ def compare(a: Report, b: Report, seed: int = 0, resamples: int = RESAMPLES) -> 
         found = over_sequences(len(pairs), lambda chosen: _changes(pairs, chosen), rng, resamples)
         differences = [_with(d, found.get(d.path)) for d in differences]
         if len(pairs) < FEW_SEQUENCES:
-            notes.append(f'Intervals over {over} are rough; {FEW_SEQUENCES} or more say more.')
+            notes.append(
+                f'Intervals over {over} are rough; compare {FEW_SEQUENCES} sequences or more.'
+            )
     else:
         over, [(_, mine, theirs)] = 'frames', frames
         differences = [_over_frames(d, mine, theirs, rng, resamples) for d in differences]
         notes.append(
-            'With one sequence the intervals are those of the mean change of a frame, over runs '
-            'of its frames: they speak of this drive, not of the next.'
+            'There is only one sequence, so each interval is that of the mean change per frame, '
+            'drawn from runs of frames; it holds for this drive only.'
         )
     return Comparison(tuple(differences), over, changed_most(frames), tuple(notes))
 
 
 def common_sequences(a: Report, b: Report) -> tuple[list[Pair], list[str]]:
-    """Pairs of one name in a's order, and a sentence for each that only one has. Raises
-    ReportError."""
+    """Pairs sequences of the same name, in the order of a.
+
+    Returns the pairs and a sentence for each sequence that only one report has. Raises ReportError
+    if there are no pairs.
+    """
     others = {sequence.name: sequence for sequence in b.sequences}
     pairs = [(one, others[one.name]) for one in a.sequences if one.name in others]
     if not pairs:
@@ -145,7 +156,7 @@ def common_sequences(a: Report, b: Report) -> tuple[list[Pair], list[str]]:
         )
     both = {one.name for one, _ in pairs}
     notes = [
-        f'{of.name} is only in {report.folder} and was left out.'
+        f'{of.name} is only in {report.folder} and is left out.'
         for report in (a, b)
         for of in report.sequences
         if of.name not in both
@@ -154,7 +165,7 @@ def common_sequences(a: Report, b: Report) -> tuple[list[Pair], list[str]]:
 
 
 def total(pairs: Sequence[Pair], side: int) -> dict[str, float]:
-    """Scores of one side of all pairs together."""
+    """Returns the scores of one side, over all pairs together."""
     return scores(merge([dict(pair[side].metrics) for pair in pairs]))
 
 
@@ -183,7 +194,7 @@ def _over_frames(
 
 
 def more_is_better(path: str) -> bool | None:
-    """By the last word; `semantic.iou road` by iou."""
+    """Looks up the last word of the path; `semantic.iou road` counts as iou."""
     words = re.split('[. ]', path)
     return True if 'iou' in words else MORE_IS_BETTER.get(words[-1])
 
@@ -192,7 +203,10 @@ def more_is_better(path: str) -> bool | None:
 
 
 def matched(a: Columns, b: Columns) -> tuple[Columns, Columns]:
-    """Rows of images that both answered, in a's order: same camera, same stamp."""
+    """Returns the rows of images with predictions in both reports, in the order of a.
+
+    Images are matched by camera and stamp.
+    """
     rows_a, rows_b = _published(a), _published(b)
     both = [key for key in rows_a if key in rows_b]
     mine, theirs = ([of[key] for key in both] for of in (rows_a, rows_b))
@@ -211,8 +225,11 @@ def _published(columns: Columns) -> dict[tuple[str, int], int]:
 def changed_most(
     frames: Sequence[tuple[str, Columns, Columns]], count: int = CHANGED_FRAMES
 ) -> tuple[ChangedFrame, ...]:
-    """The frames that changed most, each once, by the score of WORST_BY that moved farthest: in
-    units of how far that score moves in a usual frame (root mean square)."""
+    """Returns the frames that changed most, each once.
+
+    A frame counts with the score of WORST_BY that changed most, relative to the root mean square
+    of the changes of that score.
+    """
     farthest: dict[tuple[str, str, int], tuple[float, ChangedFrame]] = {}
     for path, *_ in WORST_BY.values():
         moved = list(_moved(frames, path))
@@ -235,7 +252,7 @@ def _moved(frames: Sequence[tuple[str, Columns, Columns]], path: str) -> Iterato
 
 
 def as_json(comparison: Comparison, about: Mapping[str, Any]) -> dict[str, Any]:
-    """For programs; NaN becomes null."""
+    """Returns the comparison for JSON, where NaN becomes null."""
     return {
         **about,
         'over': comparison.over,

@@ -1,4 +1,4 @@
-"""HTML pages of an evaluation and of a comparison, and the pictures in them.
+"""Writes the HTML pages of evaluations and comparisons, with their pictures.
 
 Nothing in here may change a score.
 """

@@ -1,5 +1,7 @@
-"""Plots as inline SVG and tables with shaded cells. Text stays outside of the SVG, so that it has
-the page's size at every width."""
+"""Draws plots as inline SVG, and tables with shaded cells.
+
+Text stays outside the SVG, so that its size does not change with the width of the page.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,11 @@ STYLE = """
 """  # noqa: E501
 
 
-def timeline(title: str, values: F64, starts: Sequence[int] = (), shown: str = '') -> str:
-    """One number per frame as a line with gaps where it is NaN; a vertical edge where the next
-    sequence starts. shown: what is written beside the title."""
+def timeline(title: str, values: F64, starts: Sequence[int] = (), note: str = '') -> str:
+    """Draws one number per frame as a line, with gaps where it is NaN.
+
+    starts: frames where sequences start, marked by a vertical line; note: text beside the title.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return ''
@@ -50,9 +54,9 @@ def timeline(title: str, values: F64, starts: Sequence[int] = (), shown: str = '
     )
     return (
         f'<div class="chart" data-timeline="{len(values)}"><header><span>{escape(title)}</span>'
-        f'<span class="soft">{escape(shown)}</span></header>'
+        f'<span class="soft">{escape(note)}</span></header>'
         f'<span class="y">{high:.3g}</span><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)} of every frame" preserveAspectRatio="none">'
+        f'aria-label="{escape(title)} by frame" preserveAspectRatio="none">'
         f'<path class="edge" d="M0 {HEIGHT - 1}H{WIDTH}"/>{edges}{lines}'
         f'<path class="cursor" d="M0 0V{HEIGHT}" hidden/></svg>'
         f'<span class="y" style="bottom:2px">{low:.3g}</span></div>'
@@ -60,7 +64,7 @@ def timeline(title: str, values: F64, starts: Sequence[int] = (), shown: str = '
 
 
 def _runs(values: F64, last: int, low: float, span: float) -> list[str]:
-    """Points of each run of numbers between gaps; a lone number becomes a dash."""
+    """Returns the points of each run of numbers between gaps; a lone number becomes a dash."""
     known = np.isfinite(values)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
     runs = []
@@ -75,7 +79,7 @@ def _runs(values: F64, last: int, low: float, span: float) -> list[str]:
 
 
 def histogram(title: str, values: F64, unit: str, bins: int = 40) -> str:
-    """Of the values up to their 99.5th percentile, so that one outlier does not flatten it."""
+    """Draws the values up to their 99.5th percentile, so that outliers do not flatten it."""
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return ''
@@ -98,8 +102,10 @@ def histogram(title: str, values: F64, unit: str, bins: int = 40) -> str:
 
 
 def reliability(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Bars of how often each confidence was right; on the diagonal it says what it knows. rows:
-    from, to, confidence, accuracy in [0, 1]."""
+    """Draws how often predictions of each confidence are right; the diagonal is perfect.
+
+    rows: from, to, confidence, accuracy, all in [0, 1].
+    """
     bars = ''
     for row in rows:
         x, width, height = (
@@ -110,22 +116,26 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> str:
             f'height="{height:.2f}"/>'
         )
     return (
-        '<div class="chart square"><header class="soft"><span>right, 0 to 100 % ↑</span></header>'
-        '<svg viewBox="0 0 100 100" role="img" aria-label="share of right answers by confidence">'
+        '<div class="chart square">'
+        '<header class="soft"><span>accuracy, 0 to 100 % ↑</span></header>'
+        '<svg viewBox="0 0 100 100" role="img" aria-label="accuracy by confidence">'
         f'{bars}<path class="cursor" d="M0 100L100 0"/></svg>'
         '<header class="soft"><span></span><span>confidence, 0 to 100 % →</span></header></div>'
     )
 
 
 def bar_cell(value: float, most: float, text: str) -> str:
-    """A number with a bar behind it, for a cell of a table."""
+    """Returns a number with a bar behind it, for a cell of a table."""
     share = 0.0 if not math.isfinite(value) or most <= 0 else max(0.0, min(1.0, value / most))
     return f'<span class="meter" style="--share:{100 * share:.1f}%">{text}</span>'
 
 
 def confusion(classes: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """counts: (C, C + 1), rows truth, last column none; classes: C + 1 names. Rows in percent;
-    classes that neither truth nor predictions have are left out."""
+    """Draws a confusion matrix in percent of each row.
+
+    counts: (C, C + 1), rows are truths, the last column has no class; classes: C + 1 names.
+    Classes that neither truth nor predictions have are left out.
+    """
     kept = [i for i in range(len(counts)) if counts[i].sum() or counts[:, i].sum()]
     columns = [*kept, len(counts)] if counts[:, -1].any() else kept
     head = ''.join(f'<th><span class="up">{escape(classes[j])}</span></th>' for j in columns)
@@ -135,7 +145,7 @@ def confusion(classes: Sequence[str], counts: NDArray[np.int64]) -> str:
         cells = ''.join(_heat_cell(i, j, counts[i, j] / max(1, total)) for j in columns)
         body += f'<tr><td>{escape(classes[i])}</td>{cells if total else _empty(len(columns))}</tr>'
     return (
-        '<div class="scroll" tabindex="0"><table class="heat"><tr><th>truth ↓ predicted →</th>'
+        '<div class="scroll" tabindex="0"><table class="heat"><tr><th>truth ↓ prediction →</th>'
         f'{head}</tr>{body}</table></div>'
     )
 

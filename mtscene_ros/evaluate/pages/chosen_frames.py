@@ -1,5 +1,8 @@
-"""Chosen frames of an evaluated recording: image and truth read again from it, what the model said
-from predictions.mcap. Only what lies around the frames is read."""
+"""Reads chosen frames of an evaluated recording.
+
+Images and truth come from the recording, predictions from predictions.mcap. Only the parts around
+the frames are read.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +46,14 @@ from mtscene_ros.types import (
     ValueMap,
 )
 
-KEPT_WIDTH_PX = 640  # of what is held: no picture of a page is wider
+KEPT_WIDTH_PX = 640  # of maps and images in memory; no picture of a page is wider
 
 Key = tuple[str, int]  # camera, stamp in nanoseconds
 
 
 @dataclass(slots=True, eq=False)
 class FrameParts:
-    """One frame while it is put together. at_ns: when it was recorded."""
+    """One frame while it is assembled; at_ns: when it was recorded."""
 
     at_ns: int = 0
     results: dict[str, Result] = field(default_factory=dict)
@@ -59,8 +62,10 @@ class FrameParts:
 
 
 def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, ShownFrame]]:
-    """The wanted frames that recording and predictions have, in the order of their stamps. Raises
-    BagError."""
+    """Yields the wanted frames that recording and predictions have, in the order of recording.
+
+    Raises BagError.
+    """
     if not wanted:
         return
     options, spec = options_of(of.folder)
@@ -77,7 +82,7 @@ def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, Sh
 
 
 def neighbours(seen: Mapping[int, FrameParts]) -> Iterator[dict[int, FrameParts]]:
-    """Frames whose surroundings overlap, together: each part of the recording is read once."""
+    """Groups frames that are close in time, so that each part of the recording is read once."""
     together: dict[int, FrameParts] = {}
     last_ns = 0
     for stamp_ns, one in sorted(seen.items(), key=lambda item: item[1].at_ns):
@@ -89,13 +94,13 @@ def neighbours(seen: Mapping[int, FrameParts]) -> Iterator[dict[int, FrameParts]
         yield together
 
 
-# -- what the model said -------------------------------------------------------------------------
+# -- predictions ---------------------------------------------------------------------------------
 
 
 def predicted(
     path: Path, spec: ModelSpec, options: EvaluateOptions, stamps: set[int]
 ) -> dict[int, FrameParts]:
-    """Stamp → results, maps no wider than KEPT_WIDTH_PX. Raises BagError."""
+    """Returns stamp → results, with maps at most KEPT_WIDTH_PX wide. Raises BagError."""
     tasks = {f'{options.node}/{result_topic(task)}': task for task in spec.tasks}
     seen: dict[int, FrameParts] = {}
     with open_bag(path) as bag:
@@ -132,7 +137,7 @@ def narrow_frame(frame: CameraFrame) -> CameraFrame:
 
 
 def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:
-    """A map as predictions.mcap has it, or as truth.values_of gives it."""
+    """Converts a map of predictions.mcap, or of truth_messages.values_of, to a result."""
     if 'classes' in spec.tasks[task]:
         labels = values.astype(np.uint8)
         return LabelMap(labels, np.full_like(labels, 255), classes_of_task(spec, task))
@@ -141,14 +146,16 @@ def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = Fa
     if task == 'normals':
         normals = values.astype(np.float32)
         return NormalMap(np.where(abs(normals).max(2, keepdims=True) > 0, normals, np.nan))
-    if task in NAMED_TASKS:  # boundary, saliency: 0 to 255; of the truth 0, 1 and 255 for unknown
+    if (
+        task in NAMED_TASKS
+    ):  # boundary and saliency are 0 to 255, their truth 0, 1 or 255 (unknown)
         share = values.astype(np.float32) / (1 if is_truth or values.dtype.kind == 'f' else 255)
         return ProbabilityMap(np.where(share == UNLABELED, np.float32(np.nan), share))
     return ValueMap(values.astype(np.float32))
 
 
 def classes_of_task(spec: ModelSpec, task: str) -> tuple[SemanticClass, ...]:
-    """With the colours that the page's tables have."""
+    """Returns the classes of a task with the colours of the tables."""
     found = classes_from_options(spec.tasks[task])
     return tuple(SemanticClass(c.id, c.name, color_of(c.id, c.name)) for c in found)
 
@@ -157,11 +164,11 @@ def classes_of_task(spec: ModelSpec, task: str) -> tuple[SemanticClass, ...]:
 
 
 def truth_of(task: str, spec: ModelSpec, truth: Any) -> Result:
-    """truth: as ImageTruth gives it."""
+    """Converts the truth of one image, as ImageTruth returns it, to a result."""
     if isinstance(truth, Boxes3D):
         return replace(truth, classes=classes_of_task(spec, task))
     is_sparse = task == 'depth' and np.isfinite(truth).mean() < SPARSE
-    kept = truth if is_sparse else narrowed(truth)  # points would be lost
+    kept = truth if is_sparse else narrowed(truth)  # because narrowing would lose points
     return map_of(task, spec, kept, is_truth=True)
 
 
@@ -172,13 +179,13 @@ def read_again(
     options: EvaluateOptions,
     seen: Mapping[int, FrameParts],
 ) -> None:
-    """Fills in frame and truth from the part of the recording around them."""
+    """Adds image and truth to the frames, from the part of the recording around them."""
     frames = CameraFrames('', topics.info, options.input_is_rectified)
     truth = ImageTruth(topics, spec, options, lambda sentence: None)
 
-    def keep(answer: Prediction) -> None:
-        found = truth.of(answer, spec.tasks)
-        seen[answer.row.stamp_ns].truth = {task: truth_of(task, spec, v) for task, v in found}
+    def keep(prediction: Prediction) -> None:
+        found = truth.of(prediction, spec.tasks)
+        seen[prediction.row.stamp_ns].truth = {task: truth_of(task, spec, v) for task, v in found}
 
     alignment = Alignment(bag, topics, truth, keep, lambda sentence: None)
     at = [one.at_ns for one in seen.values()]
@@ -192,17 +199,20 @@ def read_again(
                 frame = frames.frame(bag.deserialize(raw, c.msgtype))[0]
                 seen[stamp_ns].frame = narrow_frame(frame)
                 row = Row(0, topics.image, stamp_ns)
-                alignment.answer(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
+                alignment.add(Prediction(row, at_ns, frame.frame_id, frame.intrinsics, {}))
         elif c.topic in clouds or c.topic in topics.tf or stamp_ns_of(bag, raw) in seen:
-            alignment.message(c.topic, c.msgtype, raw, at_ns)
+            alignment.add_message(c.topic, c.msgtype, raw, at_ns)
     alignment.finish()
 
 
 def around(
     bag: AnyReader, topics: Topics, start_ns: int, stop_ns: int
 ) -> Iterator[tuple[Any, int, Any]]:
-    """Messages recorded in between, after what is said once at a recording's beginning: static
-    transforms, and the first camera_info."""
+    """Yields the messages recorded in between.
+
+    Static transforms and the first camera_info come first, because they may be recorded only once,
+    at the beginning.
+    """
     connections = [c for c in bag.connections if c.topic in topics.wanted]
     for c in connections:
         if topics.tf.get(c.topic) or c.topic == topics.info:

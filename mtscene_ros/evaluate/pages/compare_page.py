@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal and as one HTML page."""
+"""Writes a comparison as text for a terminal and as one HTML page."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ GRID = """
 
 
 def kept(comparison: Comparison, everything: bool) -> list[Difference]:
-    """Without everything: those that changed, or of which one is missing."""
+    """Returns the differences to show.
+
+    Unless `everything` is set, these are scores that changed or that one report lacks.
+    """
     return [d for d in comparison.differences if everything or d.change != 0]
 
 
 def cells(d: Difference, over_frames: bool) -> tuple[str, ...]:
-    """score, A, B, change, interval, verdict as text."""
+    """Returns score, A, B, change, interval and verdict as text."""
     low_high = f'{d.low:+.4g} to {d.high:+.4g}' if math.isfinite(d.low) else ''
     if low_high and over_frames:
         low_high = f'{d.frame_change:+.4g} ({low_high})'
@@ -69,11 +72,15 @@ def as_text(a: Report, b: Report, comparison: Comparison, everything: bool) -> s
     lines = [f'A {described(a)}', f'B {described(b)}', '', *(line.rstrip() for line in lines)]
     hidden = len(comparison.differences) - len(chosen)
     if hidden:
-        lines.append(f'{hidden} scores are equal (--all shows them)')
+        lines.append(f'{equal_scores(hidden)} (--all shows them)')
     if comparison.changed:
         lines += ['', 'frames that changed most']
         lines += [f'  {frame_title(c)}: {frame_change(c)}' for c in comparison.changed]
     return '\n'.join([*lines, *([''] if comparison.notes else []), *comparison.notes])
+
+
+def equal_scores(count: int) -> str:
+    return f'{plural(count, "score")} {"is" if count == 1 else "are"} equal'
 
 
 def described(report: Report) -> str:
@@ -104,7 +111,7 @@ def write(
     conditions: Sequence[Condition],
     path: Path,
 ) -> None:
-    """Raises OSError where the page cannot be written."""
+    """Writes the page. Raises OSError if it cannot be written."""
     frames, missing = pictures(a, b, comparison)
     notes = ''.join(f'<li>{escape(note)}</li>' for note in (*comparison.notes, *missing))
     parts = [
@@ -113,7 +120,7 @@ def write(
         section('What is compared', f'<p><b>A</b> {escape(described(a))}</p>'
                 f'<p><b>B</b> {escape(described(b))}</p>'),
         _conditions(comparison, conditions),
-        section('To know', f'<ul>{notes}</ul>') if notes else '',
+        section('Notes', f'<ul>{notes}</ul>') if notes else '',
         _differences(comparison),
         '<h2>Frames that changed most</h2>' if frames else '',
         *frames,
@@ -126,7 +133,7 @@ def write(
 def _conditions(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     if not conditions:
         return ''
-    words = {True: '<b class="bad">so it is</b>', False: '<b class="good">no</b>'}
+    words = {True: '<b class="bad">yes</b>', False: '<b class="good">no</b>'}
     rows = [
         (
             escape(str(c)),
@@ -135,7 +142,7 @@ def _conditions(comparison: Comparison, conditions: Sequence[Condition]) -> str:
         )
         for c in conditions
     ]
-    return section('Fails if', table(('change', 'is', ''), rows))
+    return section('Fails if', table(('condition', 'change', 'fails'), rows))
 
 
 def _differences(comparison: Comparison) -> str:
@@ -143,16 +150,16 @@ def _differences(comparison: Comparison) -> str:
     rows = []
     for d in kept(comparison, everything=False):
         *plain, verdict = cells(d, comparison.over == 'frames')
-        said = f'<b class="{colors[verdict]}">{verdict}</b>' if verdict else ''
-        rows.append((*map(escape, plain), said))
+        marked = f'<b class="{colors[verdict]}">{verdict}</b>' if verdict else ''
+        rows.append((*map(escape, plain), marked))
     hidden = len(comparison.differences) - len(rows)
-    note = f'<p class="soft">{hidden} scores are equal and left out.</p>' if hidden else ''
+    note = f'<p class="soft">{equal_scores(hidden)} and not shown.</p>' if hidden else ''
     inside = f'<div class="scroll" tabindex="0">{table(head(comparison), rows)}</div>{note}'
     return section('Differences', inside)
 
 
 def pictures(a: Report, b: Report, comparison: Comparison) -> tuple[list[str], list[str]]:
-    """A card per changed frame, most changed first, and a sentence per recording that is gone."""
+    """Returns a card per changed frame, most changed first, and a sentence per unreadable bag."""
     cards: dict[tuple[str, str, int], str] = {}
     missing = []
     others = {of.name: of for of in b.sequences}
@@ -165,7 +172,7 @@ def pictures(a: Report, b: Report, comparison: Comparison) -> tuple[list[str], l
                 c = wanted[key]
                 cards[(c.sequence, *key)] = card(c, *seen, depth_range_m(a))
         except (BagError, OSError) as error:
-            missing.append(f'No pictures of {one.name}: {error}')
+            missing.append(f'There are no pictures of {one.name}: {error}')
     keys = [(c.sequence, c.camera, c.stamp_ns) for c in comparison.changed]
     return [cards[key] for key in keys if key in cards], missing
 
@@ -180,7 +187,7 @@ def _both(
 
 
 def card(c: ChangedFrame, a: ShownFrame, b: ShownFrame, depth_max_m: float) -> str:
-    """Image, A, B; truth, error of A, error of B."""
+    """Returns a card with image, A, B, truth, error of A and error of B."""
     look, task = PictureStyle(WIDTH_PX, depth_max_m), c.path.split('.')[0]
     of_a, of_b = (views_of(task, x.scene.frame, x.scene.results, x.truth, look) for x in (a, b))
     title = (

@@ -1,4 +1,4 @@
-"""A report's folder → index.html: one page that holds everything it shows."""
+"""Writes index.html into the folder of a report: one page that contains everything it shows."""
 
 from __future__ import annotations
 
@@ -40,23 +40,25 @@ ul { margin: 0; padding-left: 20px } h1 small { font-weight: 400; color: var(--s
 
 
 def write_page(folder: Path) -> Path:
-    """Reads the report, its recordings and predictions; returns the page's path. Raises
-    ReportError and BagError."""
+    """Writes the page of a report, its recordings and predictions, and returns its path.
+
+    Raises ReportError and BagError.
+    """
     report = read_report(folder)
     frames, starts = joined([of.frames() for of in report.sequences])
     chosen = choose(frames)
     worst: dict[Chosen, str] = {}
     slides: list[dict[str, Any]] = []
     far_m = depth_range_m(report)
-    for row, shown in _looked_at(report, frames, starts, {c.row for c in chosen}):
-        title, said = frame_title(report, frames, starts, row), frame_scores(frames, row)
+    for row, frame in _read_frames(report, frames, starts, {c.row for c in chosen}):
+        title, text = frame_title(report, frames, starts, row), frame_scores(frames, row)
         for one in (c for c in chosen if c.row == row):
             if one.task:
                 head = f'<b>{escape(one.task)}</b><span>{escape(title)}</span>'
-                note = f'<span class="soft">{escape(said)}</span>'
-                worst[one] = worst_frame(shown, one.task, head + note, far_m)
+                note = f'<span class="soft">{escape(text)}</span>'
+                worst[one] = worst_frame(frame, one.task, head + note, far_m)
             else:
-                slides.append(slider.slider_frame(shown, row, title, said, far_m))
+                slides.append(slider.slider_frame(frame, row, title, text, far_m))
     ordered = [worst[c] for c in chosen if c in worst]
     slides = slider.thinned(sorted(slides, key=lambda slide: slide['row']))
     path = folder / PAGE
@@ -65,8 +67,10 @@ def write_page(folder: Path) -> Path:
 
 
 def joined(tables: list[Columns]) -> tuple[Columns, list[int]]:
-    """Rows of all sequences, one after the other, and where each begins; a column that one lacks
-    is NaN there."""
+    """Joins the rows of all sequences and returns them with the first row of each.
+
+    Columns that a sequence lacks are NaN there.
+    """
     starts = np.cumsum([0, *(len(t['status']) for t in tables)])
     names = dict.fromkeys(name for table in tables for name in table)
     lacking = {len(t['status']): np.full(len(t['status']), np.nan) for t in tables}
@@ -78,7 +82,7 @@ def joined(tables: list[Columns]) -> tuple[Columns, list[int]]:
 
 
 def depth_range_m(report: Report) -> float:
-    """End of the depth scale: the distance within which 95 % of the true pixels lie."""
+    """Returns the end of the depth scale: 95 % of the true pixels are nearer."""
     rows = report.metrics['tables'].get('depth_by_distance', ())
     total, seen = sum(number(row['truths']) for row in rows), 0.0
     for row in rows:
@@ -88,10 +92,10 @@ def depth_range_m(report: Report) -> float:
     return 60.0
 
 
-def _looked_at(
+def _read_frames(
     report: Report, frames: Columns, starts: list[int], rows: set[int]
 ) -> Iterator[tuple[int, ShownFrame]]:
-    """(row, frame) of the given rows of all sequences, in their order."""
+    """Yields row and frame of the given rows of all sequences, in their order."""
     ends = [*starts[1:], len(frames['status'])]
     for of, begin, end in zip(report.sequences, starts, ends, strict=True):
         mine = {
@@ -99,8 +103,8 @@ def _looked_at(
             for row in sorted(rows)
             if begin <= row < end
         }
-        for key, shown in shown_frames(of, set(mine)):
-            yield mine[key], shown
+        for key, frame in shown_frames(of, set(mine)):
+            yield mine[key], frame
 
 
 def frame_title(report: Report, frames: Columns, starts: list[int], row: int) -> str:
@@ -129,7 +133,7 @@ def _page(
         page_tables.criteria(report),
         page_tables.troubles(report),
         page_tables.sequences(report),
-        '<h2 id="frames">Through the frames</h2>',
+        '<h2 id="frames">Frames</h2>',
         slider.player(slides, page_tables.legend(tables)),
         _timelines(frames, starts),
         '<h2 id="worst">Worst frames</h2>' if worst else '',
@@ -151,5 +155,5 @@ def _timelines(frames: Columns, starts: list[int]) -> str:
         for path in TIMELINES
         if path in frames
     )
-    note = '<div class="soft">a click shows the frame nearest to it above</div>'
-    return section('Every frame', drawn, note) if drawn else ''
+    note = '<div class="soft">Click a plot to show the nearest frame above.</div>'
+    return section('Scores by frame', drawn, note) if drawn else ''

@@ -1,4 +1,4 @@
-"""The pictures of a report's page: which frames are shown, and the worst ones."""
+"""Chooses the frames that the page of a report shows, and draws the worst ones."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import figure
 
 WORST = 3  # per task
-APART = 10  # frames between two worst ones: neighbours look the same
+APART = 10  # frames between two of the worst, because neighbours look the same
 SLIDER = 40  # frames in all
 WIDTH_PX = 640
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """row: of the table of all frames; task: whose worst frames it is among, '' for the
-    slider."""
+    """A frame to show.
+
+    row: in the table of all frames; task: the task for which it is one of the worst frames, '' for
+    frames of the slider.
+    """
 
     row: int
     task: str
 
 
 def choose(frames: Columns) -> list[Chosen]:
-    """The frames that the page shows: the worst of each task with truth, and a spread of all."""
+    """Chooses the worst frames of each task with truth, and frames spread over all."""
     published = np.flatnonzero(frames['status'] == 'published')
     chosen = [
         Chosen(row, task)
@@ -46,7 +49,7 @@ def choose(frames: Columns) -> list[Chosen]:
 
 
 def worst(values: Any, more_is_worse: bool, count: int = WORST) -> list[int]:
-    """Rows of the worst numbers, at least APART from each other; NaN is none."""
+    """Returns the rows of the worst values, at least APART rows apart; NaN does not count."""
     rows: list[int] = []
     order = np.argsort(-values if more_is_worse else values, kind='stable')
     for row in order[np.isfinite(values[order])].tolist():
@@ -55,13 +58,13 @@ def worst(values: Any, more_is_worse: bool, count: int = WORST) -> list[int]:
     return rows
 
 
-def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) -> str:
-    """Image, prediction, truth and error of one task, side by side; title is HTML."""
+def worst_frame(frame: ShownFrame, task: str, title: str, depth_max_m: float) -> str:
+    """Draws image, prediction, truth and error of one task side by side; title is HTML."""
     look = PictureStyle(WIDTH_PX, depth_max_m)
-    views = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
+    views = views_of(task, frame.scene.frame, frame.scene.results, frame.truth, look)
     if views is None:
         return ''
-    pictures = [(camera_view(shown.scene.frame, look), 'image'), *views.named()]
+    pictures = [(camera_view(frame.scene.frame, look), 'image'), *views.named()]
     figures = [figure(encoded(picture), escape(name)) for picture, name in pictures]
     return (
         f'<section class="frame"><header>{title}</header>'
@@ -70,7 +73,7 @@ def worst_frame(shown: ShownFrame, task: str, title: str, depth_max_m: float) ->
 
 
 def frame_scores(frames: Columns, row: int) -> str:
-    """Scores of one frame as text."""
+    """Returns the scores of one frame as text."""
     return ' · '.join(
         how.format(frames[path][row])
         for path, _, how in WORST_BY.values()

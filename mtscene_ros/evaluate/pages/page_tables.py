@@ -1,4 +1,4 @@
-"""The numbers of a report's page: summary, criteria, classes, distances, calibration, latency."""
+"""Writes the tables of a report: summary, criteria, classes, distances, calibration, latency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtscene_ros.recordings.node_results import color_of
 from mtscene_ros.report.html import facts, section, table, tiles
 from mtscene_ros.terminal import plural
 
-# Score → how a tile shows it: format, caption.
+# Score → format and caption of its tile.
 HEADLINES = {
     'semantic.present_miou': ('{:.1f} %', 'mIoU of classes that occur'),
     'semantic.miou': ('{:.1f} %', 'mIoU of all classes'),
@@ -27,31 +27,31 @@ HEADLINES = {
     'boundary.ods_f': ('{:.1f} %', 'boundary odsF'),
     'saliency.max_f': ('{:.1f} %', 'saliency maxF'),
     'human_parts.miou': ('{:.1f} %', 'mIoU of parts'),
-    'semantic.flicker': ('{:.2f} %', 'labels that flicker'),
+    'semantic.flicker': ('{:.2f} %', 'flickering labels'),
     'latency.p50_ms': ('{:.0f} ms', 'latency, median'),
-    'latency.p99_ms': ('{:.0f} ms', 'latency, 99 %'),
+    'latency.p99_ms': ('{:.0f} ms', 'latency, 99th percentile'),
 }
 DEPTH_COLUMNS = (
     ('truths', 'true pixels', '{:,.0f}'), ('abs_rel', 'AbsRel', '{:.3f}'),
     ('rmse', 'RMSE, m', '{:.2f}'), ('delta1', 'δ < 1.25', '{:.3f}'),
-    ('coverage', 'answered', '{:.3f}'),
+    ('coverage', 'coverage', '{:.3f}'),
 )  # fmt: skip
 BOX_COLUMNS = (
     ('truths', 'truths', '{:,.0f}'), ('found', 'found', '{:,.0f}'), ('ap', 'AP', '{:.3f}'),
-    ('distance_m', 'centre off, m', '{:.2f}'), ('size_error', 'size off', '{:.2f}'),
-    ('yaw_error_deg', 'yaw off, °', '{:.1f}'),
+    ('distance_m', 'centre error, m', '{:.2f}'), ('size_error', 'size error', '{:.2f}'),
+    ('yaw_error_deg', 'yaw error, °', '{:.1f}'),
 )  # fmt: skip
 
 
-def shown(value: float, how: str = '{:.4g}') -> str:
+def formatted(value: float, how: str = '{:.4g}') -> str:
     return how.format(value) if math.isfinite(value) else '–'
 
 
 def summary(report: Report) -> str:
     found, counts = scores(report.metrics), report.metrics['counts']
-    values = [(f'{counts["published"]} of {counts["received"]}', 'frames answered')]
+    values = [(f'{counts["published"]} of {counts["received"]}', 'frames with results')]
     if counts['dropped'] or counts['failed']:
-        values.append((f'{counts["dropped"]} + {counts["failed"]}', 'dropped, failed'))
+        values += [(str(counts[k]), k) for k in ('dropped', 'failed')]
     for path, (how, caption) in HEADLINES.items():
         if math.isfinite(found.get(path, math.nan)):
             values.append((how.format(found[path]), caption))
@@ -59,7 +59,7 @@ def summary(report: Report) -> str:
 
 
 def troubles(report: Report) -> str:
-    """Bags that failed and what was noticed, as a box; '' without any."""
+    """Lists recordings that failed, and the notes of the others; '' without any."""
     failed = [
         f'<b>{escape(name)} failed.</b> {escape(why)}' for name, why in report.failed.items()
     ]
@@ -69,16 +69,18 @@ def troubles(report: Report) -> str:
         for note in of.metrics['notes']
     ]
     lines = ''.join(f'<li>{line}</li>' for line in (*failed, *noted))
-    return section('To know', f'<ul>{lines}</ul>') if lines else ''
+    return section('Notes', f'<ul>{lines}</ul>') if lines else ''
 
 
 def criteria(report: Report) -> str:
-    asked: Sequence[Mapping[str, Any]] = report.metrics.get('criteria', ())
-    if not asked:
+    checked: Sequence[Mapping[str, Any]] = report.metrics.get('criteria', ())
+    if not checked:
         return ''
     words = {True: '<b class="good">holds</b>', False: '<b class="bad">fails</b>'}
-    rows = [(escape(c['condition']), shown(number(c['value'])), words[c['holds']]) for c in asked]
-    return section('Criteria', table(('must hold', 'value', ''), rows))
+    rows = [
+        (escape(c['condition']), formatted(number(c['value'])), words[c['holds']]) for c in checked
+    ]
+    return section('Criteria', table(('condition', 'value', 'result'), rows))
 
 
 def about(report: Report) -> str:
@@ -94,7 +96,7 @@ def about(report: Report) -> str:
 
 
 def sequences(report: Report) -> str:
-    """One row per sequence, where there are several."""
+    """Returns a table with one row per sequence, '' for a single one."""
     if len(report.sequences) < 2:
         return ''
     found = [scores(of.metrics) for of in report.sequences]
@@ -102,17 +104,17 @@ def sequences(report: Report) -> str:
     paths = [p for p in HEADLINES if math.isfinite(total.get(p, math.nan))]
     rows = [
         (escape(of.name), str(of.metrics['counts']['published']),
-         *(shown(s.get(p, math.nan), HEADLINES[p][0]) for p in paths))
+         *(formatted(s.get(p, math.nan), HEADLINES[p][0]) for p in paths))
         for of, s in zip(report.sequences, found, strict=True)
     ]  # fmt: skip
     last = ('all', str(report.metrics['counts']['published']))
-    rows.append((*last, *(shown(total[p], HEADLINES[p][0]) for p in paths)))
+    rows.append((*last, *(formatted(total[p], HEADLINES[p][0]) for p in paths)))
     head = ('sequence', 'frames', *(escape(HEADLINES[p][1]) for p in paths))
     return section('Sequences', f'<div class="scroll" tabindex="0">{table(head, rows)}</div>')
 
 
 def legend(tables: Mapping[str, Any]) -> str:
-    """Colours of the classes that occur."""
+    """Returns the colours of the classes that occur."""
     matrix, iou = tables.get('confusion'), tables.get('semantic_iou', {})
     items = ''.join(
         f'<span><i style="background:rgb{color_of(at, name)}"></i>{escape(name)}</span>'
@@ -123,7 +125,7 @@ def legend(tables: Mapping[str, Any]) -> str:
 
 
 def classes(tables: Mapping[str, Any]) -> str:
-    """IoU per class of every task with labels."""
+    """Returns the tables of IoU per class, one for each task with labels."""
     return ''.join(
         section(f'{task}: IoU per class', _iou_table(tables[f'{task}_iou'], names, counts))
         for task, names, counts in _matrices(tables)
@@ -138,7 +140,7 @@ def confusions(tables: Mapping[str, Any]) -> str:
 
 
 def _matrices(tables: Mapping[str, Any]) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
-    """Task, names of the classes and of none, (C, C + 1) pixels."""
+    """Yields task, names of the C classes and of the column without class, (C, C + 1) pixels."""
     for name, iou in tables.items():
         if name.endswith('_iou') and iou:
             task = name.removesuffix('_iou')
@@ -153,9 +155,9 @@ def _iou_table(iou: Mapping[str, Any], names: Sequence[str], counts: Any) -> str
     for name in ordered:
         at, value = names.index(name), number(iou[name])
         swatch = f'<i class="swatch" style="background:rgb{color_of(at, name)}"></i>'
-        bar = charts.bar_cell(value, 100.0, shown(value, '{:.1f} %'))
-        rows.append((swatch + escape(name), bar, shown(100 * float(share[at]), '{:.2f} %')))
-    return table(('class', 'IoU', 'of true pixels'), rows)
+        bar = charts.bar_cell(value, 100.0, formatted(value, '{:.1f} %'))
+        rows.append((swatch + escape(name), bar, formatted(100 * float(share[at]), '{:.2f} %')))
+    return table(('class', 'IoU', 'share of true pixels'), rows)
 
 
 def distances(tables: Mapping[str, Any]) -> str:
@@ -181,11 +183,11 @@ def distances(tables: Mapping[str, Any]) -> str:
 def _distance_row(
     row: Mapping[str, Any], columns: Sequence[tuple[str, str, str]], barred: str, most: float
 ) -> tuple[str, ...]:
-    """barred: the column with a bar behind it, which is full at `most`."""
+    """Returns the cells of a row; barred: the column with a bar, which is full at `most`."""
     cells = [f'<span class="whole">{row["from_m"]:g} to {row["to_m"]:g} m</span>']
     for key, _, how in columns:
         value = number(row.get(key))
-        text = shown(value, how)
+        text = formatted(value, how)
         cells.append(charts.bar_cell(value, most, text) if key == barred else text)
     return tuple(cells)
 
@@ -195,15 +197,15 @@ def calibration(report: Report) -> str:
     rows = report.metrics['tables'].get('calibration', ())
     found = scores(report.metrics)
     for task in dict.fromkeys(row['task'] for row in rows):
-        ece = shown(found.get(f'{task}.ece', math.nan), '{:.3f}')
+        ece = formatted(found.get(f'{task}.ece', math.nan), '{:.3f}')
         chart = charts.reliability([row for row in rows if row['task'] == task])
-        said = f'expected calibration error {ece}; bars below the diagonal: too sure'
-        parts.append(section(f'{task}: calibration', chart, f'<div class="soft">{said}</div>'))
+        note = f'expected calibration error {ece}; bars below the diagonal are overconfident'
+        parts.append(section(f'{task}: calibration', chart, f'<div class="soft">{note}</div>'))
     return ''.join(parts)
 
 
 def latency(frames: Columns) -> str:
-    """Percentiles by stage over all frames, and how the whole is distributed."""
+    """Returns percentiles by stage over all frames, and a histogram of the latency."""
     stages = {
         name: values[np.isfinite(values)]
         for name, values in frames.items()
@@ -220,6 +222,6 @@ def latency(frames: Columns) -> str:
     if not rows:
         return ''
     whole = stages.get('latency_ms', np.zeros(0))
-    chart = charts.histogram('latency of a frame', whole, 'ms')
+    chart = charts.histogram('latency per frame', whole, 'ms')
     head = ('latency, ms', 'p50', 'p95', 'p99', 'max')
     return section('Latency', table(head, rows), chart)

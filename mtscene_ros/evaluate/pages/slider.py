@@ -1,4 +1,4 @@
-"""A slider through the frames of a report's page: four pictures, a script that changes them."""
+"""Writes a slider over the frames of a report: four pictures and a script that changes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ const player = document.querySelector('.player');
 const slider = player.querySelector('input[type=range]');
 const images = player.querySelectorAll('img'), captions = player.querySelectorAll('figcaption');
 const cursors = document.querySelectorAll('[data-timeline]');
-const said = player.querySelector('output'), button = player.querySelector('button');
+const caption = player.querySelector('output'), button = player.querySelector('button');
 const task = () => player.querySelector('input[type=radio]:checked').value;
 function show() {
   const frame = frames[slider.value], views = frame.views[task()] || [];
@@ -39,7 +39,7 @@ function show() {
     [image.src, image.alt] = shown[i];
     captions[i].textContent = shown[i][1];
   });
-  said.textContent = frame.scores ? `${frame.title} · ${frame.scores}` : frame.title;
+  caption.textContent = frame.scores ? `${frame.title} · ${frame.scores}` : frame.title;
   slider.setAttribute('aria-valuetext', frame.title);
   for (const chart of cursors) {
     const cursor = chart.querySelector('.cursor');
@@ -78,21 +78,21 @@ follow();
 
 
 def slider_frame(
-    shown: ShownFrame, row: int, title: str, scores: str, depth_max_m: float
+    frame: ShownFrame, row: int, title: str, scores: str, depth_max_m: float
 ) -> dict[str, Any]:
-    """What the script needs to show one frame; views by task: pictures and their captions."""
+    """Returns the data with which the script shows one frame, with pictures by task."""
     look = PictureStyle(WIDTH_PX, depth_max_m)
     views = {}
-    for task in shown.scene.results:
-        of = views_of(task, shown.scene.frame, shown.scene.results, shown.truth, look)
+    for task in frame.scene.results:
+        of = views_of(task, frame.scene.frame, frame.scene.results, frame.truth, look)
         if of is not None:
             views[task] = [[encoded(picture), name] for picture, name in of.named()]
-    image = encoded(camera_view(shown.scene.frame, look))
+    image = encoded(camera_view(frame.scene.frame, look))
     return {'row': row, 'title': title, 'scores': scores, 'image': image, 'views': views}
 
 
 def thinned(frames: Sequence[dict[str, Any]], most: int = MOST_BYTES) -> list[dict[str, Any]]:
-    """Every second, fourth and so on frame, until the page is not too large."""
+    """Keeps every second, fourth and so on frame, until the page is small enough."""
     kept = list(frames)
     while len(kept) > 1 and sum(len(json.dumps(frame)) for frame in kept) > most:
         kept = kept[::2]
@@ -100,7 +100,7 @@ def thinned(frames: Sequence[dict[str, Any]], most: int = MOST_BYTES) -> list[di
 
 
 def player(frames: Sequence[Mapping[str, Any]], legend: str) -> str:
-    """The slider and its four pictures; SCRIPT moves them. legend: HTML below them."""
+    """Returns the slider and its four pictures, which SCRIPT changes; legend: HTML below them."""
     tasks = list(dict.fromkeys(task for frame in frames for task in frame['views']))
     if not tasks:
         return ''
@@ -110,7 +110,7 @@ def player(frames: Sequence[Mapping[str, Any]], legend: str) -> str:
         for i, task in enumerate(tasks)
     )
     figures = '<figure><img alt=""><figcaption></figcaption></figure>' * 4
-    # "<" cannot be in a script element as it is.
+    # A script element must not contain "<" as it is.
     data = json.dumps(list(frames)).replace('<', '\\u003c')
     return (
         '<section class="player"><div class="row"><button type="button">play</button>'

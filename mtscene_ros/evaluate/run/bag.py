@@ -64,10 +64,10 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     try:
         estimator.warm_up()
         with (
-            readable_bag(bag, into, notes.tell) as reader,
+            readable_bag(bag, into, notes.add) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
-            topics = topics_of(reader, estimator.spec, options, notes.tell)
+            topics = topics_of(reader, estimator.spec, options, notes.add)
             session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
                 session.run(predictions)
@@ -124,9 +124,9 @@ class BagRun:
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
         self._judge = Judge(estimator.spec, options)
-        truth = ImageTruth(topics, estimator.spec, options, notes.tell)
-        scoring = Scoring(self._judge, truth, options, notes.tell, self._mds)
-        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.tell)
+        truth = ImageTruth(topics, estimator.spec, options, notes.add)
+        scoring = Scoring(self._judge, truth, options, notes.add, self._mds)
+        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add)
         self._frames = CameraFrames('', topics.info, options.input_is_rectified)
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
@@ -149,7 +149,7 @@ class BagRun:
                 elif connection.topic == self._topics.info:
                     self._frames.info = self._reader.deserialize(raw, connection.msgtype)
                 else:
-                    self._alignment.message(connection.topic, connection.msgtype, raw, at_ns)
+                    self._alignment.add_message(connection.topic, connection.msgtype, raw, at_ns)
             for taken in self._arrivals.rest():
                 self._work(taken, predictions)
         self._alignment.finish()
@@ -159,7 +159,7 @@ class BagRun:
         try:
             yield from self._reader.messages(connections)
         except Exception as error:  # rosbags passes on the errors of several libraries
-            self._notes.tell(
+            self._notes.add(
                 f'The recording cannot be read to its end ({error}); the part before it is scored.'
             )
 
@@ -171,7 +171,7 @@ class BagRun:
         self._counts.received += 1
         self.rows.append(Row(arrival.index, self._topics.image, stamp_ns))
         if stamp_ns <= self._last_stamp_ns:
-            self._notes.tell(
+            self._notes.add(
                 'The stamps of the images do not increase; set the clock of the camera.'
             )
         self._last_stamp_ns = stamp_ns
@@ -197,13 +197,13 @@ class BagRun:
         except Exception as error:  # as in the node, a failed image is counted
             row.status, row.reason = 'failed', sentence_of(error)
             self._counts.failed += 1
-            self._notes.tell(row.reason)
+            self._notes.add(row.reason)
             self._arrivals.done(time.perf_counter() - start_s)
             return
         for remark in remarks if self._topics.info or not frame.frame_id else ():
-            self._notes.tell(remark.text)
+            self._notes.add(remark.text)
         for sentence in scene.warnings:
-            self._notes.tell(sentence)
+            self._notes.add(sentence)
         stage_s = {
             'receive': self._arrivals.waited_s,
             'image': image_s,
@@ -224,14 +224,14 @@ class BagRun:
         for name, seconds in {**named, 'latency': waited_s + busy_s}.items():
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
-        self._alignment.answer(Prediction.of(scene, row, arrival.at_ns))
+        self._alignment.add(Prediction.of(scene, row, arrival.at_ns))
 
     def score_mds(self) -> None:
         """Computes mDS while the files of the boxes exist."""
         try:
             self._judge.card.mds = self._mds.scores() if self._mds else {}
         except MdsError as error:
-            self._notes.tell(str(error))
+            self._notes.add(str(error))
 
     def check_any(self, bag: Path) -> None:
         """Raises BagError where no image could be used."""
@@ -245,7 +245,7 @@ class BagRun:
         counts = self._counts
         names = ('received', 'published', 'dropped', 'failed')
         card.counts.update({name: getattr(counts, name) for name in names})
-        self._alignment.tell_what_is_missing()
+        self._alignment.warn_of_unmatched()
         return {
             'counts': card.counts,
             'notes': self._notes.sentences(),

@@ -87,11 +87,11 @@ def key_of(bag: Path, options: EvaluateOptions, model_sha256: str) -> str:
     stats = [
         (str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists()
     ]
-    asked = {k: v for k, v in asdict(options).items() if k not in WITHOUT_EFFECT}
+    requested = {k: v for k, v in asdict(options).items() if k not in WITHOUT_EFFECT}
     manifest = Path(options.truth)
     truth = _digest([manifest]) if manifest.is_file() else ''
-    told = json.dumps([stats, asked, model_sha256, truth, own_code()], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([stats, requested, model_sha256, truth, own_code()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache

@@ -13,7 +13,8 @@ class Notes:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def tell(self, sentence: str) -> None:
+    def add(self, sentence: str) -> None:
+        """Adds a remark; the report counts repetitions."""
         if sentence in self._counts or len(self._counts) < MAX_NOTES:
             self._counts[sentence] += 1
 

@@ -1,4 +1,4 @@
-"""How far two model files say the same: one in float32 and its fp16 or INT8 sibling."""
+"""Measures how far two model files agree: one in float32 and its fp16 or INT8 variant."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def agreement(
     same_iou: float = SAME_IOU,
     min_score: float = 0.0,
 ) -> dict[str, dict[str, float]]:
-    """Task → what was measured → its value over all frames. Both have the same tasks.
+    """Returns task → measure → its value over all frames. Both models must have the same tasks.
 
-    Each box from min_score on must be among all those of the other, whatever their score: a score
-    of 0.301 that becomes 0.299 is no lost box.
+    A box with a score of at least min_score is searched for among all boxes of the other model,
+    whatever their scores: a box whose score changes from 0.301 to 0.299 is not lost.
     """
     samples: dict[str, dict[str, list[NDArray[Any]]]] = defaultdict(lambda: defaultdict(list))
     for frame in frames:
@@ -59,7 +59,7 @@ def _summary(name: str, values: NDArray[Any]) -> float:
 def compared(
     want: Result, got: Result, same_iou: float = SAME_IOU, min_score: float = 0.0
 ) -> Samples:
-    """Samples of one image. Raises TypeError where the results are of different kinds."""
+    """Compares the results of one image. Raises TypeError if their types differ."""
     if isinstance(want, LabelMap) and isinstance(got, LabelMap):
         return {'equal labels': (want.labels == got.labels).ravel()}
     if isinstance(want, DepthMap) and isinstance(got, DepthMap):
@@ -89,13 +89,13 @@ def confident(boxes: Boxes3D, min_score: float) -> Boxes3D:
 
 
 def found_again(boxes: Boxes3D, among: Boxes3D, same_iou: float = SAME_IOU) -> NDArray[np.bool_]:
-    """(N,) whether a box of the same class overlaps."""
+    """Returns (N,): whether a box of the same class overlaps by same_iou or more."""
     same = boxes.class_ids[:, None] == among.class_ids
     return np.asarray((same & (iou_3d(boxes, among) >= same_iou)).any(1))
 
 
 def table(found: dict[str, dict[str, float]]) -> str:
-    """Markdown."""
+    """Returns the values as a Markdown table."""
     lines = ['| task | | |', '|---|---|---|']
     for task, values in found.items():
         lines += [f'| {task} | {name} | {value:.4g} |' for name, value in values.items()]

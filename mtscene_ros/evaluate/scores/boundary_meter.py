@@ -1,6 +1,6 @@
-"""Boundaries as the Berkeley benchmark scores them (Martin, Fowlkes, Malik, PAMI 2004): odsF.
+"""Scores boundaries like the Berkeley benchmark (Martin, Fowlkes, Malik, PAMI 2004): odsF.
 
-The matching is pyEdgeEval's (extra `edge`, C++).
+pyEdgeEval (extra `edge`, C++) matches the pixels.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_DIST = 0.0075  # of the image's diagonal, as for PASCAL-Context
+MAX_DIST = 0.0075  # as a share of the image's diagonal, as for PASCAL-Context
 THRESHOLDS = np.arange(1, 100) / 100.0
-Counts = NDArray[np.float64]  # (4, thresholds): found truth, truth, right predictions, predictions
+Counts = NDArray[np.float64]  # (4, thresholds): truths found, truths, hits, predictions
 
 
 class EdgeError(ValueError):
@@ -26,25 +26,28 @@ class EdgeError(ValueError):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """pyEdgeEval imports SciPy's old names and prints what it could not import."""
+    """Silences pyEdgeEval, which imports old names of SciPy and prints its missing imports."""
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')
         yield
 
 
 def matching(module: str) -> Any:
-    """A module of pyEdgeEval. Raises EdgeError."""
+    """Imports a module of pyEdgeEval. Raises EdgeError if it is not installed."""
     try:
         with quiet():
             return importlib.import_module(f'pyEdgeEval.common.{module}')
     except ImportError as error:
         raise EdgeError(
-            f'Scores of boundaries need pyEdgeEval ({error}); `pip install mtscene_ros[edge]`.'
+            f'Scoring boundaries needs pyEdgeEval ({error}); run `pip install mtscene_ros[edge]`.'
         ) from error
 
 
 def counts(probability: NDArray[np.float32], truth: NDArray[np.uint8], max_dist: float) -> Counts:
-    """Of one image; pixels of unknown truth (255) are predicted nowhere. Raises EdgeError."""
+    """Counts one image; predictions where the truth is unknown (255) are dropped.
+
+    Raises EdgeError if pyEdgeEval is not installed.
+    """
     module = matching('binary_label.evaluate_boundaries')
     known = truth != 255
     found = module.evaluate_boundaries_threshold(
@@ -54,7 +57,7 @@ def counts(probability: NDArray[np.float32], truth: NDArray[np.uint8], max_dist:
 
 
 def ods(total: Counts) -> dict[str, float]:
-    """odsF in percent: the F measure at the one threshold that is best for all images."""
+    """Returns odsF in percent: the F measure at the one threshold that is best for all images."""
     module = matching('metrics')
     recall, precision, _ = module.compute_rec_prec_f1(*total)
     threshold, _, _, best = module.interpolated_max_scores(THRESHOLDS, recall, precision)
@@ -62,7 +65,7 @@ def ods(total: Counts) -> dict[str, float]:
 
 
 class BoundaryMeter:
-    """(H, W) probability; truth 0, 1, 255 unknown."""
+    """Compares (H, W) probabilities with a truth of 0, 1 and 255 (unknown)."""
 
     def __init__(self, max_dist: float = MAX_DIST) -> None:
         self.max_dist = max_dist

@@ -1,4 +1,4 @@
-"""Scores of 3D boxes over many images: per class, and by distance over all classes."""
+"""Scores 3D boxes over many images: per class, and per class and range of distances."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ from mtscene_ros.evaluate.scores.metrics import (
 from mtscene_ros.types import Boxes3D
 
 CLOSE_RANGE_M, MATCH_M = 40.0, 2.0
-EDGES_M = (0.0, 10.0, 20.0, 30.0, 40.0, 60.0)  # of the depth along z
+EDGES_M = (0.0, 10.0, 20.0, 30.0, 40.0, 60.0)  # edges of the ranges of depth along optical z
 
 
 class BoxesMeter:
-    """names: classes of the model. Boxes beyond max_m are not scored; a pair's centres lie within
-    match_m; min_score: what the node publishes, for recall and precision of single images."""
+    """Sums the scores of 3D boxes.
+
+    names: classes of the model; max_m: boxes beyond it are not scored; match_m: the greatest
+    distance between the centres of a pair; min_score: the score from which the node publishes
+    boxes, used for recall and precision of single images.
+    """
 
     def __init__(
         self,
@@ -42,21 +46,21 @@ class BoxesMeter:
         self.found = {name: Detections() for name in names}
 
     def update(
-        self, boxes: Boxes3D, truth: Boxes3D, demanded: NDArray[np.bool_] | None = None
+        self, boxes: Boxes3D, truth: Boxes3D, required: NDArray[np.bool_] | None = None
     ) -> Scores:
-        """truth: class_ids are the model's; demanded: (len(truth),) what has to be found, None
-        for everything."""
+        """Adds one image. truth: with class_ids of the model; required: (len(truth),) which boxes
+        have to be found, None for all."""
         total = Detections()
-        demanded = np.ones(len(truth), bool) if demanded is None else demanded
+        required = np.ones(len(truth), bool) if required is None else required
         for class_id, name in enumerate(self.names):
             here = Detections()
-            add_boxes(here, boxes, truth, demanded, class_id, self.max_m, self.match_m)
+            add_boxes(here, boxes, truth, required, class_id, self.max_m, self.match_m)
             self.found[name].extend(here)
             total.extend(here)
         return image_scores(total, self.min_score)
 
     def state(self) -> State:
-        """The samples of each class that has any."""
+        """Returns the samples of each class that has any."""
         return {
             'names': self.names,
             'max_m': self.max_m,
@@ -66,17 +70,19 @@ class BoxesMeter:
         }
 
     def add(self, state: Mapping[str, Any]) -> None:
-        """Raises ValueError where classes or limits are others."""
+        """Adds the samples of another meter. Raises ValueError if its classes or limits differ."""
         theirs = (list(state['names']), state['max_m'], state['match_m'])
         if theirs != (self.names, self.max_m, self.match_m):
             raise ValueError(
-                'Sequences with other classes or limits of boxes have no common score.'
+                'Sequences whose boxes have different classes or limits have no common score; '
+                'evaluate them with the same model and options.'
             )
         for name, samples in state['found'].items():
             self.found[name].extend(Detections(**samples))
 
     def scores(self) -> Scores:
-        """`CLASS.ap` and so on of classes that occur; map over those; calibration of scores."""
+        """Returns `CLASS.ap` and so on for the classes that the truth has, `map` over these, and
+        `ece`, the calibration of the scores."""
         seen = self.by_class()
         flat = {f'{name}.{score}': v for name, of in seen.items() for score, v in of.items()}
         return {
@@ -86,22 +92,22 @@ class BoxesMeter:
         }
 
     def by_class(self) -> dict[str, Scores]:
-        """Scores of each class that the truth has."""
+        """Returns the scores of each class that the truth has."""
         return {name: found.result() for name, found in self.found.items() if found.truths}
 
     def mean_precision(self) -> float:
-        """mAP over the classes that the truth has; NaN where it has none."""
+        """Returns mAP over the classes that the truth has; NaN if it has none."""
         return mean([of['ap'] for of in self.by_class().values()])
 
     def calibration(self) -> Calibration:
-        """Scores of boxes against whether there was an object."""
+        """Returns how well the scores of boxes predict whether there is an object."""
         found = Calibration()
         for of_class in self.found.values():
             found.add(np.array(of_class.scores), np.array(of_class.hits, bool))
         return found
 
     def by_distance(self) -> list[dict[str, Any]]:
-        """One row per range of depths that has any boxes, of each class that has truths."""
+        """Returns a row for each class that has truths and each range of depths that has boxes."""
         return [
             {'class': name, 'from_m': near_m, 'to_m': far_m, **between(found, near_m, far_m)}
             for name, found in self.found.items()
@@ -119,7 +125,8 @@ def any_between(found: Detections, near_m: float, far_m: float) -> bool:
 
 
 def between(found: Detections, near_m: float, far_m: float) -> dict[str, float]:
-    """Scores of what lies there; a prediction by its own depth, a pair by its truth's."""
+    """Scores one range of depths; predictions count by their own depth, pairs by that of their
+    truth."""
     seen, true, paired = (
         (np.array(depths) > near_m) & (np.array(depths) <= far_m)
         for depths in (found.depths_m, found.truth_depths_m, found.pair_depths_m)
@@ -142,7 +149,7 @@ def between(found: Detections, near_m: float, far_m: float) -> dict[str, float]:
 
 
 def image_scores(found: Detections, min_score: float) -> Scores:
-    """Of one image, with the boxes that the node publishes."""
+    """Returns the scores of one image, counting the boxes that the node publishes."""
     published = np.array(found.scores) >= min_score
     hits = int(np.array(found.hits, bool)[published].sum())
     nan = float('nan')
@@ -159,17 +166,20 @@ def add_boxes(
     into: Detections,
     boxes: Boxes3D,
     truth: Boxes3D,
-    demanded: NDArray[np.bool_],
+    required: NDArray[np.bool_],
     class_id: int,
     max_m: float,
     match_m: float = MATCH_M,
 ) -> None:
-    """Counts the boxes of one class; predictions beyond max_m and those near truths that are not
-    demanded (mask over the truths) drop out."""
+    """Counts the boxes of one class.
+
+    required: (len(truth),) which truths have to be found. Predictions beyond max_m, and unmatched
+    ones near a truth that is not required, are left out.
+    """
     mine = (boxes.class_ids == class_id) & (boxes.centers_m[:, 2] <= max_m)
     real = truth.class_ids == class_id
     centers_m = truth.centers_m[real]
-    counted = demanded[real] & (centers_m[:, 2] <= max_m)
+    counted = required[real] & (centers_m[:, 2] <= max_m)
     scores = boxes.scores[mine]
     matches, ignored = match_centers(boxes.centers_m[mine], scores, centers_m, counted, match_m)
     hit = matches >= 0

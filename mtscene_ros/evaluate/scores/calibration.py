@@ -1,5 +1,8 @@
-"""Whether a confidence of 0.8 is right eight times in ten: bins of it, and the expected
-calibration error (Guo et al., ICML 2017, section 2)."""
+"""Measures whether predictions with a confidence of 0.8 are right eight times in ten.
+
+Confidences are binned, and the result is the expected calibration error (Guo et al., ICML 2017,
+section 2).
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,17 @@ BINS = 15
 
 
 class Calibration:
-    """sums: (3, BINS) of how many answers, their confidences, how many were right."""
+    """Sums per bin of confidence.
+
+    sums: (3, BINS): number of predictions, sum of their confidences, number of right ones.
+    """
 
     def __init__(self) -> None:
         self.sums = np.zeros((3, BINS))
 
     def add(self, confidence: NDArray[Any], right: NDArray[np.bool_]) -> float:
-        """(N,) in [0, 1] and (N,) → the error of these alone."""
+        """Adds (N,) confidences in [0, 1] and whether each was right; returns the error of these
+        alone."""
         index = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
         sums = np.stack(
             [
@@ -36,9 +43,12 @@ class Calibration:
     def add_labels(
         self, labels: Ids, confidence: NDArray[np.uint8], truth: NDArray[np.uint8]
     ) -> float:
-        """(H, W) ids, round(255 p), true ids with 255 unknown."""
+        """Adds one image and returns its error.
+
+        labels: (H, W) ids; confidence: (H, W) round(255 p); truth: (H, W) ids, 255 unknown.
+        """
         known = truth != 255
-        # Through 256 counts: a division of whole images would cost more than the network.
+        # Counts the 256 levels first: dividing whole images would take longer than the network.
         right = (labels == truth)[known]
         levels = confidence[known]
         counts = np.stack(
@@ -62,7 +72,7 @@ class Calibration:
         return expected_error(self.sums)
 
     def rows(self) -> list[dict[str, float]]:
-        """One per bin that has answers."""
+        """Returns one row per bin that has predictions."""
         return [
             {
                 'from': k / BINS,
@@ -77,7 +87,7 @@ class Calibration:
 
 
 def expected_error(sums: NDArray[np.float64]) -> float:
-    """NaN without answers."""
+    """Returns the error in [0, 1]; NaN without predictions."""
     count, confidence, right = sums
     total = count.sum()
     return float(np.abs(confidence - right).sum() / total) if total else float('nan')

@@ -1,5 +1,7 @@
-"""Labels that change although nothing did: the last image's labels, moved by depth and TF into
-the present one, against the present one's."""
+"""Finds labels that change although the scene did not.
+
+Depth and TF move the labels of the previous image into the current one, where they are compared.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from mtscene_ros.camera.geometry import project, unproject
 from mtscene_ros.types import UNLABELED, Ids, Intrinsics
 
 F64 = NDArray[np.float64]
-SAME_DEPTH = 0.05  # of a point seen twice: what differs more is hidden, or moves
+SAME_DEPTH = 0.05  # relative; a point whose depth differs more is hidden or moves
 NEAR_PLANE_M = 0.3
 
 
@@ -27,11 +29,11 @@ class FlickerFrame:
 
 
 def flicker(before: FlickerFrame, now: FlickerFrame, before_from_now: F64) -> tuple[int, int]:
-    """Pixels whose label changed, and all that could be compared: points of the present image
-    that the last one shows at the same place in the world.
+    """Returns the number of pixels whose label changed, and of all that can be compared.
 
-    before_from_now: (4, 4) between the optical frames. Where the truth is known, pixels whose true
-    label differs (edges between pixels, objects that move) are left out.
+    A pixel of the current image can be compared if the previous one shows the same point of the
+    world. before_from_now: (4, 4) between the optical frames. Where the truth is known, pixels
+    whose true label differs (edges between pixels, objects that move) are left out.
     """
     v, u = np.nonzero(np.isfinite(now.depth_m) & (now.depth_m > NEAR_PLANE_M))
     points = unproject(np.stack([u, v], 1), now.depth_m[v, u].astype(np.float64), now.camera)
@@ -42,7 +44,9 @@ def flicker(before: FlickerFrame, now: FlickerFrame, before_from_now: F64) -> tu
     height, width = before.labels.shape
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     u, v, x, y, moved = u[inside], v[inside], x[inside], y[inside], moved[inside]
-    gap_m = np.abs(before.depth_m[y, x] - moved[:, 2])  # infinite or NaN: not the same
+    gap_m = np.abs(
+        before.depth_m[y, x] - moved[:, 2]
+    )  # where it is infinite or NaN, the points differ
     same = gap_m <= SAME_DEPTH * moved[:, 2]
     if before.truth is not None and now.truth is not None:
         true = now.truth[v, u]

@@ -1,4 +1,4 @@
-"""frames.parquet: one row per image."""
+"""Writes frames.parquet, with one row per image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ParquetError(ValueError):
 
 @dataclass(slots=True)
 class Row:
-    """What became of one image. stages: milliseconds; scores: `task.score` → number."""
+    """The outcome of one image; stages: in milliseconds; scores: `task.score` → number."""
 
     index: int
     camera: str
@@ -30,18 +30,18 @@ class Row:
 
 
 def check_pyarrow() -> Any:
-    """The module. Raises ParquetError."""
+    """Returns the module. Raises ParquetError if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError as error:
         raise ParquetError(
-            f'frames.parquet needs pyarrow ({error}); `pip install mtscene_ros[evaluate]`.'
+            f'frames.parquet needs pyarrow ({error}); run `pip install mtscene_ros[evaluate]`.'
         ) from error
     return pyarrow
 
 
 def write_frames(path: Path, rows: list[Row]) -> None:
-    """In the order of the images. Raises ParquetError."""
+    """Writes the rows in the order of the images. Raises ParquetError."""
     pyarrow = check_pyarrow()
     rows = sorted(rows, key=lambda row: row.index)
     scores = sorted({name for row in rows for name in row.scores})

@@ -1,4 +1,4 @@
-"""One task's answer against its truth: the right meter, sizes that fit, scores of the image."""
+"""Compares the result of one task with its truth, using the meter of its kind."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ from mtscene_ros.types import (
 
 
 class Judge:
-    """Counts into a Scorecard, whose meters it makes when a task is first scored."""
+    """Scores results into a Scorecard; creates the meter of a task when it is first scored."""
 
     def __init__(self, spec: ModelSpec, options: EvaluateOptions) -> None:
         self.card, self._spec, self._options = Scorecard(), spec, options
 
     def score(self, task: str, result: Result, truth: Any) -> Scores:
-        """truth: as truth.values_of or truth.boxes_of give it. Raises TruthError."""
+        """Returns the scores of one image. Raises TruthError.
+
+        truth: as truth_messages.values_of or truth_messages.boxes_of return it.
+        """
         if isinstance(result, Boxes3D):
             return self._counted(task, 'boxes', result, truth)
         if isinstance(result, LabelMap):
@@ -58,12 +61,12 @@ class Judge:
         return found
 
     def _classes(self, task: str) -> tuple[SemanticClass, ...]:
-        """Of the model; none where the task has no classes or is not there."""
+        """Returns the model's classes, () if the task has none or is not there."""
         options = self._spec.tasks.get(task, {})
         return classes_from_options(options) if 'classes' in options else ()
 
     def _blank(self, task: str, kind: str) -> dict[str, Any]:
-        """State of a meter that has seen nothing."""
+        """Returns the state of an empty meter."""
         options = self._options
         inner = [edge for edge in EDGES_M if edge < options.depth_max_m]
         return {
@@ -77,7 +80,7 @@ class Judge:
 
 
 def dense(task: str, result: Result) -> tuple[str, Any]:
-    """Kind of meter and values; a normal that is not known becomes 0."""
+    """Returns the kind of meter and the values; unknown normals become 0."""
     if isinstance(result, DepthMap):
         return 'depth', result.depth_m
     if isinstance(result, NormalMap):
@@ -89,9 +92,10 @@ def dense(task: str, result: Result) -> tuple[str, Any]:
 
 
 def fits(got: tuple[int, ...], want: tuple[int, ...], task: str) -> None:
+    """Raises TruthError if truth and prediction differ in size."""
     if got != want:
         sizes = [f'{shape[1]}x{shape[0]}' for shape in (want, got)]
         raise TruthError(
-            f'The truth of {task} has {sizes[0]} px, the answer {sizes[1]}; record the truth at '
-            "the image's size."
+            f'The truth of {task} has {sizes[0]} pixels, the prediction {sizes[1]}; record the '
+            "truth at the image's size."
         )

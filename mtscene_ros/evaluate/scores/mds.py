@@ -1,5 +1,7 @@
-"""Cityscapes-3D's official detection score, mDS, by cityscapesScripts 2.3.0 in a process of its
-own: it writes a log where it is imported."""
+"""Computes mDS, the official detection score of Cityscapes 3D, with cityscapesScripts 2.3.0.
+
+It runs in a process of its own, because it writes a log when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,14 @@ SCRIPT = 'cityscapesscripts.evaluation.evalObjectDetection3d'
 
 
 class MdsError(ValueError):
-    """cityscapesScripts is missing or failed; one sentence."""
+    """cityscapesScripts is missing or failed; the message is one sentence."""
 
 
 def official(truth: Path, found: Path, kind: str) -> dict[str, Any]:
-    """The script's results; kind: modal or amodal, the 2D boxes that decide what belongs together.
-    Raises MdsError with what it said where it fails."""
+    """Runs the script and returns its results. Raises MdsError with the last line of its output.
+
+    kind: 'modal' or 'amodal', the 2D boxes by which predictions and truths are matched.
+    """
     with tempfile.TemporaryDirectory() as where:
         command = [sys.executable, '-W', 'ignore', '-m', SCRIPT, '--noplot']
         command += ['-gt', str(truth.resolve()), '-pred', str(found.resolve())]
@@ -38,7 +42,7 @@ def official(truth: Path, found: Path, kind: str) -> dict[str, Any]:
         done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
         path = Path(where) / 'results.json'
         if done.returncode or not path.is_file():
-            last = (done.stderr.strip().splitlines() or ['nothing'])[-1]
+            last = (done.stderr.strip().splitlines() or ['no output'])[-1]
             raise MdsError(
                 f'cityscapesScripts could not score {found}: {last} (`pip install --no-deps '
                 'cityscapesScripts==2.3.0`, see requirements/test.txt).'
@@ -48,7 +52,7 @@ def official(truth: Path, found: Path, kind: str) -> dict[str, Any]:
 
 
 def renamed(results: Mapping[str, Any], kind: str) -> dict[str, float]:
-    """In percent, as published: mDS, and of each class with objects its score and its AP."""
+    """Returns, in percent as published, mDS and the score and AP of each class with objects."""
     scores = {f'mds_{kind}': 100 * float(results['mDetection_Score'])}
     for name, value in results['Detection_Score'].items():
         if results['GT_stats'][name]:
@@ -58,8 +62,10 @@ def renamed(results: Mapping[str, Any], kind: str) -> dict[str, float]:
 
 
 class MdsFiles:
-    """Boxes of each image as the script reads them, in `folder`. What is visible of an object is
-    not recorded, so amodal rectangles decide."""
+    """Writes the boxes of each image into `folder` in the format of the script.
+
+    Amodal rectangles are used, because recordings do not contain the visible part of an object.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.truth, self.found, self._count = folder / 'truth', folder / 'found', 0
@@ -67,7 +73,7 @@ class MdsFiles:
             part.mkdir(parents=True, exist_ok=True)
 
     def add(self, boxes: Boxes3D, truth: Boxes3D, names: list[str], camera: Intrinsics) -> None:
-        """names: of the model's classes, by the ids of both."""
+        """Adds one image. names: the model's classes, indexed by the class_ids of both."""
         stem, self._count = f'{self._count:08d}', self._count + 1
         sensor = {
             'fx': camera.fx_px, 'fy': camera.fy_px, 'u0': camera.cx_px, 'v0': camera.cy_px,
@@ -80,12 +86,13 @@ class MdsFiles:
         (self.found / f'{stem}_predBbox3d.json').write_text(json.dumps(found))
 
     def scores(self) -> dict[str, float]:
-        """Raises MdsError."""
+        """Returns the scores of all images, {} without images. Raises MdsError."""
         return renamed(official(self.truth, self.found, 'amodal'), 'amodal') if self._count else {}
 
 
 def objects(boxes: Boxes3D, names: list[str], camera: Intrinsics) -> list[dict[str, Any]]:
-    """Those that the image shows, in a vehicle's frame at the camera: x forward, y left, z up."""
+    """Returns the boxes visible in the image, in a vehicle frame at the camera: x forward, y left,
+    z up."""
     rectangles, visible = rectangles_in_image(boxes, camera)
     turns = BASE_FROM_OPTICAL_AXES @ matrix_from_quaternion(boxes.quaternions_xyzw)
     rotations = quaternion_from_matrix(turns)[:, [3, 0, 1, 2]]

@@ -1,7 +1,7 @@
-"""Scores of dense tasks over many images: one meter per kind of result, with sums in float64.
+"""Scores dense tasks over many images: one meter per kind of result, with sums in float64.
 
-`update` takes one image and returns its own scores; `state` is everything that adds up, as JSON
-has it; `add` takes another one's state; `scores` are those of all together, named and scaled as
+`update` adds one image and returns its own scores; `state` returns all sums, ready for JSON; `add`
+adds the state of another meter; `scores` returns the scores of all images, named and scaled as
 `training.evaluate` prints them (mIoU and F measures in percent).
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.evaluate.scores.metrics import confusion, intersection_and_union, mean_ious
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED
 
 T = TypeVar('T')
@@ -24,12 +25,10 @@ State = dict[str, Any]
 
 NAN = float('nan')
 DELTA = 1.25  # Eigen et al., NIPS 2014, section 4
-BETA_SQUARED = 0.3  # of the saliency's F measure (Achanta et al., CVPR 2009)
-THRESHOLDS = np.linspace(0.05, 0.95, 19).astype(np.float32)
 
 
 class Meter(Protocol):
-    """prediction, truth: of one image, of equal size; of boxes: Boxes3D."""
+    """Scores one kind of result; prediction and truth have the same size, or are Boxes3D."""
 
     def update(self, prediction: Any, truth: Any, /) -> Scores: ...
 
@@ -41,24 +40,25 @@ class Meter(Protocol):
 
 
 def ratio(part: float, whole: float) -> float:
-    """NaN of nothing."""
+    """Returns part / whole, NaN if whole is 0."""
     return part / whole if whole else NAN
 
 
 class LabelMeter:
-    """(H, W) ids; truth 255 unknown. `mean_ious` defines the means over classes."""
+    """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
         self.counts = np.zeros((len(names), len(names) + 1), np.int64)
 
     def update(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Scores:
-        """Raises ValueError for a truth with other classes."""
+        """Raises ValueError if the truth contains an id that the model does not have."""
         highest = int(np.where(truth != UNLABELED, truth, 0).max())
         if highest >= len(self.names):
             raise ValueError(
-                f'The labels hold the class id {highest}, the network knows {len(self.names)} '
-                'classes; score it on data with its own classes.'
+                f'The true labels contain the class id {highest}, but the network has '
+                f'{plural(len(self.names), "class", "classes")}; score it on data with its own '
+                'classes.'
             )
         counts = confusion(prediction, truth, len(self.names))
         self.counts += counts
@@ -70,13 +70,16 @@ class LabelMeter:
         return {'names': self.names, 'counts': self.counts.tolist()}
 
     def add(self, state: Mapping[str, Any]) -> None:
-        """Raises ValueError where the classes are others."""
+        """Raises ValueError if the classes differ."""
         if list(state['names']) != self.names:
-            raise ValueError('Sequences with different classes have no common score.')
+            raise ValueError(
+                'Sequences with different classes have no common score; evaluate them with '
+                'the same model.'
+            )
         self.counts += np.array(state['counts'], np.int64)
 
     def present(self) -> list[str]:
-        """Classes that the truth or the predictions have."""
+        """Returns the classes that occur in the truth or in the predictions."""
         union = iou_percent(self.counts)[1]
         return [name for name, pixels in zip(self.names, union, strict=True) if pixels]
 
@@ -88,7 +91,7 @@ class LabelMeter:
 
 
 def iou_percent(counts: NDArray[np.int64]) -> tuple[F64, NDArray[np.int64]]:
-    """(C, C + 1) confusion → (C,) percent, 0 for a class that nobody has; (C,) unions."""
+    """Converts (C, C + 1) confusion to (C,) percent, 0 for absent classes, and (C,) unions."""
     both, union = intersection_and_union(counts)
     return 100.0 * both / np.maximum(union, 1), union
 
@@ -100,8 +103,11 @@ DEPTH_SUMS = (
 
 
 def depth_sums(prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
-    """Of the pixels whose truth is finite and > 0. A prediction that is not finite (the robot
-    says: beyond my range) counts against the deltas and `coverage` only."""
+    """Sums over the pixels whose truth is finite and > 0.
+
+    A prediction that is not finite means "beyond the range" and counts against the deltas and
+    `coverage` only.
+    """
     known = np.isfinite(truth) & (truth > 0)
     got, want = prediction[known].astype(np.float64), truth[known].astype(np.float64)
     positive = np.maximum(got, 1e-9)
@@ -132,7 +138,7 @@ def depth_scores(sums: Mapping[str, float]) -> Scores:
 
 
 class DepthMeter:
-    """(H, W) metres (or disparities). edges_m: bins of the true distance that are scored apart."""
+    """Compares (H, W) metres (or disparities); edges_m: ranges of true depth with own scores."""
 
     def __init__(self, edges_m: tuple[float, ...] = ()) -> None:
         self.edges_m = edges_m
@@ -160,7 +166,7 @@ class DepthMeter:
 
 
 def ranges(edges: Sequence[float], bins: list[T]) -> Iterator[tuple[float, float, T]]:
-    """Lower and upper end of each bin, and what is in it."""
+    """Yields the lower and upper edge of each bin and its content."""
     for (low, high), inside in zip(pairwise(edges), bins, strict=True):
         yield low, high, inside
 
@@ -171,7 +177,7 @@ def add_sums(into: dict[str, float], other: Mapping[str, float]) -> None:
 
 
 class SumMeter:
-    """What is a mean of numbers per pixel; a kind says which."""
+    """Averages errors over pixels; kind: a key of SUMS, which names the errors."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -197,10 +203,10 @@ NOTHING = np.zeros((0, 3), np.float32)
 
 
 def normals_sums(prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
-    """(..., 3) unit vectors; truth (0, 0, 0) unknown."""
+    """Sums the angles between (..., 3) unit vectors; a truth of (0, 0, 0) is unknown."""
     known = np.abs(truth).max(-1) > 0
     got, want = prediction[known].astype(np.float64), truth[known].astype(np.float64)
-    # Kahan's formula: exact for small angles.
+    # Kahan's formula is exact for small angles too.
     gap, both = np.linalg.norm(got - want, axis=-1), np.linalg.norm(got + want, axis=-1)
     degrees = np.degrees(2 * np.arctan2(gap, both))
     shares = (('within_11', 11.25), ('within_22', 22.5), ('within_30', 30.0))
@@ -209,7 +215,7 @@ def normals_sums(prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
 
 
 def value_sums(prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
-    """(H, W) numbers of a user's own task; NaN unknown."""
+    """Sums the errors of (H, W) values of a user's own task; NaN is unknown."""
     known = np.isfinite(truth)
     gap = prediction[known].astype(np.float64) - truth[known].astype(np.float64)
     return {
@@ -220,8 +226,8 @@ def value_sums(prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
 
 
 def normals_means(sums: Mapping[str, float]) -> Scores:
-    """Mean angle, as published, and the shares within 11.25, 22.5 and 30 degrees (Fouhey et al.,
-    ICCV 2013)."""
+    """Returns the mean angle in degrees, as published, and the shares within 11.25, 22.5 and 30
+    degrees (Fouhey et al., ICCV 2013)."""
     names = ('mean_deg', 'within_11', 'within_22', 'within_30')
     return {name: ratio(sums[name], sums['truths']) for name in names}
 
@@ -236,57 +242,3 @@ def value_means(sums: Mapping[str, float]) -> Scores:
 
 SUMS = {'normals': normals_sums, 'values': value_sums}
 MEANS = {'normals': normals_means, 'values': value_means}
-
-
-class SaliencyMeter:
-    """(H, W) probability of being salient; truth 0, 1, 255 unknown.
-
-    `max_f`: best F measure over THRESHOLDS. `published_max_f`: what the papers print; their meter
-    takes the sigmoid of a probability once more, so that five of the thresholds matter.
-    """
-
-    def __init__(self) -> None:
-        # Right predictions, predictions, truths: by threshold.
-        self.curves = {name: np.zeros((3, len(THRESHOLDS))) for name in SALIENCY}
-
-    def update(self, prediction: NDArray[Any], truth: NDArray[Any]) -> Scores:
-        known = truth != UNLABELED
-        p, salient = prediction[known].astype(np.float32), truth[known] == 1
-        answers = {'max_f': p, 'published_max_f': 1 / (1 + np.exp(-p))}
-        curves = {name: curve(answers[name], salient) for name in SALIENCY}
-        self.add({name: c.tolist() for name, c in curves.items()})
-        return {name: best_f(c) for name, c in curves.items()}
-
-    def state(self) -> State:
-        return {name: c.tolist() for name, c in self.curves.items()}
-
-    def add(self, state: Mapping[str, Any]) -> None:
-        for name in SALIENCY:
-            self.curves[name] += np.array(state[name])
-
-    def scores(self) -> Scores:
-        return {name: best_f(self.curves[name]) for name in SALIENCY}
-
-
-SALIENCY = ('max_f', 'published_max_f')
-
-
-def curve(probability: NDArray[np.float32], salient: NDArray[np.bool_]) -> F64:
-    """(N,) twice → (3, thresholds): right predictions, predictions, truths."""
-    # Number of thresholds that each probability reaches.
-    reached = np.searchsorted(THRESHOLDS, probability, side='right')
-    size = len(THRESHOLDS) + 1
-    hits, all_ = (
-        np.bincount(reached[salient], minlength=size),
-        np.bincount(reached, minlength=size),
-    )
-    right, found = (c[::-1].cumsum()[::-1][1:] for c in (hits, all_))
-    return np.stack([right, found, np.full(len(THRESHOLDS), salient.sum())]).astype(np.float64)
-
-
-def best_f(counts: F64) -> float:
-    """Percent."""
-    right, found, truths = counts
-    precision, recall = right / np.maximum(found, 1), right / np.maximum(truths, 1)
-    below = np.maximum(BETA_SQUARED * precision + recall, 1e-12)
-    return 100 * float(((1 + BETA_SQUARED) * precision * recall / below).max())

@@ -1,4 +1,4 @@
-"""Numbers that say how well results agree with the truth. Each accumulates over images."""
+"""Computes how well results agree with the truth; every measure accumulates over images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ MIN_RECALL = MIN_PRECISION = 0.1
 
 
 def confusion(labels: Ids, truth: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """(H, W) twice → (classes, classes + 1): rows truth, columns prediction, last column none.
+    """Counts (H, W) ids; returns (classes, classes + 1): rows are truths, columns predictions.
 
-    Pixels whose truth is UNLABELED or no class are left out.
+    The last column counts pixels without a predicted class. Pixels whose truth is UNLABELED or not
+    a class are left out.
     """
     known = (truth != UNLABELED) & (truth < classes)
     predicted = np.minimum(labels[known], classes).astype(np.int64)
@@ -29,25 +30,26 @@ def confusion(labels: Ids, truth: NDArray[np.uint8], classes: int) -> NDArray[np
 def intersection_and_union(
     counts: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Confusion (C, C + 1) → pixels of each class (C,) that truth and prediction share, and those
-    that either has."""
+    """Returns, from (C, C + 1) confusion, the (C,) pixels of each class that truth and prediction
+    share, and the (C,) pixels that either has."""
     square = counts[:, :-1]
     both = np.diag(square)
     return both, counts.sum(1) + square.sum(0) - both
 
 
 def iou_per_class(counts: NDArray[np.int64]) -> F64:
-    """Confusion → (C,) shares in [0, 1]; NaN for a class nobody has or predicts."""
+    """Converts (C, C + 1) confusion to (C,) IoU in [0, 1]; NaN for absent classes."""
     both, union = intersection_and_union(counts)
     return np.where(union > 0, both / np.maximum(union, 1), np.nan)
 
 
 def mean_ious(iou: F64, is_present: NDArray[np.bool_]) -> dict[str, float]:
-    """The two means over classes: (C,) IoU of any unit, whether truth or prediction has the class.
+    """Returns two means of the (C,) IoU, in its unit, over the classes.
 
-    `miou` is over all classes, and one that is absent counts as 0: InvPT and TaskPrompter report
-    this one, and on a data set that has every class both are equal. `present_miou` is over the
-    classes that occur, for images and recordings that have few. Both are NaN where none does.
+    is_present: (C,) whether the class occurs in the truth or in the prediction. `miou` is the mean
+    over all classes, where an absent class counts as 0; InvPT and TaskPrompter report this one.
+    `present_miou` is the mean over the classes that occur, for images and recordings with few
+    classes. The two are equal on a data set that has every class, and NaN if no class occurs.
     """
     if not is_present.any():
         return {'miou': float('nan'), 'present_miou': float('nan')}
@@ -64,11 +66,11 @@ def match_centers(
     counted: NDArray[np.bool_],
     max_m: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Predictions (P, 3) of one class and image to truths (N, 3), best score first.
+    """Matches (P, 3) predictions of one class and image to (N, 3) truths, best score first.
 
     A prediction takes the nearest free counted truth within max_m (nuScenes, Caesar et al., CVPR
-    2020, section 3.1, with the distance in space). Returns per prediction the index of its truth
-    or -1, and whether it is to be ignored: unmatched, but within max_m of an uncounted truth.
+    2020, section 3.1, but with the distance in 3D). Returns for each prediction the index of its
+    truth or -1, and whether to ignore it: unmatched, but within max_m of an uncounted truth.
     """
     matches, ignored = np.full(len(scores), -1, np.int64), np.zeros(len(scores), bool)
     free = counted.copy()
@@ -84,11 +86,11 @@ def match_centers(
 
 @dataclass(slots=True)
 class Detections:
-    """Scored hits and misses of one class over all images.
+    """Hits and misses of one class over all images.
 
-    Of each prediction: score, hit, depth (along optical z); of each truth: truth_depths_m; of each
-    pair: errors of heading, centre and size (1 - IoU of the two moved onto each other; nuScenes'
-    ASE), and the depth of the truth.
+    Each prediction has a score, a hit and a depth (along optical z); each truth has a depth; each
+    pair has the errors of heading, centre and size (1 - IoU after alignment, ASE of nuScenes) and
+    the depth of its truth.
     """
 
     truths: int = 0
@@ -102,7 +104,7 @@ class Detections:
     pair_depths_m: list[float] = field(default_factory=list)
 
     def extend(self, other: Detections) -> None:
-        """Those of further images."""
+        """Adds the detections of further images."""
         self.truths += other.truths
         for name in (f.name for f in fields(self) if f.name != 'truths'):
             getattr(self, name).extend(getattr(other, name))
@@ -119,20 +121,20 @@ class Detections:
 
 
 def size_error(sizes_m: F64, truth_m: F64) -> F64:
-    """(N, 3) twice → (N,) 1 - IoU of boxes that share centre and axes."""
+    """Returns (N,) 1 - IoU of boxes with (N, 3) sizes that share centre and axes."""
     both_m3 = np.minimum(sizes_m, truth_m).prod(-1)
     return np.asarray(1 - both_m3 / (sizes_m.prod(-1) + truth_m.prod(-1) - both_m3))
 
 
 def mean(values: Sequence[float] | F64) -> float:
-    """NaN of nothing."""
+    """Returns the mean, NaN without values."""
     return float(np.mean(values)) if len(values) else float('nan')
 
 
 def average_precision(scores: F64, hits: NDArray[np.bool_], truths: int) -> float:
-    """nuScenes: mean over recall above 0.1 of the precision above 0.1, scaled to [0, 1].
+    """Returns AP as nuScenes defines it; NaN without truths.
 
-    NaN without truths.
+    This is the mean, over recalls above 0.1, of the precision above 0.1, scaled to [0, 1].
     """
     if not truths:
         return float('nan')
@@ -147,5 +149,5 @@ def average_precision(scores: F64, hits: NDArray[np.bool_], truths: int) -> floa
 
 
 def angle_difference_rad(a: F64, b: F64) -> F64:
-    """Absolute difference of two headings in [0, pi]."""
+    """Returns the absolute difference of two headings, in [0, pi]."""
     return np.asarray(abs((a - b + np.pi) % (2 * np.pi) - np.pi))

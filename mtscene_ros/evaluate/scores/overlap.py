@@ -1,4 +1,4 @@
-"""Intersection over union of boxes in space."""
+"""Computes the intersection over union of 3D boxes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _CORNERS = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) / 2
 
 
 def iou_3d(a: Boxes3D, b: Boxes3D) -> F64:
-    """(N, M). Exact for boxes that share their up axis, as KITTI's do (its benchmark's measure);
-    tilted ones are taken upright along a's."""
+    """Returns the (N, M) IoU of two sets of boxes, as the KITTI benchmark measures it.
+
+    This is exact for boxes that share their up axis, as those of KITTI do; tilted boxes are taken
+    as upright in the axes of a.
+    """
     found = np.zeros((len(a), len(b)))
     turned = matrix_from_quaternion(a.quaternions_xyzw), matrix_from_quaternion(b.quaternions_xyzw)
     for i in range(len(a)):
@@ -28,10 +31,10 @@ def iou_3d(a: Boxes3D, b: Boxes3D) -> F64:
 
 
 def _overlap(size: F64, other: F64, local_from_other: F64, center: F64) -> float:
-    """Of a box at the origin along the axes, and another."""
+    """Returns the IoU of an axis-aligned box at the origin and another box."""
     rim = (_CORNERS * other[:2]) @ local_from_other[:2, :2].T + center[:2]
     if np.linalg.det(local_from_other[:2, :2]) < 0:
-        rim = rim[::-1]  # seen from below
+        rim = rim[::-1]  # upside down, so the corners run clockwise
     top = min(size[2] / 2, center[2] + other[2] / 2)
     bottom = max(-size[2] / 2, center[2] - other[2] / 2)
     both_m3 = area(clipped(rim, size[:2] / 2)) * max(top - bottom, 0.0)
@@ -39,9 +42,12 @@ def _overlap(size: F64, other: F64, local_from_other: F64, center: F64) -> float
 
 
 def clipped(polygon: F64, half: F64) -> F64:
-    """The part of a convex polygon (N, 2) with |x| <= half[0], |y| <= half[1] (Sutherland and
-    Hodgman, 1974). OpenCV's intersectConvexConvex says 0 or a third for rectangles that are equal
-    up to rounding."""
+    """Clips a convex polygon (N, 2) to |x| <= half[0], |y| <= half[1] (Sutherland and Hodgman,
+    1974).
+
+    OpenCV's intersectConvexConvex is not used, because it returns 0 or a third of the area for
+    rectangles that are equal up to rounding.
+    """
     for axis in (0, 1):
         for sign in (1.0, -1.0):
             inside = half[axis] - sign * polygon[:, axis]  # distance from the edge, metres
@@ -60,6 +66,7 @@ def clipped(polygon: F64, half: F64) -> F64:
 
 
 def area(polygon: F64) -> float:
-    """Of a simple polygon (N, 2), by the shoelace formula; positive counter-clockwise."""
+    """Returns the area of a simple polygon (N, 2), positive if counter-clockwise (shoelace
+    formula)."""
     x, y = polygon[:, 0], polygon[:, 1]
     return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1))

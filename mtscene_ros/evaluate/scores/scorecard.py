@@ -1,4 +1,4 @@
-"""Everything counted over the frames of a recording, and what metrics.json says of it."""
+"""Collects all sums over the frames of a recording, and turns them into metrics.json."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mtscene_ros.evaluate.scores.meters import (
     DepthMeter,
     LabelMeter,
     Meter,
-    SaliencyMeter,
     Scores,
     SumMeter,
     depth_scores,
     ranges,
     ratio,
 )
+from mtscene_ros.evaluate.scores.saliency_meter import SaliencyMeter
 
 STAGES = ('prepare_ms', 'infer_ms', 'decode_ms', 'latency_ms')
 COUNTS = ('received', 'published', 'dropped', 'failed')
 Tables = dict[str, Any]
 
-# The meter of each kind, from its state: how a score is taken up again after it was written.
+# Creates the meter of each kind from its state, so that stored scores can be continued.
 METERS: dict[str, Callable[[Mapping[str, Any]], Meter]] = {
     'labels': lambda s: LabelMeter(list(s['names'])),
     'depth': lambda s: DepthMeter(tuple(s['edges_m'])),
@@ -39,7 +39,10 @@ METERS: dict[str, Callable[[Mapping[str, Any]], Meter]] = {
 
 
 class Scorecard:
-    """meters: by task, with their kind; calibrations: of label maps, by task."""
+    """Holds all sums.
+
+    meters: task → kind and meter; calibrations: task → calibration of its label map.
+    """
 
     def __init__(self) -> None:
         self.meters: dict[str, tuple[str, Meter]] = {}
@@ -50,11 +53,11 @@ class Scorecard:
         self.mds: Scores = {}
 
     def seen(self, task: str) -> None:
-        """One more frame whose truth is known."""
+        """Counts one more frame that has truth for the task."""
         self.counts['with_truth'][task] = self.counts['with_truth'].get(task, 0) + 1
 
     def metrics(self) -> dict[str, Scores]:
-        """Task → score → number; what could not be computed is not there."""
+        """Returns task → score → number, without scores that could not be computed."""
         found: dict[str, Scores] = {
             t: dict(meter.scores()) for t, (_, meter) in self.meters.items()
         }
@@ -74,7 +77,7 @@ class Scorecard:
         }
 
     def tables(self) -> Tables:
-        """What has rows."""
+        """Returns the tables: calibration, IoU, confusion, and scores by distance."""
         tables: Tables = {'calibration': self._calibration_rows()}
         for task, (_, meter) in self.meters.items():
             if isinstance(meter, LabelMeter):
@@ -99,7 +102,7 @@ class Scorecard:
         return [{'task': task, **row} for task, c in found.items() for row in c.rows()]
 
     def sums(self) -> dict[str, Any]:
-        """Everything that adds up."""
+        """Returns all sums, so that recordings can be added up."""
         return {
             'meters': {t: {'kind': kind, **m.state()} for t, (kind, m) in self.meters.items()},
             'calibration': {task: c.state() for task, c in self.calibrations.items()},
@@ -108,8 +111,8 @@ class Scorecard:
         }
 
     def add(self, counts: Mapping[str, Any], sums: Mapping[str, Any]) -> None:
-        """Those of a further recording, as metrics.json has them. Raises ValueError where they
-        cannot be added."""
+        """Adds the counts and sums of a further recording's metrics.json. Raises ValueError if
+        they cannot be added."""
         for task, state in sums['meters'].items():
             if task not in self.meters:
                 self.meters[task] = state['kind'], METERS[state['kind']](state)
@@ -127,7 +130,8 @@ class Scorecard:
 
 
 def percentiles(stages: Mapping[str, Sequence[float]]) -> Scores:
-    """`p50_ms`, `p95_ms`, `p99_ms` of the whole, `infer.p50_ms` and so on of the stages."""
+    """Returns `p50_ms`, `p95_ms` and `p99_ms` of the latency, `infer.p50_ms` and so on of the
+    stages."""
     found: Scores = {}
     for name, values in stages.items():
         prefix = '' if name == 'latency_ms' else f'{name.removesuffix("_ms")}.'
@@ -138,7 +142,7 @@ def percentiles(stages: Mapping[str, Sequence[float]]) -> Scores:
 
 
 def depth_rows(meter: DepthMeter) -> list[dict[str, float | None]]:
-    """One per range of true distances."""
+    """Returns one row per range of true depth."""
     return [
         {'from_m': near_m, 'to_m': far_m, 'truths': sums['truths'], **depth_scores(sums)}
         for near_m, far_m, sums in ranges(meter.edges_m, meter.bins)

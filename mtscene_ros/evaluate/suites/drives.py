@@ -1,4 +1,4 @@
-"""Measures a model on generated scenes it has never seen, through the same line as on the robot.
+"""Measures a model on generated scenes it has never seen, with the pipeline of the robot.
 
 python -m mtscene_ros.evaluate.suites.drives --seed 900 --count 200 --json result.json
 """
@@ -34,26 +34,31 @@ from mtscene_ros.worlds.drive import drive_frame
 from mtscene_ros.worlds.frame import WorldFrame
 
 MAX_M = 60.0  # depth and boxes farther away are not scored
-MIN_VISIBLE = 0.25  # boxes less visible or more than half outside the image are not demanded
+MIN_VISIBLE = 0.25  # less visible and more truncated boxes are not required
 MAX_TRUNCATED = 0.5
 
 
 def near_cars_meter() -> BoxesMeter:
-    """For cars alone, the first class of DRIVE_BOXES and of KITTI's boxes."""
+    """Returns a meter for cars, the first class of DRIVE_BOXES and of the boxes of KITTI."""
     return BoxesMeter(['car'], CLOSE_RANGE_M)
 
 
 def depth_within(
     depth_m: NDArray[np.float32], truth_m: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both as a DepthMeter wants them: NaN for a truth beyond MAX_M and for an answer that is not
-    positive."""
+    """Returns prediction and truth as a DepthMeter expects them.
+
+    Truth beyond MAX_M and predictions that are not positive become NaN.
+    """
     nan = np.float32(np.nan)
     return np.where(depth_m > 0, depth_m, nan), np.where(truth_m <= MAX_M, truth_m, nan)
 
 
 def depth_summary(meter: DepthMeter) -> dict[str, float]:
-    """What the suites report; abs_rel and rmse_m over answered pixels, the others over all."""
+    """Returns the scores that the suites report.
+
+    abs_rel and rmse_m are over predicted pixels, the others over all pixels.
+    """
     found = meter.scores()
     names = {'abs_rel': 'abs_rel', 'rmse': 'rmse_m', 'delta1': 'delta1', 'coverage': 'coverage'}
     return {name: found[score] for score, name in names.items()}
@@ -61,7 +66,7 @@ def depth_summary(meter: DepthMeter) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Score:
-    """Everything counted so far."""
+    """Holds all sums over the scenes scored so far."""
 
     confusion: np.ndarray[Any, np.dtype[np.int64]] = field(
         default_factory=lambda: np.zeros((len(CITYSCAPES_19), len(CITYSCAPES_19) + 1), np.int64)
@@ -81,9 +86,9 @@ class Score:
         if isinstance(depth, DepthMap):
             self.depth.update(*depth_within(depth.depth_m, truth.depth_m))
         if isinstance(boxes, Boxes3D):
-            demanded = (truth.visible >= MIN_VISIBLE) & (truth.truncated <= MAX_TRUNCATED)
+            required = (truth.visible >= MIN_VISIBLE) & (truth.truncated <= MAX_TRUNCATED)
             for meter in (self.boxes, self.near_cars):
-                meter.update(boxes, truth.boxes, demanded)
+                meter.update(boxes, truth.boxes, required)
         self.infer_s.append(scene.stage_s['infer'])
 
     def result(self) -> dict[str, Any]:
@@ -104,7 +109,7 @@ class Score:
 
 
 def scenes(seed: int, count: int, size_px: tuple[int, int] = (512, 256)) -> Iterator[WorldFrame]:
-    """size_px: width and height of the images."""
+    """Generates `count` scenes; size_px: width and height of the images."""
     for index in range(count):
         yield drive_frame(seed, index, *size_px)
 
@@ -118,11 +123,11 @@ def score(estimator: SceneEstimator, frames: Iterator[WorldFrame]) -> Score:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown."""
+    """Returns the scores as Markdown."""
     depth, boxes = result['depth'], result['boxes3d']
     lines = [
         f'mIoU over all classes {result["semantic"]["miou"]:.3f}, '
-        f'over those that occur {result["semantic"]["present_miou"]:.3f}',
+        f'over classes that occur {result["semantic"]["present_miou"]:.3f}',
         f'depth within {MAX_M:.0f} m: AbsRel {depth["abs_rel"]:.3f}, '
         f'RMSE {depth["rmse_m"]:.2f} m, '
         f'delta1 {depth["delta1"]:.3f}, coverage {depth["coverage"]:.3f}',
@@ -147,10 +152,14 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument(
+        '--model', default='', help='model file or name; default: the bundled model'
+    )
     parser.add_argument('--seed', type=int, default=900)
     parser.add_argument('--count', type=int, default=200)
-    parser.add_argument('--size', type=size, default=(512, 256), metavar='WxH', help='of images')
+    parser.add_argument(
+        '--size', type=size, default=(512, 256), metavar='WxH', help='size of the images'
+    )
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--json', type=Path)
     options = parser.parse_args(arguments)
@@ -159,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     result = score(estimator, scenes(options.seed, options.count, options.size)).result()
     print(table(result))
     elapsed_s = time.perf_counter() - begin_s
-    print(f'\n{plural(options.count, "scene")} of seed {options.seed}, {elapsed_s:.0f} s')
+    print(f'\n{plural(options.count, "scene")} with seed {options.seed} in {elapsed_s:.0f} s')
     if options.json:
         write_text(options.json, json.dumps(plain(result), indent=2) + '\n')
 

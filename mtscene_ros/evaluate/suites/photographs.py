@@ -1,9 +1,9 @@
-"""Measures a model that knows CITYSCAPES_19 on photographs of streets: CamVid and KITTI tracking.
+"""Measures a model with the classes CITYSCAPES_19 on photographs: CamVid and KITTI tracking.
 
 python -m mtscene_ros.evaluate.suites.photographs --camvid DIR --kitti DIR --json result.json
 
-CamVid (Brostow et al., 2009, in the 11 classes of SegNet's copy: val, valannot): mIoU. KITTI
-tracking: depth against the LiDAR's points, cars against the labels.
+On CamVid (Brostow et al., 2009, the copy of SegNet with 11 classes in val and valannot) it
+measures mIoU; on KITTI tracking, depth against LiDAR points and cars against the labels.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from mtscene_ros.types import Boxes3D, DepthMap
 
 
 def camvid(model: SceneModel, folder: Path, split: str = 'val') -> dict[str, Any]:
-    """Raises ValueError where a file is missing."""
+    """Scores labels on CamVid. Raises ValueError if a file is missing."""
     counts = np.zeros((len(CAMVID_11), len(CAMVID_11) + 1), np.int64)
     table = camvid_from_cityscapes()
     images = sorted((folder / split).glob('*.jpg')) + sorted((folder / split).glob('*.png'))
     if not images:
-        raise ValueError(f'{folder / split} holds no images; give the folder above it.')
+        raise ValueError(
+            f'{folder / split} contains no images; give the folder that contains {split}/.'
+        )
     for path in images:
         truth_path = folder / f'{split}annot' / f'{path.stem}.png'
         truth = read_image_file(truth_path, cv2.IMREAD_GRAYSCALE)
@@ -47,7 +49,7 @@ def camvid(model: SceneModel, folder: Path, split: str = 'val') -> dict[str, Any
 
 
 def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
-    """Raises KittiError where a file is missing."""
+    """Scores depth and cars on a KITTI sequence. Raises KittiError if a file is missing."""
     depth, cars, images = DepthMeter(), near_cars_meter(), 0
     for moment in kitti_moments(folder, sequence):
         results = model.estimate(moment.rgb, intrinsics=moment.intrinsics).results
@@ -63,7 +65,9 @@ def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--model', default='', help='default: the bundled one')
+    parser.add_argument(
+        '--model', default='', help='model file or name; default: the bundled model'
+    )
     parser.add_argument('--camvid', type=Path, help='folder with val/ and valannot/')
     parser.add_argument('--kitti', type=Path, help='folder with image_2/, label_2/, calib/')
     parser.add_argument('--sequence', default='0001')

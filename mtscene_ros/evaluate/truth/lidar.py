@@ -40,12 +40,12 @@ class Clouds:
     def __init__(self) -> None:
         self._held: deque[Cloud] = deque()
 
-    def add(self, message: Any, stamp_ns: int, at_ns: int, tell: Callable[[str], None]) -> None:
+    def add(self, message: Any, stamp_ns: int, at_ns: int, warn: Callable[[str], None]) -> None:
         """Adds a cloud, and reports clouds that cannot be used."""
         try:
             points = points_of(message)
         except (CloudError, KeyError, ValueError) as error:
-            tell(str(error))
+            warn(str(error))
             return
         self._held.append(Cloud(at_ns, stamp_ns, message.header.frame_id, points))
         while at_ns - self._held[0].at_ns > KEPT_NS:

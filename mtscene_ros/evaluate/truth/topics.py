@@ -9,7 +9,7 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.truth.truth_files import TruthFiles
-from mtscene_ros.evaluate.truth.truth_messages import Source, Tell, sources
+from mtscene_ros.evaluate.truth.truth_messages import Source, Warn, sources
 from mtscene_ros.models.spec import ModelSpec
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import camera_info_topic, color_images
@@ -37,28 +37,28 @@ class Topics:
         return named - {''}
 
 
-def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> Topics:
+def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> Topics:
     """Chooses the topics. Raises BagError without an image or for a missing named topic."""
-    image = image_topic(bag, options, tell)
+    image = image_topic(bag, options, warn)
     info = options.info_topic or camera_info_topic(image)
     if info not in bag.topics:
-        tell(
+        warn(
             f'There is no camera_info on {info}, so depth and boxes are not computed; record it, '
             'or name it with --camera-info.'
         )
         info = ''
     strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
     if strange:
-        tell(f'The types of {", ".join(strange)} are unknown here, so these topics are not read.')
+        warn(f'The types of {", ".join(strange)} are unknown here, so these topics are not read.')
     tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
     tf = {topic: is_static for topic, is_static in tf.items() if topic not in strange}
     if options.truth == 'topics':
-        return Topics(image, info, tuple(sources(bag, spec, options, tell)), tf)
-    files = TruthFiles(Path(options.truth), spec, tell)
+        return Topics(image, info, tuple(sources(bag, spec, options, warn)), tf)
+    files = TruthFiles(Path(options.truth), spec, warn)
     return Topics(image, info, files.sources, tf, files)
 
 
-def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:
+def image_topic(bag: AnyReader, options: EvaluateOptions, warn: Warn) -> str:
     """Returns the named image topic, or the most likely one. Raises BagError."""
     if options.image_topic:
         if options.image_topic not in bag.topics:
@@ -75,7 +75,7 @@ def image_topic(bag: AnyReader, options: EvaluateOptions, tell: Tell) -> str:
             f'{", ".join(bag.topics)}; record the image topic as well.'
         )
     if len(found) > 1:
-        tell(
+        warn(
             f'The recording has the image topics {", ".join(found)}; {found[0]} is evaluated, and '
             '--image TOPIC chooses another.'
         )

@@ -18,8 +18,8 @@ from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import inside, labels_of, load
 from mtscene_ros.evaluate.truth.truth_messages import (
     Source,
-    Tell,
     TruthError,
+    Warn,
     lookup_by_name,
     true_depth,
 )
@@ -32,13 +32,13 @@ KIND = 'files'
 class TruthFiles:
     """Reads each file when the image with its stamp is scored. Raises DataError."""
 
-    def __init__(self, path: Path, spec: ModelSpec, tell: Tell) -> None:
-        self._path, self._manifest, self._tell = path, load(path), tell
+    def __init__(self, path: Path, spec: ModelSpec, warn: Warn) -> None:
+        self._path, self._manifest, self._warn = path, load(path), warn
         self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
         self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
         tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
         self._lookups = {
-            task: lookup_by_name(tables[task], classes_from_options(spec.tasks[task]), path, tell)
+            task: lookup_by_name(tables[task], classes_from_options(spec.tasks[task]), path, warn)
             for task in self._tasks
             if tables.get(task) and 'classes' in spec.tasks[task]
         }

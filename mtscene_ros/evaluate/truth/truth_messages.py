@@ -25,7 +25,7 @@ ENCODINGS: dict[str, tuple[str, int]] = {
     'mono8': ('u1', 1), '8UC1': ('u1', 1), 'mono16': ('u2', 1), '16UC1': ('u2', 1),
     '32FC1': ('f4', 1), '32FC3': ('f4', 3), '64FC1': ('f8', 1),
 }  # fmt: skip
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 class TruthError(ValueError):
@@ -46,7 +46,7 @@ class Source:
     lookup: NDArray[np.uint8] | None = None
 
 
-def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tell) -> list[Source]:
+def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> list[Source]:
     """Returns the sources for the model's tasks. Raises BagError for a named topic that is
     missing."""
     named = dict(options.truth_topics)
@@ -57,15 +57,15 @@ def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, tell: Tel
             raise BagError(f'{topic} is not in the recording; it has {", ".join(bag.topics)}.')
     found = []
     for task in spec.tasks:
-        topic = named.get(task) or found_topic(bag, task, options, tell)
+        topic = named.get(task) or found_topic(bag, task, options, warn)
         if topic:
             kind = bag.topics[topic].msgtype or ''
-            lookup = lookup_of(bag, spec, task, topic, options, tell)
+            lookup = lookup_of(bag, spec, task, topic, options, warn)
             found.append(Source(task, topic, kind, lookup))
     return found
 
 
-def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, tell: Tell) -> str:
+def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, warn: Warn) -> str:
     """Finds a topic by its name; boxes and depth by type as well."""
     name = truth_topic(task)
     if name in bag.topics and bag.topics[name].msgcount:
@@ -77,7 +77,7 @@ def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, tell: Tell)
         if info.msgtype == kind and info.msgcount and not topic.startswith(f'{options.node}/')
     ]
     if len(alike) > 1:
-        tell(
+        warn(
             f'{", ".join(alike)} may all hold the truth of {task}; {alike[0]} is used, and '
             f'--truth-topic {task}=TOPIC chooses another.'
         )
@@ -90,7 +90,7 @@ def lookup_of(
     task: str,
     topic: str,
     options: EvaluateOptions,
-    tell: Tell,
+    warn: Warn,
 ) -> NDArray[np.uint8] | None:
     """Returns the look-up table by the names of LabelInfo; without one, ids stay the same."""
     if task == 'boxes3d' or 'classes' not in spec.tasks[task]:
@@ -102,12 +102,12 @@ def lookup_of(
         bag, (info, f'{topic}/label_info', f'{topic.rpartition("/")[0]}/label_info')
     )
     if true is None:
-        tell(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
-    return lookup_by_name(classes if true is None else true, classes, topic, tell)
+        warn(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
+    return lookup_by_name(classes if true is None else true, classes, topic, warn)
 
 
 def lookup_by_name(
-    true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, tell: Tell
+    true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, warn: Warn
 ) -> NDArray[np.uint8]:
     """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks."""
     table = np.full(256, UNLABELED, np.uint8)
@@ -117,7 +117,7 @@ def lookup_by_name(
             table[c.id] = ids[c.name]
     strange = [c.name for c in true if c.name not in ids]
     if strange:
-        tell(f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored.')
+        warn(f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored.')
     return table
 
 
@@ -178,13 +178,13 @@ def true_depth(values: NDArray[Any], max_m: float) -> NDArray[np.float32]:
     return np.where(metres <= max_m, metres, np.float32(np.nan))
 
 
-def boxes_of(message: Any, ids: Mapping[str, int], tell: Tell) -> Boxes3D:
+def boxes_of(message: Any, ids: Mapping[str, int], warn: Warn) -> Boxes3D:
     """Returns the boxes whose classes the model has, with the model's ids."""
     found = result_of('boxes3d', message, ())
     assert isinstance(found, Boxes3D)
     strange = sorted({c.name for c in found.classes} - ids.keys())
     if strange:
-        tell(f'The model has no boxes of the classes {", ".join(strange)}; they are not scored.')
+        warn(f'The model has no boxes of the classes {", ".join(strange)}; they are not scored.')
     known = np.array([found.classes[k].name in ids for k in found.class_ids], bool)
     kept = found.select(known)
     numbers = np.array([ids[found.classes[k].name] for k in kept.class_ids], np.int64)

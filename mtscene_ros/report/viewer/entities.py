@@ -1,6 +1,6 @@
-"""Messages of a camera and of the node → entities of Rerun: the one mapping of every source.
+"""Converts messages of the camera and of the node to Rerun entities, for every source of data.
 
-FRAME is the image's frame_id, so that cameras lie apart without any setting:
+FRAME is the frame_id of the image, so that cameras are kept apart without any setting:
 FRAME/camera (pinhole) with image, semantic, depth, parts, normals, boundary, saliency and their
 truth; FRAME/boxes and FRAME/truth_boxes in the optical frame; FRAME/latency_ms/STAGE.
 """
@@ -33,24 +33,27 @@ DEPTH_MAX_M = 80.0  # end of the colour scale
 TRUTH_RGB = (200, 200, 200)
 TIMELINE = 'stamp'
 
-Show = Callable[['Shown', str, Any], None]  # (where, frame, message)
+Show = Callable[['RerunLog', str, Any], None]  # (log, frame, message)
 
 
-class Shown:
-    """What has been shown so far in one recording of Rerun, of which the layout is kept fit.
+class RerunLog:
+    """Logs messages to one Rerun stream, and adapts the layout to the entities logged so far.
 
-    Messages are those of rclpy or of rosbags, whose fields have the same names.
+    Messages may come from rclpy or rosbags, whose fields have the same names.
     """
 
     def __init__(self, stream: rr.RecordingStream, node: str = '/perception') -> None:
         self.stream, self.node = stream, node
-        self.frames: dict[str, set[str]] = {}  # frame → names of what it has
-        self.classes: dict[str, tuple[SemanticClass, ...]] = {}  # of 'semantic', 'parts', ...
+        self.frames: dict[str, set[str]] = {}  # frame → names of its entities
+        self.classes: dict[str, tuple[SemanticClass, ...]] = {}  # 'semantic', 'parts', … → classes
         self.sizes: dict[str, tuple[int, int]] = {}  # frame → (width, height) of its image
         self._contexts: dict[str, tuple[SemanticClass, ...]] = {}
 
     def show(self, topic: str, message: Any, *, is_image: bool = False) -> bool:
-        """One message; is_image: of the camera. False where nothing here shows such a topic."""
+        """Logs one message and returns whether its topic can be shown.
+
+        is_image: the message is an image of a camera.
+        """
         row = _image if is_image else self.row_of(topic)
         if row is None:
             return False
@@ -61,7 +64,7 @@ class Shown:
         return True
 
     def row_of(self, topic: str) -> Show | None:
-        """How a topic of the node (of any of its cameras) or of the truth is shown."""
+        """Returns the function that logs a topic of the node or of the truth, None for others."""
         if topic in OF_TRUTH:
             return OF_TRUTH[topic]
         if not topic.startswith(f'{self.node}/'):
@@ -69,7 +72,7 @@ class Shown:
         return next((FROM_NODE[name] for name in FROM_NODE if topic.endswith(f'/{name}')), None)
 
     def log(self, frame: str, name: str, entity: Any, *more: Any, static: bool = False) -> None:
-        """Under a frame; a name that it did not have yet gets its place in the layout."""
+        """Logs an entity under a frame; a name that is new there is added to the layout."""
         self.stream.log(f'{frame}/{name}', entity, *more, static=static)
         if name not in self.frames.setdefault(frame, set()):
             self.frames[frame].add(name)
@@ -77,7 +80,7 @@ class Shown:
                 self.stream.send_blueprint(blueprint(self.frames))
 
     def log_context(self, frame: str, name: str, classes: tuple[SemanticClass, ...]) -> None:
-        """Names and colours of a label image, where they are new."""
+        """Logs names and colours of a label image if they have changed."""
         where = f'{frame}/{name}'
         if self._contexts.get(where) != classes:
             self._contexts[where] = classes
@@ -86,59 +89,64 @@ class Shown:
             self.stream.log(where, rr.AnnotationContext(rows), static=True)
 
     def fitting(self, frame: str, plane: NDArray[Any]) -> NDArray[Any]:
-        """A map at the size of its image: with output_scale it is smaller."""
+        """Resizes a map to its image, because with output_scale it is smaller."""
         size = self.sizes.get(frame, plane.shape[1::-1])
         if plane.shape[1::-1] == size:
             return plane
         return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def _image(shown: Shown, frame: str, message: Any) -> None:
+def _image(rerun_log: RerunLog, frame: str, message: Any) -> None:
     rgb = pixels(message)
-    shown.sizes[frame] = (rgb.shape[1], rgb.shape[0])
+    rerun_log.sizes[frame] = (rgb.shape[1], rgb.shape[0])
     picture = rr.Image(np.ascontiguousarray(rgb)).compress(jpeg_quality=JPEG_QUALITY)
-    shown.log(frame, 'camera/image', picture)
+    rerun_log.log(frame, 'camera/image', picture)
 
 
-def _classes(name: str, shown: Shown, _: str, message: Any) -> None:
-    shown.classes[name] = classes_of(message)
+def _classes(name: str, rerun_log: RerunLog, _: str, message: Any) -> None:
+    rerun_log.classes[name] = classes_of(message)
 
 
-def _labels(name: str, classes: str, shown: Shown, frame: str, message: Any) -> None:
-    labels = result_of('semantic', message, shown.classes.get(classes, ()))
+def _labels(name: str, classes: str, rerun_log: RerunLog, frame: str, message: Any) -> None:
+    labels = result_of('semantic', message, rerun_log.classes.get(classes, ()))
     assert isinstance(labels, LabelMap)
-    shown.log_context(frame, f'camera/{name}', labels.classes)
-    image = rr.SegmentationImage(shown.fitting(frame, labels.labels), opacity=0.5)
-    shown.log(frame, f'camera/{name}', image)
+    rerun_log.log_context(frame, f'camera/{name}', labels.classes)
+    image = rr.SegmentationImage(rerun_log.fitting(frame, labels.labels), opacity=0.5)
+    rerun_log.log(frame, f'camera/{name}', image)
 
 
-def _depth(name: str, shown: Shown, frame: str, message: Any) -> None:
+def _depth(name: str, rerun_log: RerunLog, frame: str, message: Any) -> None:
     depth = result_of('depth', message, ())
     assert isinstance(depth, DepthMap)
-    known = np.where(np.isfinite(depth.depth_m), depth.depth_m, np.float32(0))  # 0 = no point
+    known = np.where(
+        np.isfinite(depth.depth_m), depth.depth_m, np.float32(0)
+    )  # Rerun draws no point for 0
     image = rr.DepthImage(
-        shown.fitting(frame, known), meter=1.0, colormap='turbo', depth_range=(0.0, DEPTH_MAX_M)
+        rerun_log.fitting(frame, known),
+        meter=1.0,
+        colormap='turbo',
+        depth_range=(0.0, DEPTH_MAX_M),
     )
-    shown.log(frame, f'camera/{name}', image)
+    rerun_log.log(frame, f'camera/{name}', image)
 
 
-def _pinhole(shown: Shown, frame: str, message: Any) -> None:
+def _pinhole(rerun_log: RerunLog, frame: str, message: Any) -> None:
     k = message.k
     camera = Intrinsics(message.width, message.height, k[0], k[4], k[2], k[5])
-    camera = camera.resized(*shown.sizes.get(frame, (camera.width_px, camera.height_px)))
-    shown.stream.log(frame, rr.ViewCoordinates.RDF, static=True)
+    camera = camera.resized(*rerun_log.sizes.get(frame, (camera.width_px, camera.height_px)))
+    rerun_log.stream.log(frame, rr.ViewCoordinates.RDF, static=True)
     pinhole = rr.Pinhole(
         focal_length=(camera.fx_px, camera.fy_px),
-        # Rerun counts from the corner of the first pixel, ROS from its centre.
+        # The origin of Rerun is the corner of the first pixel, that of ROS its centre.
         principal_point=(camera.cx_px + 0.5, camera.cy_px + 0.5),
         width=camera.width_px,
         height=camera.height_px,
         image_plane_distance=2.0,
     )
-    shown.log(frame, 'camera', pinhole)
+    rerun_log.log(frame, 'camera', pinhole)
 
 
-def _boxes(name: str, shown: Shown, frame: str, message: Any) -> None:
+def _boxes(name: str, rerun_log: RerunLog, frame: str, message: Any) -> None:
     boxes = result_of('boxes3d', message, ())
     assert isinstance(boxes, Boxes3D)
     kinds = [boxes.classes[i] for i in boxes.class_ids]
@@ -155,28 +163,30 @@ def _boxes(name: str, shown: Shown, frame: str, message: Any) -> None:
         labels=None if truth else texts,
         show_labels=not truth,
     )
-    shown.log(frame, name, entity)
+    rerun_log.log(frame, name, entity)
 
 
-def _normals(shown: Shown, frame: str, message: Any) -> None:
+def _normals(rerun_log: RerunLog, frame: str, message: Any) -> None:
     values = np.frombuffer(message.data, np.float32).reshape(message.height, message.width, 3)
     turned = 127.5 * (np.nan_to_num(values) * np.array([1, -1, -1], np.float32) + 1)
-    shown.log(frame, 'camera/normals', rr.Image(shown.fitting(frame, turned.astype(np.uint8))))
+    rerun_log.log(
+        frame, 'camera/normals', rr.Image(rerun_log.fitting(frame, turned.astype(np.uint8)))
+    )
 
 
-def _probability(name: str, shown: Shown, frame: str, message: Any) -> None:
+def _probability(name: str, rerun_log: RerunLog, frame: str, message: Any) -> None:
     kind = np.uint8 if message.encoding == 'mono8' else np.float32
     values = np.frombuffer(message.data, kind).reshape(message.height, message.width)
     levels = values if kind is np.uint8 else (255 * values.clip(0, 1)).astype(np.uint8)
-    shown.log(frame, f'camera/{name}', rr.Image(shown.fitting(frame, levels)))
+    rerun_log.log(frame, f'camera/{name}', rr.Image(rerun_log.fitting(frame, levels)))
 
 
-def _latency(shown: Shown, frame: str, message: Any) -> None:
+def _latency(rerun_log: RerunLog, frame: str, message: Any) -> None:
     times_ms = {stage.name: 1000 * stage.duration_s for stage in message.stages}
-    if times_ms:  # none for a frame that was dropped
+    if times_ms:  # a dropped frame has none
         times_ms['total'] = sum(times_ms.values())
     for stage, time_ms in times_ms.items():
-        shown.log(frame, f'latency_ms/{stage}', rr.Scalars(time_ms))
+        rerun_log.log(frame, f'latency_ms/{stage}', rr.Scalars(time_ms))
 
 
 FROM_NODE: dict[str, Show] = {

@@ -1,5 +1,7 @@
-"""Where the viewer shows what: per camera the image under labels and boxes, depth, the scene in
-3D, latency; truth, where there is some, behind a tab."""
+"""Lays out the viewer: labels and boxes on the image, depth, 3D scene and latency of each camera.
+
+Ground truth, if there is any, is in a tab.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,13 @@ from collections.abc import Collection, Mapping
 import rerun.blueprint as rrb
 
 SIDES = (rrb.BlueprintPanel, rrb.SelectionPanel)
-# From behind and above the camera, in its optical frame, towards what is 15 m ahead.
+# Looks from behind and above the camera to a point 15 m ahead, in the optical frame.
 EYE = rrb.EyeControls3D(position=(0, -6, -9), look_target=(0, 0, 15), eye_up=(0, -1, 0))
 MAPS = ('parts', 'normals', 'boundary', 'saliency')
 
 
 def blueprint(frames: Mapping[str, Collection[str]]) -> rrb.Blueprint:
-    """frames: frame → names of its entities."""
+    """Returns the layout; frames: frame → names of its entities."""
     cameras = [_camera(frame, names) for frame, names in sorted(frames.items())]
     several = rrb.Tabs(*cameras) if len(cameras) > 1 else None
     panels = [panel(state='collapsed') for panel in (rrb.TimePanel, *SIDES)]

@@ -1,4 +1,4 @@
-"""Recordings → the viewer: of the node's outputs, of an evaluation, of a camera alone."""
+"""Replays recordings of the node, of evaluations or of cameras alone into the viewer."""
 
 from __future__ import annotations
 
@@ -11,59 +11,62 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.node_results import color_images
-from mtscene_ros.report.viewer.entities import Shown
+from mtscene_ros.report.viewer.entities import RerunLog
 
-PREDICTIONS = 'predictions.mcap'  # of an evaluation
+PREDICTIONS = 'predictions.mcap'  # in the folder of an evaluation
 
 
 def bag_of(path: Path) -> Path:
-    """The recording in the folder of an evaluation; any other path as it is."""
+    """Returns the recording in the folder of an evaluation; other paths stay as they are."""
     predictions = path / PREDICTIONS
     return predictions if predictions.exists() else path
 
 
-def show_recordings(paths: list[Path], shown: Shown) -> Iterator[tuple[int, int]]:
-    """Shows recordings of one drive, joined by their stamps. Yields how many messages are done,
-    and of how many. Raises BagError.
+def show_recordings(paths: list[Path], rerun_log: RerunLog) -> Iterator[tuple[int, int]]:
+    """Shows recordings of one drive, joined by their stamps.
 
-    Class maps come first: label images have names from the beginning.
+    Yields how many messages are done, and the total. Class maps are shown first, so that label
+    images have names from the beginning. Raises BagError.
     """
     with ExitStack() as stack:
         bags = [stack.enter_context(open_bag(bag_of(path))) for path in paths]
-        images = _images(bags, shown)
-        wanted = [[t for t in b.topics if t in images or shown.row_of(t)] for b in bags]
+        images = _images(bags, rerun_log)
+        wanted = [[t for t in b.topics if t in images or rerun_log.row_of(t)] for b in bags]
         if not any(wanted):
             names = ', '.join(map(str, paths))
             raise BagError(
-                f'{names}: neither images nor topics of {shown.node}; see mtscene view --node.'
+                f'{names}: there are neither images nor topics of {rerun_log.node}; name the node '
+                'with --node.'
             )
         for bag, topics in zip(bags, wanted, strict=True):
-            _show(bag, [t for t in topics if t.endswith('/label_info')], images, shown)
+            _show(bag, [t for t in topics if t.endswith('/label_info')], images, rerun_log)
         parts = list(zip(bags, wanted, strict=True))
         total = sum(bag.topics[t].msgcount for bag, topics in parts for t in topics)
         done = 0
-        # Images of all recordings before the maps: those take their size.
+        # Images come before the maps, because maps are resized to their images.
         for kind in (True, False):
             for bag, topics in parts:
-                for _ in _each(bag, [t for t in topics if (t in images) == kind], images, shown):
+                for _ in _each(
+                    bag, [t for t in topics if (t in images) == kind], images, rerun_log
+                ):
                     done += 1
                     yield done, total
 
 
-def _images(bags: Sequence[AnyReader], shown: Shown) -> set[str]:
-    """One topic per camera that the node answered for; of all cameras without any answer."""
-    answered = {
+def _images(bags: Sequence[AnyReader], rerun_log: RerunLog) -> set[str]:
+    """Returns one image topic per camera that has results, or per camera if there are none."""
+    with_results = {
         _frame_id(bag, topic)
         for bag in bags
         for topic in bag.topics
-        if topic.startswith(f'{shown.node}/') and not topic.endswith('/label_info')
-        if shown.row_of(topic)
+        if topic.startswith(f'{rerun_log.node}/') and not topic.endswith('/label_info')
+        if rerun_log.row_of(topic)
     }
     taken: dict[str, str] = {}
     for bag in bags:
-        for topic in color_images(bag, without=shown.node):
+        for topic in color_images(bag, without=rerun_log.node):
             frame_id = _frame_id(bag, topic)
-            if not answered or frame_id in answered:
+            if not with_results or frame_id in with_results:
                 taken.setdefault(frame_id, topic)
     return set(taken.values())
 
@@ -76,18 +79,18 @@ def _frame_id(bag: AnyReader, topic: str) -> str:
     return ''
 
 
-def _show(bag: AnyReader, topics: list[str], images: Collection[str], shown: Shown) -> None:
-    for _ in _each(bag, topics, images, shown):
+def _show(bag: AnyReader, topics: list[str], images: Collection[str], rerun_log: RerunLog) -> None:
+    for _ in _each(bag, topics, images, rerun_log):
         pass
 
 
 def _each(
-    bag: AnyReader, topics: list[str], images: Collection[str], shown: Shown
+    bag: AnyReader, topics: list[str], images: Collection[str], rerun_log: RerunLog
 ) -> Iterator[None]:
     connections = [c for c in bag.connections if c.topic in topics]
     if not connections:  # rosbags takes an empty list for all topics
         return
     for connection, _, raw in bag.messages(connections):
         message = bag.deserialize(raw, connection.msgtype)
-        shown.show(connection.topic, message, is_image=connection.topic in images)
+        rerun_log.show(connection.topic, message, is_image=connection.topic in images)
         yield

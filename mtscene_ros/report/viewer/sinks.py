@@ -1,4 +1,4 @@
-"""Where a viewer's data go: a window, a page that it serves, a file."""
+"""Opens the output of the viewer: a window, a web page, or a file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import rerun as rr
 
 APPLICATION = 'mtscene_ros'
-MEMORY = '25%'  # of the machine's: what a page that is opened late still gets
+MEMORY = '25%'  # of the machine's memory, for data that a page opened late still receives
 
 
 class ViewError(ValueError):
-    """Nothing can be shown; the message is one sentence that says why and what to do."""
+    """The viewer cannot be opened; the message is one sentence with the reason and the fix."""
 
 
 def window() -> rr.RecordingStream:
-    """Starts the viewer of its own process. Raises ViewError where there is no screen."""
+    """Starts the viewer in a process of its own. Raises ViewError if there is no screen."""
     if sys.platform == 'linux' and not {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys():
         raise ViewError(
             'There is no screen: DISPLAY and WAYLAND_DISPLAY are not set; use --web or -o FILE.'
@@ -28,9 +28,9 @@ def window() -> rr.RecordingStream:
 
 
 def page(port: int) -> tuple[rr.RecordingStream, str]:
-    """Serves viewer and data; what has been shown is kept. Returns the address of the page, too.
+    """Serves the viewer and its data, and returns the stream and the address of the page.
 
-    port: of the page, the data come on the next one.
+    Data are kept for pages that are opened later. port: of the page; the next one serves the data.
     """
     stream = rr.RecordingStream(APPLICATION)
     data = stream.serve_grpc(grpc_port=port + 1, server_memory_limit=MEMORY)
@@ -39,7 +39,7 @@ def page(port: int) -> tuple[rr.RecordingStream, str]:
 
 
 def file(path: Path) -> rr.RecordingStream:
-    """Writes an .rrd file, for `rerun FILE` and https://rerun.io/viewer."""
+    """Writes an .rrd file for `rerun FILE` and https://rerun.io/viewer. Raises ViewError."""
     if not path.parent.is_dir():
         raise ViewError(f'Folder {str(path.parent)!r} does not exist; create it.')
     stream = rr.RecordingStream(APPLICATION)

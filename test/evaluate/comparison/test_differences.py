@@ -61,7 +61,7 @@ def test_one_sequence_falls_back_to_frames_and_says_so(tmp_path: Path) -> None:
     assert (of.low, of.high, of.frame_change) == pytest.approx((-0.1, -0.1, -0.1))
     assert of.change == pytest.approx((0.1 + 0.2 + 0.5 + 0.3) / 4 - (0.2 + 0.3 + 0.4 + 0.1) / 4)
     assert (found.over, of.verdict) == ('frames', 'better')
-    assert found.notes[0].startswith('With one sequence')
+    assert found.notes[0].startswith('There is only one sequence')
 
 
 def test_frames_that_changed_most_come_first(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_page_is_written_without_the_recordings(tmp_path: Path) -> None:
     assert main(['compare', a, b, '-o', str(tmp_path / 'page.html')]) == 0
     page = (tmp_path / 'page.html').read_text()
     assert 'depth.abs_rel' in page
-    assert 'No pictures of s' in page
+    assert 'There are no pictures of s' in page
     assert 'does not exist' in page
 
 

@@ -75,7 +75,7 @@ def test_the_page_holds_everything_and_loads_nothing(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r'https?://|<link|@import|src="(?!data:)|url\((?!data:)', text)
     assert page.stat().st_size < 3e6
-    assert all(f'>{part}' in text for part in ('Through the frames', 'Worst frames', 'Latency'))
+    assert all(f'>{part}' in text for part in ('Frames', 'Worst frames', 'Latency'))
     parts = ('IoU per class', 'confusion', 'Depth by distance', '3D boxes by distance', 'calibrat')
     assert all(part in text for part in parts)
 
@@ -122,7 +122,7 @@ def test_the_page_is_not_blank_and_has_many_pictures(
 def test_the_script_tells_the_frame(page: Path, browser: Browser) -> None:
     dom = browser.dom(page, '#frame=3&task=depth')
     assert re.search(r'<output>frame 3, 0\.30 s · mIoU \d', dom)
-    assert 'error, blue: 30 % too near' in dom
+    assert 'error (blue: 30 % too near' in dom
 
 
 def test_a_phone_scrolls_down_only(page: Path, browser: Browser, tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def as_ros1(source: Path, out: Path) -> Path:
     return out
 
 
-STILL = 'TF does not say how the camera moves; flicker is not scored.'
+STILL = (
+    'The recording has no TF for the motion of the camera, so flicker is not scored; '
+    'record /tf and /tf_static.'
+)
 
 
 def said(found: Found) -> list[str]:
@@ -162,7 +165,7 @@ def test_two_image_topics(evaluate: Evaluate, tmp_path: Path) -> None:
     bag = recorded(tmp_path / 'a.mcap', camera, truth, rear)
     assert said(evaluate(bag)) == [
         'The recording has the image topics /camera/image_raw, /rear/image_raw; /camera/image_raw '
-        'is evaluated, --image TOPIC names another.'
+        'is evaluated, and --image TOPIC chooses another.'
     ]
     with pytest.raises(BagError, match='/rear/imag is not in the recording; it has /camera'):
         evaluate(bag, image_topic='/rear/imag')
@@ -172,8 +175,8 @@ def test_another_clock(evaluate: Evaluate, tmp_path: Path) -> None:
     found = evaluate(recorded(tmp_path / 'a.mcap', shift_ns=-37 * BYTES))
     assert found['counts']['with_truth'] == {}
     assert said(found)[-1] == (
-        'No message of /truth/semantic carries the stamp of an image (the nearest is 36.7 s off): '
-        "their clocks differ; give the truth the image's own stamp."
+        'No message of /truth/semantic has the stamp of an image (the nearest is 36.7 s away), '
+        'so its truth is not scored; give each message the stamp of its image.'
     )
 
 
@@ -196,7 +199,7 @@ def test_unknown_type(evaluate: Evaluate, tmp_path: Path) -> None:
     data.close()
     found = evaluate(tmp_path / 'b')
     assert found['metrics']['semantic']['accuracy'] == 50
-    assert said(found) == ['The types of /odd are not known here; these topics are not read.']
+    assert said(found) == ['The types of /odd are unknown here, so these topics are not read.']
 
 
 def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:

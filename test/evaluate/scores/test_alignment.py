@@ -22,16 +22,18 @@ def completed(path: Path) -> list[tuple[int, dict[str, Any]]]:
         topics = topics_of(bag, tiny_spec(), options(''), found.append)
         truths = ImageTruth(topics, tiny_spec(), options(''), found.append)
 
-        def complete(answer: Prediction) -> None:
-            found.append((answer.row.stamp_ns, dict(truths.of(answer, {'semantic', 'boxes3d'}))))
+        def complete(prediction: Prediction) -> None:
+            found.append(
+                (prediction.row.stamp_ns, dict(truths.of(prediction, {'semantic', 'boxes3d'})))
+            )
 
         alignment = Alignment(bag, topics, truths, complete, found.append)
         for c, at_ns, raw in bag.messages([c for c in bag.connections if 'info' not in c.topic]):
             if c.topic == topics.image:
                 row = Row(0, c.topic, stamp_ns_of(bag, raw))
-                alignment.answer(Prediction(row, at_ns, 'camera_optical_frame', None, {}))
+                alignment.add(Prediction(row, at_ns, 'camera_optical_frame', None, {}))
             else:
-                alignment.message(c.topic, c.msgtype, raw, at_ns)
+                alignment.add_message(c.topic, c.msgtype, raw, at_ns)
         alignment.finish()
     return found
 

@@ -136,7 +136,7 @@ def test_ranges_end_with_what_is_scored() -> None:
         assert [row['from_m'] for row in meter.by_distance()] == ranges
 
 
-def test_what_is_not_demanded_is_neither_missed_nor_wrong() -> None:
+def test_what_is_not_required_is_neither_missed_nor_wrong() -> None:
     """Both cars are found, the farther one is hidden; the other class is missed."""
     meter = BoxesMeter(NAMES)
     found = boxes((0, 0.9, (0, 0, 10)), (0, 0.8, (5, 0, 30)))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtscene_ros.evaluate.scores import meters
+from mtscene_ros.evaluate.scores import meters, saliency_meter
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('training')  # mends torchvision, which torchmetrics imports
@@ -54,7 +54,7 @@ MAKERS: dict[str, tuple[Callable[[], meters.Meter], Callable[[], Pair]]] = {
     'depth': (lambda: meters.DepthMeter((0.0, 10.0, 50.0)), depths),
     'normals': (lambda: meters.SumMeter('normals'), directions),
     'values': (lambda: meters.SumMeter('values'), depths),
-    'saliency': (meters.SaliencyMeter, salient),
+    'saliency': (saliency_meter.SaliencyMeter, salient),
 }
 
 
@@ -145,7 +145,7 @@ def test_saliency_as_torchmetrics() -> None:
     found = scored('saliency', images).scores()
     for name, p in (('max_f', answer.float()), ('published_max_f', answer.float().sigmoid())):
         precision, recall, _ = torchmetrics.functional.precision_recall_curve(
-            p, truth.long(), 'binary', thresholds=torch.from_numpy(meters.THRESHOLDS)
+            p, truth.long(), 'binary', thresholds=torch.from_numpy(saliency_meter.THRESHOLDS)
         )
         precision, recall = (v[:-1].double().nan_to_num() for v in (precision, recall))
         f = 1.3 * precision * recall / (0.3 * precision + recall).clamp(min=1e-12)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mtscene_ros.evaluate.scores import meters
+from mtscene_ros.evaluate.scores import meters, saliency_meter
 
 NAMES = ['road', 'car', 'sky']
 Labels = arrays(np.uint8, (2, 10), elements=st.sampled_from([0, 1, 2, 255]))
@@ -38,7 +38,7 @@ def test_labels_as_loops_count_them(pair: np.ndarray) -> None:
 def test_labels_of_other_classes_are_refused() -> None:
     meter, zero = meters.LabelMeter(NAMES), np.zeros((1, 2), np.uint8)
     meter.update(zero, np.array([[2, 255]], np.uint8))
-    with pytest.raises(ValueError, match='class id 3, the network knows 3 classes'):
+    with pytest.raises(ValueError, match='class id 3, but the network has 3 classes'):
         meter.update(zero, np.array([[3, 255]], np.uint8))
     with pytest.raises(ValueError, match='no common score'):
         meter.add(meters.LabelMeter(NAMES[:2]).state())
@@ -70,7 +70,7 @@ def test_nothing_has_no_score() -> None:
     assert math.isnan(meters.SumMeter('normals').scores()['mean_deg'])
     assert math.isnan(meters.SumMeter('values').scores()['rmse'])
     assert math.isnan(meters.LabelMeter(NAMES).scores()['present_miou'])
-    assert meters.SaliencyMeter().scores() == {'max_f': 0, 'published_max_f': 0}
+    assert saliency_meter.SaliencyMeter().scores() == {'max_f': 0, 'published_max_f': 0}
 
 
 def test_bins_of_depth_add_up() -> None:
@@ -105,8 +105,10 @@ def test_values_by_hand() -> None:
 
 
 def test_a_probability_at_a_threshold_reaches_it() -> None:
-    thresholds = meters.THRESHOLDS
-    right, found, truths = meters.curve(thresholds[[0, 9, 18]], np.array([True, False, True]))
+    thresholds = saliency_meter.THRESHOLDS
+    right, found, truths = saliency_meter.curve(
+        thresholds[[0, 9, 18]], np.array([True, False, True])
+    )
     assert found.tolist() == [3] + [2] * 9 + [1] * 9
     assert right.tolist() == [2] + [1] * 18
     assert truths.tolist() == [2] * 19
@@ -115,8 +117,8 @@ def test_a_probability_at_a_threshold_reaches_it() -> None:
 def test_f_measure_by_hand() -> None:
     """Two of three are found, beside one that is none: precision 2/3, recall 2/3."""
     answer, truth = np.array([[0.9, 0.9, 0.9, 0.0, 0.9]]), np.array([[1, 1, 0, 1, 255]], np.uint8)
-    found = meters.SaliencyMeter().update(answer.astype(np.float32), truth)
+    found = saliency_meter.SaliencyMeter().update(answer.astype(np.float32), truth)
     assert found['max_f'] == pytest.approx(100 * 2 / 3)
     counts = np.array([[1.0, 2], [1, 8], [4, 4]])  # precision 1 and 1/4, recall 1/4 and 1/2
     one = 1.3 * 1 * 0.25 / (0.3 * 1 + 0.25)
-    assert meters.best_f(counts) == pytest.approx(100 * one)
+    assert saliency_meter.best_f(counts) == pytest.approx(100 * one)

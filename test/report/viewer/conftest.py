@@ -10,7 +10,7 @@ from mtscene_ros.recordings.bags import BagWriter
 
 @pytest.fixture(scope='session')
 def one_frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of an image and what the node said about it."""
+    """A recording of an image and the results of the node."""
     path = tmp_path_factory.mktemp('viewed') / 'out.mcap'
     with BagWriter(path) as bag:
         write_image(bag)
