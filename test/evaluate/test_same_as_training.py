@@ -17,7 +17,7 @@ from mtscene_ros.worlds.drive import drive_sequence  # noqa: E402
 from training.data import to_manifest  # noqa: E402
 from training.evaluate import Meters, estimator_scores  # noqa: E402
 from training.learn.learning import ALL_CONFIGS  # noqa: E402
-from training.learn.loader import listed  # noqa: E402
+from training.learn.loader import list_frames  # noqa: E402
 
 BACKEND = 'onnxruntime'
 
@@ -37,7 +37,7 @@ def as_manifest(bag: Path, folder: Path) -> Path:
 def trained_scores(bag: Path, folder: Path) -> dict[str, dict]:
     config = ALL_CONFIGS['drive_lite']
     meters = Meters(config, 'manifest', jobs=1)
-    frames = listed('manifest', [as_manifest(bag, folder)], 'all')
+    frames = list_frames('manifest', [as_manifest(bag, folder)], 'all')
     boxes = estimator_scores(open_estimator('', BACKEND), config, frames, meters)
     return {**meters.result(), **boxes}
 
