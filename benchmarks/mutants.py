@@ -83,6 +83,8 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
         ('test/tasks/test_decode.py', 'test/tasks/test_dense.py'),
     ),
     'normals': ('mtscene_ros/tasks/normals.py', ('test/tasks/test_dense.py',)),
+    'probability': ('mtscene_ros/tasks/probability.py', ('test/tasks/test_dense.py',)),
+    'values': ('mtscene_ros/tasks/values.py', ('test/tasks/test_dense.py',)),
     'engine_cache': (
         'mtscene_ros/backends/engine_cache.py',
         ('test/backends/test_engine_cache.py',),

@@ -32,6 +32,7 @@ def test_a_probability_is_interpolated() -> None:
     raw = {'boundary': np.array([[0.0, 1.0]], np.float16)}
     found = TASKS['boundary'].decoder({})(raw, Letterbox(4, 2, 4, 2), FRAME)
     assert isinstance(found, ProbabilityMap)
+    assert not TASKS['boundary'].NEEDS_INTRINSICS
     np.testing.assert_allclose(found.probability, [[0, 0.25, 0.75, 1]] * 2, atol=0.02)
 
 
