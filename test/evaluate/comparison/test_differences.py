@@ -113,7 +113,7 @@ def test_exit_status(
     shown = capsys.readouterr()
     assert shown.err.count('\n') == (status > 0)
     if status == 1:
-        assert 'depth.abs_rel > 0.09, for it is +0.1' in shown.err
+        assert 'depth.abs_rel > 0.09 holds, the change is +0.1' in shown.err
     if 'depth.abs_rle > 0' in conditions:
         assert 'did you mean depth.abs_rel?' in shown.err
 
