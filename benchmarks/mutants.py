@@ -208,7 +208,7 @@ def described(mutant: Mutant, reasons: dict[tuple[str, str], str]) -> dict[str, 
 
 
 def percent(outcomes: list[dict[str, Any]]) -> float:
-    """Of the sample without equivalent mutants."""
+    """The share of the mutants that a test noticed, in %; equivalent ones do not count."""
     killed = sum(o['killed'] for o in outcomes)
     return 100 * killed / max(1, sum(o['sample'] - o['equivalent'] for o in outcomes))
 
