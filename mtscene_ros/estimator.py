@@ -15,14 +15,9 @@ from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_bac
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.camera.photograph import frame_of_photograph
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, path_of
-from mtscene_ros.models.spec import (
-    MALFORMED,
-    ModelSpec,
-    SpecError,
-    mismatches,
-    spec_from_json,
-)
-from mtscene_ros.tasks import OWN_KINDS, TASKS, Decode, task_of
+from mtscene_ros.models.spec import ModelSpec, SpecError, mismatches, spec_from_json
+from mtscene_ros.tasks import Decode, task_of
+from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene
 
 
@@ -252,34 +247,6 @@ def open_model(model: str | Path = '', backend: str = 'auto', *, threads: int = 
     """
     path = str(path_of(model)) if str(model) else ''
     return SceneModel(open_estimator(path, backend, BackendOptions(threads=threads)))
-
-
-def decoders_of(spec: ModelSpec, path: str) -> dict[str, Decode]:
-    """Returns the decoding function of each of the model's tasks, by task name.
-
-    spec: the model's contract; path: of the model file, for error messages. Raises SpecError for a
-    task that is not known and for options that cannot be used.
-    """
-    promised = {tensor.name for tensor in spec.outputs}
-    decoders = {}
-    for name, options in spec.tasks.items():
-        try:
-            task = task_of(name, options)
-        except KeyError:
-            raise SpecError(
-                f'{path} has the task {name!r}, unknown here; known: {", ".join(TASKS)}, and '
-                f'tasks of kind {", ".join(OWN_KINDS)}.'
-            ) from None
-        missing = set(task.OUTPUTS) - promised
-        if missing:
-            raise SpecError(
-                f'{path}: task {name!r} needs the outputs {sorted(missing)}; export it again.'
-            )
-        try:
-            decoders[name] = task.decoder(options)
-        except MALFORMED as error:
-            raise SpecError(f'{path}: options of task {name!r} are unusable ({error}).') from error
-    return decoders
 
 
 def warnings_about(outputs: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ import pytest
 from conftest import tiny_model, tiny_spec
 
 from mtscene_ros.backends import BackendError
-from mtscene_ros.estimator import SceneEstimator, decoders_of, open_estimator
+from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.models.spec import METADATA_KEY, SpecError
+from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 

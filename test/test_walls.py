@@ -20,6 +20,7 @@ TWINS = {
     ('mtscene_ros/tasks/normals.py', 'training/tasks/normals.py'),
     ('mtscene_ros/cli/evaluate.py', 'training/evaluate.py'),
 }
+MAX_LINES = 300  # of a file: more than that nobody reads in one go
 ENTRIES = 16  # at the root of the package: what a newcomer can take in at a glance
 
 
@@ -47,6 +48,12 @@ def test_what_an_import_brings_along(module: str, allowed: tuple[str, ...]) -> N
     code = f'import sys, {module}; print(*(m for m in {WALLED} if m in sys.modules))'
     done = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True)
     assert set(done.stdout.split()) <= set(allowed)
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    lines = {p: len((ROOT / p).read_text().splitlines()) for p in sources()}
+    assert {p: n for p, n in lines.items() if n > MAX_LINES} == {}
+    assert len(lines) > 250
 
 
 def test_no_two_modules_of_one_name() -> None:

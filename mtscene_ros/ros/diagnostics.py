@@ -14,8 +14,9 @@ from rclpy.node import Node
 from mtscene_ros.camera.camera_frames import Level
 from mtscene_ros.camera.mailbox import Mailbox
 from mtscene_ros.ros.camera_input import CameraInput
+from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.loading import Loading
-from mtscene_ros.ros.worker import CameraState, Pipeline
+from mtscene_ros.ros.worker import Pipeline
 
 MISSING_S = 2.0  # an input that is silent for longer counts as missing
 NEAR = 5  # other topics that a sentence names

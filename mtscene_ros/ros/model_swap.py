@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from mtscene_ros.estimator import SceneEstimator, decoders_of
+from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.loading import Loading, PendingReply, opener
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.worker import Pipeline
+from mtscene_ros.tasks.task_decoders import decoders_of
 
 BUNDLED = 'the bundled model'
 

@@ -13,23 +13,21 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from mtscene_msgs.srv import SwapModel
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import (  # type: ignore[attr-defined]  # Humble has ClockType nowhere else
-    Clock,
-    ClockType,
-    JumpThreshold,
-    TimeJump,
-)
+
+# Humble has ClockType nowhere else.
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump  # type: ignore[attr-defined]
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
 from mtscene_ros.camera.mailbox import Mailbox
 from mtscene_ros.camera.outputs import outputs_of
-from mtscene_ros.estimator import SceneEstimator, decoders_of
+from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros import diagnostics
 from mtscene_ros.ros.camera_input import CameraInput
+from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.model_swap import Models
 from mtscene_ros.ros.parameter_table import NodeParams
@@ -40,7 +38,8 @@ from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import CameraState, Pipeline, Worker
+from mtscene_ros.ros.worker import Pipeline, Worker
+from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.tracking import TrackingError, check_installed
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -204,9 +203,7 @@ class PerceptionNode(LifecycleNode):
                 self.get_logger().error(
                     'The runtime hangs, so its model and its memory cannot be freed.'
                 )
-            elif (
-                current is not None and current is not self._models.pipeline
-            ):  # swapped as it ended
+            elif current is not None and current is not self._models.pipeline:  # just swapped
                 current.estimator.backend.close()
         self._worker = None
 
@@ -251,8 +248,6 @@ class PerceptionNode(LifecycleNode):
             response.message = self._models.pipeline.estimator.backend.description
         return response
 
-    # -- every second ------------------------------------------------------------------------
-
     def _repeat_classes(self) -> None:
         if self._models.pipeline is not None:
             self._topics.repeat_classes(self._models.pipeline.estimator.spec)
@@ -267,9 +262,8 @@ class PerceptionNode(LifecycleNode):
         ]
         if self._worker is not None:
             for camera, state in self._worker.cameras.items():
-                missing = diagnostics.missing_input(
-                    self, state.input, self._mailbox.silent_s(camera)
-                )
+                silent_s = self._mailbox.silent_s(camera)
+                missing = diagnostics.missing_input(self, state.input, silent_s)
                 if missing:
                     self._troubles.warn(missing[0].upper() + missing[1:])
                 idle = 'the model is being loaded'

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,13 @@ from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
 from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext, confident
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.ros.camera_input import CameraInput
-from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
+from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.tracking import Tracker, TrackingOptions
+from mtscene_ros.tracking import TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
 Pose = NDArray[np.float64]
@@ -51,22 +50,6 @@ class Pipeline:
     def is_subscribed(self, camera: str, topic: str) -> bool:
         publisher = self.publishers[camera].get(topic)
         return publisher is not None and publisher.get_subscription_count() > 0
-
-
-@dataclass(slots=True, eq=False)
-class CameraState:
-    """What is kept of a camera from frame to frame."""
-
-    input: CameraInput
-    tracker: Tracker = field(default_factory=Tracker)
-    health: Hysteresis = field(default_factory=lambda: Hysteresis(1))
-    latencies: Latencies = field(default_factory=Latencies)
-    received: Rate = field(default_factory=Rate)
-    published: Rate = field(default_factory=Rate)
-    why_idle: str = ''
-    remarks: tuple[Remark, ...] = ()  # about the last image
-    failed_in_a_row: int = 0
-    last_error: str = ''
 
 
 @dataclass(frozen=True, slots=True, eq=False)

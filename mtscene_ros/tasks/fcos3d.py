@@ -1,5 +1,4 @@
-"""3D boxes of TaskPrompter's published detection head (Cityscapes-3D): top k, bird's-eye NMS and
-angles.
+"""3D boxes of TaskPrompter's published head (Cityscapes-3D): top k, bird's-eye NMS, angles.
 
 The head is FCOS3D's (Wang et al., ICCV workshops 2021) with the three angles and the 2D box of
 TaskPrompter (Ye and Xu, ICLR 2023). The graph holds the part that needs every cell (sigmoid,
@@ -23,7 +22,6 @@ from mtscene_ros.types import Boxes3D, CameraFrame, SemanticClass
 
 OUTPUTS = ('boxes3d_scores', 'boxes3d_code')
 NEEDS_INTRINSICS = True
-
 PER_LEVEL = 1000  # best cells of each level that are decoded
 MAX_IOU = 0.3  # in the bird's-eye view, within a class
 # Columns: x forward, y left, z up of a box whose published rotation is the identity.
@@ -63,8 +61,7 @@ class PublishedBoxes:
     where max_boxes cut some off.
 
     uv_px (N, 2): projected centres and bbox2d_px (N, 4): x1 y1 x2 y2, in network pixels;
-    centers_m (N, 3) in the optical frame; sizes_m (N, 3): length, width, height; angles_rad (N,
-    3).
+    centers_m (N, 3), optical frame; sizes_m (N, 3): length, width, height; angles_rad (N, 3).
     """
 
     class_ids: NDArray[np.int64]
@@ -236,10 +233,7 @@ def inside(points: F64, flat: F64) -> NDArray[np.bool_]:
 
 
 def edge_crossings(a: F64, b: F64) -> tuple[F64, NDArray[np.bool_]]:
-    """Returns the crossings of the edges, (M, 16, 2), and which of them exist, (M, 16).
-
-    a, b: (M, 4, 2) corners.
-    """
+    """Takes (M, 4, 2) corners; returns the edges' crossings (M, 16, 2) and which exist (M, 16)."""
     along_a = np.roll(a, -1, 1)[:, :, None] - a[:, :, None]
     along_b = np.roll(b, -1, 1)[:, None] - b[:, None]
     between = b[:, None] - a[:, :, None]  # (M, 4, 4, 2)

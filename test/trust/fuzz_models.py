@@ -15,11 +15,11 @@ from mtscene_ros.backends import BackendError, constant, open_backend
 from mtscene_ros.backends import BackendOptions as Options
 from mtscene_ros.backends.engine_build import BuildSettings
 from mtscene_ros.backends.engine_cache import Device, EngineKey, stored
-from mtscene_ros.estimator import decoders_of
 from mtscene_ros.models.catalogue import spec_of_file
 from mtscene_ros.models.external_data import external_files
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
 from mtscene_ros.models.spec import METADATA_KEY, SpecError, spec_from_json
+from mtscene_ros.tasks.task_decoders import decoders_of
 
 from .fuzz_target import Target, scratch, written
 

@@ -202,8 +202,7 @@ class InvPT(nn.Module):
     def forward(
         self, features: dict[str, Tensor], early: dict[str, Tensor], skips: list[Tensor | None]
     ) -> dict[str, Tensor]:
-        """features (B, E, m_h, m_w), early predictions (B, n, m_h, m_w) → (B, top, 8 m_h, 8
-        m_w)."""
+        """Features (B, E, h, w) and early predictions (B, n, h, w) → (B, top, 8 h, 8 w)."""
         maps = [self.mix_proj[n](torch.cat([features[n], early[n]], 1)) for n in self.names]
         size = (8 * maps[0].shape[2], 8 * maps[0].shape[3])
         total: list[Tensor] = []

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtscene_ros.camera.letterbox import Letterbox
-from mtscene_ros.estimator import SceneEstimator, decoders_of
+from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.models.spec import TensorSpec, classes_from_options
 from mtscene_ros.tasks import fcos3d
+from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.types import (
     CameraFrame,
     DepthMap,
