@@ -168,7 +168,7 @@ def requested(
     allowed = EvaluateOptions(threads=options.threads, progress=options.progress)
     if arguments.bags or options != allowed:
         raise ValueError(
-            'With --scenario, recordings, model, topics and rules belong into the file only.'
+            'With --scenario, name recordings, model, topics and rules in the file alone.'
         )
     found = read_scenario(arguments.scenario)
     progress = found.options.progress and options.progress

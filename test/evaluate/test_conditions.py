@@ -21,7 +21,7 @@ def test_a_score_an_operator_and_a_number() -> None:
      'a.b < __import__("os")', 'a.b <> 3', 'a.b < nan', 'a.b =< 3'],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ConditionError, match='is no condition'):
+    with pytest.raises(ConditionError, match='is not a condition'):
         parsed(text)
 
 

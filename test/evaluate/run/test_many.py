@@ -226,4 +226,4 @@ def test_what_the_command_line_refuses(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(['evaluate', '--scenario', path]) == 2
     assert 'does not exist' in capsys.readouterr().err
     assert main(['evaluate', '--scenario', path, '--realtime']) == 2
-    assert 'named in the file only' in capsys.readouterr().err
+    assert 'in the file alone' in capsys.readouterr().err

@@ -109,7 +109,7 @@ def test_ros1(evaluate: Evaluate, tmp_path: Path) -> None:
     assert found['metrics']['semantic']['accuracy'] == 50
     assert found['metrics']['depth']['abs_rel'] == pytest.approx(0.2)
     assert said(found) == [
-        '/truth/semantic has no LabelInfo beside it; its ids are taken as the model has them.'
+        '/truth/semantic has no LabelInfo, so its ids are read as those of the model.'
     ]
 
 
@@ -129,7 +129,7 @@ def test_cut_off(evaluate: Evaluate, tmp_path: Path, kind: str) -> None:
     assert 1 < found['counts']['published'] < 4 or kind == 'no metadata'
     assert found['metrics']['semantic']['accuracy'] == 50
     assert found['notes'][0] == (
-        f'{bag.name} is damaged or was cut off; what could be read of it is scored.'
+        f'{bag.name} is damaged or was cut off; the part that can be read is used.'
     )
     assert not list((tmp_path / 'r').glob('.*'))  # the copy is gone
 
@@ -152,8 +152,8 @@ def test_no_camera_info(evaluate: Evaluate, tmp_path: Path) -> None:
     found = evaluate(recorded(tmp_path / 'a.mcap', uncalibrated, truth))
     assert found['counts']['with_truth'] == {'semantic': 4}
     assert said(found) == [
-        'There is no camera_info on /camera/camera_info: depth and boxes are not computed; record '
-        'it, or name it with --camera-info.'
+        'There is no camera_info on /camera/camera_info, so depth and boxes are not computed; '
+        'record it, or name it with --camera-info.'
     ]
 
 
@@ -220,7 +220,7 @@ def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:
     ('parts', 'sentence'),
     [
         ((), 'The recording is empty; record the image topic.'),
-        ((truth,), 'no camera images; it has /truth/depth, /truth/label_info, /truth/semantic'),
+        ((truth,), 'no camera images, only /truth/depth, /truth/label_info, /truth/semantic'),
     ],
 )
 def test_nothing_to_score(evaluate: Evaluate, tmp_path: Path, parts: tuple, sentence: str) -> None:

@@ -36,15 +36,15 @@ def test_lists_and_mappings_become_tuples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'said'),
     [
-        ('bag: [a]', r"'bag' is no key of a scenario; did you mean bags\?"),
+        ('bag: [a]', r"a scenario has no key 'bag'; did you mean bags\?"),
         ('bags: [a]\nrealtme: true', r'did you mean realtime\?'),
         ('bags: [a]\nzzz: 1', 'known are bags, pass, model, '),
         ('model: m.onnx', 'names no bags'),
         ('bags: [3]', r'bags is \[3\]; write a list of texts'),
         ('bags: [a]\nrealtime: often', "realtime is 'often'; write a bool such as False"),
-        ('bags: [a]\nmax_frames: true', 'max_frames is True; write a int such as 0'),
+        ('bags: [a]\nmax_frames: true', 'max_frames is True; its type must be int, such as 0'),
         ('bags: ["no/*.mcap"]', "no file matches 'no/\\*.mcap'"),
-        ('- a', 'holds a list'),
+        ('- a', 'is a list; a scenario starts with the key bags'),
         ('bags: [a', 'is not YAML'),
         ('bags: !!python/object/apply:os.getcwd []', 'is not YAML'),
     ],
@@ -56,5 +56,5 @@ def test_what_is_refused_is_one_sentence(tmp_path: Path, text: str, said: str) -
 
 
 def test_a_criterion_that_is_no_condition(tmp_path: Path) -> None:
-    with pytest.raises(ConditionError, match='is no condition'):
+    with pytest.raises(ConditionError, match='is not a condition'):
         read_scenario(written(tmp_path, 'bags: [a]\npass: [semantic.miou]'))
