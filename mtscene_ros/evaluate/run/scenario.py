@@ -86,7 +86,8 @@ def _option(path: Path, key: str, value: Any) -> Any:
         value = float(value)
     if type(value) is not type(default):
         raise ScenarioError(
-            f'{path}: {key} is {value!r}; its type must be {type(default).__name__}, such as {default!r}.'
+            f'{path}: {key} is {value!r}; its type must be {type(default).__name__}, such as '
+            f'{default!r}.'
         )
     if key in PATHS and value not in ('', TRUTH_IN_TOPICS):
         return str(path.parent / value)

@@ -41,7 +41,10 @@ def test_lists_and_mappings_become_tuples(tmp_path: Path) -> None:
         ('bags: [a]\nzzz: 1', 'known are bags, pass, model, '),
         ('model: m.onnx', 'names no bags'),
         ('bags: [3]', r'bags is \[3\]; write a list of texts'),
-        ('bags: [a]\nrealtime: often', "realtime is 'often'; write a bool such as False"),
+        (
+            'bags: [a]\nrealtime: often',
+            "realtime is 'often'; its type must be bool, such as False",
+        ),
         ('bags: [a]\nmax_frames: true', 'max_frames is True; its type must be int, such as 0'),
         ('bags: ["no/*.mcap"]', "no file matches 'no/\\*.mcap'"),
         ('- a', 'is a list; a scenario starts with the key bags'),
