@@ -1,4 +1,4 @@
-"""Meta-trains a compact network that matches: every step is a new task, shown by a few frames.
+"""Meta-trains a compact network that matches; a few labelled frames define each step's task.
 
     python -m training.data.worlds --world drive --seed 71 --count 400 --out data/drive
     python -m training.meta_train match_lite --data data/drive data/room --out runs/match
@@ -89,14 +89,14 @@ def episode_loss(
     labels = torch.from_numpy(np.stack([found.values for found in channels]))  # (T, N, H, W)
     known = torch.isfinite(labels)
     filled = torch.where(known, labels, -1.0)
-    shown = [level[:SHOWN] for level in tokens]
-    memory = network.memory(shown, filled[:, :SHOWN].flatten(0, 1)[:, None], SHOWN)
+    supports = [level[:SHOWN] for level in tokens]
+    memory = network.memory(supports, filled[:, :SHOWN].flatten(0, 1)[:, None], SHOWN)
     logits = network.answer([level[SHOWN:] for level in tokens], memory).transpose(0, 1)
     losses = [
-        F.binary_cross_entropy_with_logits(said, truth.clamp(min=0), reduction='none')
+        F.binary_cross_entropy_with_logits(logit, truth.clamp(min=0), reduction='none')
         if found.binary
-        else (said.sigmoid() - truth).abs()
-        for found, said, truth in zip(channels, logits, filled[:, SHOWN:], strict=True)
+        else (logit.sigmoid() - truth).abs()
+        for found, logit, truth in zip(channels, logits, filled[:, SHOWN:], strict=True)
     ]
     return (torch.stack(losses) * known[:, SHOWN:]).mean()
 
@@ -147,8 +147,8 @@ def learn(
         step += 1
         if step % KEEP_EVERY == 0:
             keep(checkpoint, parts, step)
-            told = {'step': step, 'loss': round(float(np.mean(losses[-KEEP_EVERY:])), 4)}
-            print(json.dumps(told | {'s': round(time.perf_counter() - begin_s)}), flush=True)
+            entry = {'step': step, 'loss': round(float(np.mean(losses[-KEEP_EVERY:])), 4)}
+            print(json.dumps(entry | {'s': round(time.perf_counter() - begin_s)}), flush=True)
     keep(checkpoint, parts, step)
 
 

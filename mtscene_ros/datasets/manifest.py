@@ -141,7 +141,12 @@ def load(path: Path) -> Manifest:
 def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
     for number, frame in enumerate(frames):
         known(frame, FRAME, f'{path}, frame {number}')
-        known(frame.get('maps') or {}, maps, f'{path}, frame {number}, maps')
+        mapping(frame.get('maps') or {}, f'{path}, frame {number}, maps')
+        for name in set(frame.get('maps') or {}) - set(maps):
+            raise DataError(
+                f'{path}, frame {number} has a map {name!r:.80}, but the manifest defines no such '
+                'map; list it under maps at the top of the file.'
+            )
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:
             raise DataError(f'{path}, frame {number} has no image.')

@@ -126,24 +126,26 @@ def user(folder: Path, seconds: float, limit: int = 0) -> 'subprocess.Popen[str]
 
 
 def test_one_builds_and_the_others_wait(tmp_path: Path) -> None:
-    said = [p.communicate(timeout=PATIENCE_S)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]]
-    assert sum('building' in text for text in said) == 1
-    assert sum('found' in text for text in said) == 3
+    printed = [
+        p.communicate(timeout=PATIENCE_S)[0] for p in [user(tmp_path, 0.5) for _ in range(4)]
+    ]
+    assert sum('building' in text for text in printed) == 1
+    assert sum('found' in text for text in printed) == 3
 
 
 def test_waiting_can_be_cancelled(tmp_path: Path) -> None:
     builder = user(tmp_path, 60)
     assert builder.stdout is not None
     assert builder.stdout.readline() == 'building\n'
-    asked: list[str] = []
+    requested: list[str] = []
 
     def twice(phase: str, share: float) -> bool:
-        asked.append(phase)
-        return len(asked) < 2
+        requested.append(phase)
+        return len(requested) < 2
 
     with pytest.raises(EngineCancelledError, match='cancelled'):
         engine_for(Path('model.onnx'), KEY, tmp_path, lambda: PLAN, progress=twice)
-    assert asked == ['waiting for the process that builds this engine'] * 2
+    assert requested == ['waiting for the process that builds this engine'] * 2
     builder.kill()
     builder.communicate()
 
@@ -175,9 +177,9 @@ def test_killed_while_building(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_the_cache_alone(tmp_path: Path) -> None:
-    said = user(tmp_path, 0, limit=1000).communicate(timeout=PATIENCE_S)[0]
-    assert 'cannot be kept' in said
-    assert said.rstrip().endswith(f'| {len(PLAN)}')
+    printed = user(tmp_path, 0, limit=1000).communicate(timeout=PATIENCE_S)[0]
+    assert 'cannot be kept' in printed
+    assert printed.rstrip().endswith(f'| {len(PLAN)}')
     assert not list(tmp_path.glob('*.engine')) + list(tmp_path.glob('*.partial'))
 
 

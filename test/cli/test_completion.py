@@ -17,8 +17,8 @@ echo "${{COMPREPLY[@]}}"
 
 def completed(script: str, *words: str) -> set[str]:
     """What bash offers for the last of the words."""
-    asked = ASK.format(script=script, words=' '.join(f"'{w}'" for w in words), at=len(words))
-    done = subprocess.run(['bash', '-c', asked], check=True, capture_output=True, text=True)
+    requested = ASK.format(script=script, words=' '.join(f"'{w}'" for w in words), at=len(words))
+    done = subprocess.run(['bash', '-c', requested], check=True, capture_output=True, text=True)
     return set(done.stdout.split())
 
 

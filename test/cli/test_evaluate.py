@@ -26,9 +26,9 @@ def typed(*words: str) -> int:
 def test_one_recording(tiny_path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bag, out = str(recorded(tmp_path / 'a.mcap')), str(tmp_path / 'report')
     assert typed(bag, '--model', tiny_path, '-o', out) == 0
-    said = capsys.readouterr().out
-    assert said.startswith('4 of 4 images answered, 0 dropped, 0 failed')
-    assert '| depth | 4 | abs_rel 0.2, rmse 5, delta1 0, coverage 1 |' in said
+    printed = capsys.readouterr().out
+    assert printed.startswith('4 of 4 images answered, 0 dropped, 0 failed')
+    assert '| depth | 4 | abs_rel 0.2, rmse 5, delta1 0, coverage 1 |' in printed
     assert typed(bag, '--model', tiny_path, '-o', out, '--json', '--frames', '2') == 0
     assert json.loads(capsys.readouterr().out)['counts']['received'] == 2
 

@@ -44,8 +44,8 @@ def test_every_verb_has_json(name: str) -> None:
 def test_examples_can_be_parsed(name: str) -> None:
     verb = sys.modules[verb_parser(name).get_default('run').__module__]
     for line in verb.EXAMPLE.splitlines():
-        _, said, *words = shlex.split(line.split(' > ')[0])
-        assert said == name
+        _, printed, *words = shlex.split(line.split(' > ')[0])
+        assert printed == name
         assert verb_parser(name).parse_args(words)
 
 

@@ -19,8 +19,8 @@ RESULTS = Path(__file__).parents[2] / 'benchmarks' / 'results' / 'drive_lite.jso
 def mine(tmp_path: Path, tiny_path: str) -> Path:
     """A model with a licence and a score in its metadata."""
     model = onnx.load(tiny_path)
-    said = model.metadata_props.add()
-    said.key, said.value = ABOUT_KEY, About('MIT', scores={'depth.abs_rel': 0.5}).to_json()
+    printed = model.metadata_props.add()
+    printed.key, printed.value = ABOUT_KEY, About('MIT', scores={'depth.abs_rel': 0.5}).to_json()
     onnx.save(model, tmp_path / 'mine.onnx')
     return tmp_path / 'mine.onnx'
 

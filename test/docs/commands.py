@@ -67,8 +67,8 @@ def run(block: Block, folder: Path) -> None:
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=1800
     )
-    said = f'{done.stdout[-1000:]}{done.stderr[-2000:]}'
-    assert done.returncode == 0, f'{block.page}:\n{block.code}\n{said}'
+    printed = f'{done.stdout[-1000:]}{done.stderr[-2000:]}'
+    assert done.returncode == 0, f'{block.page}:\n{block.code}\n{printed}'
 
 
 def _run_until_stopped(block: Block, command: list[str], folder: Path) -> None:
@@ -81,5 +81,5 @@ def _run_until_stopped(block: Block, command: list[str], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
     ended = process.returncode is not None
-    said = process.communicate(timeout=120)[0]
-    assert not ended, f'{block.page}: ended by itself:\n{block.code}\n{said[-2000:]}'
+    printed = process.communicate(timeout=120)[0]
+    assert not ended, f'{block.page}: ended by itself:\n{block.code}\n{printed[-2000:]}'

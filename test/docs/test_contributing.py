@@ -55,8 +55,8 @@ def test_the_example_works(part: str, copy: Path) -> None:
     if name == 'task' and not IS_LONG:
         pytest.skip('trains for a step, half a minute: `make docs-commands`')
     assert {step['language'] for step in steps} == {'python', 'diff', 'bash'}
-    said = ''.join(follow(step, copy) for step in steps)
-    assert {'backend': ' passed', 'data': '2 frames', 'task': 'nearness'}[name] in said, said
+    printed = ''.join(follow(step, copy) for step in steps)
+    assert {'backend': ' passed', 'data': '2 frames', 'task': 'nearness'}[name] in printed, printed
 
 
 @pytest.mark.parametrize('part', PARTS, ids=lambda part: part.split()[2])

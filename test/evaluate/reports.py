@@ -54,8 +54,8 @@ def about(bag: str, frames: int) -> dict[str, Any]:
 
 
 def of_card(card: Scorecard) -> dict[str, Any]:
-    said = {'metrics': card.metrics(), 'tables': card.tables(), 'sums': card.sums()}
-    return {'counts': card.counts, 'notes': [], **said}
+    printed = {'metrics': card.metrics(), 'tables': card.tables(), 'sums': card.sums()}
+    return {'counts': card.counts, 'notes': [], **printed}
 
 
 def write_report(folder: Path, sequences: Mapping[str, Sequence[float]]) -> Path:

@@ -180,8 +180,8 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
         command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments]
         command += ['-r', 'image:=/camera/image_raw']
         command += ['--params-file', str(params_file)] if params_file else []
-        told = os.environ | {'PYTHONFAULTHANDLER': '1'}  # where a crash happened
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=told)
+        reported = os.environ | {'PYTHONFAULTHANDLER': '1'}  # where a crash happened
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=reported)
         processes.append(process)
         return process
 
@@ -189,12 +189,12 @@ def start_node(tiny_path: str) -> Iterator[Callable[..., subprocess.Popen[str]]]
     for process in processes:
         process.send_signal(signal.SIGINT)
     codes = [process.wait(PATIENCE_S) for process in processes]
-    said = ''
+    printed = ''
     for process in processes:
         assert process.stderr is not None
-        said += '' if process.stderr.closed else process.stderr.read()
+        printed += '' if process.stderr.closed else process.stderr.read()
         process.stderr.close()
-    assert all(code in (0, 1) for code in codes), (codes, said[-3000:])
+    assert all(code in (0, 1) for code in codes), (codes, printed[-3000:])
 
 
 def log_of(process: subprocess.Popen[str]) -> str:

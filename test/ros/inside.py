@@ -31,7 +31,7 @@ class Inside:
         self.node = PerceptionNode(parameter_overrides=overrides, cli_args=remap)
         self.node.trigger_configure()
         self.node.trigger_activate()
-        self.asked: list[frozenset[str]] = []  # tensors of each inference
+        self.requested: list[frozenset[str]] = []  # tensors of each inference
         self.batches: list[int] = []  # images of each
         self.seen: np.ndarray | None = None  # the last batch
         self._executor = SingleThreadedExecutor()
@@ -116,10 +116,10 @@ class Inside:
         backend = self.line.estimator.backend
         infer = backend.infer
 
-        def told(batch: Any, names: Any) -> Any:
-            self.asked.append(frozenset(names))
+        def reported(batch: Any, names: Any) -> Any:
+            self.requested.append(frozenset(names))
             self.batches.append(len(batch))
             self.seen = batch
             return infer(batch, names)
 
-        backend.infer = told  # type: ignore[method-assign]
+        backend.infer = reported  # type: ignore[method-assign]

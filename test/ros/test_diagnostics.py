@@ -38,7 +38,7 @@ def stored(path: Path, **how: Any) -> str:
     return str(path)
 
 
-def said(inside: Inside, idle: str = '') -> tuple[Level, str]:
+def printed(inside: Inside, idle: str = '') -> tuple[Level, str]:
     """The verdict on the only camera."""
     return verdict(inside.worker.cameras[''], 0, '', idle)
 
@@ -59,7 +59,7 @@ def test_late_frames_warn_then_are_an_error_and_good_ones_mend_it(
             inside.node.set_parameters([Parameter('diagnostics.max_latency_ms', value=0.0)])
         inside.show(fleet, '', frame.rgb, (k + 1) * SEC)
         inside.until(lambda k=k: said_of(inside) == k + 1)
-        levels.append(int(said(inside)[0]))
+        levels.append(int(printed(inside)[0]))
     assert levels == [0, *[1] * 18, 2, 2, 0]
 
 
@@ -79,7 +79,7 @@ def test_a_network_that_fails_is_told_and_mends_itself(
     for k in range(6):  # warming up was the first inference
         inside.show(fleet, '', frame.rgb, (k + 1) * SEC)
         fleet.wait(lambda k=k: len(fleet.got['', 'debug/frame_stats']) == k + 1)
-        levels.append(int(said(inside)[0]))
+        levels.append(int(printed(inside)[0]))
     assert levels == [1, 0, 1, 0, 1, 0]
     stats = fleet.got['', 'debug/frame_stats'][-1]
     assert (stats.received, stats.published, stats.failed) == (6, 3, 3)
@@ -119,10 +119,10 @@ def test_what_an_image_lacks(
     before = inside.settled('')
     fleet.images[''].publish(image(frame, **message))
     fleet.wait(lambda: inside.settled('') > before)
-    found = said(inside)
+    found = printed(inside)
     assert found[0] == level
     assert sentence in found[1]
-    assert said(inside, 'no subscribers') == (Level.OK, 'idle: no subscribers')
+    assert printed(inside, 'no subscribers') == (Level.OK, 'idle: no subscribers')
 
 
 def test_three_failures_in_a_row_are_an_error(
@@ -133,9 +133,9 @@ def test_three_failures_in_a_row_are_an_error(
     for k in range(3):
         fleet.images[''].publish(image(frame, step=7))
         fleet.wait(lambda k=k: inside.settled('') == k + 1)
-    assert said(inside)[0] == Level.ERROR
+    assert printed(inside)[0] == Level.ERROR
     inside.show(fleet, '', frame.rgb, SEC)
-    assert said(inside) == (Level.OK, 'running')
+    assert printed(inside) == (Level.OK, 'running')
 
 
 def test_near_topics_are_told_nearest_first(fleet_of: FleetOf) -> None:
@@ -159,7 +159,7 @@ def test_an_engines_build_tells_how_far_it_is_and_is_ended() -> None:
     pytest.importorskip('tensorrt_rtx')
     model, ada = Path(BUNDLED_MODEL), BuildSettings(target='8.9')
     loading = Loading(
-        str(model), lambda told: build_in_subprocess(model, 'tensorrt_rtx', ada, told)
+        str(model), lambda reported: build_in_subprocess(model, 'tensorrt_rtx', ada, reported)
     )
     while not loading.share and not loading.is_done:
         loading._thread.join(0.05)

@@ -58,17 +58,17 @@ def test_each_output_alone(
     inside, fleet = inside_of(model=dense_path), fleet_of(('',), topics=())
     inside.connect(fleet, {'': INFO})
     for k, (topic, tensors) in enumerate(TENSORS.items()):
-        inside.asked.clear()
+        inside.requested.clear()
         subscription = fleet.listen('', topic)
         fleet.wait(lambda topic=topic: heard(inside) == [topic])
         inside.show(fleet, '', frame.rgb, (k + 1) * SEC)
-        assert inside.asked == [set(tensors)], topic
+        assert inside.requested == [set(tensors)], topic
         fleet.wait(lambda topic=topic: bool(fleet.got['', topic]))
         fleet.node.destroy_subscription(subscription)
         fleet.wait(lambda: heard(inside) == [])
-    inside.asked.clear()
+    inside.requested.clear()
     inside.show(fleet, '', frame.rgb, 100 * SEC)  # nobody listens
-    assert inside.asked == []
+    assert inside.requested == []
 
 
 def test_a_camera_that_nobody_listens_to_is_not_in_the_batch(
@@ -83,7 +83,7 @@ def test_a_camera_that_nobody_listens_to_is_not_in_the_batch(
         inside.show(fleet, camera, frame.rgb, 5 * SEC)
     counts = {camera: inside.node._mailbox.counts(camera) for camera in ('front', 'left')}
     assert (counts['front'].published, counts['left'].dropped) == (1, 1)
-    assert inside.asked == [{LABELS, CONFIDENCE}]
+    assert inside.requested == [{LABELS, CONFIDENCE}]
 
 
 def test_idle_is_quiet_and_visible(

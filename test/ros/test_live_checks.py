@@ -35,7 +35,7 @@ def test_the_default_parameters_are_fine() -> None:
 
 
 @pytest.mark.parametrize(
-    ('text', 'level', 'told'),
+    ('text', 'level', 'reported'),
     [
         ('/**: {ros__parameters: {min_score: 7.0}}', FAIL, 'must lie in 0 to 1'),
         (
@@ -47,11 +47,11 @@ def test_the_default_parameters_are_fine() -> None:
         ('a: [', FAIL, 'cannot be read'),
     ],
 )
-def test_bad_parameter_files(tmp_path: Path, text: str, level: str, told: str) -> None:
+def test_bad_parameter_files(tmp_path: Path, text: str, level: str, reported: str) -> None:
     (tmp_path / 'p.yaml').write_text(text)
     found = live_checks.parameters(tmp_path / 'p.yaml')
     assert found.level == level
-    assert told in found.found
+    assert reported in found.found
 
 
 def test_images_are_told_with_type_and_qos(node: Node) -> None:

@@ -32,8 +32,8 @@ def messages(path: Path, topic: str) -> list[tuple[str, bytes]]:
     """What the messages of one topic say, in order; arrays whole, which repr shortens."""
     with open_bag(path) as reader:
         found = [(c, raw) for c, _, raw in reader.messages() if c.topic == topic]
-        said = [reader.deserialize(raw, c.msgtype) for c, raw in found]
-    return [(repr(m), bytes(getattr(m, 'data', b''))) for m in said]
+        printed = [reader.deserialize(raw, c.msgtype) for c, raw in found]
+    return [(repr(m), bytes(getattr(m, 'data', b''))) for m in printed]
 
 
 def test_recorded_again_every_message_is_the_same(drive: Path, tmp_path: Path) -> None:

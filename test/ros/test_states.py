@@ -153,19 +153,21 @@ def run_loops(*arguments: str) -> list[dict[str, float]]:
 def test_fifty_loops_through_all_states_leave_memory_files_and_threads_constant(
     tiny_path: str,
 ) -> None:
-    told = run_loops('states', tiny_path, '50')
-    assert len(told) == 50
-    early, last = told[14], told[-1]
+    reported = run_loops('states', tiny_path, '50')
+    assert len(reported) == 50
+    early, last = reported[14], reported[-1]
     assert last['published'] == 1  # each loop saw an image through
     assert last['files'] <= early['files'] + 2  # one a loop would be 35
     assert last['threads'] <= early['threads'] + 2
-    assert last['resident_mb'] - early['resident_mb'] < 8, [t['resident_mb'] for t in told[4::5]]
+    assert last['resident_mb'] - early['resident_mb'] < 8, [
+        t['resident_mb'] for t in reported[4::5]
+    ]
 
 
 def test_memory_is_fixed_once_the_first_images_came(slow_path: Path) -> None:
     """Six cameras of 1280 x 720; after 40 images each nothing grows over 40 more."""
-    told = run_loops('images', str(quick(slow_path)), '80')
-    early, last = told[39], told[-1]
+    reported = run_loops('images', str(quick(slow_path)), '80')
+    early, last = reported[39], reported[-1]
     assert last['resident_mb'] - early['resident_mb'] < 0.02 * early['resident_mb'], (early, last)
     assert last['files'] <= early['files'] + 2
     assert last['threads'] <= early['threads'] + 2

@@ -47,14 +47,14 @@ def options(config: str, out: Path, steps: int) -> Namespace:
     return meta_train.options_from([*common, '--sources', 'classes', '--learning-rate', '1e-3'])
 
 
-def right(network: torch.nn.Module, labels: list[Sample], asked: list[Sample]) -> float:
+def right(network: torch.nn.Module, labels: list[Sample], requested: list[Sample]) -> float:
     """Share of right pixels with four boards shown; labels: whose labels they are shown with."""
     rgb = np.stack([sample.rgb for sample in boards(4)])
-    told = np.stack([TASK.labels(sample.labels) for sample in labels])
-    graph = TaughtGraph(network, TASK, (rgb, told), (0,), Windows((64, 128), (64, 128)))
+    reported = np.stack([TASK.labels(sample.labels) for sample in labels])
+    graph = TaughtGraph(network, TASK, (rgb, reported), (0,), Windows((64, 128), (64, 128)))
     with torch.inference_mode():
-        found = graph(torch.from_numpy(np.stack([sample.rgb for sample in asked])))
-    truth = np.stack([sample.labels for sample in asked])
+        found = graph(torch.from_numpy(np.stack([sample.rgb for sample in requested])))
+    truth = np.stack([sample.labels for sample in requested])
     return float((found['colour_labels'].numpy() == truth).mean())
 
 
@@ -109,8 +109,8 @@ def test_the_order_of_the_support_does_not_matter() -> None:
     found = []
     for order in ((0, 1, 2, 3), (2, 0, 3, 1)):
         rgb = np.stack([shown[k].rgb for k in order])
-        told = np.stack([TASK.labels(shown[k].labels) for k in order])
-        graph = TaughtGraph(network, TASK, (rgb, told), (0,), Windows((64, 128), (64, 128)))
+        reported = np.stack([TASK.labels(shown[k].labels) for k in order])
+        graph = TaughtGraph(network, TASK, (rgb, reported), (0,), Windows((64, 128), (64, 128)))
         with torch.inference_mode():
             maps = graph.encoded(torch.rand(1, 3, 64, 128, generator=torch.manual_seed(2)), False)
             found.append(graph.matching.answer(maps, graph.memory))

@@ -77,14 +77,14 @@ def test_a_taught_graph_is_the_network(network: VTMNetwork, rows: tuple[int, ...
     rgb, labels = episode(THREE, (64, 64))
     graph = TaughtGraph(network, THREE, (rgb, labels), rows, Windows((64, 64), (64, 64)))
     query = torch.from_numpy(np.random.default_rng(6).integers(0, 256, (2, 64, 64, 3), np.uint8))
-    image, asked = (
+    image, requested = (
         scaled(one)[None, None].expand(-1, 3, -1, -1, -1, -1)
         for one in (torch.from_numpy(rgb), query)
     )
     known = torch.from_numpy(labels).transpose(0, 1)[None, :, :, None]
     each = torch.tensor([rows if len(rows) == 3 else rows * 3])
     with torch.inference_mode():
-        want = network(image, known, asked, each)
+        want = network(image, known, requested, each)
         maps = graph.encoded(scaled(query), grouped=False)
         got = graph.matching.answer(maps, graph.memory)
     assert (got - want[0, :, :, 0].transpose(0, 1)).abs().max() < 1e-5
@@ -147,9 +147,9 @@ def test_views_cover_an_image_and_are_averaged() -> None:
 def test_channels_of_classes_and_of_numbers() -> None:
     labels = THREE.labels(np.array([[0, 2, 255]], np.uint8))
     assert labels.tolist() == [[[1, 0, -1]], [[0, 0, -1]], [[0, 1, -1]]]
-    told = THREE.decode(torch.tensor([0.2, 0.6, 0.0]).reshape(1, 3, 1, 1))
-    assert told['floor_labels'].item() == 1
-    assert told['floor_confidence'].item() == 191  # 255 * 0.6 / 0.8
+    reported = THREE.decode(torch.tensor([0.2, 0.6, 0.0]).reshape(1, 3, 1, 1))
+    assert reported['floor_labels'].item() == 1
+    assert reported['floor_confidence'].item() == 191  # 255 * 0.6 / 0.8
     height = channel_task('height', (), [np.array([[np.nan, 2.0, 6.0]], np.float32)])
     assert (height.low, height.high) == (2.0, 6.0)
     assert height.labels(np.array([[np.nan, 2, 5]])).tolist() == [[[-1, 0, 0.75]]]
@@ -175,7 +175,7 @@ def test_which_biases_a_task_takes(network: VTMNetwork) -> None:
     [
         ({}, [], 'choose one with --task'),
         ({}, ['--task', 'wet'], 'has no task wet; it has ground, height'),
-        ({'maps': {}}, [], 'is no key of a manifest'),
+        ({'maps': {}}, [], 'the manifest defines no such map'),
         ({'frames': [{'image': '0.png'}]}, ['--task', 'ground'], 'no frame in `train` with a map'),
         ({}, ['--task', 'height', '--row', '9'], 'rows 0 to 4'),
         ({}, ['--task', 'ground', '--row', '0', '--size-px', '32', '64'], '64x64 px or more'),
@@ -192,9 +192,9 @@ def test_what_is_wrong_is_one_sentence(
     Path(path).write_text(yaml.safe_dump(content))
     out = ['--weights', weights, '-o', str(tmp_path / 'x.onnx')]
     assert teach.main([path, *out, *further]) == 2
-    said = capsys.readouterr().err
-    assert complaint in said
-    assert said.count('\n') == 1
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count('\n') == 1
     assert not (tmp_path / 'x.onnx').exists()
 
 

@@ -145,11 +145,11 @@ def campaign(
 
 
 def summary(o: Outcome) -> str:
-    told = [f'\n    {f["what"]} <- {f["input"][:200]}' for f in o.findings]
+    reported = [f'\n    {f["what"]} <- {f["input"][:200]}' for f in o.findings]
     return (
         f'{o.target:16} {o.engine:9} {o.inputs:8} inputs, {o.refused} refused, slowest '
         f'{o.slowest_ms:.0f} ms, +{o.growth_mb} MB, peak {o.peak_mb} MB, {o.seconds} s'
-        + ''.join(told)
+        + ''.join(reported)
     )
 
 

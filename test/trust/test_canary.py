@@ -62,8 +62,8 @@ def test_another_image_is_seen(made: Made, folder: Path) -> None:
     """Negative control: other input, other numbers."""
     found = outputs_of('onnxruntime', made, folder, seed=1)
     today = {name: digest(name, array) for name, array in found.items()}
-    told = digests.differences('onnxruntime', kept('onnxruntime'), today)
-    assert {sentence.split(': ')[1] for sentence in told} == set(today)
+    reported = digests.differences('onnxruntime', kept('onnxruntime'), today)
+    assert {sentence.split(': ')[1] for sentence in reported} == set(today)
 
 
 def kept(backend: str) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def test_what_a_difference_says() -> None:
     want = digest('depth', ramp)
     assert (want['mean'], want['percentiles']['50'], want['percentiles']['99']) == (5, 5, 9.9)
     assert complaints('depth', want, digest('depth', ramp + np.float32(1e-3))) == []
-    told = complaints('depth', want, digest('depth', ramp * np.float32(1.01)))
-    assert 'depth: mean is 5.05, was 5 (limit 0.0058).' in told
+    reported = complaints('depth', want, digest('depth', ramp * np.float32(1.01)))
+    assert 'depth: mean is 5.05, was 5 (limit 0.0058).' in reported
     assert complaints('depth', want, digest('depth', ramp * np.nan))
     assert complaints('depth', want, digest('depth', ramp[:-1])) == [
         'depth: shape is [1000], was [1001].'

@@ -159,9 +159,9 @@ def test_cameras_whose_clocks_are_far_apart(start_node: Start, tmp_path: Any, po
         k = next(numbers)
         fleet.images['b'].publish(image(GREY, k * SEC // 30))
         send(fleet, image(GREY, 3600 * SEC + k * SEC // 30), 'a')
-        said = [s.message for d in fleet.diagnostics for s in d.status if 'camera b' in s.name]
+        printed = [s.message for d in fleet.diagnostics for s in d.status if 'camera b' in s.name]
         return k >= 30 and (
-            policy == 'latest' or any('set the clock right' in text for text in said)
+            policy == 'latest' or any('set the clock right' in text for text in printed)
         )
 
     fleet.wait(is_enough)

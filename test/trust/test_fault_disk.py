@@ -252,8 +252,8 @@ def test_mtscene_record_ends_before_the_disk_is_full(small_disk: Path) -> None:
     while recorder.poll() is None and time.monotonic() < end_s:
         camera.publish(image(np.zeros((480, 640, 3), np.uint8), time.time_ns()))
         rclpy.spin_once(node, timeout_sec=0.02)
-    said = recorder.communicate(timeout=120)[1]
+    printed = recorder.communicate(timeout=120)[1]
     node.destroy_node()
     assert recorder.returncode == 1
-    assert 'MB left (less than 67), so the recording ended there' in said
+    assert 'MB left (less than 67), so the recording ended there' in printed
     assert messages_in(small_disk / 'a.mcap') > 10

@@ -66,8 +66,8 @@ def test_auto_on_a_full_gpu(start_node: Start, fleet: Fleet) -> None:
     with greedy_program(0):
         start_node(model=BUNDLED_MODEL, backend='auto')
         meet(fleet)
-        told = level_becomes(fleet, 'model', b'\0')
-    assert 'no onnxruntime_cuda' in told
+        reported = level_becomes(fleet, 'model', b'\0')
+    assert 'no onnxruntime_cuda' in reported
 
 
 def test_memory_that_is_taken_while_a_node_runs(

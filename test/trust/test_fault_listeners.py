@@ -121,7 +121,7 @@ def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> 
     flood, before = Flood(fleet), {c: fleet.account(c) for c in fleet.cameras}
     fleet.diagnostics.clear()
     flood.run(lambda spent_s: is_enough(flood, spent_s))
-    told = len(fleet.diagnostics)
+    reported = len(fleet.diagnostics)
     a, b = (counts(fleet.account(c), before[c]) for c in fleet.cameras)
     fleet.node.destroy_node()
     tried(sum(flood.sent.values()))
@@ -131,7 +131,7 @@ def test_a_flooded_executor(start_node: Start, tmp_path: Path, tried: Tried) -> 
     assert a[0] <= flood.sent['a'] + 10  # those that ask for the account
     if seconds := times(20, 0):  # alone on the machine
         assert max(flood.waited_s) < 2.0
-        assert told >= seconds / 2
+        assert reported >= seconds / 2
         assert a[0] > 100 * seconds / 4
         assert b[1] >= 0.5 * flood.sent['b'], b  # best effort: some are lost before the node
 

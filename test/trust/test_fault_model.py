@@ -44,10 +44,10 @@ def test_a_model_cut_off_anywhere(
     tried(len(sizes))
     for size in sizes:
         path.write_bytes(whole[:size])
-        with pytest.raises((SpecError, BackendError)) as told:
+        with pytest.raises((SpecError, BackendError)) as reported:
             open_estimator(str(path), backend, BackendOptions(1))
-        assert str(path) in str(told.value)
-        assert str(told.value).count('\n') == 0
+        assert str(path) in str(reported.value)
+        assert str(reported.value).count('\n') == 0
         with pytest.raises(SpecError):
             spec_of_file(str(path))
 
@@ -182,9 +182,9 @@ def test_a_process_that_does_not_end_is_ended(where: str, line: str, code: int) 
     assert process.stdout is not None
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=PATIENCE_S)[1]
+    printed = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == code
-    assert line in said
+    assert line in printed
 
 
 SLOW = """

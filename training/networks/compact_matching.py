@@ -92,15 +92,15 @@ class CompactMatchingNetwork(nn.Module):
         fine = self.from_16(f16) + doubled(coarse)
         return [coarse, fine, self.skip_8(f8), self.skip_4(f4)]
 
-    def memory(self, maps: list[Tensor], labels: Tensor, shown: int) -> Memory:
+    def memory(self, maps: list[Tensor], labels: Tensor, supports: int) -> Memory:
         """As of VTMNetwork, with one group of images."""
         found = []
         for level, image, label in zip(
             self.matching, maps, self.label_tokens(labels), strict=False
         ):
             assert isinstance(level, Matching)
-            keys = level.keys(joined_tokens(image, shown))
-            found.append((keys, level.values(joined_tokens(label, shown))))
+            keys = level.keys(joined_tokens(image, supports))
+            found.append((keys, level.values(joined_tokens(label, supports))))
         return found
 
     def answer(self, maps: list[Tensor], memory: Memory) -> Tensor:

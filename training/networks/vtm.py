@@ -66,8 +66,8 @@ class Matching(nn.Module):
         """Image tokens (..., Q, C), what `keys` and `values` give (..., heads, S, C / heads) →
         label tokens (..., Q, C). Leading axes are broadcast: channels that see the same image
         share the attention."""
-        asked = heads_of(self.fc_q(self.pre_ln_q(query)))
-        logits = asked @ key.transpose(-2, -1) * self.width**-0.5
+        query_heads = heads_of(self.fc_q(self.pre_ln_q(query)))
+        logits = query_heads @ key.transpose(-2, -1) * self.width**-0.5
         weights = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).softmax(-1)
         weights = F.dropout(weights, self.dropout, self.training)
         found = self.ln((weights @ value).transpose(-3, -2).flatten(-2))
@@ -107,17 +107,17 @@ class VTMNetwork(nn.Module):
     def forward(self, support: Tensor, labels: Tensor, query: Tensor, rows: Tensor) -> Tensor:
         """support (B, T, N, 3, S, S) and query (B, T, M, 3, S, S) in [0, 1], labels (B, T, N, 1,
         S, S) in [0, 1] or -1, rows (B, T) of the biases → logits (B, T, M, 1, S, S)."""
-        batch, channels, shown = labels.shape[:3]
-        asked = query.shape[2]
+        batch, channels, supports = labels.shape[:3]
+        queries = query.shape[2]
         each = rows.flatten()
-        seen = self.encode(support.flatten(0, 2), each.repeat_interleave(shown))
-        memory = self.memory(seen, labels.flatten(0, 2), shown)
-        levels = self.encode(query.flatten(0, 2), each.repeat_interleave(asked))
-        grouped = [joined_tokens(maps, asked) for maps in levels]
+        seen = self.encode(support.flatten(0, 2), each.repeat_interleave(supports))
+        memory = self.memory(seen, labels.flatten(0, 2), supports)
+        levels = self.encode(query.flatten(0, 2), each.repeat_interleave(queries))
+        grouped = [joined_tokens(maps, queries) for maps in levels]
         steps = zip(self.levels, grouped, memory, strict=True)
         matched = [level(tokens, *known) for level, tokens, known in steps]
-        by_image = [tokens.unflatten(1, (asked, -1)).flatten(0, 1) for tokens in matched]
-        logits: Tensor = self.decode(by_image).unflatten(0, (batch, channels, asked))
+        by_image = [tokens.unflatten(1, (queries, -1)).flatten(0, 1) for tokens in matched]
+        logits: Tensor = self.decode(by_image).unflatten(0, (batch, channels, queries))
         return logits
 
     def encode(self, image: Tensor, rows: Tensor | None) -> list[Tensor]:
@@ -128,13 +128,16 @@ class VTMNetwork(nn.Module):
         found: list[Tensor] = backbone['beit'](image, rows)
         return found
 
-    def memory(self, maps: list[Tensor], labels: Tensor, shown: int) -> Memory:
-        """Encoded support images (G N, C, g, g), N = shown of them in a group, and the labels of
+    def memory(self, maps: list[Tensor], labels: Tensor, supports: int) -> Memory:
+        """Encoded support images (G N, C, g, g), N = supports of a group, and the labels of
         every channel (T N, 1, S, S) → keys (G, heads, N g², C / heads) and values (T, ...) by
         level. G is 1 where all channels share the biases of the encoder."""
         tokens = self.label_side.encode(labels)
         return [
-            (level.keys(joined_tokens(image, shown)), level.values(joined_tokens(label, shown)))
+            (
+                level.keys(joined_tokens(image, supports)),
+                level.values(joined_tokens(label, supports)),
+            )
             for level, image, label in zip(self.levels, maps, tokens, strict=True)
         ]
 

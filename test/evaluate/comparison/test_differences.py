@@ -108,8 +108,8 @@ def test_exit_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], conditions: list[str], status: int
 ) -> None:
     a, b = (str(write_report(tmp_path / n, {'s': [m, m]})) for n, m in (('a', 11), ('b', 12)))
-    asked = [word for text in conditions for word in ('--fail-if', text)]
-    assert main(['compare', a, b, *asked]) == status
+    requested = [word for text in conditions for word in ('--fail-if', text)]
+    assert main(['compare', a, b, *requested]) == status
     shown = capsys.readouterr()
     assert shown.err.count('\n') == (status > 0)
     if status == 1:
@@ -126,11 +126,11 @@ def test_a_score_that_is_gone_fires(tmp_path: Path) -> None:
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = (str(write_report(tmp_path / n, {'s': [m, m]})) for n, m in (('a', 11), ('b', 12)))
     assert main(['compare', a, b, '--json', '--fail-if', 'depth.abs_rel > 0.05']) == 1
-    said = json.loads(capsys.readouterr().out)
-    assert said['differences']['depth.abs_rel']['change'] == pytest.approx(0.1)
-    assert said['differences']['depth.abs_rel']['verdict'] == 'worse'
-    assert said['fired'] == ['depth.abs_rel > 0.05']
-    assert said['changed_frames'][0]['stamp_ns'] == FIRST_NS
+    printed = json.loads(capsys.readouterr().out)
+    assert printed['differences']['depth.abs_rel']['change'] == pytest.approx(0.1)
+    assert printed['differences']['depth.abs_rel']['verdict'] == 'worse'
+    assert printed['fired'] == ['depth.abs_rel > 0.05']
+    assert printed['changed_frames'][0]['stamp_ns'] == FIRST_NS
 
 
 def test_the_page_is_written_without_the_recordings(tmp_path: Path) -> None:

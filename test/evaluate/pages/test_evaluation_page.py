@@ -26,9 +26,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the bundled model on a drive of four frames."""
     folder = tmp_path_factory.mktemp('page')
     bag = write_drive(folder / 'drive.mcap', 7, FRAMES, 512, 256)
-    asked = ['--backend', 'onnxruntime', '--threads', '2', '--outputs']
+    requested = ['--backend', 'onnxruntime', '--threads', '2', '--outputs']
     outputs = ['semantic/image', 'depth/image', 'detections_3d']
-    assert main(['evaluate', str(bag), '-o', str(folder / 'report'), *asked, *outputs]) == 0
+    assert main(['evaluate', str(bag), '-o', str(folder / 'report'), *requested, *outputs]) == 0
     return folder / 'report' / 'index.html'
 
 
@@ -152,8 +152,8 @@ def test_dropped_frames_are_not_shown() -> None:
 def test_a_comparison_shows_both_answers(page: Path, tiny_path: str, tmp_path: Path) -> None:
     """Of the bundled model and of one that says nothing right, on the same recording."""
     bag = str(page.parents[1] / 'drive.mcap')
-    asked = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page']
-    assert main(['evaluate', bag, '-o', str(tmp_path / 'b'), *asked]) == 0
+    requested = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page']
+    assert main(['evaluate', bag, '-o', str(tmp_path / 'b'), *requested]) == 0
     html = tmp_path / 'compare.html'
     assert main(['compare', str(page.parent), str(tmp_path / 'b'), '-o', str(html)]) == 0
     text = html.read_text()

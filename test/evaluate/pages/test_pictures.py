@@ -24,8 +24,8 @@ def labels(values: list[list[int]]) -> Result:
 
 
 def test_wrong_labels_are_red_and_unknown_ones_grey() -> None:
-    said, true = labels([[0, 0, 1, 1]] * 2), labels([[0, 1, 1, UNLABELED]] * 2)
-    views = views_of('semantic', FRAME, {'semantic': said}, {'semantic': true}, LOOK)
+    printed, true = labels([[0, 0, 1, 1]] * 2), labels([[0, 1, 1, UNLABELED]] * 2)
+    views = views_of('semantic', FRAME, {'semantic': printed}, {'semantic': true}, LOOK)
     assert views is not None
     assert views.error is not None
     assert views.error[0].tolist() == [[70] * 3, list(WRONG_RGB), [70] * 3, list(UNKNOWN_RGB)]
@@ -34,8 +34,8 @@ def test_wrong_labels_are_red_and_unknown_ones_grey() -> None:
 
 def test_depth_errors_are_blue_too_near_white_right_red_too_far() -> None:
     true = np.array([[10, 10, 10, 10, np.nan, 10]], np.float32)
-    said = np.array([[10, 13, 7, 90, 10, np.nan]], np.float32)
-    shown = depth_error_rgb(said, true)[0].tolist()
+    printed = np.array([[10, 13, 7, 90, 10, np.nan]], np.float32)
+    shown = depth_error_rgb(printed, true)[0].tolist()
     right, far, near, unknown = [250] * 3, [190, 24, 32], [28, 78, 190], list(UNKNOWN_RGB)
     assert shown == [right, far, near, far, unknown, unknown]
 

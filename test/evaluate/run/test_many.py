@@ -39,8 +39,8 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def words(tiny_path: str, drives: Sequence[Path], report: Path) -> list[str]:
-    told = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page', '-o', str(report)]
-    return ['evaluate', *map(str, drives), *told]
+    reported = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page', '-o', str(report)]
+    return ['evaluate', *map(str, drives), *reported]
 
 
 @pytest.fixture(scope='module')
@@ -63,9 +63,9 @@ def lasting(report: Path) -> dict[str, Any]:
         rows = pq.read_table(folder / 'frames.parquet')
         kept = [column for column in rows.column_names if not column.endswith('_ms')]
         with open_bag(folder / 'predictions.mcap') as bag:
-            said = [(c.topic, at, bytes(raw)) for c, at, raw in bag.messages()]
-        said = [message for message in said if not message[0].endswith('frame_stats')]
-        found[name] = metrics, repr(rows.select(kept).to_pydict()), said
+            printed = [(c.topic, at, bytes(raw)) for c, at, raw in bag.messages()]
+        printed = [message for message in printed if not message[0].endswith('frame_stats')]
+        found[name] = metrics, repr(rows.select(kept).to_pydict()), printed
     return found
 
 
@@ -95,9 +95,9 @@ def test_a_ray_cluster_gives_the_same_bit_for_bit(
     one_by_one: Path, tiny_path: str, drives: list[Path], tmp_path: Path
 ) -> None:
     pytest.importorskip('ray', reason='Ray (extra `fleet`) is not installed')
-    asked = [*words(tiny_path, drives, tmp_path), '--ray', 'local']
+    requested = [*words(tiny_path, drives, tmp_path), '--ray', 'local']
     done = subprocess.run(
-        [sys.executable, '-m', 'mtscene_ros.cli', *asked], capture_output=True, text=True
+        [sys.executable, '-m', 'mtscene_ros.cli', *requested], capture_output=True, text=True
     )
     assert done.returncode == 1, done.stderr
     assert 'broken failed: Recording' in done.stderr
@@ -133,9 +133,9 @@ def test_a_rerun_goes_on(
 
 
 def jobs_for(
-    tiny_path: str, drives: Sequence[Path], report: Path, **asked: Any
+    tiny_path: str, drives: Sequence[Path], report: Path, **requested: Any
 ) -> list[EvaluationJob]:
-    options = EvaluateOptions(model=tiny_path, backend='onnxruntime', **asked)
+    options = EvaluateOptions(model=tiny_path, backend='onnxruntime', **requested)
     return jobs_of(drives, options, report)
 
 
@@ -197,7 +197,7 @@ def scenario(folder: Path, tiny_path: str, drives: Sequence[Path], criteria: str
 
 
 @pytest.mark.parametrize(
-    ('criteria', 'status', 'said'),
+    ('criteria', 'status', 'printed'),
     [
         ('frames.published_share >= 1', 0, ''),
         ('frames.published_share > 1', 1, 'frames.published_share > 1 does not hold: it is 1'),
@@ -211,12 +211,12 @@ def test_criteria_of_a_scenario(
     capsys: pytest.CaptureFixture[str],
     criteria: str,
     status: int,
-    said: str,
+    printed: str,
 ) -> None:
     path = scenario(tmp_path, tiny_path, drives[:1], criteria)
     report = str(tmp_path / 'report')
     assert main(['evaluate', '--scenario', str(path), '--no-page', '-o', report]) == status
-    assert said in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
 
 
 def test_what_the_command_line_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

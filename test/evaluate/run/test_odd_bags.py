@@ -68,7 +68,7 @@ STILL = (
 )
 
 
-def said(found: Found) -> list[str]:
+def printed(found: Found) -> list[str]:
     """All but what holds for every recording here."""
     return [note for note in found['notes'] if note != STILL]
 
@@ -88,7 +88,7 @@ def test_storages_and_compressions(
         pytest.skip('SQLite has no compression of its own')
     bag = copied(recorded(tmp_path / 'a.mcap', frames=2), tmp_path / 'b', plugin, mode)
     found = evaluate(bag)
-    assert (found['metrics']['semantic']['accuracy'], said(found)) == (50, [])
+    assert (found['metrics']['semantic']['accuracy'], printed(found)) == (50, [])
 
 
 def test_split_recording(evaluate: Evaluate, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_ros1(evaluate: Evaluate, tmp_path: Path) -> None:
     found = evaluate(as_ros1(recorded(tmp_path / 'a.mcap'), tmp_path / 'a.bag'))
     assert found['metrics']['semantic']['accuracy'] == 50
     assert found['metrics']['depth']['abs_rel'] == pytest.approx(0.2)
-    assert said(found) == [
+    assert printed(found) == [
         '/truth/semantic has no LabelInfo, so its ids are read as those of the model.'
     ]
 
@@ -151,7 +151,7 @@ def test_no_camera_info(evaluate: Evaluate, tmp_path: Path) -> None:
 
     found = evaluate(recorded(tmp_path / 'a.mcap', uncalibrated, truth))
     assert found['counts']['with_truth'] == {'semantic': 4}
-    assert said(found) == [
+    assert printed(found) == [
         'There is no camera_info on /camera/camera_info, so depth and boxes are not computed; '
         'record it, or name it with --camera-info.'
     ]
@@ -163,7 +163,7 @@ def test_two_image_topics(evaluate: Evaluate, tmp_path: Path) -> None:
         writer.write('/rear/image_raw', IMAGE, stamp_ns, make.image(image(9), 'rgb8', header))
 
     bag = recorded(tmp_path / 'a.mcap', camera, truth, rear)
-    assert said(evaluate(bag)) == [
+    assert printed(evaluate(bag)) == [
         'The recording has the image topics /camera/image_raw, /rear/image_raw; /camera/image_raw '
         'is evaluated, and --image TOPIC chooses another.'
     ]
@@ -174,7 +174,7 @@ def test_two_image_topics(evaluate: Evaluate, tmp_path: Path) -> None:
 def test_another_clock(evaluate: Evaluate, tmp_path: Path) -> None:
     found = evaluate(recorded(tmp_path / 'a.mcap', shift_ns=-37 * BYTES))
     assert found['counts']['with_truth'] == {}
-    assert said(found)[-1] == (
+    assert printed(found)[-1] == (
         'No message of /truth/semantic has the stamp of an image (the nearest is 36.7 s away), '
         'so its truth is not scored; give each message the stamp of its image.'
     )
@@ -199,7 +199,7 @@ def test_unknown_type(evaluate: Evaluate, tmp_path: Path) -> None:
     data.close()
     found = evaluate(tmp_path / 'b')
     assert found['metrics']['semantic']['accuracy'] == 50
-    assert said(found) == ['The types of /odd are unknown here, so these topics are not read.']
+    assert printed(found) == ['The types of /odd are unknown here, so these topics are not read.']
 
 
 def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_lists_and_mappings_become_tuples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'printed'),
     [
         ('bag: [a]', r"a scenario has no key 'bag'; did you mean bags\?"),
         ('bags: [a]\nrealtme: true', r'did you mean realtime\?'),
@@ -52,8 +52,8 @@ def test_lists_and_mappings_become_tuples(tmp_path: Path) -> None:
         ('bags: !!python/object/apply:os.getcwd []', 'is not YAML'),
     ],
 )
-def test_what_is_refused_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ScenarioError, match=said) as error:
+def test_what_is_refused_is_one_sentence(tmp_path: Path, text: str, printed: str) -> None:
+    with pytest.raises(ScenarioError, match=printed) as error:
         read_scenario(written(tmp_path, text))
     assert '\n' not in str(error.value)
 

@@ -46,11 +46,12 @@ def test_a_meta_trained_checkpoint(
     out = tmp_path / 'vtm.safetensors'
     meta = str(lightning(tmp_path / 'meta.ckpt', state))
     assert main([meta, '--model', 'tiny_vtm', '-o', str(out)]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
-        'left out, no output depends on it: label_backbone.backbone.pretrained.model.norm' in said
+        'left out, no output depends on it: label_backbone.backbone.pretrained.model.norm'
+        in printed
     )
-    assert 'biases for 5 channels' in said
+    assert 'biases for 5 channels' in printed
     network, dropped = imported(out)
     assert dropped == []
     assert network.config == CONFIG
@@ -77,10 +78,10 @@ def test_every_wrong_entry_of_the_fine_tuned_one_is_named(
     paths = [lightning(tmp_path / n, s) for n, s in (('a.ckpt', state), ('b.ckpt', tuned))]
     out = ['--model', 'tiny_vtm', '-o', str(tmp_path / 'o.safetensors')]
     assert main([str(paths[0]), '--tuned', str(paths[1]), *out]) == 1
-    said = capsys.readouterr().err
-    assert f'1 missing: {BLOCK}norm1.bias 3x48.' in said
-    assert f'1 unexpected: {BLOCK}gamma_1 48.' in said
-    assert f'1 misshapen: {BLOCK}mlp.fc1.bias is 4x192, not 3x192.' in said
+    printed = capsys.readouterr().err
+    assert f'1 missing: {BLOCK}norm1.bias 3x48.' in printed
+    assert f'1 unexpected: {BLOCK}gamma_1 48.' in printed
+    assert f'1 misshapen: {BLOCK}mlp.fc1.bias is 4x192, not 3x192.' in printed
     assert not (tmp_path / 'o.safetensors').exists()
 
 
