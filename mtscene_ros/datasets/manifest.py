@@ -143,9 +143,11 @@ def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
         known(frame, FRAME, f'{path}, frame {number}')
         mapping(frame.get('maps') or {}, f'{path}, frame {number}, maps')
         for name in set(frame.get('maps') or {}) - set(maps):
+            near = get_close_matches(str(name)[:80], maps, 1)
+            hint = f'did you mean {near[0]}?' if near else 'list it under maps at its top.'
             raise DataError(
-                f'{path}, frame {number} has a map {name!r:.80}, but the manifest defines no such '
-                'map; list it under maps at the top of the file.'
+                f'{path}, frame {number} has the map {reprlib.repr(name)}, but the manifest '
+                f'defines no such map; {hint}'
             )
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:

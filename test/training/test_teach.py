@@ -175,7 +175,7 @@ def test_which_biases_a_task_takes(network: VTMNetwork) -> None:
     [
         ({}, [], 'choose one with --task'),
         ({}, ['--task', 'wet'], 'has no task wet; it has ground, height'),
-        ({'maps': {}}, [], 'the manifest defines no such map'),
+        ({'maps': {}}, [], 'defines no such map; list it'),
         ({'frames': [{'image': '0.png'}]}, ['--task', 'ground'], 'no frame in `train` with a map'),
         ({}, ['--task', 'height', '--row', '9'], 'rows 0 to 4'),
         ({}, ['--task', 'ground', '--row', '0', '--size-px', '32', '64'], '64x64 px or more'),
