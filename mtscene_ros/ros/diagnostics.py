@@ -107,16 +107,17 @@ def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tupl
         return Level.WARN, missing
     if idle:
         return Level.OK, f'idle: {idle}'
-    found = [(remark.level, remark.text) for remark in state.remarks]
-    if state.failed_in_a_row:
-        level = Level.ERROR if state.failed_in_a_row >= FAILING else Level.WARN
-        found.append((level, state.last_error))
-    if behind_ns:
+    found: list[tuple[Level, str]] = []
+    if behind_ns:  # before the remarks, which are about an earlier image, for this one was dropped
         text = (
             f'images lie {behind_ns / 1e6:.0f} ms before those of other cameras and are dropped; '
             'raise sync.max_skew_ms or set the clock right.'
         )
         found.append((Level.WARN, text))
+    found += [(remark.level, remark.text) for remark in state.remarks]
+    if state.failed_in_a_row:
+        level = Level.ERROR if state.failed_in_a_row >= FAILING else Level.WARN
+        found.append((level, state.last_error))
     if state.health.level:
         found.append((state.health.level, 'frames take longer than diagnostics.max_latency_ms'))
     worst = max(found, key=lambda each: each[0], default=(Level.OK, ''))
