@@ -57,7 +57,7 @@ def start(start_node: Start, tmp_path: Path) -> Callable[..., subprocess.Popen[s
 
 SENTENCES = {
     'raises': 'This inference fails, as the stored outputs demand.',
-    'raises_another': 'Unexpected ArithmeticError: an error of no known kind',
+    'raises_another': 'Unexpected ArithmeticError: an error of an unknown kind',
     'out_of_memory': 'failed on GPU 0 with error 2 (out of memory); free GPU memory',
     'misshapen': 'The runtime returned uint8 (1, 16, 31) instead of uint8 (1, 16, 32).',
     'of_another_kind': 'The runtime returned float64 (1, 16, 32) instead of uint8',

@@ -127,7 +127,7 @@ def test_images_without_a_stamp_and_a_limit_of_age(start_node: Start, fleet: Fle
     before = meet(fleet)
     process_log = limited(fleet, before)
     assert process_log == (4, 1, 3, 0)
-    assert 'ms old are dropped (max_age_ms is 5000)' in log_of(process)
+    assert 'ms old and was dropped (max_age_ms is 5000)' in log_of(process)
 
 
 def limited(fleet: Fleet, before: Any) -> tuple[int, int, int, int]:

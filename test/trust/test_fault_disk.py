@@ -255,5 +255,5 @@ def test_mtscene_record_ends_before_the_disk_is_full(small_disk: Path) -> None:
     printed = recorder.communicate(timeout=120)[1]
     node.destroy_node()
     assert recorder.returncode == 1
-    assert 'MB left (less than 67), so the recording ended there' in printed
+    assert 'MB left (less than 67), so the recording ended early' in printed
     assert messages_in(small_disk / 'a.mcap') > 10
