@@ -142,12 +142,10 @@ def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
     for number, frame in enumerate(frames):
         known(frame, FRAME, f'{path}, frame {number}')
         mapping(frame.get('maps') or {}, f'{path}, frame {number}, maps')
-        for name in set(frame.get('maps') or {}) - set(maps):
-            near = get_close_matches(str(name)[:80], maps, 1)
-            hint = f'did you mean {near[0]}?' if near else 'list it under maps at its top.'
+        for name in unknown(frame.get('maps') or {}, maps):
             raise DataError(
                 f'{path}, frame {number} has the map {reprlib.repr(name)}, but the manifest '
-                f'defines no such map; {hint}'
+                f'defines no such map; {hint(name, maps, "list it under maps at its top.")}'
             )
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:
@@ -161,11 +159,20 @@ def mapping(found: Any, where: str) -> None:
 
 def known(found: Any, keys: tuple[str, ...], where: str) -> None:
     mapping(found, where)
-    for key in found:
-        if key not in keys:
-            near = get_close_matches(str(key)[:80], keys, 1)
-            hint = f'did you mean {near[0]}?' if near else f'the keys are {", ".join(keys)}.'
-            raise DataError(f'{where}: a manifest has no key {reprlib.repr(key)}; {hint}')
+    for key in unknown(found, keys):
+        fix = hint(key, keys, f'the keys are {", ".join(keys)}.')
+        raise DataError(f'{where}: a manifest has no key {reprlib.repr(key)}; {fix}')
+
+
+def unknown(found: Mapping[Any, Any], keys: tuple[str, ...]) -> list[Any]:
+    """Returns the keys that are not among the known ones, in the order of the file."""
+    return [key for key in found if key not in keys]
+
+
+def hint(word: Any, keys: tuple[str, ...], otherwise: str) -> str:
+    """Returns the end of an error: the most similar key, or `otherwise`."""
+    near = get_close_matches(str(word)[:80], keys, 1)
+    return f'did you mean {near[0]}?' if near else otherwise
 
 
 def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
