@@ -162,7 +162,8 @@ def test_diagnostics_tell_what_runs_and_how_long_it_takes(
     assert (camera.level, camera.message) == (b'\0', 'running')
     assert {'received, Hz', 'published, Hz'} <= values.keys()
     settled = int(values['published']) + int(values['dropped'])
-    assert 0 <= int(values['received']) - settled <= 1  # one may be in work
+    # One may be in work, its labels out already, and the next one waiting.
+    assert 0 <= int(values['received']) - settled <= 2
     for stage in ('receive', 'image', 'prepare', 'infer', 'decode', 'serialise', 'publish', 'age'):
         p50, p95, p99 = map(float, values[f'{stage} p50/p95/p99, ms'].split(' / '))
         assert 0 <= p50 <= p95 <= p99
