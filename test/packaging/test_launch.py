@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
-from mtscene_ros.models.catalogue import spec_of_file
-from mtscene_ros.ros.params import complaint
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -135,33 +131,3 @@ def test_rviz_shows_the_first_of_several_cameras() -> None:
     topics = {node.value for node in ast.walk(shown) if isinstance(node, ast.Constant)}
     configuration = (ROOT / 'rviz' / 'perception.rviz').read_text()
     assert topics == set(re.findall(r': perception/(\S+)', configuration))
-
-
-def parameters_in(file: str) -> dict:
-    return yaml.safe_load((ROOT / 'config' / file).read_text())
-
-
-def test_parameters_beside_nav2_are_ours() -> None:
-    values = parameters_in('nav2_perception.yaml')['/**']['ros__parameters']
-    assert values['output_scale'] == 0.25
-    assert [complaint(name, value) for name, value in values.items()] == ['', '']
-
-
-def test_the_costmap_knows_every_class_of_the_bundled_model_once() -> None:
-    costmap = parameters_in('nav2_costmap.yaml')['local_costmap']['local_costmap']
-    source = costmap['ros__parameters']['semantic_layer']['camera']
-    named = [name for kind in source['class_types'] for name in source[kind]['classes']]
-    classes = spec_of_file('').tasks['semantic']['classes']
-    assert sorted(named) == sorted(c['name'] for c in classes)
-
-
-def test_the_costmap_listens_to_our_topics() -> None:
-    costmap = parameters_in('nav2_costmap.yaml')['local_costmap']['local_costmap']
-    source = costmap['ros__parameters']['semantic_layer']['camera']
-    topics = {key: value for key, value in source.items() if key.endswith('_topic')}
-    assert topics == {
-        'segmentation_topic': '/perception/semantic/image',
-        'confidence_topic': '/perception/semantic/confidence',
-        'labels_topic': '/perception/semantic/label_info',
-        'pointcloud_topic': '/perception/points',
-    }
