@@ -180,7 +180,7 @@ def read_again(
     seen: Mapping[int, FrameParts],
 ) -> None:
     """Adds image and truth to the frames, from the part of the recording around them."""
-    frames = CameraFrames('', topics.info, options.input_is_rectified)
+    frames = CameraFrames('', topics.info, options.input_is_rectified, image_topic=topics.image)
     truth = ImageTruth(topics, spec, options, lambda sentence: None)
 
     def keep(prediction: Prediction) -> None:
