@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 def without_unseen(result: Result, frame: CameraFrame) -> Result:
-    """Returns a result of an image in which nothing is known of the pixels that `frame` has as unseen.
+    """Returns a result in which the unseen pixels of its image are unknown.
 
     Labels become unknown with a confidence of 0, numbers NaN; boxes centred there are left out.
     """

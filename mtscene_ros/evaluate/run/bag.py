@@ -40,9 +40,8 @@ from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
-from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
-from mtscene_ros.recordings.salvage import readable_bag
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
 from mtscene_ros.terminal import Bar
 from mtscene_ros.types import CameraFrame, Scene
@@ -65,9 +64,11 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     try:
         estimator.warm_up()
         with (
-            readable_bag(bag, into, notes.add) as reader,
+            open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
+            for sentence in reader.notes:
+                notes.add(sentence)
             topics = topics_of(reader, estimator.spec, options, notes.add)
             session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
