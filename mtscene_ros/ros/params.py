@@ -38,8 +38,8 @@ class ParameterError(ValueError):
 def declare(node: Node) -> NodeParams:
     """Declares all parameters and returns their values; bad values are refused now and later.
 
-    An integer for a double is taken as that double, and the declared type stays. Raises
-    ParameterError.
+    An integer for a double is taken as that double, and the declared type stays (see
+    `declared_value`). Raises ParameterError.
     """
     for row in PARAMETERS:
         given = node._parameter_overrides.get(row.name)
@@ -69,8 +69,11 @@ def descriptor_of(row: Parameter) -> ParameterDescriptor:
 
 
 def declared_value(row: Parameter, value: Any) -> Any:
-    """Returns an integer for a double as that double, any other value as it is."""
-    return float(value) if isinstance(row.default, float) and type(value) is int else value
+    """Returns an integer for a double as that double, true and false of YAML for a parameter with
+    these words as the word, any other value as it is."""
+    if isinstance(row.default, float) and type(value) is int:
+        return float(value)
+    return row.plain(value)
 
 
 def refuse_and_convert(node: Node) -> None:
@@ -138,6 +141,7 @@ def read(node: Node) -> NodeParams:
 def complaint(name: str, value: object) -> str:
     """Returns one sentence on what is wrong with a value, '' where it is allowed."""
     row = _TABLE[name]
+    value = row.plain(value)
     want = (int, float) if isinstance(row.default, float) else (type(row.default),)
     if type(value) not in want:
         return f'Parameter {name} is {shortened(value)}; it must be of type {row.type_name}.'

@@ -13,6 +13,7 @@ from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 from mtscene_ros.ros.params import (
     complaint,
     declare,
+    declared_value,
     unknown,
     unknown_overrides,
     yaml_text,
@@ -144,3 +145,9 @@ def test_ranges_can_be_read_by_machines(declared: Node) -> None:
     assert (late.from_value, late.to_value, late.step) == (1, 1000, 1)
     ranged = {n for n, d in described.items() if d.floating_point_range or d.integer_range}
     assert ranged == {p.name for p in PARAMETERS if p.limits}
+
+
+def test_yaml_words_for_truth_are_words_where_a_parameter_has_them(declared: Node) -> None:
+    row = next(p for p in PARAMETERS if p.name == 'input_is_rectified')
+    assert [declared_value(row, v) for v in (True, False, 'auto')] == ['true', 'false', 'auto']
+    assert declared.describe_parameter(row.name).type == RosParameter.Type.STRING.value
