@@ -46,6 +46,16 @@ def inputs() -> QoSProfile:
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def latched_inputs() -> QoSProfile:
+    """Returns reliable, transient local, keep last 1: the last message that was published before
+    this node started comes as well."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
 def outputs(*, depth: int = 1, latched: bool = False) -> QoSProfile:
     """Returns reliable, keep last `depth`; latched: late subscribers get the last message too."""
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
@@ -61,6 +71,12 @@ def overridable() -> QoSOverridingOptions:
         QoSPolicyKind.DURABILITY,
     )
     return QoSOverridingOptions(kinds)
+
+
+def is_chosen(node: Node, topic: str) -> bool:
+    """Whether the user overrides a policy of our subscription to this topic."""
+    start = f'qos_overrides.{topic}.subscription.'
+    return any(name.startswith(start) for name in node._parameter_overrides)
 
 
 @contextlib.contextmanager
