@@ -40,6 +40,7 @@ NAMED_TASKS = (
     'saliency',
     'boxes3d',
 )
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 BOXES_3D = 'vision_msgs/msg/Detection3DArray'
@@ -124,12 +125,18 @@ def _confidence(found: OutputContext) -> Message | None:
 
 
 def _color(found: OutputContext) -> Message | None:
+    rgb = _coloured(found)
+    return None if rgb is None else messages.image_message(found.new, rgb, 'rgb8', found.header)
+
+
+def _color_png(found: OutputContext) -> Message | None:
+    rgb = _coloured(found)
+    return None if rgb is None else messages.compressed_image(found.new, rgb, 'png', found.header)
+
+
+def _coloured(found: OutputContext) -> NDArray[np.uint8] | None:
     labels = found.result('semantic', LabelMap)
-    if labels is None:
-        return None
-    return messages.image_message(
-        found.new, palette(labels.classes)[labels.labels], 'rgb8', found.header
-    )
+    return None if labels is None else palette(labels.classes)[labels.labels]
 
 
 def _normals(found: OutputContext) -> Message | None:
@@ -223,6 +230,10 @@ def _overlay(found: OutputContext) -> Message | None:
     return messages.image_message(found.new, overlay(found.scene), 'rgb8', found.header)
 
 
+def _overlay_jpeg(found: OutputContext) -> Message | None:
+    return messages.compressed_image(found.new, overlay(found.scene), 'jpeg', found.header)
+
+
 def _own(task: str, found: OutputContext) -> Message | None:
     result = found.scene.results.get(task)
     if isinstance(result, LabelMap):
@@ -240,6 +251,7 @@ OUTPUTS: tuple[Output, ...] = (
     _result('semantic/image', IMAGE, partial(_labels, 'semantic'), 'semantic'),
     Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
     Output('semantic/color', IMAGE, _color, ('semantic',)),
+    Output('semantic/color/compressed', COMPRESSED, _color_png, ('semantic',)),
     _result('depth/image', IMAGE, _depth, 'depth'),
     Output(DEPTH_CAMERA_INFO, CAMERA_INFO, _camera_info, ('depth',), is_free=True),
     Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
@@ -251,6 +263,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
     Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
     Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
+    Output('debug/overlay/compressed', COMPRESSED, _overlay_jpeg, uses=('semantic', 'boxes3d')),
     Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
 
