@@ -12,9 +12,14 @@ from mtscene_ros.models.child_process import code_command, module_command
 
 LURES = ('runpy', 'struct', 'pickle', 'socket', 'multiprocessing', 'numpy', 'yaml', 'rclpy')
 SPAWN = """
-from mtscene_ros.models.child_process import spawning
+import os, sys
+from mtscene_ros.models import child_process
 if __name__ == '__main__':
-    process = spawning().Process(target=print)
+    child_process.HAS_SAFE_PATH = sys.argv[1] == 'True'
+    spawn = child_process.spawning()
+    if not child_process.HAS_SAFE_PATH:
+        del os.environ['PYTHONSAFEPATH']  # of which Python 3.10 knows nothing
+    process = spawn.Process(target=print)
     process.start()
     process.join()
     raise SystemExit(process.exitcode)
@@ -53,12 +58,13 @@ def test_the_folder_would_run(lure: Path) -> None:
     assert (lure / 'RAN').exists() == ('PYTHONSAFEPATH' not in os.environ)
 
 
+@pytest.mark.parametrize('has_option', [child_process.HAS_SAFE_PATH, False])
 def test_processes_of_multiprocessing(
-    lure: Path, tmp_path_factory: pytest.TempPathFactory
+    lure: Path, tmp_path_factory: pytest.TempPathFactory, has_option: bool
 ) -> None:
     script = tmp_path_factory.mktemp('script') / 'spawn.py'
     script.write_text(SPAWN)
-    assert ended([sys.executable, str(script)], lure) == '\n'
+    assert ended([sys.executable, str(script), str(has_option)], lure) == '\n'
 
 
 def test_mtscene_check(lure: Path) -> None:
