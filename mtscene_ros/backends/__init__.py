@@ -77,8 +77,10 @@ BACKENDS: dict[str, str] = {
 def check_weights(model_path: str) -> None:
     """Raises BackendError for an ONNX file that takes weights from outside its folder."""
     path = Path(model_path)
-    if not path.is_file():
+    if not path.exists():
         return  # the runtime reports it
+    if not path.is_file():  # a device or a pipe might be read without end
+        raise BackendError(f'Model {model_path!r} is not a file; give the path of one.')
     try:
         external_files(path)
     except (OSError, ValueError) as error:

@@ -60,7 +60,7 @@ def address(one_frame: Path) -> Iterator[str]:
     yield process.stdout.readline().strip()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0
+    assert process.returncode in (0, 130)  # the latter while it still reads the recording
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc/net/tcp is not there')
