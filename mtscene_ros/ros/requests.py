@@ -23,6 +23,7 @@ from mtscene_ros.ros.troubles import Troubles
 
 def spin_once(executor: Executor, troubles: Troubles, timeout_s: float) -> None:
     """Runs one callback. The exception of a request or message is logged and costs only that."""
+    entity: Any
     try:
         task, entity, _ = executor.wait_for_ready_callbacks(timeout_sec=timeout_s)
     except (ShutdownException, TimeoutException):
@@ -50,7 +51,8 @@ def sentence(error: Exception) -> str:
 def answer_all(node: Node, troubles: Troubles) -> None:
     """Makes the services that the node has so far refuse what their callbacks raise for."""
     for service in node.services:
-        service.callback = refusing(service, service.callback, troubles)
+        answer: Any = refusing(service, service.callback, troubles)
+        service.callback = answer
 
 
 def refusing(
