@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.camera.photograph import frame_of_photograph
+from mtscene_ros.camera.unseen import without_unseen
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, path_of
 from mtscene_ros.models.spec import ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import Decode, task_of
@@ -122,7 +123,9 @@ class SceneEstimator:
     ) -> Scene:
         start = time.perf_counter()
         results: dict[str, Result] = {
-            name: self.decoders[name](outputs, network_input.letterbox, frame)
+            name: without_unseen(
+                self.decoders[name](outputs, network_input.letterbox, frame), frame
+            )
             for name in wanted
             if frame.intrinsics is not None or not self.tasks[name].NEEDS_INTRINSICS
         }

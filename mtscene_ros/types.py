@@ -55,7 +55,7 @@ class CameraFrame:
     rgb: (H, W, 3) uint8, may be a read-only view of the message's memory; intrinsics: None if the
     camera is not calibrated, in which case nothing metric is computed; stamp_ns: of the image, in
     nanoseconds; frame_id: the optical frame; camera: name of the camera in the node's list, '' for
-    a single one.
+    a single one; unseen: (H, W) bool, pixels that undistortion made of nothing, None for none.
     """
 
     rgb: NDArray[np.uint8]
@@ -63,6 +63,7 @@ class CameraFrame:
     stamp_ns: int
     frame_id: str
     camera: str = ''
+    unseen: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

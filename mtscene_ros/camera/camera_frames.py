@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.images import MAX_PIXELS, rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.camera_info import doubt_about, either, intrinsics_from_camera_info
+from mtscene_ros.camera.image_topics import says_rectified
+from mtscene_ros.camera.images import MAX_PIXELS, guesses, rgb_from_compressed, rgb_from_image
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -27,18 +27,29 @@ class Remark:
     text: str
 
 
+# The words of the parameter input_is_rectified → is_rectified of CameraFrames.
+RECTIFIED: dict[str, bool | None] = {'auto': None, 'true': True, 'false': False}
+
+
 class CameraFrames:
     """Makes frames from the messages of one camera; set `info` to the newest camera_info.
 
     name: of the camera; info_topic: for messages to the user; is_rectified: whether the images are
-    free of distortion; max_pixels: the largest image that is accepted.
+    free of distortion, None to find out (see `rectification`); max_pixels: the largest image that
+    is accepted; image_topic: whose name may say that its images are rectified.
     """
 
     def __init__(
-        self, name: str, info_topic: str, is_rectified: bool, max_pixels: int = MAX_PIXELS
+        self,
+        name: str,
+        info_topic: str,
+        is_rectified: bool | None = None,
+        max_pixels: int = MAX_PIXELS,
+        image_topic: str = '',
     ) -> None:
         self._max_pixels = max_pixels
-        self._name, self._info_topic, self._is_rectified = name, info_topic, is_rectified
+        self._name, self.info_topic, self.image_topic = name, info_topic, image_topic
+        self._is_rectified = is_rectified
         self.info: Message | None = None
         self._rectifier: Rectifier | None = None
 
@@ -61,49 +72,92 @@ class CameraFrames:
             ImageError: the image cannot be used.
         """
         frame = frame_from_image(message, None, self._name, data, self._max_pixels)
+        remarks = [Remark(Level.OK, text) for text in guesses(message) if text]
         if not frame.frame_id:
             text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
-            return frame, [Remark(Level.ERROR, text)]
-        info = self.info
-        if info is None:
+            return frame, [*remarks, Remark(Level.ERROR, text)]
+        if self.info is None:
             text = (
-                f'No camera_info on {self._info_topic} yet, so no depth and no boxes; '
+                f'No camera_info on {self.info_topic} yet, so no depth and no boxes; '
                 'publish it or remap camera_info.'
             )
-            return frame, [Remark(Level.WARN, text)]
-        height_px, width_px = frame.rgb.shape[:2]
-        intrinsics, why_not = intrinsics_from_camera_info(
-            info, width_px, height_px, self._is_rectified
-        )
-        remarks = [Remark(Level.WARN, why_not)] if why_not else []
-        if info.header.frame_id != frame.frame_id:
+            return frame, [*remarks, Remark(Level.WARN, text)]
+        if self.info.header.frame_id != frame.frame_id:
             text = (
-                f'camera_info has frame_id {info.header.frame_id!r}, the image '
+                f'camera_info has frame_id {self.info.header.frame_id!r}, the image '
                 f'{frame.frame_id!r}; the image wins.'
             )
             remarks.append(Remark(Level.OK, text))
+        return self._calibrated(frame, self.info, remarks)
+
+    def _calibrated(
+        self, frame: CameraFrame, info: Message, remarks: list[Remark]
+    ) -> tuple[CameraFrame, list[Remark]]:
+        """Adds the intrinsics, and undistorts the image where that is needed."""
+        height_px, width_px = frame.rgb.shape[:2]
+        is_rectified, text = rectification(info, self.image_topic, self._is_rectified)
+        intrinsics, why_not = intrinsics_from_camera_info(info, width_px, height_px, is_rectified)
+        if intrinsics is None:
+            return frame, [*remarks, Remark(Level.WARN, why_not)]
+        if text:
+            remarks.append(Remark(Level.OK, text))
+        doubt = doubt_about(info, is_rectified)
+        if doubt:
+            remarks.append(Remark(Level.WARN, doubt))
         frame = replace(frame, intrinsics=intrinsics)
-        if intrinsics is None or self._is_rectified:
+        if is_rectified or distortion_of(info).is_none:
             return frame, remarks
-        return self._undistorted(frame, intrinsics, info, remarks)
+        return self._undistorted(frame, intrinsics, distortion_of(info), remarks)
 
     def _undistorted(
-        self, frame: CameraFrame, intrinsics: Intrinsics, info: Message, remarks: list[Remark]
+        self,
+        frame: CameraFrame,
+        intrinsics: Intrinsics,
+        distortion: Distortion,
+        remarks: list[Remark],
     ) -> tuple[CameraFrame, list[Remark]]:
-        distortion = Distortion(info.distortion_model, tuple(either(info, 'd')))
-        if distortion.is_none:
-            return frame, remarks
         known = self._rectifier
         try:
             if known is None or (known.intrinsics, known.distortion) != (intrinsics, distortion):
                 self._rectifier = known = Rectifier(intrinsics, distortion)
         except DistortionError as error:
             return replace(frame, intrinsics=None), [*remarks, Remark(Level.WARN, str(error))]
-        return replace(frame, rgb=known(frame.rgb)), remarks
+        return replace(frame, rgb=known(frame.rgb), unseen=known.unseen), remarks
 
 
-# Limits of a calibration: beyond them coordinates overflow before they mean anything.
-LEAST_FOCAL_PX, MOST_PX = 1e-2, 1e7
+def distortion_of(info: Message) -> Distortion:
+    """Reads model and D of a camera_info."""
+    return Distortion(info.distortion_model, tuple(map(float, either(info, 'd'))))
+
+
+def rectification(info: Message, image_topic: str, is_rectified: bool | None) -> tuple[bool, str]:
+    """Decides whether images are taken as rectified.
+
+    info: the camera_info; image_topic: '' where it is not known; is_rectified: what the user says,
+    None to decide: they are where D is zero, K is empty, or the topic's name says so.
+
+    Returns:
+        Whether they are, and one sentence where that deserves attention, otherwise ''.
+    """
+    if distortion_of(info).is_none:
+        return is_rectified is not False, ''
+    if is_rectified is False:
+        return False, ''
+    has_name = bool(image_topic) and says_rectified(image_topic)
+    named = image_topic or 'the image topic'
+    if is_rectified:
+        return True, '' if has_name else (
+            f'D of camera_info is not zero, but the images on {named} are taken as rectified; if '
+            'they are not, set input_is_rectified to auto or false (mtscene evaluate: leave out '
+            '--rectified).'
+        )
+    if has_name or (either(info, 'k')[0] == 0 and either(info, 'p')[0] != 0):
+        return True, ''
+    return False, (
+        f'D of camera_info is not zero, so the images on {named} are undistorted and all results '
+        'fit the undistorted image; if they are rectified already, set input_is_rectified to true '
+        '(mtscene evaluate: --rectified).'
+    )
 
 
 def frame_from_image(
@@ -146,52 +200,6 @@ def frame_from_image(
     return CameraFrame(
         rgb, intrinsics, stamp.sec * 10**9 + stamp.nanosec, message.header.frame_id, camera
     )
-
-
-def intrinsics_from_camera_info(
-    info: Message, width_px: int, height_px: int, is_rectified: bool
-) -> tuple[Intrinsics | None, str]:
-    """Reads the intrinsics for an image of width_px x height_px.
-
-    Binning and ROI are applied as sensor_msgs/CameraInfo defines them: K and P describe the full
-    sensor.
-
-    Args:
-        info: sensor_msgs/CameraInfo of ROS 1 or ROS 2.
-        width_px: width of the image in pixels.
-        height_px: height of the image in pixels.
-        is_rectified: use P instead of K, if P is set.
-
-    Returns:
-        The intrinsics and '', or None and one sentence that says why there are none.
-    """
-    p = np.array(either(info, 'p')).reshape(3, 4)
-    k = np.array(either(info, 'k')).reshape(3, 3)
-    matrix = p[:, :3] if is_rectified and p[0, 0] != 0 else k
-    fx, fy, cx, cy = (float(matrix[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    is_camera = min(fx, fy) >= LEAST_FOCAL_PX and max(fx, fy, abs(cx), abs(cy)) <= MOST_PX
-    if not all(map(math.isfinite, (fx, fy, cx, cy))) or not is_camera:
-        return None, (
-            f'camera_info has fx {fx}, fy {fy}, cx {cx}, cy {cy}: the camera is not calibrated, '
-            'so no depth and no boxes are computed; calibrate it.'
-        )
-    bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
-    roi = info.roi
-    full = (roi.width or info.width, roi.height or info.height)
-    expected = (full[0] // bin_x, full[1] // bin_y)
-    if expected != (width_px, height_px):
-        return None, (
-            f'camera_info describes {expected[0]}x{expected[1]} px, the image has '
-            f'{width_px}x{height_px}: no depth and no boxes are '
-            'computed; publish the camera_info of this image.'
-        )
-    cx, cy = (cx - roi.x_offset + 0.5) / bin_x - 0.5, (cy - roi.y_offset + 0.5) / bin_y - 0.5
-    return Intrinsics(width_px, height_px, fx / bin_x, fy / bin_y, cx, cy), ''
-
-
-def either(info: Message, name: str) -> Any:
-    """Returns a matrix of camera_info; name: in lower case, although ROS 1 has it in capitals."""
-    return getattr(info, name) if hasattr(info, name) else getattr(info, name.upper())
 
 
 class Level(IntEnum):

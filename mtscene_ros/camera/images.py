@@ -56,7 +56,7 @@ def _rgb_from_mono16(plane: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(cv2.cvtColor(_high_byte(plane), cv2.COLOR_GRAY2RGB))
 
 
-def _rgb_from_bayer16(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
+def _cv16(code: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda plane: _high_byte(np.asarray(cv2.cvtColor(plane, code)))
 
 
@@ -67,6 +67,7 @@ _BAYER = {
     'grbg': cv2.COLOR_BayerGRBG2RGB,
 }
 
+MOSAICS = {f'bayer_{name}{bits}': code for name, code in _BAYER.items() for bits in (8, 16)}
 ENCODINGS: dict[str, Encoding] = {
     'rgb8': Encoding(3, lambda plane: plane),
     'bgr8': Encoding(3, _cv(cv2.COLOR_BGR2RGB)),
@@ -82,10 +83,30 @@ ENCODINGS: dict[str, Encoding] = {
     'nv21': Encoding(1, _cv(cv2.COLOR_YUV2RGB_NV21), rows=(3, 2), multiple=(2, 2)),
     **{f'bayer_{name}8': Encoding(1, _cv(code)) for name, code in _BAYER.items()},
     **{
-        f'bayer_{name}16': Encoding(1, _rgb_from_bayer16(code), sample_bytes=2)
+        f'bayer_{name}16': Encoding(1, _cv16(code), sample_bytes=2)
         for name, code in _BAYER.items()
     },
+    'rgb16': Encoding(3, _high_byte, sample_bytes=2),
+    'bgr16': Encoding(3, _cv16(cv2.COLOR_BGR2RGB), sample_bytes=2),
+    'rgba16': Encoding(4, _cv16(cv2.COLOR_RGBA2RGB), sample_bytes=2),
+    'bgra16': Encoding(4, _cv16(cv2.COLOR_BGRA2RGB), sample_bytes=2),
 }
+# OpenCV's own types name no colours; they hold what OpenCV's functions usually put there.
+GUESSED = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8', '16UC3': 'bgr16', '16UC4': 'bgra16'}
+ENCODINGS.update({name: ENCODINGS[meaning] for name, meaning in GUESSED.items()})
+# Images that measure something else: no colours and no brightness.
+MEASURED = ('16uc1', '16sc1', '32fc1', '64fc1', '32sc1', 'compresseddepth')
+
+
+def guesses(message: Any) -> list[str]:
+    """Returns a sentence for an image message whose colours are not named, otherwise nothing."""
+    meaning = GUESSED.get(getattr(message, 'encoding', ''))
+    if not meaning:
+        return []
+    return [
+        f'The images have the encoding {message.encoding}, which names no colours; they are read '
+        f'as {meaning}.'
+    ]
 
 
 def rgb_from_image(
@@ -125,6 +146,8 @@ def rgb_from_image(
         raise ImageError(f'Encoding {encoding!r} needs even sizes, not {width_px}x{height_px}.')
     rows = height_px * format_.rows[0] // format_.rows[1]
     row_bytes = width_px * format_.samples * format_.sample_bytes
+    if format_.rows != (1, 1) and data.size == rows * row_bytes:
+        step = row_bytes  # of all planes together in some drivers; the size is what counts
     if step < row_bytes:
         raise ImageError(
             f'Image step is {step} bytes, but {width_px} px of {encoding} need {row_bytes}; '
@@ -143,7 +166,8 @@ def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) ->
     """Decodes a JPEG or PNG; its size is read from the header and checked before that.
 
     Args:
-        format_: the message's `format`, for error messages only.
+        format_: the message's `format`; what precedes `;` is the encoding of the original, where
+            `bayer_rggb8` and the like mean that one channel holds a mosaic.
         data: (n,) uint8, the file's bytes.
         max_pixels: the largest image that is accepted.
 
@@ -151,17 +175,42 @@ def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) ->
         (H, W, 3) uint8 RGB, as the sensor is oriented, whatever an EXIF tag says.
 
     Raises:
-        ImageError: neither JPEG nor PNG, too large, or damaged.
+        ImageError: neither JPEG nor PNG, too large, damaged, or no camera image.
     """
     raw = data.tobytes()
+    if is_measured(format_):
+        raise ImageError(
+            f'Compressed image (format {shortened(format_)}) holds depth or another measurement, '
+            'not the image of a camera; subscribe to the colour image.'
+        )
     if not kind_of(raw):
         raise ImageError(
             f'Compressed image (format {shortened(format_)}, {data.size} bytes) is neither JPEG '
             'nor PNG; publish one of these.'
         )
     # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
-    bgr = decoded(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, max_pixels)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    colour = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    mosaic = MOSAICS.get(original_encoding(format_))
+    found = decoded(raw, colour if mosaic is None else cv2.IMREAD_UNCHANGED, max_pixels)
+    if mosaic is not None and found.ndim == 2:
+        rgb = np.asarray(cv2.cvtColor(found, mosaic))
+        return _high_byte(rgb) if rgb.dtype == np.uint16 else np.asarray(rgb, np.uint8)
+    if mosaic is not None:  # by name, yet the file has colours
+        found = decoded(raw, colour, max_pixels)
+    return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def original_encoding(format_: str) -> str:
+    """Returns the encoding that `CompressedImage.format` names before its semicolon, lower case.
+
+    'bayer_rggb8; png compressed ' → 'bayer_rggb8'.
+    """
+    return format_.partition(';')[0].strip().lower()
+
+
+def is_measured(format_: str) -> bool:
+    """Whether `CompressedImage.format` announces depth or another measurement."""
+    return original_encoding(format_) in MEASURED or 'compresseddepth' in format_.lower()
 
 
 def decoded(raw: bytes, flags: int, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
@@ -231,7 +280,8 @@ def _samples(plane: U8, format_: Encoding, is_bigendian: bool, width_px: int) ->
     rows = plane.shape[0]
     if format_.sample_bytes == 2:
         dtype = np.dtype('>u2' if is_bigendian else '<u2')
-        return np.ascontiguousarray(plane).view(dtype).astype(np.uint16, copy=False)
+        values = np.ascontiguousarray(plane).view(dtype).astype(np.uint16, copy=False)
+        return values if format_.samples == 1 else values.reshape(rows, width_px, -1)
     if format_.samples == 1:
         return plane
     return np.lib.stride_tricks.as_strided(

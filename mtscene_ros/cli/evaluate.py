@@ -89,11 +89,13 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help="topics in predictions.mcap, by the node's private names; default: all",
     )
-    parser.add_argument(
+    lens = parser.add_mutually_exclusive_group()
+    lens.add_argument(
         '--distorted',
         action='store_true',
-        help='undistort the images, as the node does with input_is_rectified: false',
+        help='undistort the images; default: if D of camera_info and the topic ask for it',
     )
+    lens.add_argument('--rectified', action='store_true', help='take them as they are, with P')
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +226,9 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         info_topic=arguments.camera_info,
         truth_topics=tuple(arguments.truth_topic),
         label_info_topic=arguments.label_info,
-        input_is_rectified=not arguments.distorted,
+        input_is_rectified=None
+        if arguments.distorted == arguments.rectified
+        else arguments.rectified,
         realtime=arguments.realtime,
         latency_ms=float(arguments.latency_ms),
         max_frames=int(arguments.frames),

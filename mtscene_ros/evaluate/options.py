@@ -15,6 +15,7 @@ class EvaluateOptions:
     or the path of a manifest (YAML or JSON).
     image_topic, info_topic, label_info_topic: '' to choose them; truth_topics: (task, topic) pairs
     that replace the names under /truth; for `depth` it may be a PointCloud2.
+    input_is_rectified: None for `auto`, as the node's parameter of that name.
     realtime: drop the images that a node of this latency would drop; latency_ms: 0 for the
     measured one.
     max_frames: 0 for all; min_score: lower boxes are scored but not published, as in the node;
@@ -33,7 +34,7 @@ class EvaluateOptions:
     truth_topics: tuple[tuple[str, str], ...] = ()
     label_info_topic: str = ''
     node: str = '/perception'
-    input_is_rectified: bool = True
+    input_is_rectified: bool | None = None
     realtime: bool = False
     latency_ms: float = 0.0
     max_frames: int = 0

@@ -8,8 +8,10 @@ import shutil
 import struct
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from heapq import merge
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,13 +25,28 @@ from rosbags.interfaces import (
     QosLiveliness,
     QosReliability,
     QosTime,
+    TopicInfo,
 )
+from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from mtscene_ros.models.array_file import first_line
 from mtscene_ros.models.atomic_file import move_into_place
+from mtscene_ros.recordings.bag_parts import (
+    Parts,
+    foreign,
+    named,
+    notes_on,
+    one_type_each,
+    open_parts,
+    owner_of,
+    rule_of,
+    stored,
+)
+from mtscene_ros.recordings.type_definitions import typestore_of
+from mtscene_ros.recordings.unpack import ZSTD_MAGIC, unpack_zstd
 
 # The errors that a message of an unexpected form causes.
 UNEXPECTED_FORM = (
@@ -171,10 +188,47 @@ class BagWriter:
 
 
 class CheckedReader(AnyReader):
-    """A reader that raises BagErrors while it reads.
+    """Reads a recording and raises BagErrors; rosbags passes on the errors of several libraries.
 
-    For damaged files rosbags passes on the errors of several libraries.
+    left_out: topic → why none of its messages can be read; notes: one sentence each on what of the
+    recording is not read.
     """
+
+    def __init__(self, path: Path, parts: Parts) -> None:
+        self.paths, self.readers, self.stack = [path], parts.readers, None
+        self.is2 = not isinstance(parts.readers[0], Ros1Reader)
+        every = [named(c) for reader in self.readers for c in reader.connections]
+        self.typestore, unusable = typestore_of(every, typestore())
+        self.left_out = {t: f'{how} messages' for r in self.readers for t, how in foreign(r)}
+        self.left_out |= {c.topic: unusable[rule_of(c)] for c in every if rule_of(c) in unusable}
+        self.connections = one_type_each(
+            [c for c in every if rule_of(c) not in unusable], self.left_out
+        )
+        for c in self.connections:
+            self.left_out.pop(c.topic, None)
+        self.notes = tuple(notes_on(path, parts, self.left_out))
+
+    def close(self) -> None:
+        """Does nothing: open_bag closes the files."""
+
+    def _check_open(self) -> None:
+        """Does nothing: there is no reader of files that are not open."""
+
+    @property
+    def message_count(self) -> int:
+        """Returns the number of messages of all topics that can be read."""
+        return sum(c.msgcount for c in self.connections)
+
+    @property
+    def topics(self) -> dict[str, TopicInfo]:
+        """Returns topic → type, definition, number of messages, connections."""
+        found: dict[str, list[Connection]] = defaultdict(list)
+        for connection in self.connections:
+            found[connection.topic].append(connection)
+        return {
+            topic: TopicInfo(of[0].msgtype, of[0].msgdef, sum(c.msgcount for c in of), of)
+            for topic, of in sorted(found.items())
+        }
 
     def messages(
         self,
@@ -183,7 +237,10 @@ class CheckedReader(AnyReader):
         stop: int | None = None,
     ) -> Generator[tuple[Connection, int, bytes], None, None]:
         """See AnyReader.messages. Raises BagError."""
-        found = super().messages(connections, start, stop)
+        wanted = {(id(c.owner), c.id): c for c in connections or self.connections}
+        readers = [r for r in self.readers if any(id(owner_of(r)) == owner for owner, _ in wanted)]
+        streams = [r.messages(stored(r, wanted), start, stop) for r in readers]
+        found = merge(*streams, key=lambda item: item[1])
         while True:
             try:
                 item = next(found, None)
@@ -191,7 +248,10 @@ class CheckedReader(AnyReader):
                 raise BagError(f'The recording is damaged ({first_line(error)}).') from error
             if item is None:
                 return
-            yield item
+            connection, at_ns, raw = item
+            if raw[:4] == ZSTD_MAGIC:  # compressed by message
+                raw = unpack_zstd(raw)
+            yield wanted[id(connection.owner), connection.id], at_ns, raw
 
     def deserialize(self, rawdata: bytes, typ: str) -> Any:
         """See AnyReader.deserialize. Raises BagError."""
@@ -204,31 +264,35 @@ class CheckedReader(AnyReader):
 
 
 @contextmanager
-def open_bag(path: Path, *further: Path) -> Iterator[CheckedReader]:
-    """Opens a ROS 1 or ROS 2 recording, a file or a folder, or the files of one.
+def open_bag(path: Path) -> Iterator[CheckedReader]:
+    """Opens a ROS 1 or ROS 2 recording, a file or a folder, or what can be read of it.
 
     Raises BagError, also while the recording is read.
     """
     if not path.exists():
         raise BagError(f'Recording {str(path)!r} does not exist; check the path.')
-    reader = None
-    try:
-        reader = CheckedReader([path, *further], default_typestore=typestore())
-        reader.open()
-    except Exception as error:  # rosbags passes on the errors of several libraries
-        raise BagError(
-            f'Recording {str(path)!r} cannot be read ({first_line(error)}); is it a ROS bag?'
-        ) from error
-    try:
-        yield reader
-    except Exception as error:
-        # A recording carries the definitions of its types, so fields may be missing or of other
-        # types. Errors that have a sentence already are subclasses and pass.
-        if type(error) not in UNEXPECTED_FORM:
-            raise
-        raise BagError(
-            f'Recording {str(path)!r} holds messages of an unexpected form '
-            f'({type(error).__name__}: {first_line(error)}); check that they match their types.'
-        ) from error
-    finally:
-        reader.close()
+    with ExitStack() as stack:
+
+        def scratch() -> Path:
+            made = tempfile.TemporaryDirectory(prefix='mtscene-', ignore_cleanup_errors=True)
+            return Path(stack.enter_context(made))
+
+        try:
+            reader = CheckedReader(path, open_parts(path, stack, scratch))
+        except Exception as error:  # rosbags passes on the errors of several libraries
+            why = first_line(error).rstrip('.') or type(error).__name__
+            raise BagError(
+                f'Recording {str(path)!r} cannot be read ({why}); is it a ROS bag?'
+            ) from error
+        try:
+            yield reader
+        except Exception as error:
+            # A recording carries the definitions of its types, so fields may be missing or of
+            # other types. Errors that have a sentence already are subclasses and pass.
+            if type(error) not in UNEXPECTED_FORM:
+                raise
+            raise BagError(
+                f'Recording {str(path)!r} holds messages of an unexpected form '
+                f'({type(error).__name__}: {first_line(error)}); check that they match their '
+                'types.'
+            ) from error

@@ -13,10 +13,11 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from mtscene_ros.camera.camera_frames import CameraFrames, Remark
+from mtscene_ros.camera.camera_frames import RECTIFIED, CameraFrames, Remark
 from mtscene_ros.camera.images import MAX_PIXELS, ImageError
 from mtscene_ros.ros import qos
 from mtscene_ros.ros.cdr import image_view
+from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.types import CameraFrame
 
 
@@ -28,10 +29,9 @@ class InputLimits:
     max_pixels: int = MAX_PIXELS
 
 
-def limits_of(node: Node) -> InputLimits:
+def limits_of(params: NodeParams) -> InputLimits:
     """Returns the limits that the node's parameters set."""
-    names = ('max_message_mb', 'max_image_mpx')
-    return InputLimits(*(round(1e6 * node.get_parameter(name).value) for name in names))
+    return InputLimits(round(1e6 * params.max_message_mb), round(1e6 * params.max_image_mpx))
 
 
 class CameraInput:
@@ -46,15 +46,21 @@ class CameraInput:
         self,
         node: Node,
         name: str,
-        is_rectified: bool,
+        params: NodeParams,
         put: Callable[[str, bytes, int], None],
         incompatible: qos.Incompatible,
     ) -> None:
-        transport = node.get_parameter('image_transport').value
+        transport = params.image_transport
         self.image_topic, self.info_topic = input_topics(node, name, transport)
         self._name, self._put = name, put
-        self._limits = limits_of(node)
-        self._frames = CameraFrames(name, self.info_topic, is_rectified, self._limits.max_pixels)
+        self._limits = limits_of(params)
+        self._frames = CameraFrames(
+            name,
+            self.info_topic,
+            RECTIFIED[params.input_is_rectified],
+            self._limits.max_pixels,
+            self.image_topic,
+        )
         self._image_type = CompressedImage if transport == 'compressed' else Image
         self._subscriptions = []
         # camera_info first: of two waiting messages the executor serves the older subscription's.

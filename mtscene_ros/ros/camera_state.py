@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mtscene_ros.camera.camera_frames import Remark
+from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
+from mtscene_ros.tasks.reach import reach_sentence
 from mtscene_ros.tracking import Tracker
+from mtscene_ros.types import CameraFrame, Intrinsics
 
 
 @dataclass(slots=True, eq=False)
 class CameraState:
-    """A camera's input, tracker and counts; the worker's thread writes, diagnostics read."""
+    """A camera's input, tracker and counts; the worker's thread writes, diagnostics read.
+
+    reach: a sentence on how far the model sees with the camera's lens.
+    """
 
     input: CameraInput
     tracker: Tracker = field(default_factory=Tracker)
@@ -24,3 +30,13 @@ class CameraState:
     remarks: tuple[Remark, ...] = ()  # about the last image
     failed_in_a_row: int = 0
     last_error: str = ''
+    intrinsics: Intrinsics | None = None  # of the last image that had some
+    reach: str = ''
+
+    def new_reach(self, estimator: SceneEstimator, frame: CameraFrame) -> str:
+        """Returns how far the model sees, where the lens has changed since the last image."""
+        if frame.intrinsics is None or frame.intrinsics == self.intrinsics:
+            return ''
+        text = reach_sentence(estimator.spec, frame, stretched=estimator.stretched)
+        is_new, self.intrinsics, self.reach = text != self.reach, frame.intrinsics, text
+        return text if is_new else ''

@@ -92,6 +92,7 @@ def camera_status(
         'image topic': state.input.image_topic,
         'camera_info topic': state.input.info_topic,
         'last error': state.last_error,
+        'reach': state.reach,
     }
     for stage, p in state.latencies.percentiles().items():
         seconds = (p.p50_s, p.p95_s, p.p99_s)

@@ -160,8 +160,7 @@ class PerceptionNode(LifecycleNode):
         return OK
 
     def _input(self, name: str, params: NodeParams) -> CameraInput:
-        put, rectified = self._mailbox.put, params.input_is_rectified
-        return CameraInput(self, name, rectified, put, self._incompatible)
+        return CameraInput(self, name, params, self._mailbox.put, self._incompatible)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops the worker after its current batch; the model stays loaded unless it hangs."""

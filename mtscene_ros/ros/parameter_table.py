@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mtscene_ros.backends import BACKENDS
 
@@ -21,7 +22,7 @@ class NodeParams:
     autostart: bool
     cameras: list[str]
     image_transport: str
-    input_is_rectified: bool
+    input_is_rectified: str
     resize: str
     output_scale: float
     sync_policy: str
@@ -65,6 +66,11 @@ class Parameter:
         """The type's name in ROS."""
         names = {str: 'string', bool: 'bool', int: 'int', float: 'double', list: 'string_array'}
         return names[type(self.default)]
+
+    def plain(self, value: Any) -> Any:
+        """Returns a value in the type of the row: YAML reads the words true and false as bool."""
+        is_word = isinstance(value, bool) and 'true' in self.values
+        return str(value).lower() if is_word else value
 
     @property
     def default_yaml(self) -> str:
@@ -130,10 +136,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         'input_is_rectified',
-        True,
+        'auto',
         '-',
         'true: the image has no distortion and P of camera_info applies; false: the node '
-        'undistorts it with K and D, and outputs fit the undistorted image',
+        'undistorts it with K and D, and outputs fit the undistorted image; auto: true if D is '
+        'zero or the last part of the topic says rect, otherwise false',
+        values=('auto', 'true', 'false'),
     ),
     Parameter(
         'resize',

@@ -77,7 +77,7 @@ def read(node: Node) -> NodeParams:
     """Returns the current values."""
     values: dict[str, Any] = {}
     for row in PARAMETERS:
-        value = node.get_parameter(row.name).value
+        value = row.plain(node.get_parameter(row.name).value)
         field = row.name.replace('.', '_')
         values[field] = float(value) if isinstance(row.default, float) else value
     return NodeParams(**values)
@@ -86,6 +86,7 @@ def read(node: Node) -> NodeParams:
 def complaint(name: str, value: object) -> str:
     """Returns one sentence on what is wrong with a value, '' where it is allowed."""
     row = _TABLE[name]
+    value = row.plain(value)
     want = (int, float) if isinstance(row.default, float) else (type(row.default),)
     if type(value) not in want:
         return f'Parameter {name} is {shortened(value)}; it must be of type {row.type_name}.'

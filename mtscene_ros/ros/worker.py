@@ -160,6 +160,9 @@ class Worker:
             self._fail(camera, error, waiting.stamp_ns)
             return None
         self._remark(camera, remarks)
+        reach = self.cameras[camera].new_reach(pipeline.estimator, frame)
+        if reach:
+            self._node.get_logger().info(f'Camera {camera}: {reach}' if camera else reach)
         spent_s = {'receive': start_s - waiting.arrived_s, 'image': time.monotonic() - start_s}
         return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from mtscene_ros.camera.images import (
     ENCODINGS,
     ImageError,
     decoded,
+    guesses,
     rgb_from_compressed,
     rgb_from_image,
 )
@@ -209,3 +212,72 @@ def test_grey_of_two_bytes_keeps_the_higher(grey: np.ndarray, is_big: bool) -> N
 def test_png_loses_nothing(rgb: np.ndarray) -> None:
     png = np.asarray(cv2.imencode('.png', rgb[..., ::-1])[1]).ravel()
     np.testing.assert_array_equal(rgb_from_compressed('png', png), rgb)
+
+
+SMOOTH = cv2.GaussianBlur(
+    np.random.default_rng(4).integers(0, 256, (48, 64, 3)).astype(np.float32) * 3 - 256, (0, 0), 6
+).clip(0, 255).astype(np.uint8)  # fmt: skip
+
+
+def encoded(pixels: np.ndarray, ending: str = '.png') -> np.ndarray:
+    return np.asarray(cv2.imencode(ending, pixels, [cv2.IMWRITE_JPEG_QUALITY, 98])[1]).ravel()
+
+
+def mosaic(pattern: str) -> np.ndarray:
+    """What a sensor of this pattern sees of SMOOTH (RGB)."""
+    found = np.zeros((48, 64), np.uint8)
+    for k, letter in enumerate(pattern):
+        found[k // 2 :: 2, k % 2 :: 2] = SMOOTH[k // 2 :: 2, k % 2 :: 2, 'rgb'.index(letter)]
+    return found
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('ending', ['.png', '.jpg'])
+def test_a_mosaic_inside_png_or_jpeg_becomes_colours(pattern: str, ending: str) -> None:
+    data = encoded(mosaic(pattern), ending)
+    rgb = rgb_from_compressed(f'bayer_{pattern}8; {ending[1:]} compressed ', data)
+    assert np.abs(rgb.astype(int) - SMOOTH)[2:-2, 2:-2].mean() < 3
+
+
+def test_a_mosaic_of_16_bits_and_one_that_is_in_colour_already() -> None:
+    wide = encoded(mosaic('rggb').astype(np.uint16) << 8)
+    rgb = rgb_from_compressed('bayer_rggb16; png compressed', wide)
+    assert np.abs(rgb.astype(int) - SMOOTH)[2:-2, 2:-2].mean() < 3
+    color = encoded(SMOOTH[..., ::-1])
+    rgb = rgb_from_compressed('bayer_rggb8; png compressed bgr8', color)
+    np.testing.assert_array_equal(rgb, SMOOTH)
+
+
+def test_what_is_grey_stays_grey() -> None:
+    grey = SMOOTH[..., 1]
+    rgb = rgb_from_compressed('mono8; png compressed ', encoded(grey))
+    np.testing.assert_array_equal(rgb, np.repeat(grey[..., None], 3, 2))
+
+
+@pytest.mark.parametrize(
+    'format_', ['16UC1; png compressed ', '16UC1; compressedDepth png', '32FC1;']
+)
+def test_depth_is_no_camera_image(format_: str) -> None:
+    with pytest.raises(ImageError, match='holds depth or another measurement'):
+        rgb_from_compressed(format_, encoded(np.full((4, 4), 2500, np.uint16)))
+
+
+def test_types_of_opencv_are_read_as_its_functions_fill_them() -> None:
+    pixels = np.array([[(1, 2, 3)] * 4] * 2)
+    assert (decode('8UC3', pixels) == (3, 2, 1)).all()
+    assert (decode('8UC4', np.array([[(1, 2, 3, 9)] * 4] * 2)) == (3, 2, 1)).all()
+    assert (decode('8UC1', [[7] * 4] * 2) == 7).all()
+    assert (decode('16UC3', pixels << 8, '<u2') == (3, 2, 1)).all()
+    assert (decode('rgb16', pixels << 8, '>u2', big=True) == (1, 2, 3)).all()
+    [sentence] = guesses(SimpleNamespace(encoding='8UC3'))
+    assert '8UC3, which names no colours; they are read as bgr8' in sentence
+    assert guesses(SimpleNamespace(encoding='bgr8')) == guesses(SimpleNamespace(format='')) == []
+
+
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21'])
+@pytest.mark.parametrize('step', [8, 12, 16])
+def test_planes_without_padding_are_read_whatever_the_step(encoding: str, step: int) -> None:
+    """Isaac Sim writes two widths, others one and a half."""
+    data = np.random.default_rng(5).integers(0, 256, 8 * 6 * 3 // 2, np.uint8)
+    expected = rgb_from_image(encoding, 8, 6, 8, False, data)
+    np.testing.assert_array_equal(rgb_from_image(encoding, 8, 6, step, False, data), expected)

@@ -14,7 +14,9 @@ LENSES = {
     'plumb_bob': (-0.3, 0.1, 0.001, -0.002, 0.0),
     'rational_polynomial': (0.4, -0.1, 0.001, 0.0005, 0.02, 0.7, -0.05, 0.04),
     'equidistant': (-0.02, 0.01, -0.003, 0.0005),
+    'thin_prism': (-0.1, 0.02, 0.001, 0.0, 0.0, 0.1, 0.0, 0.0, 0.002, 0.001, -0.001, 0.0005),
 }
+BENT, RATIONAL = (-0.3, 0.1, 0.001, -0.002, 0.05), LENSES['rational_polynomial']
 POINTS = np.array([[[-0.5, -0.3, 1.0]], [[0.0, 0.0, 1.0]], [[0.4, 0.35, 1.0]], [[0.3, -0.4, 1.0]]])
 
 
@@ -78,13 +80,55 @@ def test_coefficients_that_are_no_numbers_are_refused(bad: float) -> None:
 
 @pytest.mark.parametrize(
     ('model', 'counts'),
-    [('plumb_bob', (4, 5)), ('rational_polynomial', (8,)), ('equidistant', (4,)), ('', ())],
+    [
+        ('plumb_bob', (4, 5, 8, 12, 14)),
+        ('rational_polynomial', (4, 5, 8, 12, 14)),
+        ('equidistant', (4,)),
+        ('fisheye', (4,)),
+        ('', ()),
+    ],
 )
 def test_how_many_coefficients_a_model_has(model: str, counts: tuple[int, ...]) -> None:
-    for count in range(1, 10):
-        lens = Distortion(model, (0.01,) * count)
+    for count in range(1, 16):
+        lens = Distortion(model, (0.001,) * count)
         if count in counts:
             assert Rectifier(CAMERA, lens)(np.zeros((240, 320, 3), np.uint8)).shape[2] == 3
         else:
             with pytest.raises(DistortionError, match=f'with {plural(count, "coefficient")}'):
                 Rectifier(CAMERA, lens)
+
+
+@pytest.mark.parametrize(
+    ('model', 'd', 'same_as'),
+    [
+        ('plumb_bob', (-0.3, 0.1, 0.001, -0.002, 0.05, 0.0, 0.0, 0.0), BENT),
+        ('plumb_bob', (-0.3, 0.1, 0.0, 0.0, 0.0, 0.0), (-0.3, 0.1, 0.0, 0.0)),
+        ('Brown-Conrady', LENSES['plumb_bob'], LENSES['plumb_bob']),
+        ('rational_polynomial', (*RATIONAL, *[0.0] * 4), RATIONAL),
+    ],
+)  # fmt: skip
+def test_zeros_at_the_end_and_other_names_mean_the_same(
+    model: str, d: tuple[float, ...], same_as: tuple[float, ...]
+) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
+    expected = cv2.undistort(image, MATRIX, np.array(same_as))
+    found = Rectifier(CAMERA, Distortion(model, d))(image)
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_wide_fisheye_is_as_opencv_has_it() -> None:
+    """150 degrees across: r = theta at 122 px per radian."""
+    camera = Intrinsics(320, 240, 122.0, 122.0, 159.5, 119.5)
+    image = np.random.default_rng(2).integers(0, 256, (240, 320, 3), np.uint8)
+    matrix, d = (
+        np.array([[122.0, 0, 159.5], [0, 122, 119.5], [0, 0, 1]]),
+        np.array([0.02, 0, 0, 0]),
+    )
+    expected = cv2.fisheye.undistortImage(image, matrix, d, Knew=matrix)
+    found = Rectifier(camera, Distortion('fisheye', tuple(d)))(image)
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_fisheye_bends_the_image_with_coefficients_of_zero_too() -> None:
+    assert not Distortion('equidistant', (0.0,) * 4).is_none
+    assert Distortion('equidistant', ()).is_none

@@ -175,7 +175,6 @@ FINDINGS: dict[str, tuple[str, Any]] = {
     'kitti: no camera': ('kitti', lambda: CALIBRATION.replace(b'700', b'0')),
     'checkpoint: several disks': ('checkpoint', several_disks),
     'checkpoint: cut off': ('checkpoint', lambda: checkpoint_seeds()[1][:300]),
-    'bag: damaged behind its beginning': ('bag_mcap', lambda: mcap()[: len(mcap()) // 2]),
     'bag: a field renamed': (
         'bag_mcap', lambda: mcap().replace(b'string encoding', b'string encodinh')
     ),
@@ -203,3 +202,4 @@ def test_what_was_found_and_is_accepted_now() -> None:
             target_of('scene').run(struct.pack('<4d', fx, fx, 0, 0) + pixels)
         target_of('scene').run(struct.pack('<4d', fx, fx, 0, 0) + image('mono8', 4, 2, 4, 8))
     target_of('engine_sidecar').run(b'[' * 3000)
+    target_of('bag_mcap').run(mcap()[: len(mcap()) // 2])  # what is whole is read

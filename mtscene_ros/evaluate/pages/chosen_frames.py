@@ -31,7 +31,6 @@ from mtscene_ros.evaluate.truth.truth_messages import CLOUD, plane
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import ShownFrame, color_of, result_of, stamp_ns_of
-from mtscene_ros.recordings.salvage import readable_bag
 from mtscene_ros.types import (
     UNLABELED,
     Boxes3D,
@@ -72,7 +71,7 @@ def shown_frames(of: SequenceReport, wanted: set[Key]) -> Iterator[tuple[Key, Sh
     keys = {stamp_ns: (camera, stamp_ns) for camera, stamp_ns in wanted}
     options = replace(options, image_topic=next(iter(keys.values()))[0])
     seen = predicted(of.folder / PREDICTIONS, spec, options, set(keys))
-    with readable_bag(of.bag, of.folder, lambda sentence: None) as bag:
+    with open_bag(of.bag) as bag:
         topics = topics_of(bag, spec, options, lambda sentence: None)
         for together in neighbours(seen):
             read_again(bag, topics, spec, options, together)
@@ -180,7 +179,7 @@ def read_again(
     seen: Mapping[int, FrameParts],
 ) -> None:
     """Adds image and truth to the frames, from the part of the recording around them."""
-    frames = CameraFrames('', topics.info, options.input_is_rectified)
+    frames = CameraFrames('', topics.info, options.input_is_rectified, image_topic=topics.image)
     truth = ImageTruth(topics, spec, options, lambda sentence: None)
 
     def keep(prediction: Prediction) -> None:

@@ -40,11 +40,11 @@ from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
-from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
-from mtscene_ros.recordings.salvage import readable_bag
+from mtscene_ros.tasks.reach import reach_m, reach_sentence
 from mtscene_ros.terminal import Bar
-from mtscene_ros.types import Scene
+from mtscene_ros.types import CameraFrame, Scene
 
 
 def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, Any]:
@@ -64,9 +64,11 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     try:
         estimator.warm_up()
         with (
-            readable_bag(bag, into, notes.add) as reader,
+            open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
+            for sentence in reader.notes:
+                notes.add(sentence)
             topics = topics_of(reader, estimator.spec, options, notes.add)
             session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
@@ -127,7 +129,9 @@ class BagRun:
         truth = ImageTruth(topics, estimator.spec, options, notes.add)
         scoring = Scoring(self._judge, truth, options, notes.add, self._mds)
         self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add)
-        self._frames = CameraFrames('', topics.info, options.input_is_rectified)
+        self._frames = CameraFrames(
+            '', topics.info, options.input_is_rectified, image_topic=topics.image
+        )
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
         self._last_stamp_ns = -1
@@ -202,7 +206,7 @@ class BagRun:
             return
         for remark in remarks if self._topics.info or not frame.frame_id else ():
             self._notes.add(remark.text)
-        for sentence in scene.warnings:
+        for sentence in (*scene.warnings, *self._short_reach(frame)):
             self._notes.add(sentence)
         stage_s = {
             'receive': self._arrivals.waited_s,
@@ -225,6 +229,14 @@ class BagRun:
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
         self._alignment.add(Prediction.of(scene, row, arrival.at_ns))
+
+    def _short_reach(self, frame: CameraFrame) -> list[str]:
+        """Returns a sentence where the model sees less far than truth is scored."""
+        limits_m = {'depth': self._options.depth_max_m, 'boxes3d': self._options.boxes_max_m}
+        found = reach_m(self._estimator.spec, frame) if frame.intrinsics else {}
+        if all(far_m >= limits_m[task] for task, far_m in found.items()):
+            return []
+        return [reach_sentence(self._estimator.spec, frame)]
 
     def score_mds(self) -> None:
         """Computes mDS while the files of the boxes exist."""

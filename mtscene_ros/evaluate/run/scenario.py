@@ -78,6 +78,10 @@ def _mapping(path: Path) -> dict[Any, Any]:
 def _option(path: Path, key: str, value: Any) -> Any:
     """Converts a value for EvaluateOptions. Raises ScenarioError for one of another type."""
     default = OPTIONS[key]
+    if key == 'input_is_rectified':
+        if value != 'auto' and not isinstance(value, bool):
+            raise ScenarioError(f'{path}: {key} is {value!r}; it must be auto, true or false.')
+        return None if value == 'auto' else value
     if isinstance(default, tuple):
         if isinstance(value, Mapping):
             return tuple((str(name), str(topic)) for name, topic in value.items())

@@ -47,11 +47,7 @@ def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: W
             'or name it with --camera-info.'
         )
         info = ''
-    strange = [t for t, about in bag.topics.items() if about.msgtype not in bag.typestore.types]
-    if strange:
-        warn(f'The types of {", ".join(strange)} are unknown here, so these topics are not read.')
     tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
-    tf = {topic: is_static for topic, is_static in tf.items() if topic not in strange}
     if options.truth == 'topics':
         return Topics(image, info, tuple(sources(bag, spec, options, warn)), tf)
     files = TruthFiles(Path(options.truth), spec, warn)

@@ -199,7 +199,10 @@ def test_unknown_type(evaluate: Evaluate, tmp_path: Path) -> None:
     data.close()
     found = evaluate(tmp_path / 'b')
     assert found['metrics']['semantic']['accuracy'] == 50
-    assert printed(found) == ['The types of /odd are unknown here, so these topics are not read.']
+    assert printed(found) == [
+        '1 topic of b is left out: /odd (its type odd_msgs/msg/Odd is unknown here and the '
+        'recording lacks it).'
+    ]
 
 
 def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:
