@@ -50,6 +50,7 @@ reliability: $(VENV)/test.stamp
 	$(PIP) install -r requirements/trust.txt
 	TRUST_SCALE=1 TRUST_RESULTS=benchmarks/results/faults.json \
 	  TRUST_FUZZING=benchmarks/results/fuzzing.json \
+	  TRUST_DIFFERENCES=benchmarks/results/fuzzing_differences.json \
 	  $(VENV)/bin/python -m pytest -m 'trust or not trust' test/trust \
 	  --ignore test/trust/test_reliability_page.py
 	$(VENV)/bin/python -m benchmarks.reliability

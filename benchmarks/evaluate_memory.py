@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ import cv2
 import numpy as np
 
 from mtscene_ros.datasets.moments import Moment
+from mtscene_ros.models.child_process import code_command
 from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.report.recording_page import machine
 from mtscene_ros.worlds.as_moment import moment_from_world
@@ -75,7 +75,7 @@ def measured(gigabytes: float, folder: Path, outputs: list[str]) -> dict[str, An
     frames = max(2, round(gigabytes * 1e9 / BYTES_PER_FRAME))
     write_recording(bag, moments(frames))
     start_s = time.perf_counter()
-    command = [sys.executable, '-c', SCRIPT, str(bag), str(report), *outputs]
+    command = code_command(SCRIPT, str(bag), str(report), *outputs)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - start_s
     published, peak = map(int, done.stdout.split())

@@ -21,7 +21,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -39,6 +38,7 @@ from mtscene_ros.backends import BackendOptions
 from mtscene_ros.backends.constant import write
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import open_estimator
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.worlds import FRAMES
 
@@ -119,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / 'stored.npz'
         stored_outputs(model)
-        command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args']
+        command = module_command('mtscene_ros.ros.node', '--ros-args')
         command += ['-r', 'image:=/camera/image_raw', '-p', f'model:={model}']
         node = subprocess.Popen([*command, '-p', 'backend:=constant'])
         rclpy.init()

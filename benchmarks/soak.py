@@ -39,6 +39,7 @@ from mtscene_ros.backends.constant import write
 from mtscene_ros.backends.cuda import Cuda, open_driver
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.catalogue import spec_of_file
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.models.spec import spec_from_json
 from mtscene_ros.worlds import FRAMES
 
@@ -111,9 +112,8 @@ class SoakCamera:
         self._image, self.info = messages(width_px, height_px)
 
     def send(self) -> None:
-        stamp_ns = time.time_ns()
         stamp = self._image.header.stamp
-        stamp.sec, stamp.nanosec = divmod(stamp_ns, 10**9)
+        stamp.sec, stamp.nanosec = divmod(time.time_ns(), 10**9)
         self.images.publish(self._image)
 
     def _on_stats(self, stats: FrameStats) -> None:
@@ -138,9 +138,9 @@ def messages(width_px: int, height_px: int) -> tuple[Image, CameraInfo]:
 
 @contextmanager
 def running_node(model: Path | str, backend: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', '-p', 'threads:=1']
-    command += ['-r', 'image:=/camera/image_raw', '-p', f'backend:={backend}']
-    process = subprocess.Popen([*command, *(('-p', f'model:={model}') if model else ())])
+    given = ['-p', 'threads:=1', '-p', f'backend:={backend}', '-r', 'image:=/camera/image_raw']
+    given += ['-p', f'model:={model}'] if model else []
+    process = subprocess.Popen(module_command('mtscene_ros.ros.node', '--ros-args', *given))
     try:
         yield process
     finally:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from docs.chromium import Chromium
+from mtscene_ros.models.child_process import module_command
 
 HERE = Path(__file__).parent
 PORT = 9290
@@ -44,7 +45,7 @@ def main() -> None:
     with Chromium(1280, 1620) as browser:
         browser.open((demo / 'report.html').as_uri())
         save(settled(browser), 'report.jpg')
-    command = [sys.executable, '-m', 'mtscene_ros.cli', 'view', str(demo / 'out.mcap'), '--web']
+    command = module_command('mtscene_ros.cli', 'view', str(demo / 'out.mcap'), '--web')
     view = subprocess.Popen([*command, '--port', str(PORT)], stdout=subprocess.PIPE, text=True)
     assert view.stdout is not None
     try:

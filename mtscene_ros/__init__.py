@@ -6,6 +6,9 @@ and its cache. Since 1.29 ONNX Runtime's wheels for Linux send names and digests
 identifier of the machine, which they write below ~/.cache/Microsoft; OpenVINO writes one below
 ~/intel. A user's own ORT_DISABLE_TELEMETRY stays as it is.
 
+It also limits what OpenCV decodes to the largest max_image_mpx: camera/image_headers.py knows the
+headers of JPEG and PNG, but OpenCV reads further formats, in which a small file can claim as much.
+
 For scripts, without ROS:
 
     with mtscene_ros.open_model() as model:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ['Boxes3D', 'Intrinsics', 'Scene', 'SceneModel', 'open_model']
 
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', '256000000')
 # None makes the import fail, for which OpenVINO has a stand-in that does nothing.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 

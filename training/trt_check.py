@@ -15,7 +15,6 @@ import argparse
 import gc
 import json
 import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
@@ -85,7 +85,7 @@ def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict
         export(name, precision, path, opset)
         gc.collect()
         row['onnx_mb'] = round(sum(p.stat().st_size for p in Path(folder).iterdir()) / 1e6, 1)
-        command = [sys.executable, '-m', 'mtscene_ros.backends.engine_build', str(path)]
+        command = module_command('mtscene_ros.backends.engine_build', str(path))
         command += ['--module', 'tensorrt_rtx', '--target', targets, '--max-batch', '4']
         try:
             done = subprocess.run(

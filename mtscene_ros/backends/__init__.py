@@ -77,8 +77,10 @@ BACKENDS: dict[str, str] = {
 def check_weights(model_path: str) -> None:
     """Raises BackendError for an ONNX file that takes weights from outside its folder."""
     path = Path(model_path)
-    if path.suffix == '.npz' or not path.is_file():
-        return  # not an ONNX file; the runtime reports a missing one
+    if not path.exists():
+        return  # the runtime reports it
+    if not path.is_file():  # a device or a pipe might be read without end
+        raise BackendError(f'Model {model_path!r} is not a file; give the path of one.')
     try:
         external_files(path)
     except (OSError, ValueError) as error:
@@ -100,7 +102,8 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
         module = importlib.import_module(BACKENDS[name])
     except ImportError as error:
         raise BackendError(f'Backend {name!r} is not installed ({error}).') from error
-    check_weights(model_path)
+    if name != 'constant':  # all others read ONNX, whatever the name of the file
+        check_weights(model_path)
     backend: Backend = module.load(model_path, options)
     if options.precision not in ('auto', backend.precision):
         backend.close()

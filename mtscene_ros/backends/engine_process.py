@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mtscene_ros.backends.engine_build import (
     Progress,
 )
 from mtscene_ros.backends.engine_cache import onnx_sha256_of
+from mtscene_ros.models.child_process import module_command
 
 
 def build_in_subprocess(
@@ -57,7 +57,7 @@ def run_builder(
     gpu_id: int,
 ) -> None:
     out = f'/dev/fd/{out_fd}'
-    command = [sys.executable, '-m', 'mtscene_ros.backends.engine_build', str(onnx_path), out]
+    command = module_command('mtscene_ros.backends.engine_build', str(onnx_path), out)
     command += ['--module', module, '--progress']
     command += ['--target', settings.target, '--max-batch', str(settings.max_batch)]
     command += ['--dla-core', str(settings.dla_core)]

@@ -6,11 +6,12 @@ from __future__ import annotations
 import struct
 
 # Kind → the first bytes of its files.
-BEGINNINGS = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG'}
+BEGINNINGS = {'jpeg': b'\xff\xd8\xff', 'png': b'\x89PNG\r\n\x1a\n'}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 # Start of frame, whatever the coding; 0xC4, 0xC8 and 0xCC of that range mean something else.
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+# Markers without a length. 0xFF 0x00 is none: libjpeg skips it like other bytes between segments.
+ALONE = {0x00, 0x01, *range(0xD0, 0xD9)}
 # A progressive file has about ten scans, and each one costs a pass over all pixels even when it is
 # empty. This limits scans times pixels: 12 scans of 10 megapixels take about a second.
 MAX_SCANNED_PIXELS = 128_000_000

@@ -178,29 +178,25 @@ def rgb_from_compressed(format_: str, data: U8, max_pixels: int = MAX_PIXELS) ->
         ImageError: neither JPEG nor PNG, too large, damaged, or no camera image.
     """
     raw = data.tobytes()
-    kind = kind_of(raw)
     if is_measured(format_):
         raise ImageError(
             f'Compressed image (format {shortened(format_)}) holds depth or another measurement, '
             'not the image of a camera; subscribe to the colour image.'
         )
-    if not kind:
+    if not kind_of(raw):
         raise ImageError(
             f'Compressed image (format {shortened(format_)}, {data.size} bytes) is neither JPEG '
             'nor PNG; publish one of these.'
         )
-    check_claims(raw, max_pixels)
+    # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
+    colour = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     mosaic = MOSAICS.get(original_encoding(format_))
-    found = _decoded(data, cv2.IMREAD_COLOR if mosaic is None else cv2.IMREAD_UNCHANGED)
-    if found is None:
-        raise ImageError(
-            f'Compressed image ({kind}, {data.size} bytes) does not decode; it is damaged.'
-        )
+    found = decoded(raw, colour if mosaic is None else cv2.IMREAD_UNCHANGED, max_pixels)
     if mosaic is not None and found.ndim == 2:
         rgb = np.asarray(cv2.cvtColor(found, mosaic))
         return _high_byte(rgb) if rgb.dtype == np.uint16 else np.asarray(rgb, np.uint8)
     if mosaic is not None:  # by name, yet the file has colours
-        found = np.asarray(_decoded(data, cv2.IMREAD_COLOR))
+        found = decoded(raw, colour, max_pixels)
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -215,6 +211,30 @@ def original_encoding(format_: str) -> str:
 def is_measured(format_: str) -> bool:
     """Whether `CompressedImage.format` announces depth or another measurement."""
     return original_encoding(format_) in MEASURED or 'compresseddepth' in format_.lower()
+
+
+def decoded(raw: bytes, flags: int, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
+    """Decodes a JPEG or PNG whose header has passed `check_claims`.
+
+    raw: bytes of the file; flags: OpenCV's IMREAD_*. Returns (H, W) or (H, W, channels). Raises
+    ImageError, also for an image that turns out to have another size than its header says.
+    """
+    check_claims(raw, max_pixels)
+    try:
+        found = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
+    except cv2.error:
+        found = None
+    if found is None:
+        raise ImageError(
+            f'Compressed image ({kind_of(raw)}, {len(raw)} bytes) does not decode; it is damaged.'
+        )
+    claimed = claimed_size(raw) or (0, 0)
+    if sorted(found.shape[:2]) != sorted(claimed):  # an EXIF tag may turn it
+        raise ImageError(
+            f'Compressed image ({kind_of(raw)}) has {found.shape[1]}x{found.shape[0]} pixels, but '
+            f'its header says {claimed[0]}x{claimed[1]}; it is damaged.'
+        )
+    return np.asarray(found)
 
 
 def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
@@ -240,16 +260,6 @@ def check_claims(raw: bytes, max_pixels: int = MAX_PIXELS) -> None:
             f'Compressed image (jpeg, {claimed[0]}x{claimed[1]} pixels) has {scans(raw)} scans: '
             'decoding would take too long; publish baseline JPEG.'
         )
-
-
-def _decoded(data: U8, how: int) -> NDArray[Any] | None:
-    # The sensor's orientation counts, not the EXIF tag's: camera_info describes the sensor.
-    flags = how if how == cv2.IMREAD_UNCHANGED else how | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        found: NDArray[Any] | None = cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
-    return found
 
 
 def shortened(text: str, most: int = 40) -> str:

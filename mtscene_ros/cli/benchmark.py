@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.child_process import code_command
 from mtscene_ros.models.operations import count_macs
 from mtscene_ros.terminal import counted, plural
 from mtscene_ros.types import CameraFrame
@@ -127,7 +127,7 @@ def about(
 def peak_memory_mb(candidate: Candidate, size_px: tuple[int, int]) -> float:
     """Returns the peak resident set of a process that does nothing else. Raises BackendError."""
     values = [candidate.model, candidate.backend, candidate.threads, *size_px]
-    command = [sys.executable, '-c', MEMORY_SCRIPT, *map(str, values)]
+    command = code_command(MEMORY_SCRIPT, *map(str, values))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BackendError(f'{candidate.name} failed: {done.stderr.strip().splitlines()[-1]}')

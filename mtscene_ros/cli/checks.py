@@ -22,6 +22,7 @@ from mtscene_ros.backends.cuda import Cuda, Gpu, open_driver
 from mtscene_ros.backends.engine_build import EngineError
 from mtscene_ros.cli import middleware
 from mtscene_ros.estimator import open_model
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.types import Intrinsics
@@ -228,8 +229,9 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
 def live(configuration: Configuration) -> Iterator[Finding]:
     """Yields the findings that need ROS, from a process of its own, because a middleware that
     does not work ends its process."""
-    words = [sys.executable, '-m', 'mtscene_ros.ros.live_checks']
-    words += [configuration.image, configuration.params_file]
+    words = module_command(
+        'mtscene_ros.ros.live_checks', configuration.image, configuration.params_file
+    )
     done = subprocess.run(words, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
     for line in lines:

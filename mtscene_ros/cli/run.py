@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mtscene_ros.cli.arguments import remapping
+from mtscene_ros.models.child_process import module_command
 
 EXAMPLE = """mtscene run --image /camera/image_raw
 mtscene run --image /camera/image_raw --compressed --model mine.onnx --set min_score:=0.5
@@ -57,10 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     for file in (arguments.model, arguments.params_file):
         if file is not None and not file.is_file():
             raise ValueError(f'{file} does not exist.')
-    words = ['-m', 'mtscene_ros.ros.node', '--ros-args', *ros_arguments(arguments)]
+    words = ['--ros-args', *ros_arguments(arguments)]
     if not arguments.dry_run:
         become(words)
-    command = ['perception_node', *words[2:]]
+    command = ['perception_node', *words]
     print(json.dumps(command) if arguments.json else shlex.join(command))
     return 0
 
@@ -70,7 +71,8 @@ def become(words: list[str]) -> NoReturn:
     from mtscene_ros.cli.middleware import with_profile
 
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, *words], with_profile(os.environ))
+    command = module_command('mtscene_ros.ros.node', *words)
+    os.execve(command[0], command, with_profile(os.environ))
 
 
 def ros_arguments(arguments: argparse.Namespace) -> list[str]:

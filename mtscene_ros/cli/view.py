@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+LOOPBACK = ('127.0.0.1', '::1')
 EXAMPLE = 'mtscene view demo/out.mcap\nmtscene view report/ drive.mcap --web\nmtscene view'
 
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--port', type=int, default=9090, help='port of the page; the next one serves the data'
     )
+    parser.add_argument(
+        '--host',
+        default=LOOPBACK[0],
+        metavar='ADDRESS',
+        help='address at which --web listens; 0.0.0.0: all of this machine; default: %(default)s',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,8 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
             f'{error.name} is not installed; run `pip install rerun-sdk` (mtscene_ros[view]).'
         ) from error
     if arguments.web:
-        stream, address = sinks.page(arguments.port)
+        stream, address = sinks.page(arguments.port, arguments.host)
         print(f'{address}\nPress Ctrl-C to stop', flush=True)
+        if arguments.host not in LOOPBACK:
+            print(f'Everyone who reaches {arguments.host} sees it, without a password.')
     else:
         output = arguments.output
         stream = sinks.file(output) if output else sinks.window()

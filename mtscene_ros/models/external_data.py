@@ -48,7 +48,7 @@ def locations(file: BinaryIO, message: Field, kind: str, depth: int) -> Iterator
         if part.wire != BYTES or part.number not in parts:
             continue
         if parts[part.number] == 'location':
-            entry = strings(content(file, part))
+            entry = strings(content(file, part), 'surrogateescape')  # as paths are written
             if entry.get(1) == 'location':
                 yield entry.get(2, '')
         else:
@@ -59,5 +59,5 @@ def _beside(model: Path, location: str) -> Path:
     folder, path = model.parent.resolve(), model.parent / location
     leaves = '\0' in location or not path.resolve().is_relative_to(folder)
     if leaves or Path(location).is_absolute():
-        raise ValueError(f'its weights lie in {location[:200]!r}, outside the folder of the model')
+        raise ValueError(f'its weights lie in {location[:200]!a}, outside the folder of the model')
     return path

@@ -21,6 +21,9 @@ INITIALIZER = 5  # of GraphProto
 DIMS, DATA_TYPE = 1, 2  # of TensorProto
 PRECISIONS = {1: 'fp32', 3: 'int8', 10: 'fp16', 16: 'bf16'}  # TensorProto.DataType
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+# Tags have 32 bits and lengths 31, in five bytes at most. What is longer some versions of protobuf
+# cut and others refuse, so that a field could be hidden from us.
+MAX_TAG, MAX_LENGTH, MAX_SHORT_BYTES = 2**32 - 1, 2**31 - 1, 5
 MAX_AXES = 64  # of a tensor
 MAX_ENTRY_BYTES = 16 << 20  # of one metadata entry; ours are shorter
 
@@ -87,18 +90,20 @@ def fields(file: BinaryIO, start: int, end: int) -> Iterator[Field]:
     at = start
     while at < end:
         file.seek(at)
-        number, wire = divmod(varint(file), 8)
+        number, wire = divmod(short(file, MAX_TAG), 8)
+        if number == 0:
+            raise ValueError(f'not a protobuf message: field 0 at byte {at}')
         if wire == VARINT:
             field = Field(number, wire, varint(file))
             at = file.tell()
         elif wire in (FIXED64, FIXED32, BYTES):
-            length = {FIXED64: 8, FIXED32: 4}.get(wire) or varint(file)
+            length = {FIXED64: 8, FIXED32: 4}.get(wire) or short(file, MAX_LENGTH)
             first, at = file.tell(), file.tell() + length
-            if at > end:
-                raise ValueError(f'cut off: a field of {length} bytes at byte {first} of {end}')
             field = Field(number, wire, 0, first, at)
         else:
             raise ValueError(f'not a protobuf message: wire type {wire} at byte {file.tell()}')
+        if at > end:
+            raise ValueError(f'cut off: a field that ends at byte {at} of {end}')
         yield field
 
 
@@ -120,11 +125,23 @@ def varint(file: BinaryIO) -> int:
     raise ValueError('not a protobuf message: a number of more than ten bytes')
 
 
-def strings(message: bytes) -> dict[int, str]:
-    """Returns field number → text of a message that holds only strings."""
+def short(file: BinaryIO, most: int) -> int:
+    """Reads the number of a tag or a length. Raises ValueError for one that is too long."""
+    start = file.tell()
+    value = varint(file)
+    if value > most or file.tell() - start > MAX_SHORT_BYTES:
+        raise ValueError(f'not a protobuf message: the number {value} at byte {start}')
+    return value
+
+
+def strings(message: bytes, errors: str = 'replace') -> dict[int, str]:
+    """Returns field number → text of a message that holds only strings.
+
+    errors: as in bytes.decode, for text that is not UTF-8.
+    """
     file, found = io.BytesIO(message), {}
     for field in fields(file, 0, len(message)):
         if field.wire != BYTES:
             raise ValueError(f'not a protobuf message: wire type {field.wire} in a metadata entry')
-        found[field.number] = content(file, field).decode('utf-8', 'replace')
+        found[field.number] = content(file, field).decode('utf-8', errors)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from mtscene_ros.camera.outputs import (
     label_info_topic,
     result_topic,
 )
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.recordings.camera_choice import RecordedCamera
 from mtscene_ros.recordings.node_results import TASKS_READ, camera_info_topic
@@ -94,9 +94,9 @@ def node_command(session: DemoSession) -> list[str]:
     arguments = ['-p', f'image_transport:={transport}']
     arguments += ['-p', f'model:={session.model}'] if session.model else []
     remapping = ['-r', f'image:={image_topic(session.camera)}']
-    command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments, *remapping]
-    say(f'$ python {" ".join(command[1:])}')
-    return command
+    words = ['mtscene_ros.ros.node', '--ros-args', *arguments, *remapping]
+    say(f'$ python -m {" ".join(words)}')
+    return module_command(*words)
 
 
 def _spin(node: Node, done: Callable[[], bool], timeout_s: float) -> bool:

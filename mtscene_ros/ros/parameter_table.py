@@ -177,7 +177,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         64.0,
         'Mpx',
         'larger images are refused, compressed ones before decoding',
-        limits=(0.001, 1000.0),
+        limits=(0.001, 256.0),
     ),
     Parameter(
         'max_message_mb',

@@ -21,6 +21,8 @@ from rclpy.utilities import ok, try_shutdown
 
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
+from mtscene_ros.ros.requests import answer_all, spin_once
+from mtscene_ros.ros.troubles import Troubles
 
 END_S = 8.0  # from the signal; worker and loading together get 5 s
 THREADS = ('perception-worker', 'model-loading')  # those that call runtimes
@@ -94,9 +96,11 @@ def spin(node: ManagedNode, executor: Executor) -> int:
     """Returns 1 where the node cannot start and where it gives up."""
     if node.params.autostart and not started(node):
         return int(node.context.ok())  # 0 where a signal is the reason
+    troubles = Troubles(cast(Node, node).get_logger())
+    answer_all(cast(Node, node), troubles)
     executor.add_node(cast(Node, node))
     while node.context.ok() and not node.must_end:
-        executor.spin_once(timeout_sec=0.5)
+        spin_once(executor, troubles, 0.5)
     return int(node.must_end)
 
 

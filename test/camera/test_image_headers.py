@@ -59,6 +59,9 @@ def test_kinds() -> None:
         SOI + segment(0xC4, bytes(20)) + frame(640, 480),  # a Huffman table is no frame
         SOI + segment(0xC8, bytes(20)) + segment(0xCC, bytes(20)) + frame(640, 480),
         SOI + b'\xff\xff\xff' + frame(640, 480),  # fill bytes
+        # 0xFF 0x00 has no length either: what follows it is not skipped.
+        SOI + b'\xff\0\0\x20' + frame(640, 480) + frame(64, 32),
+        SOI + b'\xff\xff\0\0\x20' + frame(640, 480) + frame(64, 32),
         SOI + b'\xff\x01\xff\xd0\xff\xd8' + frame(640, 480),  # markers without a length
         SOI + b'\x12\x34\x56' + frame(640, 480),
         SOI + b'\xff\xe1\0\0' + frame(640, 480),  # a length too short to be one

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mtscene_ros.camera import images
 from mtscene_ros.camera.image_headers import START_OF_SCAN, is_slow, max_pixels_of
 from mtscene_ros.camera.images import (
     ENCODINGS,
     ImageError,
+    decoded,
     guesses,
     rgb_from_compressed,
     rgb_from_image,
@@ -150,6 +152,15 @@ def test_the_orientation_of_exif_turns_nothing() -> None:
     data = np.frombuffer(tagged, np.uint8)
     assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (16, 8, 3)  # the tag is well-formed
     assert rgb_from_compressed('jpeg', data).shape == (8, 16, 3)
+
+
+def test_what_is_decoded_has_the_size_of_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second line, should our reader of headers and the decoder ever differ."""
+    png = cv2.imencode('.png', np.zeros((8, 16, 3), np.uint8))[1].tobytes()
+    assert decoded(png, cv2.IMREAD_UNCHANGED).shape == (8, 16, 3)
+    monkeypatch.setattr(images, 'claimed_size', lambda data: (4, 2))
+    with pytest.raises(ImageError, match='has 16x8 pixels, but its header says 4x2; it is damag'):
+        decoded(png, cv2.IMREAD_UNCHANGED)
 
 
 def jpeg_of(scans: int) -> bytes:

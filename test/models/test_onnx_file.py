@@ -40,5 +40,46 @@ def test_a_file_cut_off_is_told(tmp_path: Path) -> None:
         precision_of(path)
 
 
+ODD = {
+    'a tag of 33 bits': b'\xf2\x80\x80\x80\x10\0',
+    'a tag of six bytes': b'\xf2\x80\x80\x80\x80\0\0',
+    'a tag of ten bytes': b'\xf2\x80\x80\x80\x80\x80\x80\x80\x80\0\0',
+    'a length of 32 bits': b'\x72\x80\x80\x80\x80\x10',
+    'a length of six bytes': b'\x72\x80\x80\x80\x80\x80\0',
+    'field 0': b'\x02\0',
+    'a zero': b'\0\0',
+    'a group': b'\x0b\x0c',
+    'an end without a group': b'\x0c',
+    'wire type 6': b'\x0e',
+    'a number of eleven bytes': b'\x08' + b'\x80' * 10 + b'\0',
+    'a number that is cut off': b'\x08\x80',
+    'four bytes that are three': b'\x0d\0\0\0',
+}
+
+
+@pytest.mark.parametrize('name', ODD)
+def test_what_versions_of_protobuf_read_differently_is_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / 'm.onnx')
+    path.write_bytes(path.read_bytes() + ODD[name])
+    with pytest.raises(ValueError, match=r'not a protobuf message|cut off'):
+        metadata_of(path)
+
+
+def test_zeros_that_pad_a_number_are_read(tmp_path: Path) -> None:
+    """Five bytes of tag and of length, as every version reads them: the last metadata entry."""
+    path = write(tmp_path / 'm.onnx')
+    entry = b'\x0a\x81\0k\x12\x81\0v'
+    path.write_bytes(path.read_bytes() + b'\xf2\x80\x80\x80\0\x88\x80\x80\x80\0' + entry)
+    assert metadata_of(path) == {'key': 'wert ä', 'k': 'v'}
+
+
+def test_a_number_beyond_its_message_is_refused(tmp_path: Path) -> None:
+    """Metadata of one byte, the tag of a number that lies outside."""
+    path = tmp_path / 'm.onnx'
+    path.write_bytes(b'\x72\x01\x08\x05')
+    with pytest.raises(ValueError, match='cut off'):
+        metadata_of(path)
+
+
 def test_a_model_without_weights_is_float32(tmp_path: Path) -> None:
     assert precision_of(write(tmp_path / 'm.onnx')) == 'fp32'

@@ -68,10 +68,12 @@ def one_process(outcome: Outcome, count: int, seed: int, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     command = [sys.executable, '-m', 'trust.fuzz_child', outcome.target, outcome.engine]
     command += [str(count), str(seed), str(folder)]
-    paths = f'{ROOT / "test"}{os.pathsep}{ROOT}'
+    paths = f'{ROOT / "test"}{os.pathsep}{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    known = outcome.target in NAMES
+    added = {**(target_of(outcome.target).environment if known else {}), 'PYTHONPATH': paths}
     with (folder / 'log').open('ab') as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env={**os.environ, 'PYTHONPATH': paths}
+            command, stdout=log, stderr=log, cwd=folder, env={**os.environ, **added}
         )
         resident = watched(process, folder)
     shutil.rmtree(scratch_of(process.pid), ignore_errors=True)  # the dead do not clear up

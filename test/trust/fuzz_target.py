@@ -6,8 +6,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
@@ -37,7 +37,7 @@ class Target:
     """seeds: well-formed inputs, small; run: does with the bytes what the package does with them
     and raises nothing but `refusals`; structure: strategy of well-formed inputs with hostile
     values; most_bytes: longest input of the coverage-guided run; share: of a campaign's inputs;
-    is_text: HOSTILE_TEXT is tried as well."""
+    is_text: HOSTILE_TEXT is tried as well; environment: of the campaign's processes."""
 
     seeds: Callable[[], list[bytes]]
     run: Callable[[bytes], None]
@@ -46,6 +46,7 @@ class Target:
     most_bytes: int = 4096
     share: float = 1.0
     is_text: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def first_inputs(self) -> list[bytes]:
         """Where the campaign begins."""

@@ -11,6 +11,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     'fuzz_messages': (
         'image', 'compressed_image', 'png_or_jpeg', 'camera_info', 'scene', 'header_stamp',
     ),
+    'fuzz_headers': ('image_header',),
+    'fuzz_external_data': ('external_data',),
     'fuzz_models': ('spec', 'onnx_metadata', 'stored_outputs', 'engine_sidecar'),
     'fuzz_graphs': ('onnxruntime', 'openvino'),
     'fuzz_training': (

@@ -59,6 +59,27 @@ def test_weights_outside_the_models_folder(tmp_path: Path, location: str, backen
         open_backend(backend, with_weights_in(folder, location), OPTIONS)
 
 
+def test_the_name_of_a_model_hides_no_weights(tmp_path: Path) -> None:
+    """Runtimes read ONNX under any name, also that of stored outputs; tags have 32 bits."""
+    model = Path(with_weights_in(tmp_path, '../secret.bin'))
+    renamed = model.rename(tmp_path / 'model.npz')
+    with pytest.raises(BackendError, match='outside the folder of the model'):
+        open_backend('onnxruntime', str(renamed), OPTIONS)
+    tag = b'\x6a'  # external_data, field 13 of a tensor
+    hidden = renamed.read_bytes().replace(tag + b'\x19', b'\xea\x80\x80\x80\x10\x19')
+    renamed.write_bytes(hidden)
+    with pytest.raises(BackendError, match=r'not a protobuf message|cut off'):
+        open_backend('onnxruntime', str(renamed), OPTIONS)
+
+
+def test_weights_behind_a_link_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b'\x80')).symlink_to('/etc/hostname')
+    model = Path(with_weights_in(tmp_path, 'Q'))
+    model.write_bytes(model.read_bytes().replace(b'\x12\x01Q', b'\x12\x01\x80'))
+    with pytest.raises(BackendError, match=r"lie in '.udc80', outside the folder"):
+        open_backend('onnxruntime', str(model), OPTIONS)
+
+
 def test_weights_beside_the_model(tmp_path: Path) -> None:
     backend = open_backend('onnxruntime', with_weights_in(tmp_path, 'weights.bin'), OPTIONS)
     assert 'depth' in backend.tensors

@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.models.atomic_file import replacing
+from mtscene_ros.models.child_process import spawning
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     begin_s = time.perf_counter()
     prepare = use_gl if options.gl else None
     # Starts fresh processes, because an OpenGL context does not survive a fork.
-    with ProcessPoolExecutor(options.jobs, get_context('spawn'), prepare) as pool:
+    with ProcessPoolExecutor(options.jobs, spawning(), prepare) as pool:
         for done, _ in enumerate(pool.map(work, range(options.count), chunksize=8), 1):
             if done % 200 == 0:
                 print(

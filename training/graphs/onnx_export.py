@@ -29,6 +29,10 @@ from training.graphs.own_images import frames_of
 Images = dict[str, NDArray[np.uint8]]
 
 
+# git runs what the settings of a checkout say: those of ours only.
+ROOT = Path(__file__).parents[2]
+
+
 OPSET = 20  # has Gelu as one operator: saves about 5 % of the published networks' CPU time
 
 
@@ -171,6 +175,6 @@ def agreement(name: str, want: NDArray[Any], got: NDArray[Any], max_m: float) ->
 
 
 def current_commit() -> str:
-    command = ['git', 'describe', '--always', '--dirty', '--abbrev=12']
+    command = ['git', '-C', str(ROOT), 'describe', '--always', '--dirty', '--abbrev=12']
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or 'unknown'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.camera.photograph import rgb_of_file
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import color_images, pixels
 from mtscene_ros.terminal import plural
@@ -44,10 +44,7 @@ def spread(count: int, most: int) -> set[int]:
 def folder_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:
     files = sorted(f for f in path.rglob('*') if f.suffix.lower() in IMAGE_SUFFIXES)
     for index in sorted(spread(len(files), most)):
-        bgr = cv2.imread(str(files[index]))
-        if bgr is None:
-            raise ValueError(f'{files[index]} cannot be read; remove or repair it.')
-        yield np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
+        yield rgb_of_file(files[index])
 
 
 def bag_images(path: Path, most: int) -> Iterator[NDArray[np.uint8]]:

@@ -5,13 +5,13 @@ An image contributes only sums, so several processes work on images and the sums
 from __future__ import annotations
 
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 from torch import Tensor
 
 from mtscene_ros.evaluate.scores import boundary_meter
 from mtscene_ros.evaluate.scores.boundary_meter import THRESHOLDS, Counts, counts, ods
+from mtscene_ros.models.child_process import spawning
 from training.scores.task_metrics import gathered_from_all
 
 OTHERWISE = boundary_meter.MAX_DIST
@@ -28,7 +28,7 @@ class BoundaryTensorMeter:
     def __init__(self, max_dist: float, jobs: int = 1) -> None:
         self.max_dist = max_dist
         # starts fresh processes, because forking a process that uses torch may hang
-        self.pool = ProcessPoolExecutor(jobs, get_context('spawn')) if jobs > 1 else None
+        self.pool = ProcessPoolExecutor(jobs, spawning()) if jobs > 1 else None
         self.waiting: list[Future[Counts]] = []
         self.total: Counts = np.zeros((4, len(THRESHOLDS)))
 

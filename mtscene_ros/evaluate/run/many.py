@@ -5,7 +5,6 @@ The memory is released after each, and a process that is killed affects no other
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,9 +12,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome, run_job
-
-# Runtimes hold threads and the state of CUDA, which do not survive a fork.
-_SPAWN = multiprocessing.get_context('spawn')
+from mtscene_ros.models.child_process import spawning
 
 
 def run_here(jobs: Sequence[EvaluationJob], at_once: int) -> Iterator[Outcome]:
@@ -49,8 +46,9 @@ def with_threads(job: EvaluationJob, threads: int, *, progress: bool) -> Evaluat
 
 def in_own_process(job: EvaluationJob) -> Outcome:
     """Calls run_job in a new process; the death of the process is an outcome as well."""
-    ours, theirs = _SPAWN.Pipe(duplex=False)
-    process = _SPAWN.Process(target=_answer, args=(job, theirs))
+    spawn = spawning()  # runtimes hold threads and the state of CUDA, which survive no fork
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_answer, args=(job, theirs))
     process.start()
     theirs.close()
     try:

@@ -6,8 +6,8 @@ It runs in a process of its own, because it writes a log when it is imported.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from mtscene_ros.camera.geometry import (
     rectangles_in_image,
 )
 from mtscene_ros.datasets.moments import BASE_FROM_OPTICAL_AXES
+from mtscene_ros.models.child_process import module_command
 from mtscene_ros.types import Boxes3D, Intrinsics
 
 SCRIPT = 'cityscapesscripts.evaluation.evalObjectDetection3d'
@@ -36,10 +37,13 @@ def official(truth: Path, found: Path, kind: str) -> dict[str, Any]:
     kind: 'modal' or 'amodal', the 2D boxes by which predictions and truths are matched.
     """
     with tempfile.TemporaryDirectory() as where:
-        command = [sys.executable, '-W', 'ignore', '-m', SCRIPT, '--noplot']
-        command += ['-gt', str(truth.resolve()), '-pred', str(found.resolve())]
+        command = [*module_command(SCRIPT), '--noplot', '-gt', str(truth.resolve())]
+        command += ['-pred', str(found.resolve())]
         command += ['--results-folder', where, *(['--modal'] if kind == 'modal' else [])]
-        done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+        quiet = {**os.environ, 'PYTHONWARNINGS': 'ignore'}
+        done = subprocess.run(
+            command, cwd=where, env=quiet, capture_output=True, text=True, check=False
+        )
         path = Path(where) / 'results.json'
         if done.returncode or not path.is_file():
             last = (done.stderr.strip().splitlines() or ['no output'])[-1]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
+from mtscene_ros.camera.image_headers import kind_of
+from mtscene_ros.camera.images import ImageError, decoded
 from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -133,10 +135,13 @@ def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClas
 def plane(message: Any) -> NDArray[Any]:
     """Returns an Image or PNG as (H, W) or (H, W, 3) of its own type. Raises TruthError."""
     if hasattr(message, 'format'):
-        found = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if found is None or b'PNG' not in bytes(message.data[:4]):
+        raw = bytes(message.data)
+        if kind_of(raw) != 'png':
             raise TruthError('Compressed images of the truth must be PNG; JPEG corrupts them.')
-        return np.asarray(found)
+        try:
+            return decoded(raw, cv2.IMREAD_UNCHANGED)
+        except ImageError as error:
+            raise TruthError(f'A truth image cannot be read: {error}') from error
     if message.encoding not in ENCODINGS:
         known = ', '.join(ENCODINGS)
         raise TruthError(f'The truth has the encoding {message.encoding!r}; use one of {known}.')
