@@ -18,8 +18,8 @@ from rosbags.interfaces import (
 
 from mtscene_ros.recordings.mcap_index import (
     MESSAGE,
-    McapChannel,
     Chunk,
+    McapChannel,
     McapIndex,
     index_of,
     records_in,
