@@ -69,6 +69,9 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
         '--camera-info', default='', metavar='TOPIC', help='default: the one of the image'
     )
     parser.add_argument(
+        '--node', default='/perception', help='whose outputs in the recording are no cameras'
+    )
+    parser.add_argument(
         '--truth-topic',
         action='append',
         type=assignment,
@@ -226,6 +229,7 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         info_topic=arguments.camera_info,
         truth_topics=tuple(arguments.truth_topic),
         label_info_topic=arguments.label_info,
+        node=arguments.node.rstrip('/'),
         input_is_rectified=None
         if arguments.distorted == arguments.rectified
         else arguments.rectified,

@@ -67,8 +67,6 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
             open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
-            for sentence in reader.notes:
-                notes.add(sentence)
             topics = topics_of(reader, estimator.spec, options, notes.add)
             session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
