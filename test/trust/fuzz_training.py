@@ -17,9 +17,10 @@ from pycocotools.mask import encode
 from safetensors.torch import save
 
 from mtscene_ros.datasets.annotations import read_boxes, read_depth
+from mtscene_ros.datasets.class_tables import coloured
 from mtscene_ros.datasets.kitti import KittiError, object_moment
 from mtscene_ros.datasets.label_files import DataError, lines_of, read_image, read_json
-from mtscene_ros.datasets.manifest import coloured, load
+from mtscene_ros.datasets.manifest import load
 from training.data import manifest_samples
 from training.data.masks import coco_frames, label_studio_frames
 from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors

@@ -137,12 +137,11 @@ def test_definitions_in_a_recording_run_nothing(tmp_path: Path, old: bytes, new:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize('name', ['../b.png', '{folder}/../b.png', 'link.png', '/etc/hostname'])
+@pytest.mark.parametrize('name', ['../b.png', '{folder}/../b.png', 'x/../../b', '/etc/hostname'])
 def test_paths_of_a_manifest_stay_in_its_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / 'set'
     folder.mkdir()
     (tmp_path / 'b.png').write_bytes(PNG)
-    (folder / 'link.png').symlink_to(tmp_path / 'b.png')
     path = folder / 'm.yaml'
     path.write_text(f'frames: [{{image: "{name.format(folder=folder)}"}}]')
     with pytest.raises(DataError, match=r'lies outside the folder of the manifest'):

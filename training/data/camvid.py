@@ -15,7 +15,7 @@ from mtscene_ros.datasets.label_files import (
     DataError,
     checked_ids,
     folder_of,
-    read_image,
+    read_indices,
     read_rgb,
     same_size,
     typical_camera,
@@ -42,7 +42,7 @@ def read(folder: Path, name: str) -> Sample:
     rgb = read_rgb(folder / name)
     split, file = name.split('/')
     path = folder / f'{split}annot' / f'{Path(file).stem}.png'
-    stored = read_image(path)
+    stored = read_indices(path)
     labels = np.where(stored == VOID, UNLABELED, stored)
     found = same_size(checked_ids(labels, VOID, path), rgb, path)
     return replace(blank(rgb, typical_camera(rgb.shape[:2])), labels=found)

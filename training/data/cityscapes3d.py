@@ -26,6 +26,7 @@ from mtscene_ros.datasets.label_files import (
     checked_camera,
     folder_of,
     read_image,
+    read_indices,
     read_json,
     read_rgb,
     same_size,
@@ -62,7 +63,7 @@ class Cityscapes3D:
         """Raises DataError."""
         rgb = read_rgb(folder / 'leftImg8bit' / f'{name}_leftImg8bit.png')
         path = folder / 'gtFine' / f'{name}_gtFine_labelIds.png'
-        ids = same_size(read_image(path), rgb, path)
+        ids = same_size(read_indices(path), rgb, path)
         if ids.ndim != 2 or ids.max() >= LABELS:
             raise DataError(f'{path} holds the label id {ids.max()}, but ids end at {LABELS - 1}.')
         camera, baseline_m = read_camera(folder / 'camera' / f'{name}_camera.json', rgb.shape)

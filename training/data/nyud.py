@@ -22,7 +22,7 @@ from mtscene_ros.datasets.label_files import (
     folder_of,
     lines_of,
     read_binary,
-    read_image,
+    read_indices,
     read_normals,
     read_npy,
     read_rgb,
@@ -51,7 +51,7 @@ def read(folder: Path, name: str) -> Sample:
         return same_size(values, rgb, folder / part / name)
 
     path = folder / 'segmentation' / f'{name}.png'
-    stored = read_image(path)
+    stored = read_indices(path)
     if stored.ndim != 2 or stored.max() > len(NYUD_40):
         raise DataError(
             f'{path} holds the value {stored.max()}; valid values are 0 (unknown) and the '
