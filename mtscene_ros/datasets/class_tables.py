@@ -137,6 +137,16 @@ def semantic_table(found: Mapping[str, Any], path: Path) -> tuple[Classes, IdMap
     )
 
 
+def lonely_class(task: str, classes: Classes) -> list[str]:
+    """Returns a sentence about a table of one class, which nothing can be told apart from."""
+    if len(classes) != 1:
+        return []
+    return [
+        f'{task} has one class, {classes[0].name}, and no background: every pixel will be '
+        f'{classes[0].name}; add "background: NAME" to the manifest for what nobody drew.'
+    ]
+
+
 def number_of(key: Any, path: Path) -> int:
     if not isinstance(key, str) or not key.isdecimal() or int(key) > MAX_ID:
         raise DataError(

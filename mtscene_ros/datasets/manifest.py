@@ -4,6 +4,7 @@
     boxes3d: [car, pedestrian]          # nyud_40, pascal_21, camvid_11; drive_boxes
     semantic_ids: {7: road, 11: unknown}    # where the files have other ids; several may be one
     background: other                   # class of the pixels that nobody has drawn
+    class_map: {tree: [vegetation, terrain], lamp: unknown}    # onto the classes of a model
     depth_scale: 256                    # PNG values per metre: KITTI 256, TUM 5000; default 1000
     maps:                               # dense tasks that the user defines
       wetness: {}                       # a number per pixel
@@ -39,6 +40,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mtscene_ros.datasets.annotations import MM_PER_M, read_depth, read_map
+from mtscene_ros.datasets.class_match import ClassMap, class_map_of
 from mtscene_ros.datasets.class_tables import Classes, IdMap, class_table, semantic_table
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7
 from mtscene_ros.datasets.frame_tables import csv_frames
@@ -54,7 +56,8 @@ from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.tasks import TASKS
 
 TOP = (
-    'semantic', 'semantic_ids', 'background', 'boxes3d', 'maps', 'depth_scale', 'camera', 'frames'
+    'semantic', 'semantic_ids', 'background', 'class_map', 'boxes3d', 'maps', 'depth_scale',
+    'camera', 'frames',
 )  # fmt: skip
 LABELS = ('semantic', 'depth', 'normals', 'boundary', 'saliency', 'human_parts', 'boxes3d')
 FRAME = ('image', 'split', 'stamp_ns', *LABELS, 'depth_scale', 'camera', 'maps')
@@ -73,14 +76,16 @@ SPLITS = {
 class Manifest:
     """A manifest as read.
 
-    semantic, boxes: class tables; semantic_ids: how the files of `semantic` store them; maps: own
-    tasks by name, () for a number per pixel; depth_scale: values of a depth image per metre;
-    camera: the values of CAMERA, or empty; frames: as in the file.
+    semantic, boxes: class tables; semantic_ids: how the files of `semantic` store them; class_map:
+    name of a class → names of a model's classes, where they differ; maps: own tasks by name, ()
+    for a number per pixel; depth_scale: values of a depth image per metre; camera: the values of
+    CAMERA, or empty; frames: as in the file.
     """
 
     folder: Path
     semantic: Classes
     semantic_ids: IdMap
+    class_map: ClassMap
     boxes: Classes
     maps: Mapping[str, Classes]
     depth_scale: float
@@ -124,11 +129,13 @@ def load(path: Path) -> Manifest:
             )
     check_frames(frames, tuple(maps), path)
     semantic, ids = semantic_table(found, path)
+    boxes = class_table(found.get('boxes3d'), path)
     return Manifest(
         path.parent,
         semantic,
         ids,
-        class_table(found.get('boxes3d'), path),
+        class_map_of(found.get('class_map'), [c.name for c in (*semantic, *boxes)], path),
+        boxes,
         {name: class_table((about or {}).get('classes'), path) for name, about in maps.items()},
         scale_of(found.get('depth_scale', MM_PER_M), path),
         camera,

@@ -21,6 +21,7 @@ from mtscene_ros.datasets.label_files import (
     typical_camera,
 )
 from mtscene_ros.types import UNLABELED
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 VOID = len(CAMVID)
@@ -35,6 +36,10 @@ def names(folder: Path, split: str) -> list[str]:
             f'{where} holds no PNG or JPEG images; give the folder that holds the splits.'
         )
     return [f'{split}/{p.name}' for p in found]
+
+
+def tables(folder: Path) -> Tables:
+    return Tables(CAMVID)
 
 
 def read(folder: Path, name: str) -> Sample:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, quaternion_from_matrix, yaw_of_box
-from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.datasets.label_files import (
     DataError,
     checked_camera,
@@ -33,6 +33,7 @@ from mtscene_ros.datasets.label_files import (
 )
 from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Intrinsics
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # Cityscapes' label ids of its 19 training classes, in their order.
@@ -58,6 +59,9 @@ class Cityscapes3D:
             raise DataError(f'{where} holds no images CITY/ID_leftImg8bit.png.')
         frames = [f'{split}/{p.parent.name}/{p.name.rsplit("_", 1)[0]}' for p in found]
         return [f for f in frames if split != 'train' or known_objects(folder, f)]
+
+    def tables(self, folder: Path) -> Tables:
+        return Tables(CITYSCAPES_19, DRIVE_BOXES)
 
     def read(self, folder: Path, name: str) -> Sample:
         """Raises DataError."""

@@ -17,6 +17,7 @@ from mtscene_ros.datasets.label_files import (
     typical_camera,
 )
 from mtscene_ros.datasets.manifest import inside, labels_of, load
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # Kind of label → field of a Sample.
@@ -40,6 +41,12 @@ def names(path: Path, split: str) -> list[str]:
 def splits(path: Path) -> Counter[str]:
     """Returns split → number of frames. Raises DataError."""
     return Counter(frame['split'] for frame in load(path).frames)
+
+
+def tables(path: Path) -> Tables:
+    """Raises DataError."""
+    manifest = load(path)
+    return Tables(manifest.semantic, manifest.boxes, manifest.maps, manifest.class_map)
 
 
 def read(path: Path, name: str) -> Sample:

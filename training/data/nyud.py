@@ -29,6 +29,7 @@ from mtscene_ros.datasets.label_files import (
     same_size,
 )
 from mtscene_ros.types import UNLABELED, Intrinsics
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # The colour camera of NYU Depth v2's toolbox for 640x480 px. The frames here lack the margin that
@@ -40,6 +41,10 @@ NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
 def names(folder: Path, split: str) -> list[str]:
     """Raises DataError."""
     return lines_of(folder_of(folder, 'NYUD-v2') / 'gt_sets' / f'{split}.txt')
+
+
+def tables(folder: Path) -> Tables:
+    return Tables(NYUD_40)
 
 
 def read(folder: Path, name: str) -> Sample:
