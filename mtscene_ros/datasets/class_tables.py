@@ -143,7 +143,8 @@ def lonely_class(task: str, classes: Classes) -> list[str]:
         return []
     return [
         f'{task} has one class, {classes[0].name}, and no background: every pixel will be '
-        f'{classes[0].name}; add "background: NAME" to the manifest for what nobody drew.'
+        f'{classes[0].name}; add "background: NAME" to the manifest (--background NAME where '
+        'annotations are converted) for what nobody drew.'
     ]
 
 
