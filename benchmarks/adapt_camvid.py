@@ -21,7 +21,7 @@ from mtscene_ros.datasets.classes import CAMVID
 from training import adapt
 from training.adapt import read_weights
 from training.data import camvid, rendered
-from training.data.to_manifest import LabelledFrame, Writer
+from training.data.manifest_writer import LabelledFrame, Writer
 from training.data.worlds import render
 from training.evaluate import scores_of
 from training.graphs.deploy import DeployGraph

@@ -30,6 +30,14 @@ def plural(count: int, noun: str, nouns: str = '') -> str:
     return f'{count} {noun if count == 1 else nouns or noun + "s"}'
 
 
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """'a, b and c'; what exceeds `most` is counted."""
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f'{len(names) - most} more')
+    return ' and '.join([', '.join(shown[:-1])] * (len(shown) > 1) + shown[-1:])
+
+
 def time_left(seconds: float) -> str:
     """'about 5 seconds left', 'about 1 hour 20 minutes left'."""
     whole_s = max(round(seconds), 1)

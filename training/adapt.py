@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtscene_ros.datasets.class_tables import lonely_class
 from mtscene_ros.datasets.label_files import DataError
-from mtscene_ros.datasets.manifest import Manifest, load
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.terminal import counted
+from mtscene_ros.types import UNLABELED
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.augment import augmented, letterboxed
+from training.data.by_name import IdsByName, Tables, ids_by_name
 from training.data.sample import Sample
 from training.evaluate import scores_of
 from training.graphs.deploy import DeployGraph, normalised
@@ -38,11 +42,13 @@ from training.learn.adapting import (
     class_mixture,
     distillation_loss,
     freeze_norms,
-    transferred_weights,
+    kept_boxes,
+    labelled_in,
 )
-from training.learn.learning_compact import optimizer_of
+from training.learn.learning_compact import optimizer_of, tables_of
 from training.learn.loader import Frame
 from training.learn.schedule import cosine
+from training.learn.transfer import transferred_weights
 from training.learn.weighting import by_task
 from training.networks.decoders import compact_network
 from training.tasks import task_of
@@ -79,16 +85,41 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def labelled_tasks(config: CompactConfig, listed: Manifest) -> tuple[str, ...]:
-    """Returns the tasks that the frames have labels for. Raises ValueError if there are none."""
-    keys = {key for frame in listed.frames for key, value in frame.items() if value}
-    keys |= {name for frame in listed.frames for name in frame.get('maps') or {}}
-    found = tuple(t for t in config.tasks if t in keys)
-    if not found:
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """labelled: tasks that the frames teach; held: tasks that distillation keeps as they were;
+    kept_boxes: channels of boxes3d that the frames have no labels for."""
+
+    labelled: tuple[str, ...]
+    held: tuple[str, ...]
+    kept_boxes: tuple[int, ...] = ()
+
+
+def tasks_of(
+    config: CompactConfig, old_config: CompactConfig, samples: list[Sample], tables: Tables
+) -> Tasks:
+    """Raises ValueError if the samples have labels of no task."""
+    there = labelled_in(samples)
+    labelled = tuple(t for t in config.tasks if t in there)
+    if not labelled:
         raise ValueError(
-            f'The manifest labels none of the tasks {", ".join(config.tasks)}; add labels for one.'
+            f'The training frames have labels for none of the tasks {", ".join(config.tasks)}; '
+            'add labels for one.'
         )
-    return found
+    held = tuple(t for t in old_config.tasks if t not in labelled)
+    taught = {n for c in tables.boxes for n in tables.class_map.get(c.name, (c.name,))}
+    kept = tuple(c.id for c in old_config.box_classes if c.name not in taught)
+    return Tasks(labelled, held, kept if 'boxes3d' in labelled else ())
+
+
+def warnings_of(tables: Tables, samples: list[Sample]) -> list[str]:
+    """Returns sentences about labels that teach nothing."""
+    found = []
+    if any((s.labels != UNLABELED).any() for s in samples):
+        found += lonely_class('semantic', tables.semantic)
+    return found + [
+        w for name, classes in tables.maps.items() for w in lonely_class(name, classes)
+    ]
 
 
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
@@ -96,11 +127,16 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
     minutes."""
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    listed = load(options.manifest)
     names = manifest_samples.names(options.manifest, 'train')[: options.frames]
     samples = [manifest_samples.read(options.manifest, name) for name in names]
+    tables = manifest_samples.tables(options.manifest)
     old_config, old = read_weights(options.weights)
-    config = adapted_config(old_config, listed, samples)
+    config, said = adapted_config(old_config, tables, samples)
+    ids = ids_by_name(tables, tables_of(config), options.manifest)
+    samples = [ids.applied(sample) for sample in samples]
+    tasks = tasks_of(config, old_config, samples, tables)
+    for sentence in (*said, *warnings_of(tables, samples)):
+        print(sentence, file=sys.stderr)
     teacher = compact_network(old_config)
     teacher.load_state_dict(old)
     teacher.eval().requires_grad_(False)
@@ -111,17 +147,22 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
             size = config.width_px, config.height_px
             fitted = [letterboxed(s, *size) for s in samples]
             mixture = class_mixture(DeployGraph(teacher, old_config), fitted, config.classes)
-        network.load_state_dict(transferred_weights(network.state_dict(), old, config, mixture))
-    labelled = labelled_tasks(config, listed)
-    held = tuple(t for t in old_config.tasks if t not in labelled)
-    before = scores(network, config, options)
+        fresh = network.state_dict()
+        network.load_state_dict(transferred_weights(fresh, old, config, old_config, mixture))
+    before = scores(network, config, ids, options)
     begin_s = time.perf_counter()
-    learn(network, teacher, config, samples, (labelled, held), options)
+    learn(network, teacher, config, samples, tasks, options)
     minutes = (time.perf_counter() - begin_s) / 60
     save_adapted(network, config, old_config, options)
-    after = scores(network, config, options)
+    after = scores(network, config, ids, options)
     about = {'frames': len(samples), 'steps': options.steps, 'minutes': round(minutes, 2)}
-    return {**about, 'taught': labelled, 'held': held, 'before': before, 'after': after}
+    return {
+        **about,
+        'taught': tasks.labelled,
+        'held': tasks.held,
+        'before': before,
+        'after': after,
+    }
 
 
 def learn(
@@ -129,11 +170,10 @@ def learn(
     teacher: nn.Module,
     config: CompactConfig,
     samples: list[Sample],
-    tasks: tuple[tuple[str, ...], tuple[str, ...]],
+    tasks: Tasks,
     options: argparse.Namespace,
 ) -> None:
-    """Trains the network. tasks: those with labels, then those kept by distillation."""
-    labelled, held = tasks
+    """Trains the network."""
     trains_encoder = options.encoder or options.scratch
     encoder = network.encoder
     assert isinstance(encoder, nn.Module)
@@ -151,7 +191,7 @@ def learn(
             group['lr'] = rate * (0.1 if group['share'] < 1 else 1.0)
         chosen = rng.choice(len(samples), BATCH, replace=len(samples) < BATCH)
         batch = [augmented(samples[k], config.width_px, config.height_px, rng) for k in chosen]
-        loss = step_loss(network, teacher, config, batch, (labelled, held), options.scratch, rng)
+        loss = step_loss(network, teacher, config, batch, tasks, options.scratch, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -164,38 +204,58 @@ def step_loss(
     teacher: nn.Module,
     config: CompactConfig,
     batch: list[Sample],
-    tasks: tuple[tuple[str, ...], tuple[str, ...]],
+    tasks: Tasks,
     scratch: bool,
     rng: np.random.Generator,
 ) -> Tensor:
-    labelled, held = tasks
     image = normalised(torch.from_numpy(np.stack([sample.rgb for sample in batch])))
     late, early = network(image)
     found: dict[str, Tensor] = {}
-    for name in labelled:
+    for name in tasks.labelled:
         task = task_of(name, config)
         rows = [task.targets(sample, config, rng) for sample in batch]
         targets = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
         found[name] = task.loss(late[name], targets)
         found[f'{name}_preliminary'] = task.preliminary_loss(early[name], targets)
     total = torch.stack(list(by_task(found).values())).sum()
-    if held and not scratch:
-        with torch.inference_mode():
-            want, want_early = teacher(image)
-        kept = distillation_loss(late, want, held)
-        kept |= {f'{k} early': v for k, v in distillation_loss(early, want_early, held).items()}
+    if not scratch and (tasks.held or tasks.kept_boxes):
+        kept = kept_losses(late, early, teacher, image, tasks)
         total = total + DISTILLATION_WEIGHT * torch.stack(list(kept.values())).sum()
     return total
 
 
-def scores(network: nn.Module, config: CompactConfig, options: argparse.Namespace) -> Any:
+def kept_losses(
+    late: dict[str, Tensor],
+    early: dict[str, Tensor],
+    teacher: nn.Module,
+    image: Tensor,
+    tasks: Tasks,
+) -> dict[str, Tensor]:
+    """Returns by name the distances to what the frozen network says of this image."""
+    with torch.no_grad():
+        want, want_early = teacher(image)
+    kept = distillation_loss(late, want, tasks.held)
+    early_ones = distillation_loss(early, want_early, tasks.held)
+    kept |= {f'{name} early': value for name, value in early_ones.items()}
+    if tasks.kept_boxes:
+        kept['boxes3d kept'] = kept_boxes(late['boxes3d'], want['boxes3d'], list(tasks.kept_boxes))
+    return kept
+
+
+def scores(
+    network: nn.Module, config: CompactConfig, ids: IdsByName, options: argparse.Namespace
+) -> Any:
     """Scores the manifest's `val` frames; {} if it has none."""
     try:
         names = manifest_samples.names(options.manifest, 'val')
-    except DataError:
+    except DataError as error:
+        print(
+            f'{error} Nothing measures this training; give frames "split: val".', file=sys.stderr
+        )
         return {}
     graph = DeployGraph(copy.deepcopy(network), config).eval()
-    return scores_of(graph, [Frame(manifest_samples, options.manifest, name) for name in names])
+    frames = [Frame(manifest_samples, options.manifest, name, ids) for name in names]
+    return scores_of(graph, frames)
 
 
 def save_adapted(

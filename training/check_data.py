@@ -1,213 +1,98 @@
 """Checks a data set before training starts.
 
-    python -m training.check_data manifest my_frames.yaml
+    python -m training.check_data manifest my_frames.yaml -o page.html
     python -m training.check_data nyud NYUDv2 --split val
 
-Reads every frame. The exit status is 1 if it finds a file that cannot be read, an id that the
-class table lacks, or a box that does not re-project into its image.
+Reads every frame of every split, or of one. The exit status is 1 if it finds a file that cannot be
+read, an id that the class table lacks, a box that does not re-project into its image, or no
+labels; 2 if the data set itself cannot be read. -o writes the counts and ten frames with their
+labels as one page.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mtscene_ros.camera.geometry import (
-    box_corners,
-    matrix_from_quaternion,
-    optical_from_level_box,
-    project,
-)
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.terminal import counted, plural
-from training.data import DATASETS, DataSet
-from training.data.sample import UNKNOWN, Sample
+from mtscene_ros.terminal import counted
+from training.data import DATASETS, DataSet, manifest_samples
+from training.data.data_counts import DataCounts, count_frame, report, without_labels
+from training.data.data_page import ShownSamples, data_page
 
-DEPTH_BINS_M = np.array([0, 1, 2, 5, 10, 20, 50, 100, np.inf])
-MIN_OVERLAP = 0.3  # minimum fraction of a box's projection inside its annotated rectangle
-NEAREST_M = 0.1
-
-
-@dataclass(slots=True)
-class DataCounts:
-    """Counts over the frames read so far.
-
-    frames: number with labels, by task; ids: pixels by id; depth: pixels by bin of DEPTH_BINS_M;
-    boxes: number by class id; sizes: number of images by size; complaints: one line per problem.
-    """
-
-    frames: Counter[str] = field(default_factory=Counter)
-    known: Counter[str] = field(default_factory=Counter)
-    pixels: int = 0
-    ids: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    depth: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(len(DEPTH_BINS_M) - 1, np.int64)
-    )
-    depth_range_m: tuple[float, float] = (np.inf, -np.inf)
-    map_range: dict[str, tuple[float, float]] = field(default_factory=dict)
-    boxes: Counter[int] = field(default_factory=Counter)
-    sizes: Counter[str] = field(default_factory=Counter)
-    complaints: list[str] = field(default_factory=list)
+SPLITS = ('train', 'val', 'test', 'all')  # tried where the data set does not list its splits
 
 
-def count_frame(sample: Sample, name: str, data_counts: DataCounts) -> None:
-    """Adds one frame to the counts."""
-    height, width = sample.labels.shape
-    data_counts.sizes[f'{width}x{height}'] += 1
-    data_counts.pixels += height * width
-    maps = {n: v for n in UNKNOWN if (v := getattr(sample, n)) is not None} | dict(sample.maps)
-    for task, values in maps.items():
-        known = known_pixels(task, values)
-        if not known.any():
+def check(data_set: DataSet, folder: Path, names: list[str]) -> tuple[DataCounts, ShownSamples]:
+    """Counts the frames; one that cannot be read becomes a complaint."""
+    data_counts, shown = DataCounts(), ShownSamples(len(names))
+    for number, name in enumerate(counted(names, 'frame', len(names))):
+        try:
+            sample = data_set.read(folder, name)
+            count_frame(sample, name, data_counts)
+            shown.add(number, name, sample)
+        except DataError as error:
+            data_counts.complaints.append(f'{name}: {error}')
+    return data_counts, shown
+
+
+def splits_of(data_set: DataSet, folder: Path) -> dict[str, list[str]]:
+    """Returns split → names of its frames. Raises DataError if there are none."""
+    if data_set is manifest_samples:
+        return {s: manifest_samples.names(folder, s) for s in manifest_samples.splits(folder)}
+    found: dict[str, list[str]] = {}
+    for split in SPLITS:
+        try:
+            names = data_set.names(folder, split)
+        except DataError as error:
+            last = error
             continue
-        data_counts.frames[task] += 1
-        data_counts.known[task] += int(known.sum())
-        if values.dtype == np.uint8:
-            ids, pixels = np.unique(values[known], return_counts=True)
-            data_counts.ids[task].update(dict(zip(ids.tolist(), pixels.tolist(), strict=True)))
-        elif task == 'depth_m':
-            count_depth(values[known & np.isfinite(values)], name, data_counts)
-        elif task != 'normals':
-            low, high = data_counts.map_range.get(task, (np.inf, -np.inf))
-            here = float(values[known].min()), float(values[known].max())
-            data_counts.map_range[task] = min(low, here[0]), max(high, here[1])
-    if sample.has_boxes:
-        data_counts.frames['boxes3d'] += 1
-        data_counts.boxes.update(sample.class_ids.tolist())
-        data_counts.complaints += box_complaints(sample, name)
-
-
-def known_pixels(task: str, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Returns (H, W): true where the value is known."""
-    if task == 'normals':
-        return np.asarray(np.abs(values).max(2) > 0)
-    if values.dtype == np.uint8:
-        return np.asarray(values != 255)
-    return np.asarray(~np.isnan(values))
-
-
-def count_depth(depth_m: NDArray[np.float32], name: str, data_counts: DataCounts) -> None:
-    if not len(depth_m):
-        return
-    data_counts.depth += np.histogram(depth_m, DEPTH_BINS_M)[0]
-    low, high = data_counts.depth_range_m
-    here = float(depth_m.min()), float(depth_m.max())
-    data_counts.depth_range_m = min(low, here[0]), max(high, here[1])
-    if np.median(depth_m) > 500:
-        data_counts.complaints.append(
-            f'{name}: half of the depth exceeds 500 m; is it in millimetres? .npy is in metres.'
-        )
-
-
-def box_complaints(sample: Sample, name: str) -> list[str]:
-    """Describes boxes that lie behind the camera, outside the image, or off their 2D
-    annotation."""
-    if not len(sample.class_ids):
-        return []
-    turned = (
-        optical_from_level_box(sample.yaw_rad)
-        if sample.quaternions_xyzw is None
-        else matrix_from_quaternion(sample.quaternions_xyzw)
-    )
-    corners_m = box_corners(sample.centers_m, sample.sizes_m, turned)
-    camera = sample.intrinsics
-    bounds_px = np.array([camera.width_px, camera.height_px] * 2) - 1
-    found = []
-    for k, corners in enumerate(corners_m):
-        where = f'{name}: box {k} at {np.round(sample.centers_m[k], 2).tolist()} m'
-        if corners[:, 2].max() < NEAREST_M:
-            found.append(f'{where} lies behind the camera; centres are in the optical frame.')
-            continue
-        corners[:, 2] = np.maximum(corners[:, 2], NEAREST_M)
-        points_px = project(corners, camera)
-        around_px = np.concatenate([points_px.min(0), points_px.max(0)])
-        seen_px = np.clip(around_px, 0, bounds_px)
-        if (seen_px[2:] <= seen_px[:2]).any():
-            found.append(
-                f'{where} does not project into the image; check the camera and the box centre.'
-            )
-        elif sample.bbox_px is not None:
-            share = overlap_share(sample.bbox_px[k], seen_px)
-            if share < MIN_OVERLAP:
-                found.append(f'{where} covers {100 * share:.0f} % of its 2D box.')
+        if names not in found.values() and not (split == 'all' and found):
+            found[split] = names
+    if not found:
+        raise last
     return found
 
 
-def overlap_share(inner_px: NDArray[np.float64], outer_px: NDArray[np.float64]) -> float:
-    """Returns the fraction of the first rectangle that lies inside the second."""
-    low, high = np.maximum(inner_px[:2], outer_px[:2]), np.minimum(inner_px[2:], outer_px[2:])
-    size = np.maximum(inner_px[2:] - inner_px[:2], 1)
-    return float((np.maximum(high - low, 0) / size).prod())
-
-
-def check(data_set: DataSet, folder: Path, split: str) -> DataCounts:
-    """Counts every frame of a split; a frame that cannot be read becomes a complaint."""
-    data_counts = DataCounts()
-    names = data_set.names(folder, split)
-    for name in counted(names, 'frame', len(names)):
-        try:
-            count_frame(data_set.read(folder, name), name, data_counts)
-        except DataError as error:
-            data_counts.complaints.append(f'{name}: {error}')
-    return data_counts
-
-
-def report(data_counts: DataCounts) -> str:
-    lines = [f'images: {", ".join(f"{n} of {s} px" for s, n in data_counts.sizes.items())}']
-    for task, frames in data_counts.frames.items():
-        share = 100 * data_counts.known[task] / max(1, data_counts.pixels)
-        lines.append(
-            f'{task}: {plural(frames, "frame")}'
-            + (f', {share:.1f} % of all pixels' * (task != 'boxes3d'))
-        )
-        total = sum(data_counts.ids[task].values())
-        for k, count in sorted(data_counts.ids[task].items()):
-            lines.append(f'  id {k:3d} {100 * count / total:6.2f} % {bar(count / total)}')
-        if task in data_counts.map_range:
-            lines.append('  from {:.4g} to {:.4g}'.format(*data_counts.map_range[task]))
-    if data_counts.depth.sum():
-        lines.append('depth from {:.2f} to {:.2f} m'.format(*data_counts.depth_range_m))
-        for low, high, count in zip(
-            DEPTH_BINS_M, DEPTH_BINS_M[1:], data_counts.depth, strict=False
-        ):
-            share = count / data_counts.depth.sum()
-            lines.append(f'  {low:5.0f} to {high:5.0f} m {100 * share:6.2f} % {bar(share)}')
-    if data_counts.boxes:
-        by_class = ', '.join(f'class {k}: {n}' for k, n in sorted(data_counts.boxes.items()))
-        lines.append(f'boxes: {by_class}')
-    lines += [f'! {complaint}' for complaint in data_counts.complaints]
-    lines.append(plural(len(data_counts.complaints), 'complaint'))
-    return '\n'.join(lines)
-
-
-def bar(share: float) -> str:
-    return '#' * round(40 * share)
+def options_from(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('data_set', choices=sorted(DATASETS))
+    parser.add_argument('folder', type=Path, help="the data set's root, or the manifest")
+    parser.add_argument('--split', help='only this one')
+    parser.add_argument('--json', type=Path, help='write complaints and counts to this file')
+    parser.add_argument('-o', '--output', type=Path, help='write an HTML page to this file')
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('data_set', choices=sorted(DATASETS))
-    parser.add_argument('folder', type=Path, help="the data set's root, or the manifest")
-    parser.add_argument('--split', default='train')
-    parser.add_argument('--json', type=Path, help='write complaints and counts to this file')
-    options = parser.parse_args(arguments)
+    options = options_from(arguments)
+    data_set = DATASETS[options.data_set]
     try:
-        data_counts = check(DATASETS[options.data_set], options.folder, options.split)
+        tables = data_set.tables(options.folder)
+        splits = (
+            {options.split: data_set.names(options.folder, options.split)}
+            if options.split
+            else splits_of(data_set, options.folder)
+        )
     except DataError as error:
-        print(error)
-        return 1
-    print(report(data_counts))
+        print(error, file=sys.stderr)
+        return 2
+    print('splits: ' + ', '.join(f'{name} {len(names)}' for name, names in splits.items()))
+    names = list(dict.fromkeys(name for each in splits.values() for name in each))
+    data_counts, shown = check(data_set, options.folder, names)
+    data_counts.complaints += without_labels(data_counts, tables)
+    text = report(data_counts, tables)
+    print(text)
     if options.json:
         found = {'frames': dict(data_counts.frames), 'complaints': data_counts.complaints}
         write_text(options.json, json.dumps(found, indent=2) + '\n')
+    if options.output:
+        write_text(options.output, data_page(str(options.folder), text, shown, tables))
     return 1 if data_counts.complaints else 0
 
 

@@ -60,7 +60,7 @@ from training.scores.task_metrics import (
     value_meter,
 )
 from training.weights.checkpoints import load_network, read_checkpoint
-from training.weights.weight_files import graph_from_checkpoint
+from training.weights.weight_files import graph_from_checkpoint, read_weights
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -150,7 +150,7 @@ def evaluate_published(
     with tempfile.TemporaryDirectory() as temporary:
         boxes = DetectionMeter(Path(broadcast_folder(temporary)))
         for frame in frames:
-            sample = whole(frame.data_set.read(frame.folder, frame.name), recipe)
+            sample = whole(frame.read(), recipe)
             outputs = published_outputs(graph, sample, device)
             meters.update(published_pairs(outputs, sample, recipe))
             if detects:
@@ -214,7 +214,7 @@ def estimator_scores(
     """Returns the scores of boxes; those of dense tasks are collected in the meters."""
     boxes = boxes_meter(config)
     for frame in frames:
-        sample = frame.data_set.read(frame.folder, frame.name)
+        sample = frame.read()
         results = dict(estimator.estimate([frame_of(sample)], tasks)[0].results)
         meters.update(compact_pairs(results, sample, MAX_M))
         found = results.get('boxes3d')
@@ -252,8 +252,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if together:
         torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
     try:
-        frames = list_frames(options.data_set, [options.data], options.split)[: options.frames]
         config = ALL_CONFIGS[options.config]
+        if isinstance(config, CompactConfig):  # a checkpoint may have classes of its own
+            config = read_weights(options.checkpoint)[0]
+        frames = list_frames(options.data_set, [options.data], options.split, config)
+        frames = frames[: options.frames]
         scores = evaluate(config, options.checkpoint, frames, options)
         if not together or torch.distributed.get_rank() == 0:
             text = json.dumps(scores, indent=2)

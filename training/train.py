@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,13 @@ from typing import Any
 import torch
 import torch.distributed
 
+from training.config import CompactConfig
 from training.data import DATASETS
 from training.graphs.onnx_export import current_commit
+from training.learn.adapting import adaptation_of
 from training.learn.learning import (
     ALL_CONFIGS,
+    Config,
     Learning,
     advance,
     build_learning,
@@ -36,6 +40,7 @@ from training.learn.learning import (
     validation_loss,
 )
 from training.learn.loader import Frames, Positions, batches, list_frames, one_pass
+from training.learn.own_tables import own_config, with_tasks
 from training.learn.run_log import RunLog
 from training.learn.schedule import SCHEDULES, learning_rate
 from training.learn.weighting import WEIGHTINGS
@@ -48,6 +53,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', type=Path, nargs='+', required=True)
     parser.add_argument('--data-set', choices=sorted(DATASETS), help="default: the config's")
     parser.add_argument('--split', default='train')
+    parser.add_argument('--tasks', nargs='+', help="some of the config's; default: all")
     parser.add_argument('--val', type=Path, nargs='+', help='frames by which best.pt is chosen')
     parser.add_argument('--val-split', default='val')
     parser.add_argument('--out', type=Path, required=True)
@@ -133,8 +139,7 @@ def shared_progress(progress: float) -> float:
 
 def train(options: argparse.Namespace) -> None:
     """Runs the whole training in this process."""
-    config = ALL_CONFIGS[options.config]
-    config = replace(config, batch=options.batch or config.batch)
+    config = config_from(options)
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)
@@ -147,7 +152,7 @@ def train(options: argparse.Namespace) -> None:
     if (options.out / 'last.pt').exists():
         counts |= restore(options.out / 'last.pt', learning.parts())
     frames = Frames(
-        list_frames(options.data_set, options.data, options.split), config, options.seed
+        list_frames(options.data_set, options.data, options.split, config), config, options.seed
     )
     passes = int(counts['step']) * options.accumulate
     positions = Positions(passes, config.batch, rank, world)
@@ -187,6 +192,20 @@ def train(options: argparse.Namespace) -> None:
     report.close()
 
 
+def config_from(options: argparse.Namespace) -> Config:
+    """Returns the named configuration as the options and the data change it. Raises ValueError."""
+    config = ALL_CONFIGS[options.config]
+    if isinstance(config, CompactConfig):
+        if options.data_set == 'manifest':
+            config, said = own_config(config, options.data[0], options.split, options.tasks)
+            for sentence in said:
+                print(sentence, file=sys.stderr)
+        config = with_tasks(config, options.tasks)
+    elif options.tasks:
+        raise ValueError(f'--tasks: {config.name} has the tasks of its paper; leave it out.')
+    return replace(config, batch=options.batch or config.batch)
+
+
 def share_done(counts: dict[str, Any], options: argparse.Namespace) -> float:
     if options.steps:
         return float(counts['step'] / options.steps)
@@ -205,12 +224,14 @@ def save_checkpoints(
     --keep-every."""
     is_best = False
     if options.val:
-        frames = list_frames(options.data_set, options.val, options.val_split)
+        frames = list_frames(options.data_set, options.val, options.val_split, learning.config)
         seen = one_pass(Frames(frames, learning.config, options.seed, is_augmented=False))
         loss = validation_loss(learning, seen)
         is_best = loss < counts['best']
         counts |= {'best': min(loss, counts['best']), 'validation': loss}
     about = {'config': learning.config.name, 'code': current_commit(), **counts}
+    if isinstance(learning.config, CompactConfig):
+        about['adapted'] = adaptation_of(learning.config)
     about['rng'] = torch.get_rng_state()
     state = about | {name: part.state_dict() for name, part in learning.parts().items()}
     save(options.out / 'last.pt', state)

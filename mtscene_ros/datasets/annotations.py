@@ -29,23 +29,33 @@ from mtscene_ros.types import Boxes3D, SemanticClass
 MM_PER_M = 1000.0
 
 
-def read_depth(path: Path) -> NDArray[np.float32]:
+def read_depth(path: Path, scale: float = MM_PER_M) -> NDArray[np.float32]:
     """Returns (H, W) metres, NaN where unknown.
 
-    The file is .npy in metres or a 16-bit image in millimetres. Raises DataError.
+    The file is .npy in metres, (H, W) or (H, W, 1), or a 16-bit image of `scale` values per metre.
+    Raises DataError.
     """
     if path.suffix == '.npy':
-        depth_m = read_npy(path).astype(np.float32)
+        depth_m = one_plane(read_npy(path)).astype(np.float32)
+        if depth_m.ndim != 2:
+            raise DataError(f'{path} has {depth_m.ndim} axes; depth has two.')
     else:
         stored = read_image(path)
         if stored.dtype != np.uint16 or stored.ndim != 2:
             raise DataError(
                 f'{path} is {stored.dtype} with {stored.ndim} axes; depth images need 16 bits '
-                'and one channel, in millimetres.'
+                'and one channel, in millimetres or with a depth_scale.'
             )
-        depth_m = stored.astype(np.float32) / np.float32(MM_PER_M)
+        depth_m = stored.astype(np.float32) / np.float32(scale)
     depth_m[~(depth_m > 0)] = np.nan
     return depth_m
+
+
+def one_plane(values: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, 1) and (1, H, W) → (H, W); other shapes stay."""
+    if values.ndim == 3 and values.shape[2] == 1:
+        return values[..., 0]
+    return values[0] if values.ndim == 3 and values.shape[0] == 1 else values
 
 
 def write_depth(depth_m: NDArray[np.float32], path: Path) -> None:
@@ -64,7 +74,7 @@ def read_map(path: Path, classes: int) -> NDArray[Any]:
     """
     if classes:
         return read_ids(path, classes)
-    values = read_npy(path) if path.suffix == '.npy' else read_image(path)
+    values = one_plane(read_npy(path)) if path.suffix == '.npy' else read_image(path)
     if values.ndim != 2:
         raise DataError(f'{path} has {values.ndim} axes; a map with one number per pixel has two.')
     return values.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.photograph import read_image_file
+from mtscene_ros.datasets.palette_png import palette_indices
 from mtscene_ros.models import array_file
 from mtscene_ros.models.spec import brief
 from mtscene_ros.types import UNLABELED, Intrinsics
@@ -51,9 +53,12 @@ def stays_inside(name: str) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Reads a text file. Raises DataError."""
+    """Reads a text file in UTF-8, or in UTF-16 with its mark, as Excel writes it. Raises
+    DataError."""
     try:
-        return path.read_text('utf-8')
+        raw = path.read_bytes()
+        is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return raw.decode('utf-16' if is_wide else 'utf-8-sig').replace('\r\n', '\n')
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'{path} is not a text file ({brief(error)}).') from None
 
@@ -84,12 +89,35 @@ def read_image(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[Any]:
 
 def read_ids(path: Path, classes: int) -> NDArray[np.uint8]:
     """Reads (H, W) ids below `classes`, or UNLABELED. Raises DataError for others."""
-    return checked_ids(read_image(path), classes, path)
+    return checked_ids(read_indices(path), classes, path)
+
+
+def read_indices(path: Path) -> NDArray[Any]:
+    """Reads a label image: the indices of a palette PNG, as VOC, CVAT and labelme write it, or the
+    values of one channel. Raises DataError."""
+    try:
+        found = palette_indices(path)
+    except (OSError, ImageError) as error:
+        raise DataError(f'{path} is not an image that OpenCV can read ({error}).') from None
+    if found is None:
+        found = read_image(path)
+    if found.ndim == 3 and found.shape[2] == 3 and (found == found[..., :1]).all():
+        return found[..., 0]  # grey, saved as RGB
+    return found
 
 
 def checked_ids(ids: NDArray[Any], classes: int, path: Path) -> NDArray[np.uint8]:
     if ids.ndim != 2:
-        raise DataError(f'{path} has {ids.shape[2]} channels; class ids need one.')
+        raise DataError(
+            f'{path} has {ids.shape[2]} channels; class ids need one. Colours become ids by '
+            '`python -m training.data.to_manifest masks`.'
+        )
+    if not classes:
+        raise DataError(
+            f'{path} holds class ids, but nothing names the classes; list their names.'
+        )
+    if ids.dtype.kind not in 'iu':
+        raise DataError(f'{path} holds {ids.dtype}; class ids are whole numbers.')
     wrong = (ids >= classes) & (ids != UNLABELED)
     if wrong.any():
         raise DataError(

@@ -2,6 +2,10 @@
 
     semantic: [road, grass, person]     # own classes in the order of their ids, or cityscapes_19,
     boxes3d: [car, pedestrian]          # nyud_40, pascal_21, camvid_11; drive_boxes
+    semantic_ids: {7: road, 11: unknown}    # where the files have other ids; several may be one
+    background: other                   # class of the pixels that nobody has drawn
+    class_map: {tree: [vegetation, terrain], lamp: unknown}    # onto the classes of a model
+    depth_scale: 256                    # PNG values per metre: KITTI 256, TUM 5000; default 1000
     maps:                               # dense tasks that the user defines
       wetness: {}                       # a number per pixel
       walkable: {classes: [no, yes]}
@@ -9,20 +13,21 @@
     frames:                             # or the name of a CSV file with these columns
       - {image: a.jpg, split: val, semantic: a.png, depth: a.npy, boxes3d: a.json}
 
-Every entry of a frame but `image` is optional. stamp_ns: stamp of the image in a recording, for
-`mtscene evaluate --truth`; without it, the name of the image counts where it is a number. Paths
-are relative to the manifest's folder and must stay in it. semantic, human_parts: 8-bit ids, 255
-unknown. depth: 16-bit .png in mm, 0 unknown, or .npy in m, NaN or 0 unknown; it may be sparse.
-boundary, saliency: every value but zero means yes. normals: RGB images, 2 p / 255 - 1 in the
-optical frame. maps: {NAME: file}, .png ids or .npy numbers. boxes3d: JSON [{class, center_m,
-size_m, quaternion_xyzw or yaw_rad}] in the optical frame. A CSV file has columns for camera and
-maps: fx_px, ..., maps.NAME.
+Class names are text as written: `[no, yes]` needs no quotes. Every entry of a frame but `image` is
+optional. split: train (the default), val, test or a name of your own. stamp_ns: stamp of the image
+in a recording, for `mtscene evaluate --truth`; without it, the name of the image counts where it
+is a number. Paths are relative to the manifest's folder, without `..`; links may lead elsewhere.
+semantic, human_parts: ids, 255 unknown; a palette PNG holds its indices. semantic_ids: as soon as
+one id has a name, every id must be listed; with `unknown` alone the others stay. depth: 16-bit
+.png, 0 unknown, or .npy in m, NaN or 0 unknown; it may be sparse. boundary, saliency: every value
+but zero means yes. normals: RGB images, 2 p / 255 - 1 in the optical frame. maps: {NAME: file},
+.png ids or .npy numbers. boxes3d: JSON [{class, center_m, size_m, quaternion_xyzw or yaw_rad}] in
+the optical frame. A CSV file has columns for camera and maps: fx_px, ..., maps.NAME; commas,
+semicolons or tabs divide them.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import reprlib
 from collections.abc import Callable, Mapping
@@ -34,46 +39,36 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mtscene_ros.datasets.annotations import read_depth, read_map
-from mtscene_ros.datasets.classes import (
-    CAMVID,
-    CITYSCAPES_19,
-    DRIVE_BOXES,
-    HUMAN_PARTS_7,
-    NYUD_40,
-    PASCAL_21,
-)
+from mtscene_ros.datasets.annotations import MM_PER_M, read_depth, read_map
+from mtscene_ros.datasets.class_match import ClassMap, class_map_of
+from mtscene_ros.datasets.class_tables import Classes, IdMap, class_table, semantic_table
+from mtscene_ros.datasets.classes import HUMAN_PARTS_7
+from mtscene_ros.datasets.frame_tables import csv_frames
 from mtscene_ros.datasets.label_files import (
     DataError,
     read_binary,
     read_ids,
     read_normals,
     read_text,
+    stays_inside,
 )
 from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.tasks import TASKS
-from mtscene_ros.types import SemanticClass
 
-CAMERA = ('fx_px', 'fy_px', 'cx_px', 'cy_px')
-TOP = ('semantic', 'boxes3d', 'maps', 'camera', 'frames')
+TOP = (
+    'semantic', 'semantic_ids', 'background', 'class_map', 'boxes3d', 'maps', 'depth_scale',
+    'camera', 'frames',
+)  # fmt: skip
 LABELS = ('semantic', 'depth', 'normals', 'boundary', 'saliency', 'human_parts', 'boxes3d')
-FRAME = ('image', 'split', 'stamp_ns', *LABELS, 'camera', 'maps')
+FRAME = ('image', 'split', 'stamp_ns', *LABELS, 'depth_scale', 'camera', 'maps')
 AS_IS = (1.0, 1.0, 1.0)
 MAX_NAME_LENGTH = 1000  # of a file, in characters
 
 
-def coloured(names: list[str]) -> tuple[SemanticClass, ...]:
-    """Returns a class table of the given names, with distinct colours."""
-    rainbow = [c.color_rgb for c in (*CITYSCAPES_19, *NYUD_40, *PASCAL_21[1:])]
-    return tuple(SemanticClass(k, n, rainbow[k % len(rainbow)]) for k, n in enumerate(names))
-
-
-TABLES: dict[str, tuple[SemanticClass, ...]] = {
-    'cityscapes_19': CITYSCAPES_19,
-    'nyud_40': NYUD_40,
-    'pascal_21': PASCAL_21,
-    'camvid_11': CAMVID,
-    'drive_boxes': DRIVE_BOXES,
+SPLITS = {
+    **dict.fromkeys(('train', 'training'), 'train'),
+    **dict.fromkeys(('val', 'valid', 'validation', 'eval', 'dev'), 'val'),
+    **dict.fromkeys(('test', 'testing'), 'test'),
 }
 
 
@@ -81,14 +76,19 @@ TABLES: dict[str, tuple[SemanticClass, ...]] = {
 class Manifest:
     """A manifest as read.
 
-    semantic, boxes: class tables; maps: own tasks by name, () for a number per pixel; camera: the
-    values of CAMERA, or empty; frames: as in the file.
+    semantic, boxes: class tables; semantic_ids: how the files of `semantic` store them; class_map:
+    name of a class → names of a model's classes, where they differ; maps: own tasks by name, ()
+    for a number per pixel; depth_scale: values of a depth image per metre; camera: the values of
+    CAMERA, or empty; frames: as in the file.
     """
 
     folder: Path
-    semantic: tuple[SemanticClass, ...]
-    boxes: tuple[SemanticClass, ...]
-    maps: Mapping[str, tuple[SemanticClass, ...]]
+    semantic: Classes
+    semantic_ids: IdMap
+    class_map: ClassMap
+    boxes: Classes
+    maps: Mapping[str, Classes]
+    depth_scale: float
     camera: Mapping[str, Any]
     frames: tuple[Mapping[str, Any], ...]
 
@@ -105,7 +105,7 @@ def load(path: Path) -> Manifest:
     if not path.is_file():
         raise DataError(f'{path} does not exist; give the manifest, a YAML file.')
     try:
-        found = yaml.safe_load(read_text(path))
+        found = yaml.load(read_text(path), text_loader(yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, *MALFORMED) as error:
         if isinstance(error, DataError):
             raise
@@ -128,14 +128,60 @@ def load(path: Path) -> Manifest:
                 f'and _, and none of {", ".join(TASKS)}.'
             )
     check_frames(frames, tuple(maps), path)
+    semantic, ids = semantic_table(found, path)
+    boxes = class_table(found.get('boxes3d'), path)
     return Manifest(
         path.parent,
-        table(found.get('semantic'), path),
-        table(found.get('boxes3d'), path),
-        {name: table((about or {}).get('classes'), path) for name, about in maps.items()},
+        semantic,
+        ids,
+        class_map_of(found.get('class_map'), [c.name for c in (*semantic, *boxes)], path),
+        boxes,
+        {name: class_table((about or {}).get('classes'), path) for name, about in maps.items()},
+        scale_of(found.get('depth_scale', MM_PER_M), path),
         camera,
         tuple(frames),
     )
+
+
+def text_loader(safe: Any) -> Any:
+    """Returns PyYAML's SafeLoader without its guesses: `no`, `on` and 007 stay text, because they
+    are names of classes and files more often than anything else."""
+    kept = ('tag:yaml.org,2002:null', 'tag:yaml.org,2002:merge')
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if tag in kept]
+        for first, rules in safe.yaml_implicit_resolvers.items()
+    }
+    return type('TextLoader', (safe,), {'yaml_implicit_resolvers': resolvers})
+
+
+def scale_of(value: Any, path: Path) -> float:
+    """Returns the values of a depth image per metre. Raises DataError."""
+    try:
+        scale = float(value)
+    except (TypeError, ValueError):
+        scale = 0.0
+    if not 0 < scale < float('inf'):
+        raise DataError(
+            f'{path}: depth_scale {reprlib.repr(value)} is not a number of values per metre; '
+            'millimetres are 1000, KITTI has 256, TUM 5000.'
+        )
+    return scale
+
+
+def split_of(value: Any, where: str) -> str:
+    """Returns the split, `val` for `valid` and the like. Raises DataError for one that is almost
+    the name of another."""
+    if value is None:
+        return 'train'
+    if not isinstance(value, str):
+        raise DataError(f'{where}: {reprlib.repr(value)} is not the name of a split.')
+    name = value.strip().lower()
+    near = get_close_matches(name, SPLITS, 1, cutoff=0.75)
+    if name not in SPLITS and near:
+        raise DataError(
+            f'{where} has the split {reprlib.repr(value)}; did you mean {SPLITS[near[0]]}?'
+        )
+    return SPLITS.get(name, value)
 
 
 def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
@@ -150,6 +196,7 @@ def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:
             raise DataError(f'{path}, frame {number} has no image.')
+        frame['split'] = split_of(frame.get('split'), f'{path}, frame {number}')
 
 
 def mapping(found: Any, where: str) -> None:
@@ -175,62 +222,21 @@ def hint(word: Any, keys: tuple[str, ...], otherwise: str) -> str:
     return f'did you mean {near[0]}?' if near else otherwise
 
 
-def table(found: Any, path: Path) -> tuple[SemanticClass, ...]:
-    """Returns a named table, a table of own names, or none. Raises DataError."""
-    if found is None:
-        return ()
-    if isinstance(found, str) and found in TABLES:
-        return TABLES[found]
-    # Only words and numbers: nested YAML aliases can become longer than the memory as text.
-    if (
-        isinstance(found, list)
-        and 0 < len(found) < 255
-        and all(isinstance(name, str | int | float) for name in found)
-    ):
-        return coloured([str(name) for name in found])
-    raise DataError(
-        f'{path}: {reprlib.repr(found)} is not a list of classes; give names or one of '
-        f'{", ".join(TABLES)}.'
-    )
-
-
-def csv_frames(path: Path) -> list[dict[str, Any]]:
-    """Reads frames from a CSV file, gathers fx_px, ... and maps.NAME, and skips empty cells.
-
-    Raises DataError.
-    """
-    if not path.is_file():
-        raise DataError(f'{path} does not exist, but the manifest names it.')
-    frames = []
-    try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path))))
-    except csv.Error as error:
-        raise DataError(f'{path} is not a table ({error}).') from None
-    for row in rows:
-        filled = {key: value for key, value in row.items() if key and value}
-        frame = {k: v for k, v in filled.items() if k not in CAMERA and k[:5] != 'maps.'}
-        if camera := {k: v for k, v in filled.items() if k in CAMERA}:
-            frame['camera'] = camera
-        if maps := {k[5:]: v for k, v in filled.items() if k[:5] == 'maps.'}:
-            frame['maps'] = maps
-        frames.append(frame)
-    return frames
-
-
 def inside(folder: Path, name: Any, source: Path) -> Path:
-    """Returns the path of a file. Raises DataError if it leaves the manifest's folder."""
+    """Returns the path of a file. Raises DataError for a name that leads out of the manifest's
+    folder; where a link leads is the user's own doing."""
     if not isinstance(name, str) or '\0' in name or len(name) > MAX_NAME_LENGTH:
         raise DataError(f'{source}: {reprlib.repr(name)} is not a file name.')
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise DataError(f'{source}: {name} lies outside the folder of the manifest.')
-    return path
+    if not stays_inside(name):
+        raise DataError(
+            f'{source}: {name} lies outside the folder of the manifest; make a link to it there.'
+        )
+    return folder / name
 
 
 # How to read the files of each kind of label; read_map reads own maps.
 READERS: dict[str, Callable[[Manifest, Path], NDArray[Any]]] = {
-    'semantic': lambda manifest, path: read_ids(path, len(manifest.semantic)),
-    'depth': lambda _, path: read_depth(path),
+    'semantic': lambda manifest, path: manifest.semantic_ids.read(path, len(manifest.semantic)),
     'normals': lambda _, path: read_normals(path, AS_IS),
     'boundary': lambda _, path: read_binary(path),
     'saliency': lambda _, path: read_binary(path),
@@ -244,6 +250,10 @@ def labels_of(manifest: Manifest, frame: Mapping[str, Any], source: Path) -> dic
     source: the path of the manifest. Raises DataError.
     """
     found: dict[str, Any] = {}
+    if frame.get('depth'):
+        path = inside(manifest.folder, frame['depth'], source)
+        scale = scale_of(frame.get('depth_scale') or manifest.depth_scale, source)
+        found['depth'] = path, read_depth(path, scale)
     for key, reader in READERS.items():
         if frame.get(key):
             path = inside(manifest.folder, frame[key], source)

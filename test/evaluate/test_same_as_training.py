@@ -26,9 +26,8 @@ def as_manifest(bag: Path, folder: Path) -> Path:
     """The recording's frames as training reads a user's own."""
     topics = {'--labels': 'semantic', '--depth': 'depth', '--boxes': 'detections_3d'}
     named = [part for option, name in topics.items() for part in (option, f'/truth/{name}')]
-    path = to_manifest.main(
-        ['bag', str(bag), str(folder), '--label-info', '/truth/label_info', *named]
-    )
+    options = ['bag', str(bag), str(folder), '--label-info', '/truth/label_info', *named]
+    path = to_manifest.convert(to_manifest.options_from(options))
     manifest = yaml.safe_load(path.read_text()) | {'boxes3d': 'drive_boxes'}
     path.write_text(yaml.safe_dump(manifest, sort_keys=False))
     return path
@@ -37,7 +36,7 @@ def as_manifest(bag: Path, folder: Path) -> Path:
 def trained_scores(bag: Path, folder: Path) -> dict[str, dict]:
     config = ALL_CONFIGS['drive_lite']
     meters = Meters(config, 'manifest', jobs=1)
-    frames = list_frames('manifest', [as_manifest(bag, folder)], 'all')
+    frames = list_frames('manifest', [as_manifest(bag, folder)], 'all', config)
     boxes = estimator_scores(open_estimator('', BACKEND), config, frames, meters)
     return {**meters.result(), **boxes}
 

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.datasets.manifest import coloured  # noqa: E402
+from mtscene_ros.datasets.class_tables import coloured  # noqa: E402
 from mtscene_ros.types import Intrinsics  # noqa: E402
 from training import meta_train, teach  # noqa: E402
 from training.data.episodes import (  # noqa: E402

@@ -11,7 +11,7 @@ import yaml
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.datasets.manifest import coloured  # noqa: E402
+from mtscene_ros.datasets.class_tables import coloured  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.types import CameraFrame, Intrinsics, LabelMap, ValueMap  # noqa: E402
 from mtscene_ros.worlds import FRAMES  # noqa: E402

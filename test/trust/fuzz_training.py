@@ -17,11 +17,15 @@ from pycocotools.mask import encode
 from safetensors.torch import save
 
 from mtscene_ros.datasets.annotations import read_boxes, read_depth
+from mtscene_ros.datasets.class_tables import coloured
 from mtscene_ros.datasets.kitti import KittiError, object_moment
 from mtscene_ros.datasets.label_files import DataError, lines_of, read_image, read_json
-from mtscene_ros.datasets.manifest import coloured, load
+from mtscene_ros.datasets.manifest import load
 from training.data import manifest_samples
-from training.data.masks import coco_frames, label_studio_frames
+from training.data.coco_masks import coco_frames
+from training.data.drawing import DrawOptions
+from training.data.label_studio import label_studio_frames
+from training.data.manifest_writer import Account
 from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
 from training.weights.checkpoints import read_checkpoint
 
@@ -135,8 +139,10 @@ def coco() -> dict[str, Any]:
 
 def run_coco(data: bytes) -> None:
     folder = folder_with_images()
-    for _, labels in coco_frames(written(data, '.json'), folder, None)[1]:
-        assert labels.dtype == np.uint8
+    source, options = written(data, '.json'), DrawOptions(folder, fill_boxes=True)
+    for frame in coco_frames(source, options, Account())[1]:
+        assert frame.labels is not None
+        assert frame.labels.shape == frame.rgb.shape[:2]
 
 
 def label_studio() -> list[Any]:
@@ -153,8 +159,10 @@ def label_studio() -> list[Any]:
 
 def run_label_studio(data: bytes) -> None:
     folder = folder_with_images()
-    for _, labels in label_studio_frames(written(data, '.json'), folder, None)[1]:
-        assert labels.dtype == np.uint8
+    source = written(data, '.json')
+    for frame in label_studio_frames(source, DrawOptions(folder), Account())[1]:
+        assert frame.labels is not None
+        assert frame.labels.shape == frame.rgb.shape[:2]
 
 
 CALIBRATION = (

@@ -24,7 +24,7 @@ from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.ros.camera_input import InputLimits
 from mtscene_ros.ros.message_types import message_class
 from training.data import manifest_samples
-from training.data.masks import find_image
+from training.data.image_search import ImageSearch
 from training.weights.checkpoint_store import CheckpointError, read_file
 
 from .fuzz_bags import mcap
@@ -158,12 +158,11 @@ def test_definitions_in_a_recording_run_nothing(tmp_path: Path, old: bytes, new:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize('name', ['../b.png', '{folder}/../b.png', 'link.png', '/etc/hostname'])
+@pytest.mark.parametrize('name', ['../b.png', '{folder}/../b.png', 'x/../../b', '/etc/hostname'])
 def test_paths_of_a_manifest_stay_in_its_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / 'set'
     folder.mkdir()
     (tmp_path / 'b.png').write_bytes(PNG)
-    (folder / 'link.png').symlink_to(tmp_path / 'b.png')
     path = folder / 'm.yaml'
     path.write_text(f'frames: [{{image: "{name.format(folder=folder)}"}}]')
     with pytest.raises(DataError, match=r'lies outside the folder of the manifest'):
@@ -174,11 +173,11 @@ def test_names_in_annotations_and_lists_stay_in_their_folder(tmp_path: Path) -> 
     folder = tmp_path / 'photos'
     folder.mkdir()
     (tmp_path / 'b.png').write_bytes(PNG)
-    for name in ('../b.png', str(tmp_path / 'b.png')):
-        with pytest.raises(DataError, match='which is not in'):
-            find_image(folder, name, tmp_path / 'coco.json')
+    search = ImageSearch(folder, tmp_path / 'coco.json')
+    for name in ('../b.png', '..%2Fb.png', 'x?d=../b.png', str(tmp_path / 'b.png')):
+        assert search.find(name) is None
     (folder / 'b.png').write_bytes(PNG)
-    assert find_image(folder, '../b.png', tmp_path / 'coco.json') == folder / 'b.png'
+    assert search.find('../b.png') == folder / 'b.png'
     for line in ('../b', '/etc/hostname', 'a/../../b', 'a\\..\\..\\b'):
         (folder / 'val.txt').write_text(f'a\n{line}\n')
         with pytest.raises(DataError, match='leaves the'):

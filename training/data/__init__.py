@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Protocol
 
 from training.data import camvid, manifest_samples, nyud, pascal_context, rendered
+from training.data.by_name import Tables
 from training.data.cityscapes3d import PUBLISHED_SKY_ID, Cityscapes3D
 from training.data.kitti_samples import KittiObject, KittiTracking
 from training.data.sample import Sample
 
 
 class DataSet(Protocol):
-    """A module of this folder, or an object from one. Both methods raise DataError, which names
+    """A module of this folder, or an object from one. All methods raise DataError, which names
     the file.
 
-    folder: root of the data set (for manifests: the YAML file); name: one of `names`.
+    folder: root of the data set (for manifests: the YAML file); name: one of `names`; tables: what
+    the ids of its samples mean.
     """
 
     def names(self, folder: Path, split: str) -> list[str]: ...
+
+    def tables(self, folder: Path) -> Tables: ...
 
     def read(self, folder: Path, name: str) -> Sample: ...
 

@@ -15,12 +15,13 @@ from mtscene_ros.datasets.label_files import (
     DataError,
     checked_ids,
     folder_of,
-    read_image,
+    read_indices,
     read_rgb,
     same_size,
     typical_camera,
 )
 from mtscene_ros.types import UNLABELED
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 VOID = len(CAMVID)
@@ -37,12 +38,16 @@ def names(folder: Path, split: str) -> list[str]:
     return [f'{split}/{p.name}' for p in found]
 
 
+def tables(folder: Path) -> Tables:
+    return Tables(CAMVID)
+
+
 def read(folder: Path, name: str) -> Sample:
     """Raises DataError."""
     rgb = read_rgb(folder / name)
     split, file = name.split('/')
     path = folder / f'{split}annot' / f'{Path(file).stem}.png'
-    stored = read_image(path)
+    stored = read_indices(path)
     labels = np.where(stored == VOID, UNLABELED, stored)
     found = same_size(checked_ids(labels, VOID, path), rgb, path)
     return replace(blank(rgb, typical_camera(rgb.shape[:2])), labels=found)

@@ -20,18 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, quaternion_from_matrix, yaw_of_box
-from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.datasets.label_files import (
     DataError,
     checked_camera,
     folder_of,
     read_image,
+    read_indices,
     read_json,
     read_rgb,
     same_size,
 )
 from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
 from mtscene_ros.types import UNLABELED, Intrinsics
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # Cityscapes' label ids of its 19 training classes, in their order.
@@ -58,11 +60,14 @@ class Cityscapes3D:
         frames = [f'{split}/{p.parent.name}/{p.name.rsplit("_", 1)[0]}' for p in found]
         return [f for f in frames if split != 'train' or known_objects(folder, f)]
 
+    def tables(self, folder: Path) -> Tables:
+        return Tables(CITYSCAPES_19, DRIVE_BOXES)
+
     def read(self, folder: Path, name: str) -> Sample:
         """Raises DataError."""
         rgb = read_rgb(folder / 'leftImg8bit' / f'{name}_leftImg8bit.png')
         path = folder / 'gtFine' / f'{name}_gtFine_labelIds.png'
-        ids = same_size(read_image(path), rgb, path)
+        ids = same_size(read_indices(path), rgb, path)
         if ids.ndim != 2 or ids.max() >= LABELS:
             raise DataError(f'{path} holds the label id {ids.max()}, but ids end at {LABELS - 1}.')
         camera, baseline_m = read_camera(folder / 'camera' / f'{name}_camera.json', rgb.shape)

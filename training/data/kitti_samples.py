@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.datasets.kitti import KittiError, object_moment, tracking_moment
 from mtscene_ros.datasets.label_files import DataError, folder_of, lines_of
 from mtscene_ros.datasets.moments import Moment
 from mtscene_ros.evaluate.truth.lidar import lidar_depth
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 
@@ -35,6 +37,9 @@ class KittiObject:
         if not found:
             raise DataError(f'{images} holds no PNG images; download the left colour images.')
         return found
+
+    def tables(self, folder: Path) -> Tables:
+        return Tables((), DRIVE_BOXES)
 
     def read(self, folder: Path, name: str) -> Sample:
         """Raises DataError."""
@@ -58,6 +63,9 @@ class KittiTracking:
             for sequence in sequences
             for path in sorted((where / sequence).glob('*.png'))
         ]
+
+    def tables(self, folder: Path) -> Tables:
+        return Tables((), DRIVE_BOXES)
 
     def read(self, folder: Path, name: str) -> Sample:
         """Raises DataError."""

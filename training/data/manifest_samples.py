@@ -3,6 +3,7 @@ Samples."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mtscene_ros.datasets.label_files import (
     typical_camera,
 )
 from mtscene_ros.datasets.manifest import inside, labels_of, load
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # Kind of label → field of a Sample.
@@ -28,14 +30,23 @@ FIELDS = {
 def names(path: Path, split: str) -> list[str]:
     """Returns the numbers of the split's frames; a frame without a split belongs to `train`.
     Raises DataError."""
-    found = [
-        str(k)
-        for k, frame in enumerate(load(path).frames)
-        if split in ('all', frame.get('split', 'train'))
-    ]
+    frames = load(path).frames
+    found = [str(k) for k, frame in enumerate(frames) if split in ('all', frame['split'])]
     if not found:
-        raise DataError(f'{path} has no frames of the split {split}.')
+        there = ', '.join(f'{n} of {name}' for name, n in splits(path).items())
+        raise DataError(f'{path} has no frames of the split {split}; it has {there}.')
     return found
+
+
+def splits(path: Path) -> Counter[str]:
+    """Returns split → number of frames. Raises DataError."""
+    return Counter(frame['split'] for frame in load(path).frames)
+
+
+def tables(path: Path) -> Tables:
+    """Raises DataError."""
+    manifest = load(path)
+    return Tables(manifest.semantic, manifest.boxes, manifest.maps, manifest.class_map)
 
 
 def read(path: Path, name: str) -> Sample:

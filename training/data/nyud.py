@@ -22,13 +22,14 @@ from mtscene_ros.datasets.label_files import (
     folder_of,
     lines_of,
     read_binary,
-    read_image,
+    read_indices,
     read_normals,
     read_npy,
     read_rgb,
     same_size,
 )
 from mtscene_ros.types import UNLABELED, Intrinsics
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 # The colour camera of NYU Depth v2's toolbox for 640x480 px. The frames here lack the margin that
@@ -42,6 +43,10 @@ def names(folder: Path, split: str) -> list[str]:
     return lines_of(folder_of(folder, 'NYUD-v2') / 'gt_sets' / f'{split}.txt')
 
 
+def tables(folder: Path) -> Tables:
+    return Tables(NYUD_40)
+
+
 def read(folder: Path, name: str) -> Sample:
     """Raises DataError."""
     rgb = read_rgb(folder / 'images' / f'{name}.png')
@@ -51,7 +56,7 @@ def read(folder: Path, name: str) -> Sample:
         return same_size(values, rgb, folder / part / name)
 
     path = folder / 'segmentation' / f'{name}.png'
-    stored = read_image(path)
+    stored = read_indices(path)
     if stored.ndim != 2 or stored.max() > len(NYUD_40):
         raise DataError(
             f'{path} holds the value {stored.max()}; valid values are 0 (unknown) and the '

@@ -37,6 +37,7 @@ from mtscene_ros.datasets.label_files import (
     same_size,
     typical_camera,
 )
+from training.data.by_name import Tables
 from training.data.sample import Sample, blank
 
 NORMAL_SIGNS = (1.0, 1.0, -1.0)  # see training/graphs/deploy_published.py
@@ -58,6 +59,10 @@ def names(folder: Path, split: str) -> list[str]:
     """Raises DataError."""
     path = folder_of(folder, 'PASCAL-Context') / 'ImageSets/Context' / f'{split}.txt'
     return lines_of(path)
+
+
+def tables(folder: Path) -> Tables:
+    return Tables(PASCAL_21)
 
 
 def read(folder: Path, name: str) -> Sample:

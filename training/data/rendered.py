@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtscene_ros.datasets.label_files import DataError
+from training.data.by_name import Tables
 from training.data.sample import Sample
-from training.data.worlds import read_sample, sample_files
+from training.data.worlds import read_sample, sample_files, stored_tables
 
 
 def names(folder: Path, split: str) -> list[str]:
@@ -15,6 +16,11 @@ def names(folder: Path, split: str) -> list[str]:
         return [path.name for path in sample_files(folder)]
     except FileNotFoundError as error:
         raise DataError(str(error)) from None
+
+
+def tables(folder: Path) -> Tables:
+    """The classes of the first frame. Raises DataError."""
+    return stored_tables(folder / names(folder, '')[0])
 
 
 def read(folder: Path, name: str) -> Sample:

@@ -10,169 +10,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import yaml
-from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
 
-from mtscene_ros.datasets.annotations import write_boxes, write_depth
+from mtscene_ros.cli.arguments import positive
 from mtscene_ros.datasets.classes import DRIVE_BOXES
-from mtscene_ros.datasets.label_files import DataError, read_rgb
-from mtscene_ros.recordings.bags import BagError, open_bag
-from mtscene_ros.recordings.camera_choice import camera_of
-from mtscene_ros.recordings.node_results import (
-    classes_of,
-    pixels,
-    result_of,
-    stamp_ns_of,
-)
+from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.terminal import plural
-from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap
+from mtscene_ros.types import Boxes3D
 from training.data import DATASETS
-from training.data.masks import coco_frames, label_studio_frames
+from training.data.bag_frames import bag_frames
+from training.data.coco_masks import coco_frames
+from training.data.drawing import DrawOptions
+from training.data.label_studio import label_studio_frames
+from training.data.manifest_writer import Account, LabelledFrame, Writer
 from training.data.sample import Sample
 
-VAL_EVERY = 5  # every fifth frame belongs to `val`
-
-
-@dataclass(slots=True, eq=False)
-class LabelledFrame:
-    """One frame with everything that is known about it."""
-
-    name: str
-    rgb: NDArray[np.uint8]
-    intrinsics: Intrinsics | None = None
-    labels: NDArray[np.uint8] | None = None
-    depth_m: NDArray[np.float32] | None = None
-    boxes: Boxes3D | None = None
-
-
-@dataclass(slots=True)
-class Writer:
-    """Writes the files of a manifest's folder; `finish` writes the manifest itself."""
-
-    folder: Path
-    semantic: list[str] = field(default_factory=list)
-    boxes: list[str] = field(default_factory=list)
-    frames: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, found: LabelledFrame) -> None:
-        split = 'val' if len(self.frames) % VAL_EVERY == VAL_EVERY - 1 else 'train'
-        frame: dict[str, Any] = {'image': f'images/{found.name}.png', 'split': split}
-        self.image(frame['image'], found.rgb[:, :, ::-1])
-        if found.intrinsics is not None:
-            camera = found.intrinsics
-            values = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
-            names = ('fx_px', 'fy_px', 'cx_px', 'cy_px')
-            frame['camera'] = {n: float(v) for n, v in zip(names, values, strict=True)}
-        if found.labels is not None:
-            frame['semantic'] = f'semantic/{found.name}.png'
-            self.image(frame['semantic'], found.labels)
-        if found.depth_m is not None:
-            frame['depth'] = f'depth/{found.name}.npy'
-            write_depth(found.depth_m, self.path(frame['depth']))
-        if found.boxes is not None:
-            frame['boxes3d'] = f'boxes3d/{found.name}.json'
-            write_boxes(found.boxes, self.path(frame['boxes3d']))
-            names_of_boxes = [c.name for c in found.boxes.classes]
-            self.boxes += [n for n in names_of_boxes if n not in self.boxes]
-        self.frames.append(frame)
-
-    def path(self, name: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def image(self, name: str, values: NDArray[Any]) -> None:
-        cv2.imwrite(str(self.path(name)), values)
-
-    def finish(self) -> Path:
-        """Writes the manifest and returns its path. Raises DataError if there are no frames."""
-        if not self.frames:
-            raise DataError('Found no frame to convert; check topics and paths.')
-        found = {'semantic': self.semantic, 'boxes3d': self.boxes, 'frames': self.frames}
-        path = self.folder / 'manifest.yaml'
-        path.write_text(yaml.safe_dump({k: v for k, v in found.items() if v}, sort_keys=False))
-        return path
-
-
-def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Iterator[LabelledFrame]:
-    """Yields images with the labels, depths and boxes of the same stamp. Raises DataError."""
-    with open_bag(path) as bag:
-        try:
-            chosen = camera_of(bag, path.name, options.image, options.camera_info)
-        except BagError as error:
-            raise DataError(str(error)) from error
-        image, info = chosen.topic, chosen.info
-        for sentence in chosen.notes:
-            print(sentence, file=sys.stderr)
-        parts = {'semantic': options.labels, 'depth': options.depth, 'boxes3d': options.boxes}
-        parts = {task: topic for task, topic in parts.items() if topic}
-        stamps, camera, writer.semantic = scan_bag(bag, image, info, options.label_info)
-        # Holds only incomplete frames, so that long recordings fit into memory.
-        waiting: dict[int, dict[str, Any]] = {t: {} for t in sorted(stamps)[:: options.every]}
-        topics = (image, *parts.values())
-        for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):
-            stamp_ns = stamp_ns_of(bag, raw)
-            if stamp_ns in waiting:
-                messages = waiting[stamp_ns]
-                messages[connection.topic] = bag.deserialize(raw, connection.msgtype)
-                if len(messages) == len(topics):
-                    yield bag_frame(stamp_ns, waiting.pop(stamp_ns), image, parts, camera)
-        for stamp_ns, messages in waiting.items():
-            if image in messages:
-                yield bag_frame(stamp_ns, messages, image, parts, camera)
-
-
-def scan_bag(
-    bag: AnyReader, image: str, info: str, label_info: str
-) -> tuple[set[int], Intrinsics | None, list[str]]:
-    """Returns the stamps of the images, the camera, and the names of the classes."""
-    stamps: set[int] = set()
-    camera: Intrinsics | None = None
-    classes: list[str] = []
-    topics = (image, info, label_info)
-    for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):
-        if connection.topic == image:
-            stamps.add(stamp_ns_of(bag, raw))
-        elif connection.topic == info:
-            camera = camera or intrinsics_of(bag.deserialize(raw, connection.msgtype))
-        else:
-            classes = [c.name for c in classes_of(bag.deserialize(raw, connection.msgtype))]
-    return stamps, camera, classes
-
-
-def bag_frame(
-    stamp_ns: int,
-    messages: dict[str, Any],
-    image: str,
-    parts: dict[str, str],
-    camera: Intrinsics | None,
-) -> LabelledFrame:
-    found = LabelledFrame(str(stamp_ns), pixels(messages[image]), camera)
-    for task, topic in parts.items():
-        if topic in messages:
-            result = result_of(task, messages[topic], ())
-            if isinstance(result, LabelMap):
-                found.labels = np.minimum(result.labels, UNLABELED).astype(np.uint8)
-            elif isinstance(result, DepthMap):
-                found.depth_m = result.depth_m
-            elif isinstance(result, Boxes3D):
-                found.boxes = result
-    return found
-
-
-def intrinsics_of(info: Any) -> Intrinsics | None:
-    """Returns the intrinsics; None if the camera is not calibrated."""
-    if not info.k[0] > 0:
-        return None
-    return Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5])
+Found = tuple[list[str], Iterator[LabelledFrame]]
+# Kind of source → reader of the class names and the frames.
+DRAWN: dict[str, Callable[[Path, DrawOptions, Account], Found]] = {
+    'coco': coco_frames,
+    'label_studio': label_studio_frames,
+}
 
 
 def kitti_frames(folder: Path, layout: str, split: str) -> Iterator[LabelledFrame]:
@@ -201,52 +62,83 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     kinds = parser.add_subparsers(dest='kind', required=True)
-    for kind in ('bag', 'coco', 'label_studio', 'kitti'):
+    for kind in ('bag', *DRAWN, 'kitti'):
         sub = kinds.add_parser(kind)
         sub.add_argument('source', type=Path)
         sub.add_argument('out', type=Path)
-        if kind in ('coco', 'label_studio'):
-            sub.add_argument('--images', type=Path, required=True, help='folder of the images')
-            sub.add_argument(
-                '--classes',
-                nargs='+',
-                help="class names in order of their ids; default: the file's",
-            )
-        if kind == 'kitti':
-            sub.add_argument(
-                '--layout', choices=('kitti_object', 'kitti_tracking'), default='kitti_object'
-            )
-            sub.add_argument('--split', default='all')
-        if kind == 'bag':
-            sub.add_argument('--every', type=int, default=1, help='take every n-th image')
-            for topic in ('image', 'camera-info', 'labels', 'label-info', 'depth', 'boxes'):
-                sub.add_argument(f'--{topic}', default='', help='topic')
+        if kind in DRAWN:
+            add_drawing(sub)
+    kitti = kinds.choices['kitti']
+    layouts = ('kitti_object', 'kitti_tracking')
+    kitti.add_argument('--layout', choices=layouts, default='kitti_object')
+    kitti.add_argument('--split', default='all')
+    bag = kinds.choices['bag']
+    bag.add_argument('--every', type=positive, default=1, help='take every n-th image')
+    bag.add_argument(
+        '--slop-ms',
+        type=float,
+        help='largest distance in time of an image and its labels; default: half a period',
+    )
+    for topic in ('image', 'camera-info', 'labels', 'label-info', 'depth', 'boxes'):
+        bag.add_argument(f'--{topic}', default='', help='topic')
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> Path:
-    """Returns the manifest's path."""
-    options = options_from(arguments)
-    writer = Writer(options.out)
+def add_drawing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--images', type=Path, required=True, help='folder of the images')
+    parser.add_argument(
+        '--classes', nargs='+', help="class names in order of their ids; default: the file's"
+    )
+    parser.add_argument('--background', metavar='NAME', help='class of what nobody has drawn')
+    parser.add_argument(
+        '--fill-boxes', action='store_true', help='draw boxes that have no mask as masks'
+    )
+    parser.add_argument(
+        '--predictions',
+        action='store_true',
+        help="take a model's predictions where nobody has annotated",
+    )
+
+
+def frames_of(options: argparse.Namespace, account: Account) -> Found:
+    """Raises DataError."""
     if options.kind == 'bag':
-        for found in bag_frames(options.source, options, writer):
-            writer.add(found)
-    elif options.kind == 'kitti':
-        for found in kitti_frames(options.source, options.layout, options.split):
-            writer.add(found)
-    else:
-        read = coco_frames if options.kind == 'coco' else label_studio_frames
-        writer.semantic, masks = read(options.source, options.images, options.classes)
-        for path, labels in masks:
-            writer.add(LabelledFrame(path.stem, read_rgb(path), labels=labels))
+        return bag_frames(options.source, options, account)
+    if options.kind == 'kitti':
+        return [], kitti_frames(options.source, options.layout, options.split)
+    drawing = DrawOptions(options.images, options.classes, options.fill_boxes, options.predictions)
+    return DRAWN[options.kind](options.source, drawing, account)
+
+
+def convert(options: argparse.Namespace) -> Path:
+    """Returns the manifest's path. Raises DataError."""
+    if not options.source.exists():
+        raise DataError(f'{options.source} does not exist; give the annotations or the recording.')
+    account = Account()
+    writer = Writer(options.out, background=getattr(options, 'background', None))
+    writer.semantic, frames = frames_of(options, account)
+    for found in frames:
+        writer.add(found)
     path = writer.finish()
     count = len(writer.frames)
     print(
         f'{path}: {plural(count, "frame")}; check the folder with '
         f'`python -m training.check_data manifest {path}`'
     )
+    for sentence in (*account.sentences(), *writer.sentences()):
+        print(sentence)
     return path
 
 
+def main(arguments: list[str] | None = None) -> int:
+    options = options_from(arguments)
+    try:
+        convert(options)
+    except (ValueError, OSError) as error:  # DataError, BagError and ImageError among them
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -18,14 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
+from mtscene_ros.datasets.class_tables import coloured
+from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.child_process import spawning
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
+from training.data.by_name import Tables
 from training.data.sample import Sample
 
+DRIVE = Tables(CITYSCAPES_19, DRIVE_BOXES)
 FILE_NAME = re.compile(r'\d+_\d{6}\.npz')
 
 
@@ -48,9 +52,10 @@ def sample_from_world(frame: WorldFrame) -> Sample:
     )
 
 
-def write_sample(sample: Sample, path: Path) -> None:
-    """Writes a sample. Depth is stored as float16 (relative step 2^-11); beyond 65504 m it becomes
-    inf.
+def write_sample(sample: Sample, path: Path, tables: Tables = DRIVE) -> None:
+    """Writes a sample and the names of its classes.
+
+    Depth is stored as float16 (relative step 2^-11); beyond 65504 m it becomes inf.
 
     Normals are stored in steps of 1/127; normals and boundaries that are None are left out.
     """
@@ -75,8 +80,18 @@ def write_sample(sample: Sample, path: Path) -> None:
             yaw_rad=sample.yaw_rad,
             visible=sample.visible,
             truncated=sample.truncated,
+            class_names=np.array([c.name for c in tables.semantic]),
+            box_names=np.array([c.name for c in tables.boxes]),
             **further,
         )
+
+
+def stored_tables(path: Path) -> Tables:
+    """Files of before 0.2 hold drives and no names."""
+    with np.load(path, allow_pickle=False) as raw:
+        if 'class_names' not in raw:
+            return DRIVE
+        return Tables(coloured(raw['class_names'].tolist()), coloured(raw['box_names'].tolist()))
 
 
 def read_sample(path: Path) -> Sample:
@@ -120,7 +135,8 @@ def render(
 ) -> None:
     path = folder / f'{seed}_{index:06d}.npz'
     if not path.exists():
-        write_sample(sample_from_world(FRAMES[world](seed, index, width_px, height_px)), path)
+        frame = FRAMES[world](seed, index, width_px, height_px)
+        write_sample(sample_from_world(frame), path, Tables(frame.classes, frame.boxes.classes))
 
 
 def use_gl() -> None:

@@ -17,13 +17,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mtscene_ros.types import SemanticClass
 from training.config import CONFIGS, CompactConfig
+from training.data.by_name import Tables
 from training.data.sample import Sample
 from training.learn import learning_compact, learning_published
 from training.learn.recompute import recompute_blocks
+from training.learn.transfer import transferred_weights
 from training.learn.weighting import WEIGHTINGS
 from training.networks.decoders import load_weights
 from training.recipes import RECIPES, Recipe
 from training.weights.checkpoint_store import read_file
+from training.weights.weight_files import read_weights
 
 Batch = dict[str, dict[str, Tensor]]
 Config = CompactConfig | Recipe
@@ -64,6 +67,8 @@ class Kind(Protocol):
     def losses(self, network: nn.Module, batch: Batch, config: Any) -> dict[str, Tensor]: ...
 
     def weighted(self, found: dict[str, Tensor], config: Any) -> dict[str, Tensor]: ...
+
+    def tables_of(self, config: Any) -> Tables: ...
 
     def classes_of(self, config: Any) -> tuple[SemanticClass, ...]: ...
 
@@ -139,16 +144,22 @@ def build_learning(
 def load_average(learning: Learning, path: Path) -> None:
     """Starts from another run's averaged network with a new step, optimizer and schedule.
 
-    Raises ValueError for a checkpoint of another configuration.
+    Where classes or tasks differ, weights go over by name. Raises ValueError for a checkpoint of
+    another configuration.
     """
-    state = read_file(path)
-    if state['config'] != learning.config.name:
-        raise ValueError(
-            f'{path} is a checkpoint of {state["config"]}; give --weights one of '
-            f'{learning.config.name}.'
-        )
+    config = learning.config
+    if isinstance(config, CompactConfig):
+        old_config, weights = read_weights(path)
+        name = old_config.name
+    else:
+        state = read_file(path)
+        name, weights = str(state['config']), state['average']
+    if name != config.name:
+        raise ValueError(f'{path} is a checkpoint of {name}; give --weights one of {config.name}.')
     for network in (learning.network, learning.average):
-        load_weights(network, state['average'])
+        if isinstance(config, CompactConfig):
+            weights = transferred_weights(network.state_dict(), weights, config, old_config)
+        load_weights(network, weights)
 
 
 def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:

@@ -16,6 +16,7 @@ from mtscene_ros.types import SemanticClass
 from training.config import CompactConfig
 from training.data.augment import augmented as strongly_augmented
 from training.data.augment import letterboxed
+from training.data.by_name import Tables
 from training.data.published_augment import published
 from training.data.sample import Sample
 from training.graphs.deploy import DeployGraph, normalised
@@ -124,6 +125,14 @@ def gather_batch(own: Tensor) -> Tensor:
 
 def weighted(found: dict[str, Tensor], config: CompactConfig) -> dict[str, Tensor]:
     return by_task(found)
+
+
+def tables_of(config: CompactConfig) -> Tables:
+    return Tables(
+        config.classes if 'semantic' in config.tasks else (),
+        config.box_classes if 'boxes3d' in config.tasks else (),
+        {task.name: task.classes for task in config.own_tasks},
+    )
 
 
 def classes_of(config: CompactConfig) -> tuple[SemanticClass, ...]:

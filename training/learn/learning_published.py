@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.types import SemanticClass
 from training.data.augment import letterboxed
+from training.data.by_name import Tables
 from training.data.published_augment import padded, published
 from training.data.sample import Sample
 from training.graphs.deploy import normalised
@@ -183,6 +185,13 @@ def weighted(found: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
         n: weights[n] * (found[n] + found.get(f'{n}_preliminary', nothing.to(found[n])))
         for n in recipe.tasks
     }
+
+
+def tables_of(recipe: Recipe) -> Tables:
+    return Tables(
+        classes_of(recipe) if 'semseg' in recipe.tasks else (),
+        DRIVE_BOXES if '3ddet' in recipe.tasks else (),
+    )
 
 
 def classes_of(recipe: Recipe) -> tuple[SemanticClass, ...]:

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.data import DATASETS, DataSet
+from training.data.by_name import SAME_IDS, IdsByName, ids_by_name
+from training.data.sample import Sample
 from training.learn.learning import Config, kind_of
 
 Batch = dict[str, dict[str, Tensor]]
@@ -26,12 +28,23 @@ class Frame:
     data_set: DataSet
     folder: Path
     name: str
+    ids: IdsByName = SAME_IDS
+
+    def read(self) -> Sample:
+        """Returns the sample with the ids of the network. Raises DataError."""
+        return self.ids.applied(self.data_set.read(self.folder, self.name))
 
 
-def list_frames(data_set: str, folders: list[Path], split: str) -> list[Frame]:
-    """Lists the split's frames of all folders. Raises DataError if there are none."""
-    source = DATASETS[data_set]
-    return [Frame(source, folder, n) for folder in folders for n in source.names(folder, split)]
+def list_frames(data_set: str, folders: list[Path], split: str, config: Config) -> list[Frame]:
+    """Lists the split's frames of all folders, whose classes are matched with the network's by
+    name. Raises DataError if there are none, or for classes that the network does not have."""
+    source, network = DATASETS[data_set], kind_of(config).tables_of(config)
+    found = []
+    for folder in folders:
+        names = source.names(folder, split)
+        ids = ids_by_name(source.tables(folder), network, folder)
+        found += [Frame(source, folder, name, ids) for name in names]
+    return found
 
 
 class Frames(Dataset[dict[str, Any]]):
@@ -53,7 +66,7 @@ class Frames(Dataset[dict[str, Any]]):
         index = int(order[place])
         rng = np.random.default_rng([self.seed, epoch, index])
         frame, config, kind = self.frames[index], self.config, kind_of(self.config)
-        sample = frame.data_set.read(frame.folder, frame.name)
+        sample = frame.read()
         if self.is_augmented:
             sample = kind.augmented(sample, config, rng)
         else:

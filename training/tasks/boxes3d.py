@@ -53,7 +53,7 @@ def targets(
     """heat: (C, h, w) float32; code: (8, h, w) float32; weight: (h, w) float32, zero off objects.
 
     The eight cells around a centre also learn the code, weighted by the heat, because the peak may
-    end up there.
+    end up there. annotated: (1,) float32, 0 for an image without annotated boxes.
     """
     stride, camera = config.box_stride_px, sample.intrinsics
     shape = camera.height_px // stride, camera.width_px // stride
@@ -88,7 +88,8 @@ def targets(
         rest = [math.log(center_m[2] * scale), *np.log(size_m), math.cos(alpha), math.sin(alpha)]
         code[2:, near] = np.array(rest, np.float32)[:, None]
         weight[near] = bump[near]
-    return {'heat': heat, 'code': code, 'weight': weight}
+    annotated = np.array([sample.has_boxes], np.float32)
+    return {'heat': heat, 'code': code, 'weight': weight, 'annotated': annotated}
 
 
 def projected_size(sample: Sample, i: int) -> tuple[float, float]:
@@ -107,21 +108,28 @@ def loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
     weight = targets['weight'][:, None]
     per_channel = torch.tensor(CODE_WEIGHTS, device=code.device)[None, :, None, None]
     error = (code - targets['code']).abs() * per_channel * weight
-    return focal(heat, targets['heat']) + error.sum() / weight.sum().clamp(min=1)
+    heat_loss = focal(heat, targets['heat'], targets['annotated'])
+    return heat_loss + error.sum() / weight.sum().clamp(min=1)
 
 
 def preliminary_loss(prediction: Tensor, targets: dict[str, Tensor]) -> Tensor:
     step = targets['heat'].shape[2] // prediction.shape[2]
-    return focal(prediction.float(), F.max_pool2d(targets['heat'], step))
+    heat = F.max_pool2d(targets['heat'], step)
+    return focal(prediction.float(), heat, targets['annotated'])
 
 
-def focal(logits: Tensor, heat: Tensor) -> Tensor:
-    """Focal loss with alpha = 2 and beta = 4, divided by the number of peaks."""
+def focal(logits: Tensor, heat: Tensor, annotated: Tensor) -> Tensor:
+    """Focal loss with alpha = 2 and beta = 4, divided by the number of peaks.
+
+    annotated: (B, 1), 0 for images whose objects nobody has drawn, which say nothing.
+    """
+    known = annotated[:, :, None, None]
     p = logits.sigmoid()
     peaks = heat >= 0.999
     at_peaks = torch.where(peaks, F.logsigmoid(logits) * (1 - p) ** 2, 0.0)
     elsewhere = torch.where(peaks, 0.0, F.logsigmoid(-logits) * p**2 * (1 - heat) ** 4)
-    return -(at_peaks.sum() + elsewhere.sum()) / peaks.sum().clamp(min=1)
+    total = (at_peaks * known).sum() + (elsewhere * known).sum()
+    return -total / peaks.sum().clamp(min=1)
 
 
 def dense_decode(prediction: Tensor, config: CompactConfig) -> dict[str, Tensor]:

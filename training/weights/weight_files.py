@@ -41,6 +41,7 @@ def config_of(state: dict[str, Any]) -> CompactConfig:
         tasks=tuple(found['tasks']),
         class_weights=tuple(found['class_weights']),
         own_tasks=own,
+        box_classes=table(found['box_classes']) if 'box_classes' in found else config.box_classes,
     )
 
 

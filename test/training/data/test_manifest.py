@@ -115,8 +115,9 @@ def test_check_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path)
     assert check_data.main(['manifest', str(path)]) == 0
     printed = capsys.readouterr().out
-    assert 'labels: 1 frame, 100.0 % of all pixels' in printed
-    assert 'id   1  50.00 %' in printed
+    assert 'labels: 1 frame, 50.0 % of all pixels' in printed
+    assert f'  id   1  50.00 % {"#" * 20:40s} wall\n' in printed
+    assert 'splits: train 1, val 1' in printed
     assert 'depth from 2.50 to 2.50 m' in printed
     assert 'maps' not in printed
     assert 'from 0 to 1' in printed
@@ -127,3 +128,29 @@ def test_check_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 'box 0 at [0.0, 0.0, -4.0] m lies behind the camera' in printed
     assert 'box 1 at [90.0, 0.0, 5.0] m does not project into the image' in printed
     assert '2 complaints' in printed
+
+
+def test_check_data_of_a_set_that_teaches_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = {'image': 'a.png', 'semantic': 'ids.png'}
+    path = written(tmp_path, frames=[bare], boxes3d=['cart'], maps={})
+    cv2.imwrite(str(tmp_path / 'ids.png'), np.full((24, 32), 255, np.uint8))
+    assert check_data.main(['manifest', str(path)]) == 1
+    assert '! 0 of 1 image has labels.' in capsys.readouterr().out
+    cv2.imwrite(str(tmp_path / 'ids.png'), np.zeros((24, 32), np.uint8))
+    assert check_data.main(['manifest', str(path)]) == 1
+    printed = capsys.readouterr().out
+    assert '! 0 of 1 image has labels of boxes3d' in printed
+    assert 'warning: No pixel is wall.' in printed
+    assert 'warning: Every labelled pixel is floor.' in printed
+
+
+def test_the_page_of_a_data_set(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert check_data.main(['manifest', str(path), '-o', str(tmp_path / 'p.html')]) == 0
+    page = (tmp_path / 'p.html').read_text()
+    assert page.count('<figure>') == 6  # five kinds of labels, and an image without
+    assert 'a.png' not in page
+    assert 'cart: 1' in page
+    assert '0, boxes3d</figcaption>' in page

@@ -14,9 +14,13 @@ from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.worlds import SEQUENCES
 from mtscene_ros.worlds.as_moment import moment_from_world
 from training.data import manifest_samples, to_manifest
-from training.data.masks import decoded_brush
+from training.data.label_studio import decoded_brush
 
 KITTI = Path(__file__).parents[4] / 'shared/data/kitti_tracking_0001'
+
+
+def converted(arguments: list[str]) -> Path:
+    return to_manifest.convert(to_manifest.options_from(arguments))
 
 
 def test_bag(tmp_path: Path) -> None:
@@ -24,7 +28,7 @@ def test_bag(tmp_path: Path) -> None:
     write_recording(tmp_path / 'd.mcap', (moment_from_world(f) for f in frames))
     topics = ['--labels', '/truth/semantic', '--label-info', '/truth/label_info']
     topics += ['--depth', '/truth/depth', '--boxes', '/truth/detections_3d', '--every', '2']
-    path = to_manifest.main(['bag', str(tmp_path / 'd.mcap'), str(tmp_path / 'out'), *topics])
+    path = converted(['bag', str(tmp_path / 'd.mcap'), str(tmp_path / 'out'), *topics])
     assert len(manifest_samples.names(path, 'all')) == 2
     sample, frame = manifest_samples.read(path, '1'), frames[2]
     np.testing.assert_array_equal(sample.rgb, frame.rgb)
@@ -51,7 +55,7 @@ def test_coco(tmp_path: Path) -> None:
     }
     (tmp_path / 'c.json').write_text(json.dumps(content))
     arguments = ['coco', str(tmp_path / 'c.json'), str(tmp_path / 'out')]
-    path = to_manifest.main([*arguments, '--images', str(tmp_path)])
+    path = converted([*arguments, '--images', str(tmp_path)])
     labels = manifest_samples.read(path, '0').labels
     assert [c.name for c in load(path).semantic] == ['table', 'cup']
     assert labels[15, 15] == 1
@@ -71,7 +75,7 @@ def test_label_studio(tmp_path: Path) -> None:
     }
     (tmp_path / 'l.json').write_text(json.dumps([task]))
     arguments = ['label_studio', str(tmp_path / 'l.json'), str(tmp_path / 'out')]
-    path = to_manifest.main([*arguments, '--images', str(tmp_path), '--classes', 'road', 'car'])
+    path = converted([*arguments, '--images', str(tmp_path), '--classes', 'road', 'car'])
     labels = manifest_samples.read(path, '0').labels
     assert labels[5, 5] == 0
     assert (labels == 1).sum() == 10 * 10
@@ -92,7 +96,7 @@ def test_brush_strokes() -> None:
 @pytest.mark.skipif(not KITTI.is_dir(), reason='../shared is absent')
 def test_kitti(tmp_path: Path) -> None:
     options = ['--layout', 'kitti_tracking', '--split', '0001']
-    path = to_manifest.main(['kitti', str(KITTI), str(tmp_path / 'k'), *options])
+    path = converted(['kitti', str(KITTI), str(tmp_path / 'k'), *options])
     assert len(manifest_samples.names(path, 'all')) == 31
     sample = manifest_samples.read(path, '0')
     assert len(sample.class_ids) > 3
@@ -103,4 +107,4 @@ def test_empty_sources_are_refused(tmp_path: Path) -> None:
     (tmp_path / 'c.json').write_text('[]')
     command = ['coco', str(tmp_path / 'c.json'), str(tmp_path / 'o'), '--images', str(tmp_path)]
     with pytest.raises(ValueError, match=r'c\.json is not a COCO annotation'):
-        to_manifest.main(command)
+        converted(command)

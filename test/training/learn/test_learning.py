@@ -45,7 +45,7 @@ def test_positions_are_a_function_of_step_and_rank() -> None:
 
 
 def test_frames_of_an_epoch_are_a_permutation(folder: Path) -> None:
-    frames = Frames(list_frames('worlds', [folder], ''), CONFIG, 1)
+    frames = Frames(list_frames('worlds', [folder], '', CONFIG), CONFIG, 1)
     seen = [frames[k]['image']['rgb'] for k in range(4)]
     assert len({image.tobytes() for image in seen}) == 4
     np.testing.assert_array_equal(frames[2]['image']['rgb'], seen[2])
@@ -80,7 +80,7 @@ def test_bad_batches_change_nothing(folder: Path) -> None:
     torch.manual_seed(0)
     learning = build_learning(CONFIG, torch.device('cpu'), 1)
     before = [p.clone() for p in learning.network.parameters()]
-    batch = next(one_pass(Frames(list_frames('worlds', [folder], ''), CONFIG, 0)))
+    batch = next(one_pass(Frames(list_frames('worlds', [folder], '', CONFIG), CONFIG, 0)))
     unweighable = batch['semantic']['class_weights'] * math.nan
     broken = batch | {'semantic': {**batch['semantic'], 'class_weights': unweighable}}
     _, norm = advance(learning, [broken], 1e-3, 5.0, bf16=False)
@@ -94,7 +94,7 @@ def test_bad_batches_change_nothing(folder: Path) -> None:
 def test_a_frame_without_labels_adds_nothing(folder: Path) -> None:
     torch.manual_seed(0)
     learning = build_learning(CONFIG, torch.device('cpu'), 1)
-    batch = next(one_pass(Frames(list_frames('worlds', [folder], ''), CONFIG, 0)))
+    batch = next(one_pass(Frames(list_frames('worlds', [folder], '', CONFIG), CONFIG, 0)))
     batch['depth']['log_depth'][:] = math.nan
     batch['semantic']['labels'][:] = 255
     found, norm = advance(learning, [batch], 1e-3, 5.0, bf16=False)

@@ -115,7 +115,7 @@ def test_relative_error_of_half_double_and_e_squared() -> None:
 def test_focal_loss_of_one_peak() -> None:
     logits, heat = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.5]]]])
     expected = np.log(2) * 0.25 * (1 + 0.5**4)  # p = 1/2 in both cells
-    assert boxes3d.focal(logits, heat).item() == pytest.approx(expected)
+    assert boxes3d.focal(logits, heat, torch.ones(1, 1)).item() == pytest.approx(expected)
 
 
 def test_flip_mirrors_projections_and_heading() -> None:

@@ -1,0 +1,68 @@
+"""The configuration of a training on a manifest: its classes in place of the named ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mtscene_ros.terminal import listed
+from training.config import CompactConfig
+from training.data import manifest_samples
+from training.data.by_name import Tables
+from training.learn.adapting import labelled_in, own_task
+
+SAMPLES = 64  # of a manifest, from which the scale of own numbers is estimated
+
+
+def own_config(
+    config: CompactConfig, manifest: Path, split: str, tasks: list[str] | None
+) -> tuple[CompactConfig, list[str]]:
+    """Returns the configuration with the manifest's tables, and sentences about what changed.
+
+    class_map keeps the tables of the configuration; tasks: those to learn, None for all. Raises
+    DataError or ValueError.
+    """
+    tables = manifest_samples.tables(manifest)
+    changes: dict[str, Any] = {}
+    if tables.semantic and not tables.class_map and tables.semantic != config.classes:
+        changes |= {'classes': tables.semantic, 'class_weights': ()}
+    if tables.boxes and not tables.class_map:
+        changes['box_classes'] = tables.boxes
+    names = manifest_samples.names(manifest, split)[:SAMPLES]
+    samples = [manifest_samples.read(manifest, name) for name in names]
+    own = tuple(own_task(name, classes, samples) for name, classes in tables.maps.items())
+    config = replace(
+        config, **changes, own_tasks=own, tasks=(*config.tasks, *(task.name for task in own))
+    )
+    bare = sorted(set(tasks or config.tasks) - labelled_in(samples))
+    said = said_of(tables, changes, config)
+    if bare:
+        said.append(
+            f'The first {len(samples)} frames have no labels for {listed(bare)}, which therefore '
+            'stays as it starts: random; leave it out with --tasks.'
+        )
+    return config, said
+
+
+def said_of(tables: Tables, changes: dict[str, Any], config: CompactConfig) -> list[str]:
+    rows = [('semantic', 'classes', tables.semantic), ('boxes3d', 'box_classes', tables.boxes)]
+    return [
+        f"{task}: the manifest's classes {listed([c.name for c in classes])} in place of those "
+        f'of {config.name}.'
+        for task, key, classes in rows
+        if key in changes and task in config.tasks
+    ]
+
+
+def with_tasks(config: CompactConfig, tasks: list[str] | None) -> CompactConfig:
+    """Raises ValueError for a task that the configuration does not have."""
+    if tasks is None:
+        return config
+    for name in tasks:
+        if name not in config.tasks:
+            raise ValueError(
+                f'--tasks: {config.name} has no task {name}; it has {listed(config.tasks)}.'
+            )
+    own = tuple(task for task in config.own_tasks if task.name in tasks)
+    return replace(config, tasks=tuple(t for t in config.tasks if t in tasks), own_tasks=own)
