@@ -98,6 +98,8 @@ def main(arguments: list[str] | None = None) -> Path:
     )
     name = options.name or f'{config.name}_adapted'
     path = write_adapted(network, config, options.out, name, described)
+    if not used:
+        print('The statistics of the frames lower no entropy: the new model equals the old one.')
     print(f'{path}: {described}.')
     return path
 
