@@ -22,10 +22,10 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint style types docs docs-commands pictures states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint style types docs docs-commands pictures photographs states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
@@ -86,6 +86,11 @@ pictures: $(VENV)/test.stamp
 	$(VENV)/bin/python docs/make_picture.py build/pictures/out.mcap
 	$(VENV)/bin/python docs/make_worlds.py
 	$(VENV)/bin/python -m docs.make_screens build/pictures
+
+# Every bundled model on CamVid and KITTI, in DATA.
+DATA ?= ../shared/data
+photographs: $(VENV)/package.stamp
+	$(VENV)/bin/python -m benchmarks.photograph_table --data '$(DATA)'
 
 # Known vulnerabilities of the locked versions; fails where their database is not reached.
 audit: $(VENV)-audit/bin/pip-audit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_bac
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.camera.photograph import frame_of_photograph
 from mtscene_ros.camera.unseen import without_unseen
-from mtscene_ros.models.catalogue import BUNDLED_MODEL, path_of
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of, licence_remark, path_of
 from mtscene_ros.models.spec import ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import Decode, task_of
 from mtscene_ros.tasks.task_decoders import decoders_of
@@ -146,7 +147,8 @@ def open_estimator(
     """Loads a model file and checks its contract against the runtime and the known tasks.
 
     Args:
-        model_path: an .onnx file; '' = the bundled model.
+        model_path: an .onnx file or the name of a model that `mtscene models` lists; '' = the
+            bundled model.
         backend_name: a key of `BACKENDS`.
         options: threads, GPU, batch size and precision.
         stretched: fill the network's input instead of keeping the image's proportions.
@@ -159,7 +161,7 @@ def open_estimator(
         BackendError: the runtime is missing or cannot load the file.
         SpecError: the file has no contract, breaks it, or has a task that is not known.
     """
-    path = model_path or BUNDLED_MODEL
+    path = file_of(model_path) or BUNDLED_MODEL
     backend = open_backend(backend_name, path, options or BackendOptions())
     spec = spec_from_json(backend.spec_json, path)
     complaints = mismatches(spec, backend.tensors)
@@ -235,7 +237,7 @@ class SceneModel:
 
 
 def open_model(model: str | Path = '', backend: str = 'auto', *, threads: int = 0) -> SceneModel:
-    """Opens a model.
+    """Opens a model; a licence that rules out commercial use is logged as a warning.
 
     Args:
         model: path of a file, or the name of one that `mtscene models` lists; '' is the bundled
@@ -249,6 +251,8 @@ def open_model(model: str | Path = '', backend: str = 'auto', *, threads: int = 
         SpecError: the file is not a model of mtscene_ros.
     """
     path = str(path_of(model)) if str(model) else ''
+    if remark := licence_remark(path):
+        logging.getLogger(__name__).warning(remark)
     return SceneModel(open_estimator(path, backend, BackendOptions(threads=threads)))
 
 

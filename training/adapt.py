@@ -2,10 +2,13 @@
 
     python -m training.adapt my_frames.yaml --out runs/mine
     python -m training.export runs/mine/last.pt mine.onnx --version 1
+    python -m training.adapt --statistics RECORDING... --out runs/mine
+    python -m training.adapt --unlabelled RECORDING... --out runs/mine
 
-Learns the tasks for which the manifest has labels; distillation from the frozen original keeps the
-other tasks as they were. The encoder stays unchanged unless --encoder is given. Prints the scores
-of the `val` frames before and after.
+The last two need no labels; `--statistics x --help` and `--unlabelled x --help` show their
+options. The first learns the tasks for which the manifest has labels; distillation from the frozen
+original keeps the other tasks as they were. The encoder stays unchanged unless --encoder is given.
+Prints the scores of the `val` frames before and after.
 """
 
 from __future__ import annotations
@@ -52,10 +55,16 @@ from training.learn.transfer import transferred_weights
 from training.learn.weighting import by_task
 from training.networks.decoders import compact_network
 from training.tasks import task_of
+from training.unlabelled import fold_statistics, learn_recordings
 from training.weights.checkpoint_store import save
 from training.weights.weight_files import read_weights
 
 DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
+# Adaptation without labels has options of its own.
+WITHOUT_LABELS = {
+    '--statistics': fold_statistics.main,
+    '--unlabelled': learn_recordings.main,
+}
 BATCH, DISTILLATION_WEIGHT = 4, 1.0  # frames per step; weight of the distillation losses
 
 
@@ -273,6 +282,9 @@ def save_adapted(
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    for flag, program in WITHOUT_LABELS.items():
+        if flag in (sys.argv[1:] if arguments is None else arguments):
+            return {'model': str(program(arguments))}
     options = options_from(arguments)
     found = adapt(options)
     text = json.dumps(found, indent=2)

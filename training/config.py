@@ -104,6 +104,13 @@ CONFIGS: dict[str, CompactConfig] = {
         min_score=0.1,
         encoder_rate=0.3,
     ),
+    'street_lite': CompactConfig(  # drive_lite after training.adapt --unlabelled
+        'street_lite',
+        'tf_efficientnet_lite0',
+        class_weights=DRIVE_WEIGHTS,
+        min_score=0.1,
+        encoder_rate=0.3,
+    ),
     'drive_small': CompactConfig(
         'drive_small',
         'mobilenetv4_conv_medium',

@@ -17,7 +17,7 @@ EXIT = '0 without a failed check, 1 with one, 2 refused'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--model', type=Path, metavar='FILE', help='model file; default: the bundled one'
+        '--model', type=Path, metavar='MODEL', help='file or name; default: drive_lite'
     )
     parser.add_argument('--backend', default='auto', help='default: %(default)s')
     parser.add_argument(

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--cameras', nargs='+', default=(), metavar='NAME', help='each subscribes to NAME/image'
     )
     parser.add_argument(
-        '--model', type=Path, metavar='FILE', help='model file; default: the bundled one'
+        '--model',
+        type=Path,
+        metavar='MODEL',
+        help='file, or name as `mtscene models` lists it; default: drive_lite',
     )
     parser.add_argument('--backend', default='', help=BACKENDS_HELP)
     parser.add_argument('--precision', default='', help='auto, fp32, fp16 or int8')
@@ -55,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from mtscene_ros.models.catalogue import file_of
+
+    if arguments.model:
+        arguments.model = Path(file_of(str(arguments.model)))
     for file in (arguments.model, arguments.params_file):
         if file is not None and not file.is_file():
             raise ValueError(f'{file} does not exist.')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -17,6 +18,7 @@ from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, spec_fro
 
 BUNDLED_MODEL = str(files('mtscene_ros') / 'models' / 'drive_lite.onnx')
 VARIABLE = 'MTSCENE_MODELS'
+NON_COMMERCIAL = re.compile(r'-NC\b|-noncommercial$', re.IGNORECASE)  # in SPDX identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,15 @@ def path_of(model: str | Path) -> Path:
     )
 
 
+def file_of(model: str) -> str:
+    """Returns the path of a model that is named as `mtscene models` does; any other text, such as
+    the path of a file or '', comes back as it is."""
+    try:
+        return str(path_of(model)) if model else ''
+    except FileNotFoundError:
+        return model
+
+
 def model_paths(places: Iterable[Path]) -> Iterator[Path]:
     """Yields the given files and the model files in the given folders, each once.
 
@@ -94,6 +105,21 @@ def model_of(path: Path) -> Model:
     )
 
 
+def licence_remark(model_path: str) -> str:
+    """Returns a sentence about a model whose licence rules out commercial use, otherwise ''."""
+    path = Path(file_of(model_path) or BUNDLED_MODEL)
+    try:
+        licence = about_of(path, metadata_of(path)).licence
+    except (ValueError, OSError):  # such as stored outputs, which are no ONNX file
+        return ''
+    if not NON_COMMERCIAL.search(licence):
+        return ''
+    return (
+        f'{path.stem} is not for commercial use (licence {licence}); `mtscene models` shows the '
+        'terms of every model.'
+    )
+
+
 def found(places: Iterable[Path]) -> tuple[list[Model], list[str]]:
     """Returns the models, and a sentence for each file that is not one of mtscene_ros."""
     models, sentences = [], []
@@ -106,8 +132,11 @@ def found(places: Iterable[Path]) -> tuple[list[Model], list[str]]:
 
 
 def spec_of_file(model_path: str = '') -> ModelSpec:
-    """Reads the spec of a model file without opening it in a runtime. Raises SpecError."""
-    path = Path(model_path or BUNDLED_MODEL)
+    """Reads the spec of a model file or of a named model without opening it in a runtime.
+
+    Raises SpecError.
+    """
+    path = Path(file_of(model_path) or BUNDLED_MODEL)
     try:
         if path.suffix == '.npz':  # stored outputs
             return spec_from_json(str(read_npz(path)[METADATA_KEY]), str(path))

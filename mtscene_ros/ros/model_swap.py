@@ -11,7 +11,7 @@ from dataclasses import replace
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.models.catalogue import spec_of_file
+from mtscene_ros.models.catalogue import licence_remark, spec_of_file
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.loading import Loading, PendingReply, opener
 from mtscene_ros.ros.parameter_table import NodeParams
@@ -86,7 +86,7 @@ class Models:
             (_, reply), self._swap = self._swap, None
         why_not = loading.error
         if loading.estimator is not None:
-            why_not = self._take_over(loading.estimator)
+            why_not = self._take_over(loading.estimator, loading.model)
         if reply is not None:
             reply.text = why_not
             return ''
@@ -114,7 +114,7 @@ class Models:
             self.pipeline.estimator.backend.close()
         self.pipeline = None
 
-    def _take_over(self, estimator: SceneEstimator) -> str:
+    def _take_over(self, estimator: SceneEstimator, model: str) -> str:
         old = self.pipeline
         try:
             self.pipeline = self._make_pipeline(estimator)
@@ -128,4 +128,6 @@ class Models:
             f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
             f'{spec.width_px}x{spec.height_px} px on {estimator.backend.description}'
         )
+        if remark := licence_remark('' if model == BUNDLED else model):
+            self._logger.warning(remark)
         return ''

@@ -90,7 +90,12 @@ class Parameter:
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter('model', '', '-', 'model file (.onnx); empty: the bundled drive_lite'),
+    Parameter(
+        'model',
+        '',
+        '-',
+        'model file (.onnx) or name of a bundled model; empty: drive_lite',
+    ),
     Parameter(
         'backend',
         'auto',

@@ -8,9 +8,16 @@ import onnx
 import pytest
 
 from mtscene_ros.cli.main import main
-from mtscene_ros.models.about import ABOUT_KEY, About, about_of, numbers
+from mtscene_ros.models.about import ABOUT_KEY, About, about_of, numbers, sidecar_of
 from mtscene_ros.models.card import card
-from mtscene_ros.models.catalogue import BUNDLED_MODEL, folders, model_of
+from mtscene_ros.models.catalogue import (
+    BUNDLED_MODEL,
+    file_of,
+    folders,
+    licence_remark,
+    model_of,
+    spec_of_file,
+)
 
 RESULTS = Path(__file__).parents[2] / 'benchmarks' / 'results' / 'drive_lite.json'
 
@@ -56,6 +63,24 @@ def test_local_models_are_found(
     assert 'drive_lite 0.3.0  bundled' in shown
     assert f'tiny 1  {folders()[1] / "mine.onnx"}' in shown
     assert 'boxes3d.map 0.389, depth.abs_rel 0.0743, semantic.miou 0.792' in shown
+
+
+def test_a_model_is_opened_by_its_name() -> None:
+    assert file_of('drive_lite') == BUNDLED_MODEL
+    assert spec_of_file('drive_lite').name == 'drive_lite'
+    assert (file_of(''), file_of('no/such.onnx')) == ('', 'no/such.onnx')
+
+
+@pytest.mark.parametrize(
+    ('licence', 'says'),
+    [('MIT', False), ('CC-BY-NC-SA-4.0', True), ('LicenseRef-x-noncommercial', True)],
+)
+def test_a_licence_without_commercial_use_is_pointed_out(
+    mine: Path, licence: str, says: bool
+) -> None:
+    sidecar_of(mine).write_text(About(licence).to_json())
+    sentence = f'mine is not for commercial use (licence {licence}); `mtscene models` shows the '
+    assert licence_remark(str(mine)) == (sentence + 'terms of every model.' if says else '')
 
 
 def test_scores_are_kept_beside_the_file_and_come_into_the_card(mine: Path) -> None:

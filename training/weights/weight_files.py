@@ -15,6 +15,19 @@ from training.graphs.deploy import DeployGraph, merge_branches
 from training.networks.decoders import compact_network, load_weights
 from training.weights.checkpoint_store import read_file, read_safetensors
 
+FOLDER = Path(__file__).parent
+
+
+def weights_path(name: str) -> Path:
+    """Returns the file itself or the bundled weights of that name. Raises FileNotFoundError."""
+    bundled = FOLDER / f'{name}.safetensors'
+    if Path(name).is_file():
+        return Path(name)
+    if bundled.is_file():
+        return bundled
+    there = ', '.join(sorted(path.stem for path in FOLDER.glob('*.safetensors')))
+    raise FileNotFoundError(f'There are no weights {name!r}; give a file or one of {there}.')
+
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
     """Reads configuration and averaged weights of a checkpoint or of NAME.safetensors."""

@@ -18,7 +18,7 @@ from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.evaluate.run.report_folder import METRICS, SEQUENCES, name_of
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of, spec_of_file
 from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.spec import ModelSpec, spec_from_json
 
@@ -57,7 +57,7 @@ def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> lis
     manifest = Path(options.truth)
     options = replace(
         options,
-        model=str(Path(options.model).resolve()) if options.model else '',
+        model=str(Path(file_of(options.model)).resolve()) if options.model else '',
         truth=str(manifest.resolve()) if manifest.is_file() else options.truth,
     )
     model = _digest([Path(options.model or BUNDLED_MODEL)])
