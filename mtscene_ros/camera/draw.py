@@ -24,6 +24,7 @@ _SUBPIXEL_BITS = 4
 _NO_DEPTH_RGB = (128, 128, 128)
 _GROUND_RGB, _GRID_RGB, _TEXT_RGB = (24, 27, 32), (52, 57, 66), (235, 237, 240)
 _TRUTH_RGB, _TRUTH_FILL_RGB = (150, 156, 166), (78, 83, 92)
+UNKNOWN_RGB = (96, 100, 108)
 
 
 def overlay(scene: Scene) -> Picture:
@@ -86,7 +87,7 @@ def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
         top = corners[i, 4:].mean(0)
         if top[2] > NEAR_PLANE_M:
             text = f'{boxes.classes[boxes.class_ids[i]].name} {boxes.centers_m[i, 2]:.0f} m'
-            _write(picture, text, project(top, intrinsics))
+            write_plate(picture, text, project(top, intrinsics))
     return picture
 
 
@@ -101,6 +102,14 @@ def depth_rgb(depth_m: NDArray[np.float32], max_m: float) -> Picture:
     colors = cv2.applyColorMap(np.rint(255 * nearness).astype(np.uint8), cv2.COLORMAP_TURBO)
     picture = np.ascontiguousarray(np.asarray(colors, np.uint8)[..., ::-1])
     picture[np.isnan(depth_m)] = _NO_DEPTH_RGB
+    return picture
+
+
+def normals_rgb(normals: NDArray[np.float32]) -> Picture:
+    """Colours (H, W, 3) unit vectors, one channel per axis; NaN becomes UNKNOWN_RGB."""
+    unknown = ~np.isfinite(normals).all(2)
+    picture = np.asarray(np.rint(127.5 + 127.5 * np.nan_to_num(normals)), np.uint8)
+    picture[unknown] = UNKNOWN_RGB
     return picture
 
 
@@ -176,7 +185,7 @@ def _tint(picture: Picture, polygon_px: F64, color: tuple[int, int, int]) -> Non
     part[:] = cv2.addWeighted(part, 0.6, filled, 0.4, 0)
 
 
-def _write(picture: Picture, text: str, above_px: F64) -> None:
+def write_plate(picture: Picture, text: str, above_px: F64) -> None:
     """Writes white text on a dark plate, centred above a pixel but inside the picture."""
     scale = max(0.33, picture.shape[0] / 1100)
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
@@ -194,7 +203,7 @@ def _grid(picture: Picture, max_m: float) -> None:
     for distance_m in range(10, int(max_m) + 1, 10):
         y = round(height - distance_m * px_per_m)
         cv2.line(picture, (0, y), (width, y), _GRID_RGB, 1)
-        _write(picture, f'{distance_m} m', np.array([16.0, y + 14.0]))
+        write_plate(picture, f'{distance_m} m', np.array([16.0, y + 14.0]))
     for x_m in np.arange(0, width / 2 / px_per_m, 10):
         for x in {round(width / 2 - x_m * px_per_m), round(width / 2 + x_m * px_per_m)}:
             cv2.line(picture, (x, 0), (x, height), _GRID_RGB, 1)

@@ -14,6 +14,7 @@ from mtscene_ros.backends.engine_build import EngineError
 VERBS = {
     'run': 'start the node, with the most common options',
     'check': 'check a machine and a configuration before the node starts',
+    'predict': 'show what a model sees in pictures, videos, webcams, streams, recordings',
     'demo': 'run the node on a generated drive or on a recording of yours',
     'play': 'play a recording onto real topics',
     'record': 'record real topics',

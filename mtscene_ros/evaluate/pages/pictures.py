@@ -10,7 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.draw import birdseye, blend_labels, depth_rgb, draw_boxes, resized
+from mtscene_ros.camera.draw import (
+    UNKNOWN_RGB,
+    birdseye,
+    blend_labels,
+    depth_rgb,
+    draw_boxes,
+    normals_rgb,
+    resized,
+)
 from mtscene_ros.report.html import data_uri
 from mtscene_ros.types import (
     UNLABELED,
@@ -26,7 +34,7 @@ from mtscene_ros.types import (
 
 Picture = NDArray[np.uint8]
 
-WRONG_RGB, UNKNOWN_RGB = (230, 57, 48), (96, 100, 108)
+WRONG_RGB = 230, 57, 48
 DEPTH_ERROR_RGB = (250, 250, 250), (190, 24, 32), (28, 78, 190)  # equal, too far, too near
 DEPTH_ERROR_END = 0.3  # relative error at the ends of the colour scale
 NORMAL_ERROR_END_DEG = 60.0
@@ -183,14 +191,6 @@ def _normals(rgb: Picture, result: NormalMap, true: NormalMap | None) -> Views:
     caption = f'error (black: 0°, yellow: {NORMAL_ERROR_END_DEG:.0f}°, grey: no truth)'
     error = _heat(angle_deg / NORMAL_ERROR_END_DEG)
     return Views(normals_rgb(mine), normals_rgb(real), error, caption)
-
-
-def normals_rgb(normals: NDArray[np.float32]) -> Picture:
-    """Colours (H, W, 3) unit vectors, one channel per axis; NaN becomes UNKNOWN_RGB."""
-    unknown = ~np.isfinite(normals).all(2)
-    picture = np.asarray(np.rint(127.5 + 127.5 * np.nan_to_num(normals)), np.uint8)
-    picture[unknown] = UNKNOWN_RGB
-    return picture
 
 
 def _probability(rgb: Picture, result: ProbabilityMap, true: ProbabilityMap | None) -> Views:
