@@ -9,7 +9,6 @@ python -m training.data.to_manifest kitti KITTI out --layout kitti_tracking --sp
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,11 @@ from rosbags.highlevel import AnyReader
 from mtscene_ros.datasets.annotations import write_boxes, write_depth
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.datasets.label_files import DataError, read_rgb
-from mtscene_ros.recordings.bags import BagError, open_bag
-from mtscene_ros.recordings.camera_choice import camera_of
+from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import (
+    camera_info_topic,
     classes_of,
+    color_images,
     pixels,
     result_of,
     stamp_ns_of,
@@ -105,15 +105,14 @@ class Writer:
 def bag_frames(path: Path, options: argparse.Namespace, writer: Writer) -> Iterator[LabelledFrame]:
     """Yields images with the labels, depths and boxes of the same stamp. Raises DataError."""
     with open_bag(path) as bag:
-        try:
-            chosen = camera_of(bag, path.name, options.image, options.camera_info)
-        except BagError as error:
-            raise DataError(str(error)) from error
-        image, info = chosen.topic, chosen.info
-        for sentence in chosen.notes:
-            print(sentence, file=sys.stderr)
+        image = options.image or next(iter(color_images(bag)), '')
+        if image not in bag.topics:
+            raise DataError(
+                f'{path} has no topic {image!r}; it has {", ".join(sorted(bag.topics))}.'
+            )
         parts = {'semantic': options.labels, 'depth': options.depth, 'boxes3d': options.boxes}
         parts = {task: topic for task, topic in parts.items() if topic}
+        info = options.camera_info or camera_info_topic(image)
         stamps, camera, writer.semantic = scan_bag(bag, image, info, options.label_info)
         # Holds only incomplete frames, so that long recordings fit into memory.
         waiting: dict[int, dict[str, Any]] = {t: {} for t in sorted(stamps)[:: options.every]}
