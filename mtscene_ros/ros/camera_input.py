@@ -164,7 +164,7 @@ class CameraInput:
 def message_of(
     serialized: bytes, kind: type[Image] | type[CompressedImage], limits: InputLimits
 ) -> tuple[Any, NDArray[np.uint8] | None]:
-    """Returns the message, and (n,) uint8 of its data where no copy is needed, else None.
+    """Returns the message, and (n,) uint8 of its data where they are not a plain array in it.
 
     Raises ImageError.
     """
@@ -177,12 +177,21 @@ def message_of(
     if found is not None:
         return found
     try:
-        return deserialize_message(serialized, kind), None
+        message = deserialize_message(serialized, kind)
     except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
         raise ImageError(
             f'A message of {len(serialized)} bytes is not a sensor_msgs/msg/{kind.__name__} '
             f'({error}); check what publishes on this topic.'
         ) from None
+    return message, copied(message.data)
+
+
+def copied(data: Any) -> NDArray[np.uint8] | None:
+    """Returns a copy of bytes that lie in another memory, such as a GPU's, None for rclpy's array.
+
+    ROS 2 Lyrical has a class for such bytes, rosidl_buffer.Buffer.
+    """
+    return np.frombuffer(data.to_bytes(), np.uint8) if hasattr(data, 'to_bytes') else None
 
 
 def stamp_ns_of(serialized: bytes) -> int:
