@@ -17,6 +17,7 @@ CONTENT = {
     'semantic/image': '`mono8` label ids at camera size, 255 = unknown',
     'semantic/confidence': '`mono8`, round(255 · p_max)',
     'semantic/color': '`rgb8`, every label in its colour of the model file',
+    'semantic/color/compressed': 'the same as PNG, for viewing over a radio link',
     'depth/image': '`32FC1` metres along optical z, NaN unknown, +Inf beyond range, −Inf too '
     'close (REP-117); or `16UC1` millimetres, 0 unknown (`depth_encoding`)',
     'depth/camera_info': 'intrinsics that fit the depth image and every other map',
@@ -32,6 +33,7 @@ CONTENT = {
     'subscribed image',
     'scene': 'everything known about one image in one message',
     'debug/overlay': '`rgb8`: labels and boxes drawn into the image',
+    'debug/overlay/compressed': 'the same as JPEG, for viewing over a radio link',
     'debug/markers': 'boxes for RViz; the first marker deletes those of before',
 }
 OTHER = (

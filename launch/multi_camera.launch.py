@@ -1,38 +1,60 @@
 """Starts one perception node for several cameras: one batch through the network for all of them.
 
 A camera NAME has its images on NAME/IMAGE_NAME and its calibration on NAME/camera_info; the node
-publishes ~/NAME/semantic/image and so on.
+publishes ~/NAME/semantic/image and so on. RViz shows the first camera.
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node, SetParameter
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from pathlib import Path
 
-SHARE = FindPackageShare('mtscene_ros')
-FASTDDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
-# Names whose images are looked for under IMAGE_NAME; add yours. Any other NAME: NAME/image.
-POSITIONS = ('front', 'rear', 'left', 'right')
-CORNERS = ('front_left', 'front_right', 'rear_left', 'rear_right')
-NUMBERS = tuple(f'camera{number}' for number in range(8))
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+)
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, TextSubstitution
+from launch_ros.actions import SetParameter, SetRemap
+from launch_ros.parameter_descriptions import ParameterValue
+
+from mtscene_ros.ros.launch_checks import camera_names, check, check_parameter
+
+PERCEPTION = str(Path(__file__).with_name('perception.launch.py'))
 
 ARGUMENTS = (
-    ('namespace', '', 'namespace of the node and of the cameras'),
     ('cameras', '[front, left, right]', 'names of the cameras (YAML list)'),
     ('image_name', 'image_raw', 'the images of a camera are on CAMERA/image_name'),
+    ('camera_info_name', '', "empty: camera_info beside the camera's images"),
     ('sync_policy', 'synchronised', 'latest: whatever is fresh; synchronised: of one moment'),
     ('sync_max_skew_ms', '20.0', 'how far stamps of one moment lie apart, milliseconds'),
-    (
-        'params_file',
-        PathJoinSubstitution([SHARE, 'config', 'perception.yaml']),
-        'all other parameters of the node (YAML)',
-    ),
-    ('use_sim_time', 'false', 'take the time from /clock'),
-    ('use_respawn', 'false', 'start the node again when it dies'),
-    ('log_level', 'info', 'debug, info, warn, error or fatal'),
 )
+USELESS = {
+    'image_topic': 'the images of a camera are on CAMERA/image_name, see image_name.',
+    'camera_info_topic': 'see camera_info_name.',
+}
+# What rviz/perception.rviz shows.
+SHOWN = (
+    *('points', 'debug/markers', 'detections_3d', 'debug/overlay', 'semantic/color'),
+    *('semantic/image', 'semantic/confidence', 'parts/image', 'boundary/image'),
+    *('saliency/image', 'depth/image'),
+)
+
+
+def cameras(context: LaunchContext) -> list[Action]:
+    """The list of cameras as a parameter, and the topics of each."""
+    values = context.launch_configurations
+    names = camera_names(values['cameras'])
+    check_parameter(values, 'sync_policy', 'sync.policy')
+    check_parameter(values, 'sync_max_skew_ms', 'sync.max_skew_ms')
+    images = [SetRemap(f'{name}/image', f'{name}/{values["image_name"]}') for name in names]
+    info = values['camera_info_name']
+    calibrations = [SetRemap(f'{n}/camera_info', f'{n}/{info}') for n in names if info]
+    shown = [SetRemap(f'perception/{t}', f'perception/{names[0]}/{t}') for t in SHOWN]
+    # As text with quotes, in which no name is a word of YAML's such as on.
+    listed = ParameterValue(TextSubstitution(text=str(names)), value_type=list[str])
+    return [SetParameter('cameras', listed), *images, *calibrations, *shown]
 
 
 def parameter(name: str, argument: str, value_type: type) -> SetParameter:
@@ -41,40 +63,23 @@ def parameter(name: str, argument: str, value_type: type) -> SetParameter:
 
 
 def generate_launch_description() -> LaunchDescription:
-    # They follow the arguments of the node, and of two values it takes the later one.
-    parameters = [
-        parameter('use_sim_time', 'use_sim_time', bool),
-        parameter('cameras', 'cameras', list[str]),
-        parameter('sync.policy', 'sync_policy', str),
-        parameter('sync.max_skew_ms', 'sync_max_skew_ms', float),
-    ]
-    perception = Node(
-        package='mtscene_ros',
-        executable='perception_node',
-        name='perception',
-        namespace=LaunchConfiguration('namespace'),
-        output='screen',
-        respawn=LaunchConfiguration('use_respawn'),
-        respawn_delay=2.0,
-        arguments=[
-            *('--ros-args', '--log-level', LaunchConfiguration('log_level')),
-            # Not by SetParametersFromFile, which says nothing of a file that is not there.
-            *('--params-file', LaunchConfiguration('params_file')),
-        ],
-        remappings=[
-            (f'{name}/image', [f'{name}/', LaunchConfiguration('image_name')])
-            for name in (*POSITIONS, *CORNERS, *NUMBERS)
-        ],
-        # Unless one is chosen already, the profile that loses no large image.
-        additional_env={
-            FASTDDS_PROFILE: EnvironmentVariable(
-                FASTDDS_PROFILE,
-                default_value=PathJoinSubstitution([SHARE, 'config', 'fastdds.xml']),
-            )
-        },
+    # All other arguments of perception.launch.py hold as they are given.
+    perception = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PERCEPTION),
+        launch_arguments={'image_topic': 'image', 'camera_info_topic': 'camera_info'}.items(),
+    )
+    group = GroupAction(
+        [
+            OpaqueFunction(function=cameras),
+            parameter('sync.policy', 'sync_policy', str),
+            parameter('sync.max_skew_ms', 'sync_max_skew_ms', float),
+            perception,
+        ]
     )
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, default, description in ARGUMENTS
     ]
-    return LaunchDescription([*arguments, GroupAction([*parameters, perception])])
+    description = LaunchDescription([*arguments, group])
+    first = OpaqueFunction(function=check, args=[__file__, description, USELESS])
+    return LaunchDescription([first, description])

@@ -7,10 +7,12 @@ config/nav2_costmap.yaml. The layer: https://github.com/kiwicampus/semantic_segm
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
+
+from mtscene_ros.ros.launch_checks import check
 
 PERCEPTION = str(Path(__file__).with_name('perception.launch.py'))
 
@@ -28,4 +30,6 @@ def generate_launch_description() -> LaunchDescription:
         PythonLaunchDescriptionSource(PERCEPTION),
         launch_arguments={'params_file': LaunchConfiguration('params_file')}.items(),
     )
-    return LaunchDescription([params_file, perception])
+    description = LaunchDescription([params_file, perception])
+    first = OpaqueFunction(function=check, args=[__file__, description])
+    return LaunchDescription([first, description])

@@ -2,13 +2,16 @@
 
 from launch import LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, GroupAction
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
 from launch.condition import Condition
 from launch.conditions import IfCondition, LaunchConfigurationNotEquals
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from mtscene_ros.cli.middleware import choose_profile
+from mtscene_ros.ros.launch_checks import check
 
 try:
     from launch.substitutions import NotEqualsSubstitution
@@ -16,7 +19,6 @@ except ImportError:  # Humble
     NotEqualsSubstitution = None
 
 SHARE = FindPackageShare('mtscene_ros')
-FASTDDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 
 ARGUMENTS = (
     ('namespace', '', 'namespace of the node'),
@@ -35,7 +37,7 @@ ARGUMENTS = (
     ('image_topic', 'image', 'topic of the images, without the suffix of a transport'),
     ('camera_info_topic', 'camera_info', "default: camera_info beside the image's topic"),
     ('image_transport', '', 'raw or compressed; empty: as in params_file'),
-    ('rviz', 'false', 'also start RViz'),
+    ('rviz', 'false', 'also start RViz (packages rviz2 and vision_msgs_rviz_plugins)'),
 )
 
 
@@ -81,13 +83,6 @@ def generate_launch_description() -> LaunchDescription:
             ('image', LaunchConfiguration('image_topic')),
             ('camera_info', LaunchConfiguration('camera_info_topic')),
         ],
-        # Unless one is chosen already, the profile that loses no large image.
-        additional_env={
-            FASTDDS_PROFILE: EnvironmentVariable(
-                FASTDDS_PROFILE,
-                default_value=PathJoinSubstitution([SHARE, 'config', 'fastdds.xml']),
-            )
-        },
     )
     # Topics in the configuration are relative, so that the namespace holds for RViz as well.
     rviz = Node(
@@ -100,8 +95,14 @@ def generate_launch_description() -> LaunchDescription:
         ],
         condition=IfCondition(LaunchConfiguration('rviz')),
     )
+    # Unless one is chosen already, the Fast DDS profile that loses no large image.
+    profile = OpaqueFunction(function=choose_profile)
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, default, description in ARGUMENTS
     ]
-    return LaunchDescription([*arguments, GroupAction([*parameters, perception]), rviz])
+    description = LaunchDescription(
+        [*arguments, GroupAction([profile, *parameters, perception]), GroupAction([profile, rviz])]
+    )
+    first = OpaqueFunction(function=check, args=[__file__, description])
+    return LaunchDescription([first, description])

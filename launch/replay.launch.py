@@ -10,19 +10,22 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    GroupAction,
     IncludeLaunchDescription,
+    OpaqueFunction,
     RegisterEventHandler,
     Shutdown,
     TimerAction,
 )
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from launch.substitutions import LaunchConfiguration
+from launch_ros.substitutions import ExecutableInPackage
+
+from mtscene_ros.cli.middleware import choose_profile
+from mtscene_ros.ros.launch_checks import check
 
 PERCEPTION = str(Path(__file__).with_name('perception.launch.py'))
-SHARE = FindPackageShare('mtscene_ros')
-FASTDDS_PROFILE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 # Published for each image whatever the model has: the answer that playing waits for.
 ANSWER = '/perception/debug/frame_stats'
 # points and scene are left out: large, and made of the others.
@@ -60,16 +63,14 @@ DEFAULTS = {
     'timeout_s': '60.0',
 }
 
+USELESS = {'namespace': 'the results of a replay are on /perception.'}
+
 
 def mtscene(*words: str | LaunchConfiguration) -> ExecuteProcess:
-    """A verb of the command line beside the node, under the node's Fast DDS profile."""
-    profile = PathJoinSubstitution([SHARE, 'config', 'fastdds.xml'])
+    """A verb of the command line beside the node."""
     return ExecuteProcess(
         cmd=[ExecutableInPackage('mtscene', 'mtscene_ros'), *words],
         output='screen',
-        additional_env={
-            FASTDDS_PROFILE: EnvironmentVariable(FASTDDS_PROFILE, default_value=profile)
-        },
         sigterm_timeout='30',  # a recording is closed in peace
     )
 
@@ -97,4 +98,10 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=DEFAULTS.get(name), description=description)
         for name, description in ARGUMENTS
     ]
-    return LaunchDescription([*arguments, RegisterEventHandler(end), record, perception, play])
+    # Unless one is chosen already, the Fast DDS profile that loses no large image.
+    profile = OpaqueFunction(function=choose_profile)
+    group = GroupAction([profile, RegisterEventHandler(end), record, perception, play])
+    description = LaunchDescription([*arguments, group])
+    programs = [('mtscene_ros', 'mtscene')]
+    first = OpaqueFunction(function=check, args=[__file__, description, USELESS, programs])
+    return LaunchDescription([first, description])

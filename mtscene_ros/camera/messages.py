@@ -12,6 +12,7 @@ import array
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +71,21 @@ def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message
         is_bigendian=0,
         step=pixels.nbytes // height,
         data=octets(pixels),
+    )
+
+
+def compressed_image(new: New, rgb: NDArray[np.uint8], form: str, header: Message) -> Message:
+    """Makes a sensor_msgs/CompressedImage; rgb: (H, W, 3); form: 'jpeg' or 'png'.
+
+    Its `format` is worded as image_transport's compressed plugin words it.
+    """
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 80] if form == 'jpeg' else []
+    data = cv2.imencode(f'.{form}', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), quality)[1]
+    return new(
+        'sensor_msgs/msg/CompressedImage',
+        header=header,
+        format=f'rgb8; {form} compressed bgr8',
+        data=octets(data),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')  # new name first
@@ -36,12 +37,29 @@ def fastdds_profile() -> Path | None:
     return shared_file('config/fastdds.xml')
 
 
-def with_profile(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment with our profile, unless one is set already."""
+def profile_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that select our profile, none where one is selected already.
+
+    Both names: Fast DDS 2 (up to Jazzy) reads the old one only, Fast DDS 3 (Kilted and later) the
+    new one, and the old one as long as it is not removed.
+    """
     profile = fastdds_profile()
     if profile is None or any(environment.get(name) for name in VARIABLES):
-        return dict(environment)
-    return {**environment, VARIABLES[1]: str(profile)}
+        return {}
+    return dict.fromkeys(VARIABLES, str(profile))
+
+
+def with_profile(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment with our profile, unless one is set already."""
+    return {**environment, **profile_variables(environment)}
+
+
+def choose_profile(context: Any) -> None:
+    """Is an action of launch files: our profile for what is started later in the same group.
+
+    context: the LaunchContext.
+    """
+    context.environment.update(profile_variables(context.environment))
 
 
 def transport_of(profile: Path) -> Transport:

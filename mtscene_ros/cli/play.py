@@ -11,7 +11,8 @@ from pathlib import Path
 from mtscene_ros.cli.arguments import positive, remapping
 from mtscene_ros.terminal import plural
 
-EXAMPLE = 'mtscene play drive.mcap --step /perception/detections_3d'
+EXAMPLE = """mtscene play drive.mcap --step /perception/detections_3d
+mtscene play drive.mcap --clock --start 10 --duration 5 --loop"""
 EXIT = '0 done, 1 if images got no answer (--step), 2 refused'
 
 
@@ -30,7 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--topics', nargs='+', default=(), help='default: all')
     parser.add_argument('--remap', nargs='+', type=remapping, default=(), metavar='FROM:=TO')
-    parser.add_argument('--clock', action='store_true', help='publish /clock')
+    parser.add_argument(
+        '--clock', action='store_true', help='publish /clock and leave out a recorded one'
+    )
+    parser.add_argument(
+        '--start', type=positive, default=0.0, metavar='S', help='begin S seconds after the start'
+    )
+    parser.add_argument(
+        '--duration', type=positive, default=0.0, metavar='S', help='play S seconds of it'
+    )
+    parser.add_argument('--loop', action='store_true', help='again and again, until Ctrl-C')
     parser.add_argument('--json', action='store_true', help='print what was sent, by topic')
 
 
@@ -44,11 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
         topics=arguments.topics,
         remap=dict(arguments.remap),
         clock=arguments.clock,
+        start_s=arguments.start,
+        duration_s=arguments.duration,
+        loop=arguments.loop,
         has_bar=True,
     )
     played = run_play(arguments.bag, options)
     for topic, type_name in played.skipped.items():
         print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
+    for topic in played.clocks:
+        print(f'{topic} was left out: --clock publishes /clock instead', file=sys.stderr)
     if arguments.json:
         print(json.dumps(asdict(played)))
     else:

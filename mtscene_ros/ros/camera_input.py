@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.camera.camera_frames import RECTIFIED, CameraFrames, Remark
 from mtscene_ros.camera.images import MAX_PIXELS, ImageError
-from mtscene_ros.ros import qos
+from mtscene_ros.ros import offers, qos
 from mtscene_ros.ros.cdr import image_view
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.types import CameraFrame
@@ -52,7 +53,7 @@ class CameraInput:
     ) -> None:
         transport = params.image_transport
         self.image_topic, self.info_topic = input_topics(node, name, transport)
-        self._name, self._put = name, put
+        self._name, self._put, self._incompatible = name, put, incompatible
         self._limits = limits_of(params)
         self._frames = CameraFrames(
             name,
@@ -61,24 +62,73 @@ class CameraInput:
             self._limits.max_pixels,
             self.image_topic,
         )
-        self._image_type = CompressedImage if transport == 'compressed' else Image
-        self._subscriptions = []
+        self._image_type: type[Image | CompressedImage] = Image
+        if transport == 'compressed':
+            self._image_type = CompressedImage
+        self._named_topic = node.resolve_topic_name(f'{name}/image' if name else 'image')
+        self._is_latched = False  # whether the subscription of camera_info takes an old message
+        self._subscriptions: dict[str, Any] = {}
         # camera_info first: of two waiting messages the executor serves the older subscription's.
-        for message, topic, callback, raw in (
-            (CameraInfo, self.info_topic, self._on_camera_info, False),
-            (self._image_type, self.image_topic, self._on_image, True),
-        ):
-            with qos.explained(topic):
-                subscription = node.create_subscription(
-                    message,
-                    topic,
-                    callback,
-                    qos.inputs(),
-                    qos_overriding_options=qos.overridable(),
-                    event_callbacks=incompatible.of_subscription(topic),
-                    raw=raw,
-                )
-            self._subscriptions.append(subscription)
+        self._subscribe_camera_info(node)
+        self._subscribe_image(node)
+
+    def follow(self, node: Node) -> None:
+        """Adapts the subscriptions to what is published meanwhile: an image of another type than
+        `image_transport` says, a camera_info that was latched before the node started."""
+        try:
+            self._follow_image(node)
+            self._follow_camera_info(node)
+        except qos.QosError as error:
+            node.get_logger().error(str(error))
+
+    def _follow_image(self, node: Node) -> None:
+        kind = self._image_type.__name__
+        other = offers.other_image(node, self._named_topic, self.image_topic, kind)
+        if not other:
+            return
+        self._image_type = CompressedImage if other == 'CompressedImage' else Image
+        self.image_topic = self._frames.image_topic = self._named_topic
+        self._subscribe_image(node)
+        node.get_logger().info(f'{self.image_topic} carries {other}, which is taken.')
+
+    def _follow_camera_info(self, node: Node) -> None:
+        latched = offers.is_latched(node, self.info_topic)
+        if latched in (None, self._is_latched) or qos.is_chosen(node, self.info_topic):
+            return
+        self._is_latched = bool(latched)
+        self._subscribe_camera_info(node)
+
+    def _subscribe_camera_info(self, node: Node) -> None:
+        profile = qos.latched_inputs() if self._is_latched else qos.inputs()
+        self._subscribe(node, CameraInfo, self.info_topic, self._on_camera_info, profile)
+
+    def _subscribe_image(self, node: Node) -> None:
+        self._subscribe(node, self._image_type, self.image_topic, self._on_image, qos.inputs())
+
+    def _subscribe(
+        self,
+        node: Node,
+        kind: type[Any],
+        topic: str,
+        callback: Callable[[Any], None],
+        profile: QoSProfile,
+    ) -> None:
+        """Replaces the subscription of this callback."""
+        role = callback.__name__
+        # The options of a topic keep the values of its first subscription.
+        options = None if profile == qos.latched_inputs() else qos.overridable()
+        if role in self._subscriptions:  # first, as DDS allows one type only on a topic
+            node.destroy_subscription(self._subscriptions.pop(role))
+        with qos.explained(topic):
+            self._subscriptions[role] = node.create_subscription(
+                kind,
+                topic,
+                callback,
+                profile,
+                qos_overriding_options=options,
+                event_callbacks=self._incompatible.of_subscription(topic),
+                raw=kind is not CameraInfo,
+            )
 
     @property
     def image_kind(self) -> str:
@@ -92,7 +142,7 @@ class CameraInput:
 
     def close(self, node: Node) -> None:
         """Unsubscribes."""
-        for subscription in self._subscriptions:
+        for subscription in self._subscriptions.values():
             node.destroy_subscription(subscription)
 
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[Remark]]:
@@ -114,7 +164,7 @@ class CameraInput:
 def message_of(
     serialized: bytes, kind: type[Image] | type[CompressedImage], limits: InputLimits
 ) -> tuple[Any, NDArray[np.uint8] | None]:
-    """Returns the message, and (n,) uint8 of its data where no copy is needed, else None.
+    """Returns the message, and (n,) uint8 of its data where they are not a plain array in it.
 
     Raises ImageError.
     """
@@ -127,12 +177,21 @@ def message_of(
     if found is not None:
         return found
     try:
-        return deserialize_message(serialized, kind), None
+        message = deserialize_message(serialized, kind)
     except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
         raise ImageError(
             f'A message of {len(serialized)} bytes is not a sensor_msgs/msg/{kind.__name__} '
             f'({error}); check what publishes on this topic.'
         ) from None
+    return message, copied(message.data)
+
+
+def copied(data: Any) -> NDArray[np.uint8] | None:
+    """Returns a copy of bytes that lie in another memory, such as a GPU's, None for rclpy's array.
+
+    ROS 2 Lyrical has a class for such bytes, rosidl_buffer.Buffer.
+    """
+    return np.frombuffer(data.to_bytes(), np.uint8) if hasattr(data, 'to_bytes') else None
 
 
 def stamp_ns_of(serialized: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import platform
 import resource
 import time
 from collections.abc import Mapping
@@ -99,7 +100,9 @@ def camera_status(
         values[f'{stage} p50/p95/p99, ms'] = ' / '.join(f'{1e3 * s:.1f}' for s in seconds)
     level, message = verdict(state, mailbox.behind_ns(camera), missing, idle)
     title = f'{name}: camera {camera}' if camera else f'{name}: camera'
-    return status(title, level, message, values)
+    entry = status(title, level, message, values)
+    entry.hardware_id = state.input.image_topic
+    return entry
 
 
 def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tuple[Level, str]:
@@ -167,7 +170,12 @@ def publishers(count: int) -> str:
 
 
 def array(node: Node, entries: list[DiagnosticStatus]) -> DiagnosticArray:
-    """Returns the message, stamped now: diagnostics describe the present, not an image."""
+    """Returns the message, stamped now: diagnostics describe the present, not an image.
+
+    The hardware of an entry that names none is this machine; that of a camera is its topic.
+    """
+    for entry in entries:
+        entry.hardware_id = entry.hardware_id or platform.node() or 'unnamed machine'
     message = DiagnosticArray(status=entries)
     message.header.stamp = node.get_clock().now().to_msg()
     return message

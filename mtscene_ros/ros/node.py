@@ -261,6 +261,7 @@ class PerceptionNode(LifecycleNode):
         ]
         if self._worker is not None:
             for camera, state in self._worker.cameras.items():
+                state.input.follow(self)
                 silent_s = self._mailbox.silent_s(camera)
                 missing = diagnostics.missing_input(self, state.input, silent_s)
                 if missing:

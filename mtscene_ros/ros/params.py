@@ -8,13 +8,18 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
-from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
+from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams, Parameter
 
 # Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
 # passes an argument that was left empty.
@@ -33,21 +38,73 @@ class ParameterError(ValueError):
 def declare(node: Node) -> NodeParams:
     """Declares all parameters and returns their values; bad values are refused now and later.
 
-    Raises ParameterError.
+    An integer for a double is taken as that double, and the declared type stays (see
+    `declared_value`). Raises ParameterError.
     """
     for row in PARAMETERS:
-        descriptor = ParameterDescriptor(
-            description=f'{row.doc} [{row.unit}]',
-            additional_constraints=row.allowed,
-            read_only=not row.dynamic,
-            dynamic_typing=True,  # so that a wrong type reaches `complaint` and gets our sentence
-        )
-        value = node.declare_parameter(row.name, row.default, descriptor).value
+        given = node._parameter_overrides.get(row.name)
+        value = declared_value(row, row.default if given is None else given.value)
         sentence = complaint(row.name, value)
         if sentence:
             raise ParameterError(sentence)
-    node.add_on_set_parameters_callback(_on_set)
+        node.declare_parameter(row.name, value, descriptor_of(row), ignore_override=True)
+    refuse_and_convert(node)
     return read(node)
+
+
+def descriptor_of(row: Parameter) -> ParameterDescriptor:
+    """Returns how tools see the parameter; its range makes sliders in rqt_reconfigure."""
+    found = ParameterDescriptor(
+        description=f'{row.doc} [{row.unit}]',
+        additional_constraints=row.allowed,
+        read_only=not row.dynamic,
+    )
+    if row.limits and isinstance(row.default, float):
+        low, high = map(float, row.limits)
+        found.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    elif row.limits:
+        first, last = map(int, row.limits)
+        found.integer_range = [IntegerRange(from_value=first, to_value=last, step=1)]
+    return found
+
+
+def declared_value(row: Parameter, value: Any) -> Any:
+    """Returns an integer for a double as that double, true and false of YAML for a parameter with
+    these words as the word, any other value as it is."""
+    if isinstance(row.default, float) and type(value) is int:
+        return float(value)
+    return row.plain(value)
+
+
+def refuse_and_convert(node: Node) -> None:
+    """Puts our sentences and the conversion before rclpy's own checks.
+
+    All setting goes through these two methods, that of the services as well. Callbacks before
+    setting would do the same, but Humble has none.
+    """
+    set_all = node.set_parameters_atomically
+
+    def set_atomically(changes: Sequence[RosParameter]) -> SetParametersResult:
+        ours = [change for change in changes if change.name in _TABLE]
+        reason = ' '.join(filter(None, (complaint(c.name, c.value) for c in ours)))
+        if reason:
+            return SetParametersResult(successful=False, reason=reason)
+        return set_all([converted(change) for change in changes])
+
+    def set_each(changes: Sequence[RosParameter]) -> list[SetParametersResult]:
+        return [set_atomically([change]) for change in changes]
+
+    for name, method in (
+        ('set_parameters_atomically', set_atomically),
+        ('set_parameters', set_each),
+    ):
+        setattr(node, name, method)
+
+
+def converted(change: RosParameter) -> RosParameter:
+    """Returns a change with the value as it is declared."""
+    row = _TABLE.get(change.name)
+    return RosParameter(change.name, value=declared_value(row, change.value)) if row else change
 
 
 def unknown(given: Iterable[str]) -> list[str]:
@@ -77,9 +134,7 @@ def read(node: Node) -> NodeParams:
     """Returns the current values."""
     values: dict[str, Any] = {}
     for row in PARAMETERS:
-        value = row.plain(node.get_parameter(row.name).value)
-        field = row.name.replace('.', '_')
-        values[field] = float(value) if isinstance(row.default, float) else value
+        values[row.name.replace('.', '_')] = node.get_parameter(row.name).value
     return NodeParams(**values)
 
 
@@ -117,12 +172,6 @@ def _complaint_about_names(name: str, values: list[object]) -> str:
     if '' in values and len(values) > 1:
         return f'Parameter {name} is {values!r}; with several cameras, each one needs a name.'
     return ''
-
-
-def _on_set(changes: Sequence[RosParameter]) -> SetParametersResult:
-    sentences = [complaint(c.name, c.value) for c in changes if c.name in _TABLE]
-    reason = ' '.join(s for s in sentences if s)
-    return SetParametersResult(successful=not reason, reason=reason)
 
 
 def yaml_text() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mtscene_ros.terminal import counted
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 LATCHED_TOPICS = ('/tf_static',)
+CLOCK = '/clock'
 SETTLE_S = 1.0  # discovery and transport go on for a moment after one side has finished
 
 
@@ -33,7 +34,9 @@ class PlayOptions:
 
     rate: 1 as recorded, 0 as fast as possible; step_topic: topic on which every image is
     acknowledged before the next message; topics: those to play, empty for all; remap: recorded
-    name → published name; clock: publish /clock; match_timeout_s: how long to wait for a
+    name → published name; clock: publish /clock, which leaves out a recorded one; start_s: where
+    to begin, from the start of the recording; duration_s: how much of it to play, 0 for all; loop:
+    play again and again until KeyboardInterrupt; match_timeout_s: how long to wait for a
     subscriber of the images; has_bar: show the progress.
     """
 
@@ -43,6 +46,9 @@ class PlayOptions:
     topics: Collection[str] = ()
     remap: Mapping[str, str] = field(default_factory=dict)
     clock: bool = False
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    loop: bool = False
     match_timeout_s: float = 10.0
     has_bar: bool = False
 
@@ -51,13 +57,23 @@ class PlayOptions:
 class PlayReport:
     """What was played.
 
-    sent: messages by topic; skipped: topic → its type, which is not installed; unanswered: images
-    without an acknowledgement.
+    sent: messages by topic; skipped: topic → its type, which is not installed; clocks: recorded
+    topics that were left out because the player publishes /clock; unanswered: images without an
+    acknowledgement.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
+    clocks: list[str] = field(default_factory=list)
     unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a recording, from start_ns to before stop_ns by the recording's clock."""
+
+    start_ns: int
+    stop_ns: int
 
 
 class Player:
@@ -65,26 +81,30 @@ class Player:
 
     def __init__(self, node: Node, options: PlayOptions) -> None:
         self.report = PlayReport()
-        self._node, self._options = node, options
+        self._node, self.options = node, options
         self._publishers: dict[str, Any] = {}
         self._answered: set[tuple[int, int]] = set()
         self._answers: Any = None
-        self._clock = node.create_publisher(ClockMessage, '/clock', 1) if options.clock else None
+        self._clock = node.create_publisher(ClockMessage, CLOCK, 1) if options.clock else None
 
     def announce(self, topic: str, type_name: str) -> None:
-        """Creates the publisher of one recorded topic; an unknown type is counted as skipped.
+        """Creates the publisher of one recorded topic; an unknown type is counted as skipped, and
+        a clock beside our own is left out.
 
         Raises BagError where the published name is not a topic name.
         """
         kind = message_class(type_name)
+        name = self.options.remap.get(topic, topic)
         if kind is None:
             self.report.skipped[topic] = type_name
             return
+        if self._clock is not None and name == CLOCK:  # two clocks would jump to and fro
+            self.report.clocks.append(topic)
+            return
         durability = DurabilityPolicy.VOLATILE
-        if topic in LATCHED_TOPICS or type_name.endswith('/LabelInfo'):
+        if is_latched(topic, type_name):
             durability = DurabilityPolicy.TRANSIENT_LOCAL
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
-        name = self._options.remap.get(topic, topic)
         try:
             self._publishers[topic] = self._node.create_publisher(kind, name, qos)
         except InvalidTopicNameException:
@@ -92,9 +112,13 @@ class Player:
                 f'{name[:80]!r} is not a topic name; choose another with --remap or --topics.'
             ) from None
 
+    def has(self, topic: str) -> bool:
+        """Whether a recorded topic is played."""
+        return topic in self._publishers
+
     def listen(self) -> None:
         """Subscribes to the acknowledgements of stepwise playback. Raises BagError."""
-        topic, timeout_s = self._options.step_topic, self._options.match_timeout_s
+        topic, timeout_s = self.options.step_topic, self.options.match_timeout_s
         if not self.wait_until(lambda: topic in self._types_by_topic(), timeout_s):
             raise BagError(
                 f'Nobody has published {topic} within {timeout_s:g} s; start the node first.'
@@ -125,7 +149,7 @@ class Player:
         Raises BagError after match_timeout_s.
         """
         publishers = [self._publishers[topic] for topic in topics]
-        timeout_s = self._options.match_timeout_s
+        timeout_s = self.options.match_timeout_s
         if publishers and not self.wait_until(
             lambda: any(p.get_subscription_count() for p in publishers), timeout_s
         ):
@@ -151,7 +175,7 @@ class Player:
         kind = message_class(type_name)
         stamp = deserialize_message(cdr, kind).header.stamp
         key = (stamp.sec, stamp.nanosec)
-        if not self.wait_until(lambda: key in self._answered, self._options.step_timeout_s):
+        if not self.wait_until(lambda: key in self._answered, self.options.step_timeout_s):
             self.report.unanswered += 1
         self._answered.discard(key)
 
@@ -168,25 +192,65 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
         wanted = [c for c in reader.connections if not options.topics or c.topic in options.topics]
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
-        wanted = [c for c in wanted if c.topic not in player.report.skipped]
+        wanted = [c for c in wanted if player.has(c.topic)]
         if not wanted:  # rosbags would read an empty list as all topics
             recorded = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
             raise BagError(f'{path} has no topic that can be played here; it contains {recorded}.')
+        span = span_of(reader, options)
         cameras = {c.topic for c in wanted if c.msgtype in IMAGE_TYPES and 'truth' not in c.topic}
         if options.step_topic:
             player.listen()
         player.wait_for_listener(cameras)
-        pace = Pace(options.rate)
-        messages: Iterator[Any] = reader.messages(wanted)
-        if options.has_bar:
-            messages = counted(messages, 'message', sum(c.msgcount for c in wanted))
-        for connection, stamp_ns, data in messages:
-            player.wait_until(pace.due(stamp_ns), pace.delay_s(stamp_ns))
-            player.send(connection.topic, bytes(data), stamp_ns)
-            if options.step_topic and connection.topic in cameras:
-                player.wait_for_answer(bytes(data), connection.msgtype)
+        try:
+            play_once(player, reader, wanted, cameras, span)
+            while options.loop and player.report.sent:
+                play_once(player, reader, wanted, cameras, span)
+        except KeyboardInterrupt:
+            if not options.loop:
+                raise
     player.wait_until(lambda: False, SETTLE_S)  # the last messages are still on their way
     return player.report
+
+
+def span_of(reader: Any, options: PlayOptions) -> Span:
+    """Returns the part of the recording that is played. Raises BagError where it is empty."""
+    start_ns = reader.start_time + round(1e9 * options.start_s)
+    stop_ns = reader.end_time + 1
+    if options.duration_s:
+        stop_ns = min(stop_ns, start_ns + round(1e9 * options.duration_s))
+    if start_ns >= stop_ns:
+        raise BagError(
+            f'The recording lasts {(reader.end_time - reader.start_time) / 1e9:.1f} s, so nothing '
+            f'of it comes after {options.start_s:g} s; choose an earlier start.'
+        )
+    return Span(start_ns, stop_ns)
+
+
+def play_once(
+    player: Player, reader: Any, wanted: Sequence[Any], cameras: Collection[str], span: Span
+) -> None:
+    """Plays a part of the recording, after the latched messages from before it."""
+    options = player.options
+    latched = [c for c in wanted if is_latched(c.topic, c.msgtype)]
+    if options.start_s and latched:
+        for connection, _, data in reader.messages(latched, stop=span.start_ns):
+            player.send(connection.topic, bytes(data), span.start_ns)
+    pace = Pace(options.rate)
+    messages: Iterator[Any] = reader.messages(wanted, span.start_ns, span.stop_ns)
+    if options.has_bar:
+        is_whole = not (options.start_s or options.duration_s)
+        total = sum(c.msgcount for c in wanted) if is_whole else None
+        messages = counted(messages, 'message', total)
+    for connection, stamp_ns, data in messages:
+        player.wait_until(pace.due(stamp_ns), pace.delay_s(stamp_ns))
+        player.send(connection.topic, bytes(data), stamp_ns)
+        if options.step_topic and connection.topic in cameras:
+            player.wait_for_answer(bytes(data), connection.msgtype)
+
+
+def is_latched(topic: str, type_name: str) -> bool:
+    """Whether late subscribers need the last message of a topic."""
+    return topic in LATCHED_TOPICS or type_name.endswith('/LabelInfo')
 
 
 class Pace:

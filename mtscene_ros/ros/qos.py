@@ -16,7 +16,6 @@ from rclpy.qos import (
     QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
-    qos_policy_name_from_kind,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -46,6 +45,16 @@ def inputs() -> QoSProfile:
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def latched_inputs() -> QoSProfile:
+    """Returns reliable, transient local, keep last 1: the last message that was published before
+    this node started comes as well."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
 def outputs(*, depth: int = 1, latched: bool = False) -> QoSProfile:
     """Returns reliable, keep last `depth`; latched: late subscribers get the last message too."""
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
@@ -61,6 +70,12 @@ def overridable() -> QoSOverridingOptions:
         QoSPolicyKind.DURABILITY,
     )
     return QoSOverridingOptions(kinds)
+
+
+def is_chosen(node: Node, topic: str) -> bool:
+    """Whether the user overrides a policy of our subscription to this topic."""
+    start = f'qos_overrides.{topic}.subscription.'
+    return any(name.startswith(start) for name in node._parameter_overrides)
 
 
 @contextlib.contextmanager
@@ -100,9 +115,9 @@ class Incompatible:
     def _on_event(self, topic: str, side: str) -> Callable[[Any], None]:
         def on_incompatible(event: Any) -> None:
             self._found[topic, side] = None
-            policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
             # The event may arrive before the graph knows the values.
-            self._warn(self._sentence(topic, side) or unknown_values(topic, side, policy))
+            unknown = unknown_values(topic, side, policy_of(event))
+            self._warn(self._sentence(topic, side) or unknown)
 
         return on_incompatible
 
@@ -123,6 +138,13 @@ class Incompatible:
     def _is_ours(self, end: Any) -> bool:
         node = self._node
         return (end.node_name, end.node_namespace) == (node.get_name(), node.get_namespace())
+
+
+def policy_of(event: Any) -> str:
+    """Returns the policy that an event names, '' where it names none, as with Zenoh."""
+    kind = getattr(event, 'last_policy_kind', QoSPolicyKind.INVALID)
+    known = {policy.value: policy.name.lower() for policy in QoSPolicyKind}
+    return '' if kind == QoSPolicyKind.INVALID else known.get(int(kind), '')
 
 
 def mismatch(topic: str, side: str, ours: QoSProfile, theirs: QoSProfile) -> str:
@@ -147,9 +169,13 @@ def mismatch(topic: str, side: str, ours: QoSProfile, theirs: QoSProfile) -> str
 
 
 def unknown_values(topic: str, side: str, policy: str) -> str:
-    """Returns the sentence for a graph that does not show the values yet."""
+    """Returns the sentence for a graph that does not show the values yet.
+
+    policy: '' where it is not known either.
+    """
+    where = f' in {policy}' if policy else ''
     return (
-        f'The other side of {topic} is incompatible with this {side} in {policy}; change it '
-        f"there, or put 'qos_overrides.{topic}.{side}.{policy}: ' with the other side's value "
+        f'The other side of {topic} is incompatible with this {side}{where}; change it there, or '
+        f"put 'qos_overrides.{topic}.{side}.{policy or 'POLICY'}: ' with the other side's value "
         'into the parameter file.'
     )

@@ -42,9 +42,9 @@ def test_a_model_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_chosen_profile_wins() -> None:
-    ours = {'FASTRTPS_DEFAULT_PROFILES_FILE': str(fastdds_profile())}
-    assert with_profile({}) == ours
-    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    assert with_profile({}) == dict.fromkeys(names, str(fastdds_profile()))
+    for name in names:
         assert with_profile({name: 'theirs.xml'}) == {name: 'theirs.xml'}
 
 

@@ -33,7 +33,7 @@ def declared() -> set[str]:
 
 
 def ros_packages() -> set[str]:
-    return set(re.findall(r'_depend>(\w+)<', (ROOT / 'package.xml').read_text()))
+    return set(re.findall(r'depend>(\w+)<', (ROOT / 'package.xml').read_text()))
 
 
 @pytest.mark.parametrize('room', ['robot', 'ros'])

@@ -15,7 +15,7 @@ from lifecycle_msgs.srv import GetState
 from mtscene_msgs.msg import FrameStats, Scene
 from patience import PATIENCE_S
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
@@ -23,6 +23,7 @@ TYPES: dict[str, type] = {
     'semantic/image': Image,
     'semantic/confidence': Image,
     'semantic/color': Image,
+    'semantic/color/compressed': CompressedImage,
     'semantic/label_info': LabelInfo,
     'depth/image': Image,
     'depth/camera_info': CameraInfo,
@@ -39,6 +40,7 @@ TYPES: dict[str, type] = {
     'detections_2d': Detection2DArray,
     'scene': Scene,
     'debug/overlay': Image,
+    'debug/overlay/compressed': CompressedImage,
     'debug/markers': MarkerArray,
     'debug/frame_stats': FrameStats,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def test_late_frames_warn_then_are_an_error_and_good_ones_mend_it(
         inside.until(lambda k=k: said_of(inside) == k + 1)
         levels.append(int(printed(inside)[0]))
     assert levels == [0, *[1] * 18, 2, 2, 0]
+    assert fleet.status_of('camera').hardware_id == '/camera/image_raw'
+    assert fleet.status_of('model').hardware_id == platform.node()
 
 
 def said_of(inside: Inside) -> int:

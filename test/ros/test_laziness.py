@@ -21,6 +21,7 @@ TENSORS: dict[str, tuple[str, ...]] = {
     'semantic/image': (LABELS, CONFIDENCE),
     'semantic/confidence': (LABELS, CONFIDENCE),
     'semantic/color': (LABELS, CONFIDENCE),
+    'semantic/color/compressed': (LABELS, CONFIDENCE),
     'depth/image': ('depth',),
     'depth/camera_info': (),
     'points': ('depth', LABELS, CONFIDENCE),
@@ -34,6 +35,7 @@ TENSORS: dict[str, tuple[str, ...]] = {
     'detections_2d': BOXES,
     'scene': (LABELS, CONFIDENCE, *PARTS, 'depth', 'normals', 'boundary', 'saliency', *BOXES),
     'debug/overlay': (LABELS, CONFIDENCE, *BOXES),
+    'debug/overlay/compressed': (LABELS, CONFIDENCE, *BOXES),
     'debug/markers': BOXES,
     'debug/frame_stats': (),
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
-from mtscene_ros.camera import box_messages, camera_frames, messages
+from mtscene_ros.camera import box_messages, camera_frames, images, messages
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.camera.messages import New
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
@@ -118,3 +118,13 @@ def test_many_classes_are_16_bits_wide(new: New) -> None:
     image = messages.label_image(new, labels, messages.header(new, 0, ''))
     assert (image.encoding, image.step) == ('16UC1', 4)
     assert list(np.frombuffer(image.data, np.uint16)) == [299, 65535]
+
+
+@pytest.mark.parametrize('form', ['jpeg', 'png'])
+def test_a_compressed_image_is_read_back(new: New, form: str) -> None:
+    rgb = np.full((16, 24, 3), (200, 100, 50), np.uint8)
+    made = messages.compressed_image(new, rgb, form, messages.header(new, 5, 'camera'))
+    assert (made.format, made.header.frame_id) == (f'rgb8; {form} compressed bgr8', 'camera')
+    found = images.rgb_from_compressed(made.format, np.frombuffer(made.data, np.uint8))
+    assert found.shape == rgb.shape
+    assert np.abs(found.astype(int) - rgb).max() <= (2 if form == 'jpeg' else 0)

@@ -1,13 +1,19 @@
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import rclpy
 import yaml
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
 
 from docs.reference import parameters
 from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams
 from mtscene_ros.ros.params import (
     complaint,
+    declare,
+    declared_value,
     unknown,
     unknown_overrides,
     yaml_text,
@@ -94,3 +100,54 @@ def test_thresholds_and_rates_change_while_running_and_structure_does_not() -> N
     changing = {p.name for p in PARAMETERS if p.dynamic}
     assert {'min_score', 'max_rate_hz', 'max_age_ms', 'sync.max_skew_ms'} <= changing
     assert not changing & {'model', 'backend', 'cameras', 'image_transport', 'resize'}
+
+
+@pytest.fixture
+def declared() -> Iterator[Node]:
+    """A node with our parameters; `max_rate_hz` comes as an integer."""
+    context = rclpy.Context()
+    context.init(args=[])
+    given = [RosParameter('max_rate_hz', value=5)]
+    node = Node('perception', context=context, parameter_overrides=given)
+    declare(node)
+    yield node
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_an_integer_for_a_double_is_taken_as_a_double(declared: Node) -> None:
+    assert declared.get_parameter('max_rate_hz').type_ is RosParameter.Type.DOUBLE
+    for set_all in (declared.set_parameters, lambda p: [declared.set_parameters_atomically(p)]):
+        [result] = set_all([RosParameter('max_rate_hz', value=7)])
+        assert (result.successful, result.reason) == (True, '')
+        found = declared.get_parameter('max_rate_hz')
+        assert (found.type_, found.value) == (RosParameter.Type.DOUBLE, 7.0)
+    assert declared.describe_parameter('max_rate_hz').type == RosParameter.Type.DOUBLE.value
+
+
+@pytest.mark.parametrize('value', ['abc', True, [1.0], None, -1.0, float('nan')])
+def test_a_refused_value_leaves_the_declaration_alone(declared: Node, value: object) -> None:
+    before = repr(declared.describe_parameter('watchdog.timeout_s'))
+    good = RosParameter('min_score', value=0.5)
+    bad = RosParameter('watchdog.timeout_s', value=value)
+    refused = declared.set_parameters_atomically([good, bad])
+    assert refused.reason.startswith('Parameter watchdog.timeout_s is ')
+    assert repr(declared.describe_parameter('watchdog.timeout_s')) == before
+    values = [declared.get_parameter(n).value for n in ('min_score', 'watchdog.timeout_s')]
+    assert values == [0.3, 10.0]
+
+
+def test_ranges_can_be_read_by_machines(declared: Node) -> None:
+    described = {p.name: declared.describe_parameter(p.name) for p in PARAMETERS}
+    [score] = described['min_score'].floating_point_range
+    assert (score.from_value, score.to_value, score.step) == (0.0, 1.0, 0.0)
+    [late] = described['diagnostics.late_frames'].integer_range
+    assert (late.from_value, late.to_value, late.step) == (1, 1000, 1)
+    ranged = {n for n, d in described.items() if d.floating_point_range or d.integer_range}
+    assert ranged == {p.name for p in PARAMETERS if p.limits}
+
+
+def test_yaml_words_for_truth_are_words_where_a_parameter_has_them(declared: Node) -> None:
+    row = next(p for p in PARAMETERS if p.name == 'input_is_rectified')
+    assert [declared_value(row, v) for v in (True, False, 'auto')] == ['true', 'false', 'auto']
+    assert declared.describe_parameter(row.name).type == RosParameter.Type.STRING.value

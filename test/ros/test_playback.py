@@ -4,14 +4,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rclpy
 from patience import PATIENCE_S
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import String
 
-from mtscene_ros.recordings.bags import open_bag
+from mtscene_ros.recordings.bag_messages import maker
+from mtscene_ros.recordings.bags import BagError, BagWriter, open_bag
 from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.ros.message_types import message_class
-from mtscene_ros.ros.playback import Pace
+from mtscene_ros.ros.playback import Pace, PlayOptions, PlayReport, play
 from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
@@ -76,6 +82,73 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert half.delay_s(3 * 10**9) == 2.5  # 2 s of the recording take 4 s
     assert not half.due(3 * 10**9)()
     assert half.due(17 * 10**8)()  # 0.7 s take 1.4 s
+
+
+@pytest.fixture(scope='module')
+def clocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of clocks, 0.1 s apart, with labels of which the first are latched."""
+    path = tmp_path_factory.mktemp('clocked') / 'clocked.mcap'
+    with BagWriter(path) as writer:
+        new = maker(writer.types)
+        for i in range(6):
+            tick = new('rosgraph_msgs/msg/Clock', clock=new('builtin_interfaces/msg/Time', sec=i))
+            writer.write('/clock', 'rosgraph_msgs/msg/Clock', 10**8 * (i + 1), tick)
+            text = new('std_msgs/msg/String', data=str(i))
+            writer.write('/text', 'std_msgs/msg/String', 10**8 * (i + 1), text)
+        label = new('vision_msgs/msg/LabelInfo', threshold=0.5)
+        writer.write('/label_info', 'vision_msgs/msg/LabelInfo', 10**8, label)
+    return path
+
+
+def played(path: Path, **options: Any) -> tuple[PlayReport, list[str], list[int]]:
+    """The report, the texts and the clocks that arrive, in nanoseconds."""
+    node, texts, clocks = rclpy.create_node('played'), [], []
+    every = QoSProfile(depth=100)
+    node.create_subscription(String, '/text', lambda m: texts.append(m.data), every)
+    node.create_subscription(
+        Clock, '/clock', lambda m: clocks.append(10**9 * m.clock.sec + m.clock.nanosec), every
+    )
+    try:
+        report = play(node, path, PlayOptions(**{'rate': 0.0, 'match_timeout_s': 9.0, **options}))
+    finally:
+        node.destroy_node()
+    return report, texts, clocks
+
+
+def test_our_clock_replaces_a_recorded_one(clocked: Path) -> None:
+    report, texts, clocks = played(clocked, clock=True)
+    assert report.clocks == ['/clock']
+    assert texts == list('012345')
+    assert sorted(set(clocks)) == [10**8 * (i + 1) for i in range(6)]  # the recording's times
+    assert clocks == sorted(clocks)
+
+
+def test_the_recorded_clock_is_played_where_ours_is_not_or_has_another_name(clocked: Path) -> None:
+    report, _, clocks = played(clocked, topics=('/clock',))
+    assert (report.clocks, clocks) == ([], [10**9 * i for i in range(6)])
+    report, _, _ = played(clocked, clock=True, remap={'/clock': '/sim_clock'})
+    assert (report.clocks, report.sent['/clock']) == ([], 6)
+
+
+def test_a_part_is_played_after_what_was_latched_before_it(clocked: Path) -> None:
+    report, texts, _ = played(clocked, start_s=0.2, duration_s=0.2)
+    assert texts == ['2', '3']
+    assert report.sent == {'/text': 2, '/clock': 2, '/label_info': 1}
+    with pytest.raises(BagError, match=r'lasts 0\.5 s, so nothing of it comes after 2 s'):
+        played(clocked, start_s=2.0)
+
+
+def test_a_loop_plays_it_again_until_it_is_interrupted(clocked: Path) -> None:
+    command = [*MTSCENE, 'play', str(clocked), '--loop', '--topics', '/text', '--rate', '4']
+    robot, texts = Robot(outputs=()), []
+    robot.node.create_subscription(String, '/text', lambda m: texts.append(m.data), 100)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    robot.wait(lambda: texts.count('5') == 2)
+    process.send_signal(signal.SIGINT)
+    printed = process.communicate(timeout=PATIENCE_S)[0]
+    robot.node.destroy_node()
+    assert '12345012345' in ''.join(texts)  # nobody waits for the listeners of a text
+    assert (process.returncode, printed.endswith(' messages on 1 topic\n')) == (0, True)
 
 
 def test_message_classes() -> None:
