@@ -31,16 +31,9 @@ R = TypeVar('R')
 
 # The tasks of this package, each with its own field in mtscene_msgs/Scene; any other task of a
 # model is a user's own. A test compares them with tasks.TASKS.
-NAMED_TASKS = (
-    'semantic',
-    'human_parts',
-    'depth',
-    'normals',
-    'boundary',
-    'saliency',
-    'boxes3d',
-)
+NAMED_TASKS = ('semantic', 'human_parts', 'depth', 'normals', 'boundary', 'saliency', 'boxes3d')
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+DRAWN = ('semantic', 'boxes3d')  # into the overlay
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 BOXES_3D = 'vision_msgs/msg/Detection3DArray'
@@ -124,19 +117,14 @@ def _confidence(found: OutputContext) -> Message | None:
     return labels and messages.confidence_image(found.new, labels, found.header)
 
 
-def _color(found: OutputContext) -> Message | None:
-    rgb = _coloured(found)
-    return None if rgb is None else messages.image_message(found.new, rgb, 'rgb8', found.header)
-
-
-def _color_png(found: OutputContext) -> Message | None:
-    rgb = _coloured(found)
-    return None if rgb is None else messages.compressed_image(found.new, rgb, 'png', found.header)
-
-
-def _coloured(found: OutputContext) -> NDArray[np.uint8] | None:
+def _color(form: str, found: OutputContext) -> Message | None:
     labels = found.result('semantic', LabelMap)
-    return None if labels is None else palette(labels.classes)[labels.labels]
+    return labels and _picture(found, palette(labels.classes)[labels.labels], form)
+
+
+def _picture(found: OutputContext, rgb: NDArray[np.uint8], form: str) -> Message:
+    make = messages.image_message if form == 'rgb8' else messages.compressed_image
+    return make(found.new, rgb, form, found.header)
 
 
 def _normals(found: OutputContext) -> Message | None:
@@ -226,12 +214,8 @@ def _scene(found: OutputContext) -> Message:
     return found.new('mtscene_msgs/msg/Scene', header=found.header, camera=camera, **there)
 
 
-def _overlay(found: OutputContext) -> Message | None:
-    return messages.image_message(found.new, overlay(found.scene), 'rgb8', found.header)
-
-
-def _overlay_jpeg(found: OutputContext) -> Message | None:
-    return messages.compressed_image(found.new, overlay(found.scene), 'jpeg', found.header)
+def _overlay(form: str, found: OutputContext) -> Message:
+    return _picture(found, overlay(found.scene), form)
 
 
 def _own(task: str, found: OutputContext) -> Message | None:
@@ -250,8 +234,8 @@ def _result(topic: str, kind: str, make: Make, task: str) -> Output:
 OUTPUTS: tuple[Output, ...] = (
     _result('semantic/image', IMAGE, partial(_labels, 'semantic'), 'semantic'),
     Output('semantic/confidence', IMAGE, _confidence, ('semantic',)),
-    Output('semantic/color', IMAGE, _color, ('semantic',)),
-    Output('semantic/color/compressed', COMPRESSED, _color_png, ('semantic',)),
+    Output('semantic/color', IMAGE, partial(_color, 'rgb8'), ('semantic',)),
+    Output('semantic/color/compressed', COMPRESSED, partial(_color, 'png'), ('semantic',)),
     _result('depth/image', IMAGE, _depth, 'depth'),
     Output(DEPTH_CAMERA_INFO, CAMERA_INFO, _camera_info, ('depth',), is_free=True),
     Output('points', 'sensor_msgs/msg/PointCloud2', _points, ('depth',), ('semantic',)),
@@ -262,8 +246,8 @@ OUTPUTS: tuple[Output, ...] = (
     _result('detections_3d', BOXES_3D, _detections_3d, 'boxes3d'),
     Output('detections_2d', 'vision_msgs/msg/Detection2DArray', _detections_2d, ('boxes3d',)),
     Output('scene', 'mtscene_msgs/msg/Scene', _scene, uses=NAMED_TASKS),
-    Output('debug/overlay', IMAGE, _overlay, uses=('semantic', 'boxes3d')),
-    Output('debug/overlay/compressed', COMPRESSED, _overlay_jpeg, uses=('semantic', 'boxes3d')),
+    Output('debug/overlay', IMAGE, partial(_overlay, 'rgb8'), uses=DRAWN),
+    Output('debug/overlay/compressed', COMPRESSED, partial(_overlay, 'jpeg'), uses=DRAWN),
     Output('debug/markers', 'visualization_msgs/msg/MarkerArray', _markers, ('boxes3d',)),
 )
 

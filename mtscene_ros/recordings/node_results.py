@@ -28,6 +28,7 @@ from mtscene_ros.camera.outputs import (
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.camera_choice import check_there, input_topic
+from mtscene_ros.recordings.camera_choice import color_images as color_images
 from mtscene_ros.recordings.nodes import node_of, nothing_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.types import (

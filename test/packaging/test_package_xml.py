@@ -35,6 +35,7 @@ KEYS = {
 }
 # Of rosdep's keys: what nothing imports, because it is a command.
 COMMANDS = {'ros2launch'}
+LIVE = ('ros', 'camera')  # rooms that run on the robot whatever else does
 
 
 def imported(path: Path) -> set[str]:
@@ -44,29 +45,27 @@ def imported(path: Path) -> set[str]:
     return {name.split('.')[0] for name in names}
 
 
-def used() -> set[str]:
+def used(rooms: tuple[str, ...]) -> set[str]:
     """Modules, packages of messages that are imported by their names, of programs, of displays."""
     launch = list((ROOT / 'launch').glob('*.py'))
-    package = list((ROOT / 'mtscene_ros').rglob('*.py'))
+    package = [p for room in rooms for p in (ROOT / 'mtscene_ros' / room).rglob('*.py')]
     found = set().union(*map(imported, [*launch, *package]))
-    live = [p for p in package if p.parent.name in ('ros', 'camera')]
-    for path in live:
+    for path in (p for p in package if p.parent.name in LIVE):
         found |= set(re.findall(r"'(\w+)/(?:msg|srv)/\w+'", path.read_text()))
     for path in launch:
         found |= set(re.findall(r"package='(\w+)'", path.read_text()))
-    return found | set(re.findall(r'Class: (\w+)/', (ROOT / 'rviz/perception.rviz').read_text()))
+    found |= set(re.findall(r'Class: (\w+)/', (ROOT / 'rviz/perception.rviz').read_text()))
+    return {KEYS.get(name, name) for name in found}
 
 
 def test_dependencies_are_what_is_used() -> None:
+    """Other rooms may import what pip alone has: test_requirements.py."""
     package = catkin_package.parse_package(str(ROOT))
     needed = {dependency.name for dependency in package.exec_depends}
-    keys = {KEYS.get(name, name) for name in used()}
-    assert needed - keys == COMMANDS
-    ours_or_pip = {'mtscene_ros', 'lz4', 'moderngl', 'onnx', 'onnxruntime', 'openvino', 'pyarrow'}
-    ours_or_pip |= {'ray', 'rerun', 'rosbags', 'shtab', 'tensorrt', 'tensorrt_rtx', 'cv_bridge'}
-    ours_or_pip |= {'rviz_common', 'rviz_default_plugins'}  # of rviz2
-    unknown = {k for k in keys - needed - ours_or_pip if k and k not in sys.stdlib_module_names}
-    assert unknown == set()
+    assert needed - used(('.',)) == COMMANDS
+    with_rviz2 = {'rviz_common', 'rviz_default_plugins'}
+    other = {'', 'mtscene_ros', 'cv_bridge', *with_rviz2, *sys.stdlib_module_names}
+    assert used(LIVE) - needed - other <= {'rosbags', 'tf2_msgs'}
     assert package.get_build_type() == 'ament_python'
 
 
@@ -87,3 +86,16 @@ def test_what_a_release_needs(folder: str) -> None:
     assert newest[1] == package.version
     licence = package.licenses[0].file
     assert (ROOT / folder / licence).read_text() == (ROOT / 'LICENSE').read_text()
+
+
+@pytest.mark.parametrize(
+    'file',
+    ['README.md', 'docs/installation.md', 'docker/Dockerfile.gpu', 'docker/Dockerfile.jetson'],
+)
+def test_rosdep_gets_the_folder_of_the_messages_as_well(file: str) -> None:
+    """It does not look for packages inside a package."""
+    commands = re.findall(r'rosdep install (?:.*\\\n)*.*', (ROOT / file).read_text())
+    commands = [command for command in commands if '--from-paths' in command]
+    assert commands
+    for command in commands:
+        assert re.search(r'--from-paths src src/mtscene_ros/msg\b', command)

@@ -7,6 +7,7 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
+from mtscene_ros.ros.camera_input import copied
 from mtscene_ros.ros.cdr import image_view
 
 
@@ -54,3 +55,15 @@ def test_bytes_that_end_too_soon_or_are_no_image() -> None:
         broken = bytearray(serialized)
         broken[int(rng.integers(4, 60))] = int(rng.integers(256))
         image_view(bytes(broken))  # raises nothing
+
+
+class Elsewhere:
+    """Bytes in another memory, as rosidl_buffer.Buffer of ROS 2 Lyrical hands them out."""
+
+    def to_bytes(self) -> bytes:
+        return bytes(range(4))
+
+
+def test_bytes_in_another_memory_are_copied_and_rclpys_array_is_not() -> None:
+    assert copied(Elsewhere()).tolist() == [0, 1, 2, 3]
+    assert copied(Image().data) is None

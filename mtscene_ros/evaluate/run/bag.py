@@ -31,7 +31,7 @@ from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
 from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
+from mtscene_ros.evaluate.scores.alignment import Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
 from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.scores.judge import Judge
@@ -123,10 +123,11 @@ class BagRun:
         self._reader, self._topics, self._estimator = reader, topics, estimator
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
-        self._judge = Judge(estimator.spec, options)
+        self._judge = Judge(estimator.spec, options, topics.scored)
         truth = ImageTruth(topics, estimator.spec, options, notes.add)
         scoring = Scoring(self._judge, truth, options, notes.add, self._mds)
-        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add)
+        self._hold_ns = round(1e9 * options.truth_delay_s)
+        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add, self._hold_ns)
         self._frames = CameraFrames(
             '', topics.info, options.input_is_rectified, image_topic=topics.image
         )
@@ -180,7 +181,7 @@ class BagRun:
         for taken in self._arrivals.arrive(arrival):
             self._work(taken, predictions)
         if len(self.rows) == self._options.max_frames:
-            self._end_ns = at_ns + HOLD_NS  # its truth may come later
+            self._end_ns = at_ns + self._hold_ns  # its truth may come later
 
     def _drop(self, arrival: Arrival) -> None:
         row = self.rows[arrival.index]
