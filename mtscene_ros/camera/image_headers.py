@@ -33,6 +33,14 @@ def claimed_size(data: bytes) -> tuple[int, int] | None:
     return _jpeg_size(data)
 
 
+def is_grey_file(data: bytes) -> bool:
+    """Whether a JPEG or PNG has one channel, with or without alpha."""
+    if kind_of(data) == 'png':
+        return len(data) > 25 and data[25] in (0, 4)
+    at = _frame_at(data)
+    return at is not None and data[at + 9 : at + 10] == b'\x01'
+
+
 def is_cut_off(data: bytes) -> bool:
     """Whether a chunk of a PNG announces more bytes than follow.
 
@@ -75,6 +83,15 @@ def is_slow(data: bytes, pixels: int) -> bool:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    at = _frame_at(data)
+    if at is None:
+        return None
+    height_px, width_px = struct.unpack_from('>HH', data, at + 5)
+    return width_px, height_px
+
+
+def _frame_at(data: bytes) -> int | None:
+    """Returns where the header of the frame of a JPEG begins, None without a whole one."""
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -85,8 +102,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             at += 1 if marker == 0xFF else 2
             continue
         if marker in FRAMES and at + 9 <= len(data):
-            height_px, width_px = struct.unpack_from('>HH', data, at + 5)
-            return width_px, height_px
+            return at
         if marker in (START_OF_SCAN, END_OF_IMAGE):
             return None
         at += 2 + max(2, struct.unpack_from('>H', data, at + 2)[0])

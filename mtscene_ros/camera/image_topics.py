@@ -31,6 +31,11 @@ def says_rectified(topic: str) -> bool:
     return False
 
 
+def camera_info_topic(image_topic: str) -> str:
+    """Returns the camera_info topic of an image topic, as image_pipeline derives it."""
+    return f'{base_topic(image_topic).rpartition("/")[0]}/camera_info'
+
+
 def camera_info_topics(image_topic: str) -> list[str]:
     """Returns the names under which the camera_info of an image topic is found, usual ones first.
 
@@ -40,7 +45,7 @@ def camera_info_topics(image_topic: str) -> list[str]:
     base = base_topic(image_topic)
     folder, _, last = base.rpartition('/')
     above = folder.rpartition('/')[0]
-    names = [f'{folder}/camera_info', f'{base}/camera_info']
+    names = [camera_info_topic(image_topic), f'{base}/camera_info']
     if says_rectified(image_topic):
         names.insert(0, f'{folder}/camera_info_rect')
     names += [f'{folder}/{last}_info', f'{folder}/{last}_camera_info', f'{folder}/info']

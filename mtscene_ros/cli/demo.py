@@ -13,10 +13,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--bag', type=Path, help='a recording of yours; default: a generated drive'
     )
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
+    parser.add_argument(
+        '--image', default='', metavar='TOPIC', help='with --bag; default: the most likely one'
+    )
+    parser.add_argument(
+        '--camera-info', default='', metavar='TOPIC', help='default: the one of the image'
+    )
     parser.add_argument('--frames', type=int, default=60, help='length of the generated drive')
 
 
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.cli.demo_run import run_demo
 
-    return run_demo(arguments.bag, arguments.out, arguments.frames)
+    if arguments.bag is None and (arguments.image or arguments.camera_info):
+        raise ValueError('The generated drive has one camera; give --bag as well.')
+    topics = arguments.image, arguments.camera_info
+    return run_demo(arguments.bag, arguments.out, arguments.frames, topics=topics)

@@ -13,7 +13,6 @@ from rosbags.convert import convert
 from mtscene_ros.cli.middleware import with_profile
 from mtscene_ros.recordings.bags import typestore
 from mtscene_ros.recordings.camera_choice import choose_camera
-from mtscene_ros.recordings.node_results import camera_info_topic
 from mtscene_ros.recordings.write import write_recording
 from mtscene_ros.report.recording_page import write_report
 from mtscene_ros.terminal import StatusLine, plural, say
@@ -23,31 +22,37 @@ from mtscene_ros.worlds.drive import drive_sequence
 SEED, RATE_HZ = 6, 10.0
 
 
-def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
+def run_demo(
+    bag: Path | None,
+    out: Path,
+    frames: int,
+    model: str = '',
+    topics: tuple[str, str] = ('', ''),
+) -> int:
     """Writes out.mcap and report.html to the folder `out`; returns the exit code.
 
     bag: the recording to play, None to generate a drive; model: model file, '' for the bundled
-    one. Raises BagError and OSError.
+    one; topics: of image and camera_info, '' for the most likely ones. Raises BagError, OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     if bag is None:
         bag = out / 'drive.mcap'
         generate_drive(bag, frames)
-    camera = choose_camera(bag)
+    camera = choose_camera(bag, *topics)
     say(f'Camera: {camera.topic}' + (', JPEG or PNG' if camera.compressed else ''))
-    if camera.others:
-        say(f'Other cameras, not used: {", ".join(camera.others)}')
-    if not camera.calibrated:
-        say(f'No {camera_info_topic(camera.topic)} in the recording, so no depth and no boxes')
+    for sentence in camera.notes:
+        say(sentence)
     _settle_environment()
     from mtscene_ros.ros.demo_session import DemoSession, run_session
 
     playable = out / 'ros2_bag' if camera.ros1 else bag
     if camera.ros1:
         say('Converting the camera topics of a ROS 1 bag')
-        convert_ros1(bag, playable, (camera.topic, camera_info_topic(camera.topic)))
+        convert_ros1(bag, playable, [t for t in (camera.topic, camera.info) if t])
     run_session(DemoSession(playable, camera, out / 'out.mcap', out / 'node.log', model))
-    write_report(out / 'out.mcap', out / 'report.html')
+    for line in remarks_in(out / 'node.log'):
+        say(line)
+    write_report(out / 'out.mcap', out / 'report.html', node='/perception')
     say(f'Recorded inputs and outputs: {out / "out.mcap"}\nReport: {out / "report.html"}')
     return 0
 
@@ -64,6 +69,12 @@ def generate_drive(path: Path, frames: int) -> None:
     shown.end(
         f'Generated a drive of {plural(frames, "frame")} in {time.monotonic() - start_s:.0f} s'
     )
+
+
+def remarks_in(log: Path) -> list[str]:
+    """Returns what the node warned of while it ran, each sentence once."""
+    lines = [line.partition(']: ')[2] for line in log.read_text().splitlines() if '[WARN]' in line]
+    return [line for line in dict.fromkeys(lines) if line and not line.startswith('No ')]
 
 
 def convert_ros1(bag: Path, converted: Path, topics: Sequence[str]) -> None:

@@ -69,12 +69,30 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
         '--camera-info', default='', metavar='TOPIC', help='default: the one of the image'
     )
     parser.add_argument(
+        '--node', default='/perception', help='whose outputs in the recording are no cameras'
+    )
+    parser.add_argument(
         '--truth-topic',
         action='append',
         type=assignment,
         default=[],
         metavar='TASK=TOPIC',
         help='default: /truth/semantic and so on; depth may be a PointCloud2',
+    )
+    parser.add_argument(
+        '--truth-delay-s',
+        type=positive,
+        default=1.0,
+        help='how much later than its image a message of the truth may be recorded',
+    )
+    parser.add_argument(
+        '--class',
+        dest='classes',
+        action='append',
+        type=assignment,
+        default=[],
+        metavar='TRUE=MODEL',
+        help='what a class of the truth is called in the model: tree=vegetation',
     )
     parser.add_argument(
         '--label-info', default='', metavar='TOPIC', help='class map of /truth/semantic'
@@ -226,6 +244,7 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         info_topic=arguments.camera_info,
         truth_topics=tuple(arguments.truth_topic),
         label_info_topic=arguments.label_info,
+        node=arguments.node.rstrip('/'),
         input_is_rectified=None
         if arguments.distorted == arguments.rectified
         else arguments.rectified,
@@ -238,6 +257,8 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         boxes_max_m=float(arguments.boxes_max_m),
         match_m=float(arguments.match_m),
         fixed_frame=arguments.fixed_frame,
+        truth_delay_s=float(arguments.truth_delay_s),
+        classes=tuple(arguments.classes),
         mds=arguments.mds,
         progress=not arguments.no_progress,
     )

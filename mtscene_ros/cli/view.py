@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='bag or folder of an evaluation; several are joined by stamp; none: live topics',
     )
     parser.add_argument(
-        '--node', default='/perception', help='node whose outputs are shown; default: %(default)s'
+        '--node', default='', help='node whose outputs are shown; default: /perception, or found'
+    )
+    parser.add_argument(
+        '--image', default='', metavar='TOPIC', help='of recordings; default: one of each camera'
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--web', action='store_true', help='serve a web page, print its address')
@@ -45,13 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         output = arguments.output
         stream = sinks.file(output) if output else sinks.window()
-    rerun_log = RerunLog(stream, arguments.node.rstrip('/'))
+    node = arguments.node.rstrip('/')
+    rerun_log = RerunLog(stream, node or ('' if arguments.recordings else '/perception'))
     if not arguments.recordings:
         from mtscene_ros.ros.live_view import show_live
 
         show_live(rerun_log)
     else:
-        _show(rerun_log, arguments.recordings)
+        _show(rerun_log, arguments.recordings, arguments.image)
         if arguments.web:
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
@@ -61,12 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(rerun_log: Any, paths: list[Path]) -> None:
+def _show(rerun_log: Any, paths: list[Path], image: str) -> None:
     from mtscene_ros.report.viewer.replay import show_recordings
     from mtscene_ros.terminal import StatusLine, plural
 
     line, done = StatusLine(), 0
-    for done, total in show_recordings(paths, rerun_log):
+    for done, total in show_recordings(paths, rerun_log, image):
         if done % 50 == 0:
             line.show(f'{done} of {plural(total, "message")}')
     line.end(plural(done, 'message'))

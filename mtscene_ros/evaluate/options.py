@@ -20,6 +20,8 @@ class EvaluateOptions:
     measured one.
     max_frames: 0 for all; min_score: lower boxes are scored but not published, as in the node;
     outputs: private names of the topics in predictions.mcap, ('*',) for all, () for none.
+    truth_delay_s: how long an image waits for its truth, in recorded time; classes: (name in the
+    truth, name in the model) pairs.
     depth_max_m, boxes_max_m: nothing farther is scored; match_m: largest distance between the
     centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it.
     """
@@ -44,5 +46,7 @@ class EvaluateOptions:
     boxes_max_m: float = 40.0
     match_m: float = 2.0
     fixed_frame: str = ''
+    truth_delay_s: float = 1.0
+    classes: tuple[tuple[str, str], ...] = ()
     mds: bool = False
     progress: bool = True

@@ -190,12 +190,13 @@ class BagWriter:
 class CheckedReader(AnyReader):
     """Reads a recording and raises BagErrors; rosbags passes on the errors of several libraries.
 
-    left_out: topic → why none of its messages can be read; notes: one sentence each on what of the
-    recording is not read.
+    name: of the file or folder; left_out: topic → why none of its messages can be read; notes: one
+    sentence each on what of the recording is not read.
     """
 
     def __init__(self, path: Path, parts: Parts) -> None:
         self.paths, self.readers, self.stack = [path], parts.readers, None
+        self.name = path.name
         self.is2 = not isinstance(parts.readers[0], Ros1Reader)
         every = [named(c) for reader in self.readers for c in reader.connections]
         self.typestore, unusable = typestore_of(every, typestore())

@@ -17,17 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from mtscene_ros.camera.images import ENCODINGS, rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.image_topics import camera_info_topic as camera_info_topic
+from mtscene_ros.camera.images import rgb_from_compressed, rgb_from_image
 from mtscene_ros.camera.outputs import (
     DEPTH_CAMERA_INFO,
     FRAME_STATS,
-    IMAGE,
     label_info_topic,
     result_topic,
 )
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
-from mtscene_ros.recordings.truth_topics import TRUTH, truth_label_info_topic, truth_topic
+from mtscene_ros.recordings.camera_choice import check_there, input_topic
+from mtscene_ros.recordings.camera_choice import color_images as color_images
+from mtscene_ros.recordings.nodes import node_of, nothing_of
+from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
@@ -39,7 +42,6 @@ from mtscene_ros.types import (
     SemanticClass,
 )
 
-COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 TASKS_READ = ('semantic', 'depth', 'boxes3d')
 _COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
@@ -57,7 +59,8 @@ class Recording:
     """The contents of a recording.
 
     input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
-    stage_s: stage → (frames,) durations; counts: the node's last counts of frames.
+    stage_s: stage → (frames,) durations; counts: the node's last counts of frames;
+    notes: sentences on what was left out or chosen.
     """
 
     image_topic: str
@@ -69,6 +72,7 @@ class Recording:
     classes: tuple[SemanticClass, ...] = ()
     true_classes: tuple[SemanticClass, ...] = ()
     shown: list[ShownFrame] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def total_s(self) -> NDArray[np.float64]:
@@ -76,73 +80,29 @@ class Recording:
         return np.asarray(np.sum([np.asarray(s) for s in self.stage_s.values()], 0), np.float64)
 
 
-def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Recording:
+def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') -> Recording:
     """Reads the statistics of all frames, and `shown` complete frames spread over the recording.
 
-    Raises BagError if the recording contains no image or no result of the node.
+    node: whose results, '' to find one; image: topic of its images, '' to find it by stamps and
+    frame. Raises BagError if the recording contains no image or no result of the node.
     """
     with open_bag(path) as bag:
+        node, others = node_of(bag, path.name, node)
         stamps = _stamps(bag)
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
         if not results:
-            raise BagError(f'{path} contains no results of {node}; record its topics as well.')
-        image_topic = _input_topic(bag, stamps, set(stamps[next(iter(results.values()))]), node)
-        recording = Recording(image_topic, stamps[image_topic])
+            raise BagError(nothing_of(bag, path.name, node))
+        image_topic = image or input_topic(bag, path.name, stamps, next(iter(results.values())))
+        if image:
+            check_there(bag, image)
+        recording = Recording(image_topic, stamps[image_topic], notes=[*bag.notes, *others])
         _read_statistics(bag, node, recording)
         complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
         recording.shown = _shown_frames(
             bag, recording, node, results, _spread(sorted(complete), shown)
         )
     return recording
-
-
-def color_images(bag: AnyReader, without: str = TRUTH) -> list[str]:
-    """Returns the topics whose images the node can use, best first.
-
-    Topics with a camera_info come first, then raw images, then topics with more messages.
-    """
-    topics = [
-        topic
-        for topic, info in bag.topics.items()
-        if info.msgtype in (IMAGE, COMPRESSED)
-        and info.msgcount
-        and not topic.startswith((f'{without}/', f'{TRUTH}/'))
-        and _is_color(bag, topic)
-    ]
-
-    def rank(topic: str) -> tuple[bool, bool, int, str]:
-        info = bag.topics[topic]
-        calibrated = camera_info_topic(topic) in bag.topics
-        return not calibrated, info.msgtype == COMPRESSED, -info.msgcount, topic
-
-    return sorted(topics, key=rank)
-
-
-def camera_info_topic(image_topic: str) -> str:
-    """Returns the camera_info topic of an image topic, as image_pipeline derives it."""
-    base = image_topic.removesuffix('/compressed')
-    return f'{base.rpartition("/")[0]}/camera_info'
-
-
-def _is_color(bag: AnyReader, topic: str) -> bool:
-    connections = [c for c in bag.connections if c.topic == topic]
-    for connection, _, raw in bag.messages(connections):
-        message: Any = bag.deserialize(raw, connection.msgtype)
-        if connection.msgtype == IMAGE:
-            return message.encoding in ENCODINGS
-        return 'compressedDepth' not in message.format
-    return False
-
-
-def _input_topic(
-    bag: AnyReader, stamps: Mapping[str, list[int]], results: set[int], node: str
-) -> str:
-    """Returns the image topic whose stamps most results have. Raises BagError."""
-    topics = color_images(bag, without=node)
-    if not topics:
-        raise BagError('The recording contains no camera images; record the image topic as well.')
-    return max(topics, key=lambda topic: len(results.intersection(stamps[topic])))
 
 
 def _stamps(bag: AnyReader) -> dict[str, list[int]]:
@@ -182,7 +142,8 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
     for connection, recorded_ns, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':
-            if message.name == node.strip('/').replace('/', '.'):
+            # The node's own name, or that of the node whose camera `node` is.
+            if f'{node.strip("/")}/'.startswith(f'{message.name.replace(".", "/")}/'):
                 recording.log.append(message.msg)
         elif connection.topic == label_info:
             recording.classes = classes_of(message)
@@ -263,17 +224,25 @@ def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Re
 
 
 def _boxes(message: Any) -> Boxes3D:
-    found = message.detections
-    names = sorted({d.results[0].hypothesis.class_id for d in found})
-    poses, sizes = [d.bbox.center for d in found], [d.bbox.size for d in found]
+    """Boxes without a result have no class, so they are left out."""
+    found = [(d, best_of(d.results[0])) for d in message.detections if d.results]
+    names = sorted({name for _, (name, _) in found})
+    poses, sizes = [d.bbox.center for d, _ in found], [d.bbox.size for d, _ in found]
     return Boxes3D(
-        np.array([names.index(d.results[0].hypothesis.class_id) for d in found], np.int64),
-        np.array([d.results[0].hypothesis.score for d in found], np.float32),
+        np.array([names.index(name) for _, (name, _) in found], np.int64),
+        np.array([score for _, (_, score) in found], np.float32),
         np.array([[p.position.x, p.position.y, p.position.z] for p in poses]).reshape(-1, 3),
         np.array([[s.x, s.y, s.z] for s in sizes]).reshape(-1, 3),
         np.array([[getattr(p.orientation, a) for a in 'xyzw'] for p in poses]).reshape(-1, 4),
         tuple(_class(i, name) for i, name in enumerate(names)),
     )
+
+
+def best_of(result: Any) -> tuple[str, float]:
+    """Returns class and score; vision_msgs of ROS 1 and of Foxy has them as `id` and `score`."""
+    hypothesis = getattr(result, 'hypothesis', result)
+    name = hypothesis.class_id if hasattr(hypothesis, 'class_id') else hypothesis.id
+    return str(name), float(hypothesis.score)
 
 
 def classes_of(label_info: Any) -> tuple[SemanticClass, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from dataclasses import replace
 from html import escape
@@ -23,9 +24,14 @@ from mtscene_ros.types import Boxes3D, DepthMap, Intrinsics, LabelMap, Result, S
 SHOWN_WIDTH_PX = 960
 
 
-def write_report(bag: Path, html: Path, shown: int = 6, node: str = '/perception') -> None:
-    """Writes the page for a recording, with pictures of `shown` frames. Raises BagError."""
-    recording = read_recording(bag, shown, node)
+def write_report(bag: Path, html: Path, shown: int = 6, node: str = '', image: str = '') -> None:
+    """Writes the page for a recording, with pictures of `shown` frames.
+
+    node, image: whose results and which images, '' to find them. Raises BagError.
+    """
+    recording = read_recording(bag, shown, node, image)
+    for sentence in recording.notes:
+        print(sentence, file=sys.stderr)
     depth_max_m = _depth_range_m([m.scene for m in recording.shown])
     parts = [
         f'<h1>mtscene_ros</h1><div class="soft">{escape(bag.name)} · '
@@ -101,6 +107,7 @@ def _about(recording: Recording) -> str:
     other = [line for line in recording.log if line != model]
     pairs = [('model', (model or 'not in the recording').removeprefix('Model '))]
     pairs += [('machine', machine()), ('image topic', recording.image_topic)]
+    pairs += [('recording', line) for line in recording.notes]
     pairs += [('node log', line) for line in other[:6]]
     return f'<section>{facts(pairs)}{_chart(1000 * recording.total_s)}</section>'
 

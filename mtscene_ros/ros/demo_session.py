@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
+from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.camera.outputs import (
     DEPTH_CAMERA_INFO,
     FRAME_STATS,
@@ -25,7 +26,7 @@ from mtscene_ros.camera.outputs import (
 )
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.recordings.camera_choice import RecordedCamera
-from mtscene_ros.recordings.node_results import TASKS_READ, camera_info_topic
+from mtscene_ros.recordings.node_results import TASKS_READ
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.ros.playback import PlayOptions, play
 from mtscene_ros.ros.recorder import Recorder
@@ -94,6 +95,8 @@ def node_command(session: DemoSession) -> list[str]:
     arguments = ['-p', f'image_transport:={transport}']
     arguments += ['-p', f'model:={session.model}'] if session.model else []
     remapping = ['-r', f'image:={image_topic(session.camera)}']
+    if session.camera.info not in ('', camera_info_topic(session.camera.topic)):
+        remapping += ['-r', f'camera_info:={session.camera.info}']
     command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', *arguments, *remapping]
     say(f'$ python {" ".join(command[1:])}')
     return command
@@ -136,7 +139,7 @@ def _wait_for_node(node: Node, process: subprocess.Popen[bytes], log: Path) -> N
 def _play_and_record(node: Node, session: DemoSession) -> None:
     camera = session.camera
     image = image_topic(camera) + ('/compressed' if camera.compressed else '')
-    info = camera_info_topic(camera.topic)
+    info = camera.info or camera_info_topic(camera.topic)
     played = (camera.topic, info, *BESIDE, *TRUTH_TOPICS)
     outputs = [f'/perception/{name}' for name in OUTPUTS]
     options = PlayOptions(topics=played, remap={camera.topic: image})

@@ -23,8 +23,8 @@ def reach_m(spec: ModelSpec, frame: CameraFrame, *, stretched: bool = False) -> 
     letterbox = Letterbox(width_px, height_px, spec.width_px, spec.height_px, stretched)
     return {
         task: float(options['max_m']) * camera_scale(frame, letterbox, float(options['focal_px']))
-        for task, options in spec.tasks.items()
-        if task in METRIC and 'max_m' in options and 'focal_px' in options
+        for task in METRIC
+        if (options := spec.tasks.get(task, {})) and {'max_m', 'focal_px'} <= options.keys()
     }
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.recordings.bags import open_bag
-from mtscene_ros.recordings.node_results import color_images, pixels
+from mtscene_ros.recordings.camera_choice import color_images
+from mtscene_ros.recordings.node_results import pixels
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame, Intrinsics
 

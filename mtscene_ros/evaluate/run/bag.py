@@ -31,7 +31,7 @@ from mtscene_ros.evaluate.run.arrivals import Arrival, RealTime, Stepwise
 from mtscene_ros.evaluate.run.notes import Notes
 from mtscene_ros.evaluate.run.predictions import Predictions
 from mtscene_ros.evaluate.run.report_folder import FORMAT, METRICS, read_metrics, write_metrics
-from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
+from mtscene_ros.evaluate.scores.alignment import Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row, check_pyarrow, write_frames
 from mtscene_ros.evaluate.scores.image_truth import ImageTruth, Prediction
 from mtscene_ros.evaluate.scores.judge import Judge
@@ -67,8 +67,6 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
             open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
         ):
-            for sentence in reader.notes:
-                notes.add(sentence)
             topics = topics_of(reader, estimator.spec, options, notes.add)
             session = BagRun(reader, topics, estimator, options, notes, Path(scratch))
             with Predictions(into / 'predictions.mcap', estimator.spec, options) as predictions:
@@ -125,10 +123,11 @@ class BagRun:
         self._reader, self._topics, self._estimator = reader, topics, estimator
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
-        self._judge = Judge(estimator.spec, options)
+        self._judge = Judge(estimator.spec, options, topics.scored)
         truth = ImageTruth(topics, estimator.spec, options, notes.add)
         scoring = Scoring(self._judge, truth, options, notes.add, self._mds)
-        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add)
+        self._hold_ns = round(1e9 * options.truth_delay_s)
+        self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add, self._hold_ns)
         self._frames = CameraFrames(
             '', topics.info, options.input_is_rectified, image_topic=topics.image
         )
@@ -182,7 +181,7 @@ class BagRun:
         for taken in self._arrivals.arrive(arrival):
             self._work(taken, predictions)
         if len(self.rows) == self._options.max_frames:
-            self._end_ns = at_ns + HOLD_NS  # its truth may come later
+            self._end_ns = at_ns + self._hold_ns  # its truth may come later
 
     def _drop(self, arrival: Arrival) -> None:
         row = self.rows[arrival.index]

@@ -58,6 +58,8 @@ def counts(probability: NDArray[np.float32], truth: NDArray[np.uint8], max_dist:
 
 def ods(total: Counts) -> dict[str, float]:
     """Returns odsF in percent: the F measure at the one threshold that is best for all images."""
+    if not total.any():  # not one pixel whose truth is known
+        return {'ods_f': float('nan'), 'threshold': float('nan')}
     module = matching('metrics')
     recall, precision, _ = module.compute_rec_prec_f1(*total)
     threshold, _, _, best = module.interpolated_max_scores(THRESHOLDS, recall, precision)

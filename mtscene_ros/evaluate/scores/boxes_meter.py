@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.evaluate.scores.calibration import Calibration
-from mtscene_ros.evaluate.scores.meters import Scores, State
+from mtscene_ros.evaluate.scores.meters import Scores, State, ratio
 from mtscene_ros.evaluate.scores.metrics import (
     Detections,
     angle_difference_rad,
@@ -44,6 +44,7 @@ class BoxesMeter:
     ) -> None:
         self.names, self.max_m, self.match_m, self.min_score = names, max_m, match_m, min_score
         self.found = {name: Detections() for name in names}
+        self.images = 0
 
     def update(
         self, boxes: Boxes3D, truth: Boxes3D, required: NDArray[np.bool_] | None = None
@@ -51,6 +52,7 @@ class BoxesMeter:
         """Adds one image. truth: with class_ids of the model; required: (len(truth),) which boxes
         have to be found, None for all."""
         total = Detections()
+        self.images += 1
         required = np.ones(len(truth), bool) if required is None else required
         for class_id, name in enumerate(self.names):
             here = Detections()
@@ -66,6 +68,7 @@ class BoxesMeter:
             'max_m': self.max_m,
             'match_m': self.match_m,
             'min_score': self.min_score,
+            'images': self.images,
             'found': {n: dataclasses.asdict(d) for n, d in self.found.items() if has_any(d)},
         }
 
@@ -77,23 +80,42 @@ class BoxesMeter:
                 'Sequences whose boxes have different classes or limits have no common score; '
                 'evaluate them with the same model and options.'
             )
+        self.images += int(state.get('images', 0))
         for name, samples in state['found'].items():
             self.found[name].extend(Detections(**samples))
 
     def scores(self) -> Scores:
         """Returns `CLASS.ap` and so on for the classes that the truth has, `map` over these, and
-        `ece`, the calibration of the scores."""
+        `ece`, the calibration of the scores; see also `false_boxes`."""
         seen = self.by_class()
         flat = {f'{name}.{score}': v for name, of in seen.items() for score, v in of.items()}
         return {
             'map': self.mean_precision(),
             **flat,
+            **self.false_boxes(),
             'ece': self.calibration().ece(),
         }
 
     def by_class(self) -> dict[str, Scores]:
         """Returns the scores of each class that the truth has."""
         return {name: found.result() for name, found in self.found.items() if found.truths}
+
+    def false_boxes(self) -> Scores:
+        """Returns the published boxes without an object per image: of all classes, and `CLASS.…`
+        for each class that the truth does not have, which no average precision shows."""
+        wrong = {
+            name: sum(
+                score >= self.min_score and not hit
+                for score, hit in zip(of.scores, of.hits, strict=True)
+            )
+            for name, of in self.found.items()
+        }
+        found = {
+            f'{name}.false_per_image': ratio(count, self.images)
+            for name, count in wrong.items()
+            if count and not self.found[name].truths
+        }
+        return {'false_per_image': ratio(sum(wrong.values()), self.images), **found}
 
     def mean_precision(self) -> float:
         """Returns mAP over the classes that the truth has; NaN if it has none."""

@@ -97,7 +97,10 @@ class ImageTruth:
         return self._boxes(message, prediction)
 
     def _boxes(self, message: Any, prediction: Prediction) -> Boxes3D | None:
-        boxes, frame_id = boxes_of(message, self.box_ids, self._warn), message.header.frame_id
+        boxes, frame_id = (
+            boxes_of(message, self.box_ids, self._warn, self._options.classes),
+            message.header.frame_id,
+        )
         if frame_id.strip('/') == prediction.frame_id.strip('/'):
             return boxes
         pose = self.poses.pose(prediction.frame_id, frame_id, prediction.row.stamp_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,15 @@ from mtscene_ros.types import (
 class Judge:
     """Scores results into a Scorecard; creates the meter of a task when it is first scored."""
 
-    def __init__(self, spec: ModelSpec, options: EvaluateOptions) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        options: EvaluateOptions,
+        scored: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        """scored: task → ids of the classes that its truth can have, where it lacks some."""
         self.card, self._spec, self._options = Scorecard(), spec, options
+        self._scored = scored or {}
 
     def score(self, task: str, result: Result, truth: Any) -> Scores:
         """Returns the scores of one image. Raises TruthError.
@@ -71,6 +79,7 @@ class Judge:
         inner = [edge for edge in EDGES_M if edge < options.depth_max_m]
         return {
             'names': [c.name for c in self._classes(task)],
+            'scored': list(self._scored.get(task, ())),
             'edges_m': [*inner, options.depth_max_m],
             'max_m': options.boxes_max_m,
             'match_m': options.match_m,

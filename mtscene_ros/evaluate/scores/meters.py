@@ -45,10 +45,13 @@ def ratio(part: float, whole: float) -> float:
 
 
 class LabelMeter:
-    """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means."""
+    """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means.
 
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
+    scored: ids of the classes that the means are over, empty for all: those that the truth has.
+    """
+
+    def __init__(self, names: list[str], scored: Sequence[int] = ()) -> None:
+        self.names, self.scored = names, sorted(scored) or list(range(len(names)))
         self.counts = np.zeros((len(names), len(names) + 1), np.int64)
 
     def update(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Scores:
@@ -62,12 +65,15 @@ class LabelMeter:
             )
         counts = confusion(prediction, truth, len(self.names))
         self.counts += counts
-        iou, union = iou_percent(counts)
         right = ratio(float(np.trace(counts)), float(counts.sum()))
-        return mean_ious(iou, union > 0) | {'accuracy': 100 * right}
+        return self._means(counts) | {'accuracy': 100 * right}
+
+    def _means(self, counts: NDArray[np.int64]) -> Scores:
+        iou, union = iou_percent(counts)
+        return mean_ious(iou[self.scored], union[self.scored] > 0)
 
     def state(self) -> State:
-        return {'names': self.names, 'counts': self.counts.tolist()}
+        return {'names': self.names, 'scored': self.scored, 'counts': self.counts.tolist()}
 
     def add(self, state: Mapping[str, Any]) -> None:
         """Raises ValueError if the classes differ."""
@@ -77,6 +83,7 @@ class LabelMeter:
                 'the same model.'
             )
         self.counts += np.array(state['counts'], np.int64)
+        self.scored = sorted({*self.scored, *state.get('scored', range(len(self.names)))})
 
     def present(self) -> list[str]:
         """Returns the classes that occur in the truth or in the predictions."""
@@ -84,8 +91,8 @@ class LabelMeter:
         return [name for name, pixels in zip(self.names, union, strict=True) if pixels]
 
     def scores(self) -> Scores:
-        iou, union = iou_percent(self.counts)
-        found = mean_ious(iou, union > 0)
+        iou, _ = iou_percent(self.counts)
+        found = self._means(self.counts)
         found['accuracy'] = 100 * ratio(float(np.trace(self.counts)), float(self.counts.sum()))
         return found | {f'iou {n}': float(v) for n, v in zip(self.names, iou, strict=True)}
 

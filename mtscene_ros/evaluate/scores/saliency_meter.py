@@ -63,6 +63,8 @@ def curve(probability: NDArray[np.float32], salient: NDArray[np.bool_]) -> F64:
 
 def best_f(counts: F64) -> float:
     """Returns the best F measure over the thresholds in percent."""
+    if not counts.any():  # not one pixel whose truth is known
+        return float('nan')
     right, found, truths = counts
     precision, recall = right / np.maximum(found, 1), right / np.maximum(truths, 1)
     below = np.maximum(BETA_SQUARED * precision + recall, 1e-12)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosbags.highlevel import AnyReader
-
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.truth.truth_files import TruthFiles
-from mtscene_ros.evaluate.truth.truth_messages import Source, Warn, sources
+from mtscene_ros.evaluate.truth.truth_messages import (
+    CLOUD,
+    Source,
+    Warn,
+    scored_ids,
+    sources,
+)
 from mtscene_ros.models.spec import ModelSpec
-from mtscene_ros.recordings.bags import BagError
-from mtscene_ros.recordings.node_results import camera_info_topic, color_images
+from mtscene_ros.recordings.bags import CheckedReader
+from mtscene_ros.recordings.camera_choice import camera_of, first_messages
+from mtscene_ros.terminal import plural
 
 TF = ('tf2_msgs/msg/TFMessage', 'tf/msg/tfMessage')
 
@@ -22,7 +28,8 @@ class Topics:
     """The chosen topics.
 
     image, info: those of the camera, info '' where there is none; sources: of the truth; tf: topic
-    → whether it is static; files: the truth, where it is not in topics.
+    → whether it is static; files: the truth, where it is not in topics; by_order: topics of truth
+    whose messages belong to the images by their order, because stamps repeat.
     """
 
     image: str
@@ -30,6 +37,13 @@ class Topics:
     sources: tuple[Source, ...]
     tf: dict[str, bool]
     files: TruthFiles | None = None
+    by_order: frozenset[str] = frozenset()
+
+    @property
+    def scored(self) -> dict[str, list[int]]:
+        """Task → ids of the model that its truth can have."""
+        tables = {s.task: scored_ids(s.lookup) for s in self.sources if s.lookup is not None}
+        return {task: ids for task, ids in tables.items() if ids}
 
     @property
     def wanted(self) -> set[str]:
@@ -37,42 +51,59 @@ class Topics:
         return named - {''}
 
 
-def topics_of(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> Topics:
+def topics_of(bag: CheckedReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> Topics:
     """Chooses the topics. Raises BagError without an image or for a missing named topic."""
-    image = image_topic(bag, options, warn)
-    info = options.info_topic or camera_info_topic(image)
-    if info not in bag.topics:
-        warn(
-            f'There is no camera_info on {info}, so depth and boxes are not computed; record it, '
-            'or name it with --camera-info.'
-        )
-        info = ''
+    camera = camera_of(bag, bag.name, options.image_topic, options.info_topic, options.node)
+    for sentence in camera.notes:
+        warn(sentence)
+    image, info = camera.topic, camera.info
     tf = {topic: 'static' in topic for topic, about in bag.topics.items() if about.msgtype in TF}
     if options.truth == 'topics':
-        return Topics(image, info, tuple(sources(bag, spec, options, warn)), tf)
-    files = TruthFiles(Path(options.truth), spec, warn)
+        found = sources(bag, spec, options, warn)
+        by_order = matched_by_order(bag, image, found, warn)
+        kept = tuple(s for s in found if by_order.get(s.topic, True))
+        return Topics(
+            image, info, kept, tf, by_order=frozenset(t for t in by_order if by_order[t])
+        )
+    files = TruthFiles(Path(options.truth), spec, options, warn)
+    if stamps_repeat(bag, image):
+        warn(
+            f'The stamps of {image} repeat, so the truth in {options.truth}, which goes by '
+            'stamps, is not scored; set the clock of the camera.'
+        )
+        return Topics(image, info, (), tf)
     return Topics(image, info, files.sources, tf, files)
 
 
-def image_topic(bag: AnyReader, options: EvaluateOptions, warn: Warn) -> str:
-    """Returns the named image topic, or the most likely one. Raises BagError."""
-    if options.image_topic:
-        if options.image_topic not in bag.topics:
-            raise BagError(
-                f'{options.image_topic} is not in the recording; it has {", ".join(bag.topics)}.'
+def matched_by_order(
+    bag: CheckedReader, image: str, found: Sequence[Source], warn: Warn
+) -> dict[str, bool]:
+    """Returns topics of truth that stamps cannot match with images → whether their order can,
+    because there are as many messages as images."""
+    repeats, by_order = stamps_repeat(bag, image), {}
+    count = bag.topics[image].msgcount
+    for source in found:
+        if not repeats and not stamps_repeat(bag, source.topic):
+            continue
+        messages = bag.topics[source.topic].msgcount
+        by_order[source.topic] = messages == count and source.kind != CLOUD
+        whose = image if repeats else source.topic
+        if by_order[source.topic]:
+            warn(
+                f'The stamps of {whose} repeat, so images and messages of {source.topic} are '
+                'matched by their order; set the clock of what publishes them.'
             )
-        return options.image_topic
-    if not bag.message_count:
-        raise BagError('The recording is empty; record the image topic.')
-    found = color_images(bag, without=options.node)
-    if not found:
-        raise BagError(
-            'The recording contains no camera images, only '
-            f'{", ".join(bag.topics)}; record the image topic as well.'
-        )
-    if len(found) > 1:
-        warn(
-            f'The recording has the image topics {", ".join(found)}; {found[0]} is evaluated, and '
-            '--image TOPIC chooses another.'
-        )
-    return found[0]
+        else:
+            warn(
+                f'The stamps of {whose} repeat, and for {plural(count, "image")} {source.topic} '
+                f'has {plural(messages, "message")}, so its truth is not scored; set the clock of '
+                'what publishes them.'
+            )
+    return by_order
+
+
+def stamps_repeat(bag: CheckedReader, topic: str) -> bool:
+    """Whether the first messages of a topic have one and the same stamp, such as 0."""
+    found = first_messages(bag, [topic])
+    stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for _, m in found]
+    return len(stamps) > 1 and len(set(stamps)) == 1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtscene_ros.datasets.annotations import read_boxes
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import inside, labels_of, load
+from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.truth.truth_messages import (
     Source,
     TruthError,
@@ -32,13 +33,20 @@ KIND = 'files'
 class TruthFiles:
     """Reads each file when the image with its stamp is scored. Raises DataError."""
 
-    def __init__(self, path: Path, spec: ModelSpec, warn: Warn) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> None:
         self._path, self._manifest, self._warn = path, load(path), warn
         self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
+        self._names = dict(options.classes)
         self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
         tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
         self._lookups = {
-            task: lookup_by_name(tables[task], classes_from_options(spec.tasks[task]), path, warn)
+            task: lookup_by_name(
+                tables[task],
+                classes_from_options(spec.tasks[task]),
+                path,
+                warn,
+                options.classes,
+            )
             for task in self._tasks
             if tables.get(task) and 'classes' in spec.tasks[task]
         }
@@ -72,9 +80,10 @@ class TruthFiles:
     def _boxes(self, frame: Mapping[str, Any], ids: Mapping[str, int]) -> Boxes3D:
         classes = self._manifest.boxes
         fields = read_boxes(inside(self._manifest.folder, frame['boxes3d'], self._path), classes)
-        known = np.array([classes[k].name in ids for k in fields['class_ids']], bool)
+        names = [self._names.get(c.name, c.name) for c in classes]
+        known = np.array([names[k] in ids for k in fields['class_ids']], bool)
         return Boxes3D(
-            np.array([ids[classes[k].name] for k in fields['class_ids'][known]], np.int64),
+            np.array([ids[names[k]] for k in fields['class_ids'][known]], np.int64),
             np.ones(int(known.sum()), np.float32),
             fields['centers_m'][known],
             fields['sizes_m'][known],

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
-from mtscene_ros.recordings.bags import BagError
+from mtscene_ros.recordings.bags import BagError, CheckedReader
 from mtscene_ros.recordings.node_results import classes_of, result_of
+from mtscene_ros.recordings.nodes import nodes_in
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.tasks import TASKS
 from mtscene_ros.types import UNLABELED, Boxes3D, SemanticClass
@@ -36,8 +37,7 @@ class TruthError(ValueError):
 class Source:
     """Where the truth of a task is.
 
-    lookup: (256,) ids of the truth → ids of the model, None without classes; ids: class name → id
-    of the model, for boxes.
+    lookup: (256,) ids of the truth → ids of the model, None without classes.
     """
 
     task: str
@@ -46,7 +46,9 @@ class Source:
     lookup: NDArray[np.uint8] | None = None
 
 
-def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> list[Source]:
+def sources(
+    bag: CheckedReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn
+) -> list[Source]:
     """Returns the sources for the model's tasks. Raises BagError for a named topic that is
     missing."""
     named = dict(options.truth_topics)
@@ -65,27 +67,33 @@ def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: War
     return found
 
 
-def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, warn: Warn) -> str:
+def found_topic(bag: CheckedReader, task: str, options: EvaluateOptions, warn: Warn) -> str:
     """Finds a topic by its name; boxes and depth by type as well."""
     name = truth_topic(task)
     if name in bag.topics and bag.topics[name].msgcount:
         return name
     kind = {'boxes3d': BOXES_3D, 'depth': CLOUD}.get(task)
+    outputs = tuple(f'{node}/' for node in (options.node, *nodes_in(bag)))
     alike = [
         topic
         for topic, info in bag.topics.items()
-        if info.msgtype == kind and info.msgcount and not topic.startswith(f'{options.node}/')
+        if info.msgtype == kind and info.msgcount and not topic.startswith(outputs)
     ]
     if len(alike) > 1:
         warn(
             f'{", ".join(alike)} may all hold the truth of {task}; {alike[0]} is used, and '
             f'--truth-topic {task}=TOPIC chooses another.'
         )
+    if len(alike) == 1:
+        warn(
+            f'{alike[0]} is taken as the truth of {task}, because nothing else has the type '
+            f'{kind}; --truth-topic {task}=TOPIC chooses another.'
+        )
     return alike[0] if alike else ''
 
 
 def lookup_of(
-    bag: AnyReader,
+    bag: CheckedReader,
     spec: ModelSpec,
     task: str,
     topic: str,
@@ -103,25 +111,47 @@ def lookup_of(
     )
     if true is None:
         warn(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
-    return lookup_by_name(classes if true is None else true, classes, topic, warn)
+    return lookup_by_name(classes if true is None else true, classes, topic, warn, options.classes)
 
 
 def lookup_by_name(
-    true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, warn: Warn
+    true: tuple[SemanticClass, ...],
+    classes: tuple[SemanticClass, ...],
+    where: object,
+    warn: Warn,
+    renamed: Sequence[tuple[str, str]] = (),
 ) -> NDArray[np.uint8]:
-    """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks."""
+    """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks.
+
+    renamed: (name in the truth, name in the model) where they differ.
+    """
     table = np.full(256, UNLABELED, np.uint8)
-    ids = {c.name: c.id for c in classes}
+    ids, names = {c.name: c.id for c in classes}, dict(renamed)
     for c in true:
-        if c.name in ids and c.id < UNLABELED:
-            table[c.id] = ids[c.name]
-    strange = [c.name for c in true if c.name not in ids]
+        name = names.get(c.name, c.name)
+        if name in ids and c.id < UNLABELED:
+            table[c.id] = ids[name]
+    strange = [c.name for c in true if names.get(c.name, c.name) not in ids]
     if strange:
-        warn(f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored.')
+        warn(
+            f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored, '
+            'unless --class TRUE=MODEL (classes of a scenario) names those that they are.'
+        )
+    count = len(scored_ids(table))
+    if 0 < count < len(classes):
+        warn(
+            f'The truth of {where} has {count} of the {len(classes)} classes of the model, so '
+            'means over classes are over these.'
+        )
     return table
 
 
-def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClass, ...] | None:
+def scored_ids(lookup: NDArray[np.uint8]) -> list[int]:
+    """Returns the ids of the model that the truth can have."""
+    return sorted({int(number) for number in lookup} - {UNLABELED})
+
+
+def first_classes(bag: CheckedReader, topics: tuple[str, ...]) -> tuple[SemanticClass, ...] | None:
     """Returns the classes of the first topic that has a LabelInfo."""
     for topic in topics:
         connections = [c for c in bag.connections if c.topic == topic and c.msgtype == LABEL_INFO]
@@ -132,6 +162,8 @@ def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClas
 
 def plane(message: Any) -> NDArray[Any]:
     """Returns an Image or PNG as (H, W) or (H, W, 3) of its own type. Raises TruthError."""
+    if hasattr(message, 'format') and 'compresseddepth' in message.format.lower():
+        return from_compressed_depth(message.format, bytes(message.data))
     if hasattr(message, 'format'):
         found = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
         if found is None or b'PNG' not in bytes(message.data[:4]):
@@ -153,6 +185,26 @@ def plane(message: Any) -> NDArray[Any]:
     rows = np.ascontiguousarray(data[: height * step].reshape(height, step)[:, :row])
     values = rows.view(dtype).reshape(height, width, channels)
     return values[..., 0] if channels == 1 else values
+
+
+def from_compressed_depth(format_: str, data: bytes) -> NDArray[Any]:
+    """Decodes what compressed_depth_image_transport publishes. Raises TruthError.
+
+    A header of 12 bytes (an int, quantisation a and b as floats) precedes a PNG. Of 16UC1 it has
+    millimetres, of 32FC1 q = a / depth_m + b with 0 for unknown.
+    """
+    found = cv2.imdecode(np.frombuffer(data[12:], np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or data[12:16] != b'\x89PNG':
+        raise TruthError(
+            f'A compressed depth image (format {format_[:40]!r}) has no PNG behind its header of '
+            '12 bytes; record it as PNG, not as RVL.'
+        )
+    if not format_.strip().upper().startswith('32FC1'):
+        return np.asarray(found)
+    _, a, b = struct.unpack_from('<iff', data)
+    with np.errstate(divide='ignore'):
+        depth_m = np.float32(a) / (found.astype(np.float32) - np.float32(b))
+    return np.where(found == 0, np.float32(np.nan), depth_m)
 
 
 def values_of(source: Source, message: Any, depth_max_m: float) -> NDArray[Any]:
@@ -178,16 +230,23 @@ def true_depth(values: NDArray[Any], max_m: float) -> NDArray[np.float32]:
     return np.where(metres <= max_m, metres, np.float32(np.nan))
 
 
-def boxes_of(message: Any, ids: Mapping[str, int], warn: Warn) -> Boxes3D:
-    """Returns the boxes whose classes the model has, with the model's ids."""
+def boxes_of(
+    message: Any, ids: Mapping[str, int], warn: Warn, renamed: Sequence[tuple[str, str]] = ()
+) -> Boxes3D:
+    """Returns the boxes whose classes the model has, with the model's ids; renamed: as in
+    lookup_by_name."""
     found = result_of('boxes3d', message, ())
     assert isinstance(found, Boxes3D)
-    strange = sorted({c.name for c in found.classes} - ids.keys())
+    if len(found) < len(message.detections):
+        warn('A true box without results has no class and is left out.')
+    new_names = dict(renamed)
+    names = [new_names.get(c.name, c.name) for c in found.classes]
+    strange = sorted({*names} - ids.keys())
     if strange:
         warn(f'The model has no boxes of the classes {", ".join(strange)}; they are not scored.')
-    known = np.array([found.classes[k].name in ids for k in found.class_ids], bool)
+    known = np.array([names[k] in ids for k in found.class_ids], bool)
     kept = found.select(known)
-    numbers = np.array([ids[found.classes[k].name] for k in kept.class_ids], np.int64)
+    numbers = np.array([ids[names[k]] for k in kept.class_ids], np.int64)
     return Boxes3D(
         numbers, kept.scores, kept.centers_m, kept.sizes_m, kept.quaternions_xyzw, found.classes
     )

@@ -49,15 +49,16 @@ class RerunLog:
         self.sizes: dict[str, tuple[int, int]] = {}  # frame → (width, height) of its image
         self._contexts: dict[str, tuple[SemanticClass, ...]] = {}
 
-    def show(self, topic: str, message: Any, *, is_image: bool = False) -> bool:
+    def show(self, topic: str, message: Any, *, is_image: bool = False, camera: str = '') -> bool:
         """Logs one message and returns whether its topic can be shown.
 
-        is_image: the message is an image of a camera.
+        is_image: the message is an image of a camera; camera: its name where its frame_id is also
+        that of another one.
         """
         row = _image if is_image else self.row_of(topic)
         if row is None:
             return False
-        stamp, frame = message.header.stamp, message.header.frame_id or 'camera'
+        stamp, frame = message.header.stamp, camera or message.header.frame_id or 'camera'
         seconds = np.datetime64(stamp.sec * 10**9 + stamp.nanosec, 'ns')
         self.stream.set_time(TIMELINE, timestamp=seconds)
         row(self, frame, message)
@@ -150,9 +151,10 @@ def _boxes(name: str, rerun_log: RerunLog, frame: str, message: Any) -> None:
     boxes = result_of('boxes3d', message, ())
     assert isinstance(boxes, Boxes3D)
     kinds = [boxes.classes[i] for i in boxes.class_ids]
+    named = [detection for detection in message.detections if detection.results]
     texts = [
         f'{kind.name} {found.id} {score:.2f}'.replace('  ', ' ')
-        for kind, found, score in zip(kinds, message.detections, boxes.scores, strict=True)
+        for kind, found, score in zip(kinds, named, boxes.scores, strict=True)
     ]
     truth = name == 'truth_boxes'
     entity = rr.Boxes3D(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-
-from mtscene_ros.recordings.bags import BagError, open_bag
-from mtscene_ros.recordings.node_results import color_images
+from mtscene_ros.camera.image_topics import camera_info_topic
+from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
+from mtscene_ros.recordings.camera_choice import check_there, color_images
+from mtscene_ros.recordings.node_results import stamp_ns_of
+from mtscene_ros.recordings.nodes import nodes_in
 from mtscene_ros.report.viewer.entities import RerunLog
 
 PREDICTIONS = 'predictions.mcap'  # in the folder of an evaluation
@@ -22,15 +23,19 @@ def bag_of(path: Path) -> Path:
     return predictions if predictions.exists() else path
 
 
-def show_recordings(paths: list[Path], rerun_log: RerunLog) -> Iterator[tuple[int, int]]:
+def show_recordings(
+    paths: list[Path], rerun_log: RerunLog, image: str = ''
+) -> Iterator[tuple[int, int]]:
     """Shows recordings of one drive, joined by their stamps.
 
-    Yields how many messages are done, and the total. Class maps are shown first, so that label
-    images have names from the beginning. Raises BagError.
+    image: the only image topic to show, '' for that of each camera. Yields how many messages are
+    done, and the total. Class maps are shown first, so that label images have names from the
+    beginning. Raises BagError.
     """
     with ExitStack() as stack:
         bags = [stack.enter_context(open_bag(bag_of(path))) for path in paths]
-        images = _images(bags, rerun_log)
+        rerun_log.node = rerun_log.node or common_node(bags)
+        images = named_image(bags, image) if image else _images(bags, rerun_log)
         wanted = [[t for t in b.topics if t in images or rerun_log.row_of(t)] for b in bags]
         if not any(wanted):
             names = ', '.join(map(str, paths))
@@ -53,25 +58,68 @@ def show_recordings(paths: list[Path], rerun_log: RerunLog) -> Iterator[tuple[in
                     yield done, total
 
 
-def _images(bags: Sequence[AnyReader], rerun_log: RerunLog) -> set[str]:
-    """Returns one image topic per camera that has results, or per camera if there are none."""
+def common_node(bags: Sequence[CheckedReader]) -> str:
+    """Returns the node whose results are recorded: with several cameras what is common to them."""
+    nodes = sorted({node for bag in bags for node in nodes_in(bag)})
+    if not nodes or any(node.startswith('/perception') for node in nodes):
+        return '/perception'
+    first, last = nodes[0].split('/'), nodes[-1].split('/')
+    same = [a for a, b in zip(first, last, strict=False) if a == b]
+    return '/'.join(same) or nodes[0]
+
+
+def named_image(bags: Sequence[CheckedReader], topic: str) -> dict[str, str]:
+    """Returns the topic that the user names. Raises BagError."""
+    if not any(topic in bag.topics for bag in bags):
+        check_there(bags[0], topic)
+    return {topic: ''}
+
+
+def _images(bags: Sequence[CheckedReader], rerun_log: RerunLog) -> dict[str, str]:
+    """Returns one image topic for each camera that has results, or for each camera if there are
+    none, with the name to show it under where its frame_id does not tell it from others."""
     with_results = {
-        _frame_id(bag, topic)
+        _frame_id(bag, topic): (bag, topic)
         for bag in bags
         for topic in bag.topics
         if topic.startswith(f'{rerun_log.node}/') and not topic.endswith('/label_info')
         if rerun_log.row_of(topic)
     }
-    taken: dict[str, str] = {}
+    found: dict[str, list[str]] = {}  # frame_id → topics, one for each camera, best first
     for bag in bags:
         for topic in color_images(bag, without=rerun_log.node):
             frame_id = _frame_id(bag, topic)
-            if not with_results or frame_id in with_results:
-                taken.setdefault(frame_id, topic)
-    return set(taken.values())
+            same = found.setdefault(frame_id, [])
+            folders = {camera_info_topic(other) for other in same}
+            is_new = camera_info_topic(topic) not in folders
+            if (frame_id in with_results) if with_results else is_new:
+                same.append(topic)
+    if with_results:
+        return {_answered(bags, t, *with_results[f]): '' for f, t in found.items() if t}
+    return {t: t if k else '' for same in found.values() for k, t in enumerate(same)}
 
 
-def _frame_id(bag: AnyReader, topic: str) -> str:
+def _answered(
+    bags: Sequence[CheckedReader], topics: list[str], of: CheckedReader, result: str
+) -> str:
+    """Returns the topic whose images a topic of results has answered; the first of equal ones."""
+    if len(topics) == 1:
+        return topics[0]
+    stamps = {t: set().union(*(_stamps(bag, t) for bag in bags)) for t in topics}
+    answered = _stamps(of, result)
+    return max(topics, key=lambda topic: len(answered & stamps[topic]))
+
+
+def _stamps(bag: CheckedReader, topic: str) -> set[int]:
+    connections = [c for c in bag.connections if c.topic == topic]
+    return (
+        {stamp_ns_of(bag, raw) for _, _, raw in bag.messages(connections)}
+        if connections
+        else set()
+    )
+
+
+def _frame_id(bag: CheckedReader, topic: str) -> str:
     connections = [c for c in bag.connections if c.topic == topic]
     for connection, _, raw in bag.messages(connections):
         message: Any = bag.deserialize(raw, connection.msgtype)
@@ -79,18 +127,21 @@ def _frame_id(bag: AnyReader, topic: str) -> str:
     return ''
 
 
-def _show(bag: AnyReader, topics: list[str], images: Collection[str], rerun_log: RerunLog) -> None:
+def _show(
+    bag: CheckedReader, topics: list[str], images: Mapping[str, str], rerun_log: RerunLog
+) -> None:
     for _ in _each(bag, topics, images, rerun_log):
         pass
 
 
 def _each(
-    bag: AnyReader, topics: list[str], images: Collection[str], rerun_log: RerunLog
+    bag: CheckedReader, topics: list[str], images: Mapping[str, str], rerun_log: RerunLog
 ) -> Iterator[None]:
     connections = [c for c in bag.connections if c.topic in topics]
     if not connections:  # rosbags takes an empty list for all topics
         return
     for connection, _, raw in bag.messages(connections):
         message = bag.deserialize(raw, connection.msgtype)
-        rerun_log.show(connection.topic, message, is_image=connection.topic in images)
+        topic = connection.topic
+        rerun_log.show(topic, message, is_image=topic in images, camera=images.get(topic, ''))
         yield

@@ -164,8 +164,8 @@ def test_two_image_topics(evaluate: Evaluate, tmp_path: Path) -> None:
 
     bag = recorded(tmp_path / 'a.mcap', camera, truth, rear)
     assert printed(evaluate(bag)) == [
-        'The recording has the image topics /camera/image_raw, /rear/image_raw; /camera/image_raw '
-        'is evaluated, and --image TOPIC chooses another.'
+        'The camera is /camera/image_raw. Other image topics: /rear/image_raw (without '
+        'camera_info); --image TOPIC chooses another.'
     ]
     with pytest.raises(BagError, match='/rear/imag is not in the recording; it has /camera'):
         evaluate(bag, image_topic='/rear/imag')
@@ -223,7 +223,7 @@ def test_damaged_image(evaluate: Evaluate, tmp_path: Path) -> None:
     ('parts', 'sentence'),
     [
         ((), 'The recording is empty; record the image topic.'),
-        ((truth,), 'no camera images, only /truth/depth, /truth/label_info, /truth/semantic'),
+        ((truth,), r'a.mcap contains no camera images, only /truth/depth \(sensor_msgs/msg/Image'),
     ],
 )
 def test_nothing_to_score(evaluate: Evaluate, tmp_path: Path, parts: tuple, sentence: str) -> None:

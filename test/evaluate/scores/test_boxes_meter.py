@@ -62,7 +62,8 @@ def test_scores_by_class() -> None:
     found = (scores['map'], scores[f'{CAR}.ap'], scores[f'{OTHER}.ap'])
     assert found == pytest.approx((0.5, 1, 0))
     assert (scores[f'{CAR}.truths'], scores[f'{CAR}.distance_m']) == (2, 0.5)
-    assert {name.split('.')[0] for name in scores} == {'map', 'ece', CAR, OTHER}
+    kinds = {name.split('.')[0] for name in scores}
+    assert kinds == {'map', 'ece', 'false_per_image', CAR, OTHER}
     assert scores['ece'] == 0.25  # 0.75 was right each time
 
 
@@ -145,3 +146,15 @@ def test_what_is_not_required_is_neither_missed_nor_wrong() -> None:
     assert {name: of['recall'] for name, of in by_class.items()} == {CAR: 1, OTHER: 0}
     assert (by_class[CAR]['truths'], meter.found[CAR].hits) == (1, [True])
     assert meter.mean_precision() == pytest.approx(0.5)
+
+
+def test_boxes_of_a_class_without_truth_are_counted() -> None:
+    """Two images: a car without a truck's truth in each, one of them below the least score."""
+    meter, nothing = BoxesMeter(NAMES), boxes()
+    meter.update(boxes((0, 0.9, (0, 0, 10))), nothing)
+    meter.update(boxes((0, 0.2, (0, 0, 10))), nothing)
+    scores = meter.scores()
+    assert (scores['false_per_image'], scores[f'{CAR}.false_per_image']) == (0.5, 0.5)
+    again = BoxesMeter(NAMES)
+    again.add(meter.state())
+    assert again.scores()['false_per_image'] == 0.5
