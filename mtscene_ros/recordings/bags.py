@@ -34,6 +34,7 @@ from rosbags.typesys.store import Typestore
 
 from mtscene_ros.models.array_file import first_line
 from mtscene_ros.models.atomic_file import move_into_place
+from mtscene_ros.models.limits import LimitError
 from mtscene_ros.recordings.bag_parts import (
     Parts,
     foreign,
@@ -244,6 +245,8 @@ class CheckedReader(AnyReader):
         while True:
             try:
                 item = next(found, None)
+            except LimitError as error:
+                raise BagError(str(error)) from error
             except Exception as error:
                 raise BagError(f'The recording is damaged ({first_line(error)}).') from error
             if item is None:

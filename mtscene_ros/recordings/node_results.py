@@ -17,7 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from mtscene_ros.camera.images import ENCODINGS, rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.images import (
+    ENCODINGS,
+    max_file_pixels,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 from mtscene_ros.camera.outputs import (
     DEPTH_CAMERA_INFO,
     FRAME_STATS,
@@ -240,10 +245,10 @@ def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
 
 def pixels(message: Any) -> NDArray[np.uint8]:
     """Decodes an Image or CompressedImage to (H, W, 3) RGB. Raises ImageError."""
+    m, data, most = message, np.frombuffer(message.data, np.uint8), max_file_pixels()
     if hasattr(message, 'format'):
-        return rgb_from_compressed(message.format, np.frombuffer(message.data, np.uint8))
-    m, data = message, np.frombuffer(message.data, np.uint8)
-    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), data)
+        return rgb_from_compressed(m.format, data, most)
+    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), data, most)
 
 
 def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay
+from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay, shown_shape
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.node_results import Recording, ShownFrame, read_recording
 from mtscene_ros.report.html import data_uri, facts, figure, page, tiles
@@ -179,8 +179,8 @@ def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
 def _enlarged(scene: Scene) -> Scene:
     """Resizes a scene to SHOWN_WIDTH_PX, so that lines and text are sharp."""
     frame = scene.frame
-    width, scale = SHOWN_WIDTH_PX, SHOWN_WIDTH_PX / frame.rgb.shape[1]
-    size = (width, round(frame.rgb.shape[0] * scale))
+    size = shown_shape(frame.rgb.shape, SHOWN_WIDTH_PX)[::-1]
+    scale = size[0] / frame.rgb.shape[1]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     rgb = np.asarray(cv2.resize(frame.rgb, size, interpolation=how), np.uint8)
     i = frame.intrinsics

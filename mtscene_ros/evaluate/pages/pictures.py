@@ -10,7 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.draw import birdseye, blend_labels, depth_rgb, draw_boxes, resized
+from mtscene_ros.camera.draw import (
+    birdseye,
+    blend_labels,
+    depth_rgb,
+    draw_boxes,
+    resized,
+    shown_shape,
+)
 from mtscene_ros.report.html import data_uri
 from mtscene_ros.types import (
     UNLABELED,
@@ -97,8 +104,7 @@ def encoded(picture: Picture) -> str:
 
 def shape_of(frame: CameraFrame, look: PictureStyle) -> tuple[int, int]:
     """Returns (height, width) of the pictures of this frame."""
-    height, width = frame.rgb.shape[:2]
-    return max(1, round(height * look.width_px / width)), look.width_px
+    return shown_shape(frame.rgb.shape, look.width_px)
 
 
 def _same_size(values: NDArray[Any], rgb: Picture) -> NDArray[Any]:
