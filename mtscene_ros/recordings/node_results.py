@@ -62,43 +62,50 @@ class Recording:
     """The contents of a recording.
 
     input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
-    stage_s: stage → (frames,) durations; counts: the node's last counts of frames.
+    frame_s: from receiving the image to publishing the last output; stage_s: stage → durations;
+    counts: the node's last counts of frames; missing: what the node did not publish or nobody
+    recorded.
     """
 
     image_topic: str
     input_ns: list[int]
     done_ns: list[int] = field(default_factory=list)
+    frame_s: list[float] = field(default_factory=list)
     stage_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     counts: dict[str, int] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     classes: tuple[SemanticClass, ...] = ()
     true_classes: tuple[SemanticClass, ...] = ()
     shown: list[ShownFrame] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     @property
     def total_s(self) -> NDArray[np.float64]:
         """Returns (frames,) seconds from receiving the image to publishing the last output."""
-        return np.asarray(np.sum([np.asarray(s) for s in self.stage_s.values()], 0), np.float64)
+        return np.asarray(self.frame_s, np.float64)
 
 
 def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Recording:
-    """Reads the statistics of all frames, and `shown` complete frames spread over the recording.
+    """Reads the statistics of all frames, and `shown` frames spread over the recording: complete
+    ones, where there are any.
 
-    Raises BagError if the recording contains no image or no result of the node.
+    Raises BagError if the recording contains no image.
     """
     with open_bag(path) as bag:
         stamps = _stamps(bag)
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
-        if not results:
-            raise BagError(f'{path} contains no results of {node}; record its topics as well.')
-        image_topic = _input_topic(bag, stamps, set(stamps[next(iter(results.values()))]), node)
+        answered = set().union(*(stamps[topic] for topic in results.values()))
+        image_topic = _input_topic(bag, stamps, answered, node)
         recording = Recording(image_topic, stamps[image_topic])
         _read_statistics(bag, node, recording)
-        complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
-        recording.shown = _shown_frames(
-            bag, recording, node, results, _spread(sorted(complete), shown)
-        )
+        recording.missing = [
+            f'{task} (`{node}/{result_topic(task)}`)' for task in TASKS_READ if task not in results
+        ] + ([] if recording.frame_s else [f'latency and counts (`{node}/{FRAME_STATS}`)'])
+        images = set(stamps[image_topic])
+        complete = images.intersection(*(stamps[t] for t in results.values()))
+        chosen = sorted(complete or images & answered or images)
+        recording.shown = _shown_frames(bag, recording, node, results, _spread(chosen, shown))
     return recording
 
 
@@ -198,6 +205,7 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
             recording.counts = {name: int(getattr(message, name)) for name in names}
             if message.stages:
                 recording.done_ns.append(recorded_ns)
+                recording.frame_s.append(sum(stage.duration_s for stage in message.stages))
             for stage in message.stages:
                 recording.stage_s[stage.name].append(stage.duration_s)
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from mtscene_ros.datasets.annotations import write_boxes, write_depth
+from mtscene_ros.datasets.annotations import write_boxes, write_depth, write_image
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.datasets.label_files import DataError, read_rgb
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.node_results import (
     camera_info_topic,
@@ -90,7 +90,7 @@ class Writer:
         return path
 
     def image(self, name: str, values: NDArray[Any]) -> None:
-        cv2.imwrite(str(self.path(name)), values)
+        write_image(self.path(name), values)
 
     def finish(self) -> Path:
         """Writes the manifest and returns its path. Raises DataError if there are no frames."""
@@ -98,7 +98,8 @@ class Writer:
             raise DataError('Found no frame to convert; check topics and paths.')
         found = {'semantic': self.semantic, 'boxes3d': self.boxes, 'frames': self.frames}
         path = self.folder / 'manifest.yaml'
-        path.write_text(yaml.safe_dump({k: v for k, v in found.items() if v}, sort_keys=False))
+        text = yaml.safe_dump({k: v for k, v in found.items() if v}, sort_keys=False)
+        write_text(path, text)
         return path
 
 
