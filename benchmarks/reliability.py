@@ -59,9 +59,14 @@ TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/tes
 * A model allocates its GPU memory at the start (`warm_up`), so no image is lost when other
   programs take the rest. A node that starts or changes its model without enough memory says so in
   one sentence; `backend: auto` uses the CPU.
-* Files are complete or absent: engines, checkpoints, weights, recordings. `mtscene record`
-  stops 64 MB before its disk is full, with a complete recording and exit code 1. A killed one
-  leaves a folder `.recording-*` beside it, which `mcap recover` can read.
+* Files are complete or absent: engines, checkpoints, weights, recordings, pages, tables. They are
+  written aside and renamed, and what a killed process leaves the next one removes: a lock says
+  whether its owner lives. `mtscene record` stops 64 MB before its disk is full, with a complete
+  recording and exit code 1. What a killed one had written, the next one moves to
+  `*.unfinished-1.mcap`, and says so.
+* The results of an evaluation appear together or not at all. `done.json` is written last and holds
+  digests of the files beside it. `mtscene compare` refuses what does not fit them; `mtscene
+  evaluate` then evaluates again and says why.
 """
 
 COLUMNS = {

@@ -23,6 +23,8 @@ from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, SpecError, TensorSp
 
 DELAY, FAIL_EVERY, LOAD_DELAY = 'delay_s', 'fail_every', 'load_delay_s'
 FAULT, FAULT_FIRST, FAULT_COUNT = 'fault', 'fault_first', 'fault_count'
+CONTROLS = (DELAY, FAIL_EVERY, FAULT, FAULT_FIRST, FAULT_COUNT)
+MAX_DELAY_S = 86400.0  # a day
 Outputs = dict[str, NDArray[Any]]
 
 
@@ -132,7 +134,7 @@ class Constant:
 
     def __init__(self, stored: Outputs, spec: ModelSpec) -> None:
         self.spec_json, self._fault = spec.to_json(), fault_in(stored)
-        self.delay_s, self.fail_every = float(stored.pop(DELAY)), int(stored.pop(FAIL_EVERY))
+        self.delay_s, self.fail_every = seconds(stored, DELAY), int(stored.pop(FAIL_EVERY))
         self._outputs, self._count, self._input = stored, 0, spec.input
         self.tensors = {spec.input.name: spec.input} | {
             name: TensorSpec(name, (-1, *array.shape[1:]), array.dtype.name)
@@ -165,6 +167,14 @@ class Constant:
         self._outputs = {}
 
 
+def seconds(stored: Outputs, name: str) -> float:
+    """Removes a duration and returns it, 0 where there is none. Raises ValueError."""
+    value = float(stored.pop(name, 0.0))
+    if not 0 <= value <= MAX_DELAY_S:
+        raise ValueError(f'{name} is {value}; it must lie between 0 and {MAX_DELAY_S:g} s')
+    return value
+
+
 def fault_in(stored: Outputs) -> Fault | None:
     """Removes the fault from the content of a file and returns it.
 
@@ -181,12 +191,11 @@ def fault_in(stored: Outputs) -> Fault | None:
 def load(model_path: str, options: BackendOptions) -> Constant:
     """Opens an .npz file that `write` has written. Raises BackendError and SpecError."""
     try:
-        first = read_npz(Path(model_path))
-        time.sleep(float(first[LOAD_DELAY]) if LOAD_DELAY in first else 0.0)
-        stored = read_npz(Path(model_path))
-        stored.pop(LOAD_DELAY, None)
-        spec_json = str(stored.pop(METADATA_KEY))
-        return Constant(stored, spec_from_json(spec_json, model_path))
+        path = Path(model_path)
+        time.sleep(seconds(read_npz(path, {LOAD_DELAY}), LOAD_DELAY))
+        spec_json = str(read_npz(path, {METADATA_KEY})[METADATA_KEY])
+        spec = spec_from_json(spec_json, model_path)
+        return Constant(read_npz(path, {*CONTROLS, *(t.name for t in spec.outputs)}), spec)
     except SpecError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:

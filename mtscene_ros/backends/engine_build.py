@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mtscene_ros.models.atomic_file import write_named
+
 MODULES = ('tensorrt', 'tensorrt_rtx')
 Progress = Callable[[str, float], bool]  # phase, share done → whether to continue
 
@@ -269,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if options.engine:
         try:
-            options.engine.write_bytes(plan)
+            write_named(options.engine, plan)
         except OSError as error:
             print(f'{options.engine} cannot be written ({error}).', file=sys.stderr)
             return 1

@@ -39,6 +39,16 @@ def overlay(scene: Scene) -> Picture:
     return picture if picture is not scene.frame.rgb else picture.copy()
 
 
+def shown_shape(shape: tuple[int, ...], width_px: int) -> tuple[int, int]:
+    """Returns (height, width) of a picture of this shape that is width_px wide.
+
+    It is at most twice as high as that: an image 2 px wide and 4000 px high would become huge.
+    """
+    height, width = shape[:2]
+    scale = min(width_px / width, 2 * width_px / height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def resized(rgb: Picture, shape: tuple[int, ...]) -> Picture:
     """Resizes to (height, width); returns the same array where it already has that size."""
     height, width = shape[:2]

@@ -18,10 +18,16 @@ from mtscene_ros.camera.image_headers import (
     max_pixels_of,
     scans,
 )
+from mtscene_ros.models.limits import limit
 
 U8 = NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000  # far above most cameras; a damaged size field must not allocate more
+
+
+def max_file_pixels() -> int:
+    """Returns the largest image that is read from files and recordings; a node has a parameter."""
+    return int(1e6 * limit('MTSCENE_MAX_IMAGE_MPX'))
 
 
 class ImageError(ValueError):

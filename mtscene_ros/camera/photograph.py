@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.image_headers import kind_of
-from mtscene_ros.camera.images import ImageError, check_size, decoded
+from mtscene_ros.camera.images import ImageError, check_size, decoded, max_file_pixels
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 FRAME_ID = 'camera_optical_frame'
@@ -84,12 +84,12 @@ def read_image_file(path: Path, flags: int = cv2.IMREAD_UNCHANGED) -> NDArray[An
     raw = path.read_bytes()
     try:
         if kind_of(raw):
-            return decoded(raw, flags)
+            return decoded(raw, flags, max_file_pixels())
         # imdecode and not imread: the latter warns on stderr and cannot read every path. What
         # other formats claim is limited by OPENCV_IO_MAX_IMAGE_PIXELS (mtscene_ros/__init__.py).
         image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags) if raw else None
         if image is not None:
-            check_size(image.shape[1], image.shape[0])
+            check_size(image.shape[1], image.shape[0], max_file_pixels())
     except ImageError as error:
         raise ImageError(f'{path}: {error}') from None
     except cv2.error:

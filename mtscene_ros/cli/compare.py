@@ -35,11 +35,24 @@ def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.evaluate.comparison import differences
     from mtscene_ros.evaluate.conditions import check, parsed
     from mtscene_ros.evaluate.pages import compare_page
-    from mtscene_ros.evaluate.run.report_folder import read_report
+    from mtscene_ros.evaluate.run.report_folder import (
+        ReportError,
+        check_complete,
+        read_report,
+    )
+    from mtscene_ros.models.array_file import first_line
 
     conditions = [parsed(text) for text in arguments.fail_if]
-    a, b = read_report(arguments.a), read_report(arguments.b)
-    found = differences.compare(a, b, arguments.seed, arguments.resamples)
+    try:
+        a, b = read_report(arguments.a), read_report(arguments.b)
+        for report in (a, b):
+            check_complete(report)
+        found = differences.compare(a, b, arguments.seed, arguments.resamples)
+    except (AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise ReportError(
+            f'The results have an unexpected form ({type(error).__name__}: {first_line(error)}); '
+            'evaluate again.'
+        ) from error
     check(conditions, found.changes)
     fired = [c for c in conditions if c.fires(found.changes[c.path])]
     if arguments.output:

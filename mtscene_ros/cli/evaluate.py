@@ -228,6 +228,9 @@ def progress_line(
     if outcome.resumed:
         return f'{place}{outcome.name}: evaluated before (--fresh evaluates it again)'
     ran = sum(not of.resumed for of in so_far.values())
+    if outcome.replaced:
+        why = outcome.replaced.removesuffix('; evaluate again.')
+        place = f'{why}, so it was evaluated again.\n{place}'
     left_s = elapsed_s / ran * (count - len(so_far))
     left = f', {left_s / 60:.0f} min left' if left_s >= 60 else ''
     return f'{place}{outcome.name}: {outcome.seconds:.0f} s{left}'

@@ -19,13 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mtscene_ros.ros.recorder import run_record
+    from mtscene_ros.ros.recorder import rescue_unfinished, run_record
 
-    for left in sorted(arguments.output.parent.glob('.recording-*')):
-        print(
-            f'{left} is still being recorded or was cut off; `mcap recover` can read it',
-            file=sys.stderr,
-        )
+    for left in rescue_unfinished(arguments.output.parent):
+        print(f'{left}: what a recorder that was killed had written', file=sys.stderr)
     recorder = run_record(arguments.output, arguments.topics)
     for topic, type_name in recorder.skipped.items():
         print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)

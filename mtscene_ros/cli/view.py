@@ -49,26 +49,29 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(
             f'{error.name} is not installed; run `pip install rerun-sdk` (mtscene_ros[view]).'
         ) from error
-    if arguments.web:
-        stream, address = sinks.page(arguments.port, arguments.host)
-        print(f'{address}\nPress Ctrl-C to stop', flush=True)
-        if arguments.host not in LOOPBACK:
-            print(f'Everyone who reaches {arguments.host} sees it, without a password.')
-    else:
-        output = arguments.output
-        stream = sinks.file(output) if output else sinks.window()
-    node = arguments.node.rstrip('/')
-    rerun_log = RerunLog(stream, node or ('' if arguments.recordings else '/perception'))
-    if not arguments.recordings:
-        from mtscene_ros.ros.live_view import show_live
-
-        show_live(rerun_log)
-    else:
-        _show(rerun_log, arguments.recordings, arguments.image)
+    with contextlib.ExitStack() as stack:
         if arguments.web:
-            with contextlib.suppress(KeyboardInterrupt):
-                threading.Event().wait()
-    stream.flush()
+            stream, address = sinks.page(arguments.port, arguments.host)
+            print(f'{address}\nPress Ctrl-C to stop', flush=True)
+            if arguments.host not in LOOPBACK:
+                print(f'Everyone who reaches {arguments.host} sees it, without a password.')
+        elif arguments.output:
+            stream = sinks.file(stack.enter_context(sinks.unfinished(arguments.output)))
+        else:
+            stream = sinks.window()
+        node = arguments.node.rstrip('/')
+        rerun_log = RerunLog(stream, node or ('' if arguments.recordings else '/perception'))
+        if not arguments.recordings:
+            from mtscene_ros.ros.live_view import show_live
+
+            show_live(rerun_log)
+        else:
+            _show(rerun_log, arguments.recordings, arguments.image)
+            if arguments.web:
+                with contextlib.suppress(KeyboardInterrupt):
+                    threading.Event().wait()
+        stream.flush()
+        stream.disconnect()
     if arguments.output:
         print(arguments.output)
     return 0

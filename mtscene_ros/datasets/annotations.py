@@ -23,6 +23,7 @@ from mtscene_ros.datasets.label_files import (
     read_image,
     read_npy,
 )
+from mtscene_ros.models.atomic_file import replacing, write_bytes, write_text
 from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.types import Boxes3D, SemanticClass
 
@@ -61,10 +62,16 @@ def one_plane(values: NDArray[Any]) -> NDArray[Any]:
 def write_depth(depth_m: NDArray[np.float32], path: Path) -> None:
     """Writes a float32 .npy, or a .png in millimetres where unknown and beyond 65.535 m are 0."""
     if path.suffix == '.npy':
-        np.save(path, depth_m.astype(np.float32))
+        with replacing(path) as partial_file, partial_file.open('wb') as file:
+            np.save(file, depth_m.astype(np.float32))
         return
     mm = np.nan_to_num(depth_m * MM_PER_M, posinf=0, neginf=0)
-    cv2.imwrite(str(path), np.where(mm < 65535.5, np.round(mm), 0).astype(np.uint16))
+    write_image(path, np.where(mm < 65535.5, np.round(mm), 0).astype(np.uint16))
+
+
+def write_image(path: Path, values: NDArray[Any]) -> None:
+    """Writes an image in the format of the file's ending, whole or not at all. Raises OSError."""
+    write_bytes(path, cv2.imencode(path.suffix, values)[1].tobytes())
 
 
 def read_map(path: Path, classes: int) -> NDArray[Any]:
@@ -141,4 +148,4 @@ def write_boxes(boxes: Boxes3D, path: Path) -> None:
         }
         for i, k in enumerate(boxes.class_ids.tolist())
     ]
-    path.write_text(json.dumps(rows, indent=1))
+    write_text(path, json.dumps(rows, indent=1))

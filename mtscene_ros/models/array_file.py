@@ -7,13 +7,16 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_BYTES = 4_000_000_000  # of all arrays of an .npz; compressed zeros take a thousandth of that
+from mtscene_ros.models.limits import check
+
+ARRAYS = 'MTSCENE_MAX_ARRAYS_MB'  # compressed zeros take a thousandth of their size
 
 # The errors that NumPy, zipfile and zlib raise for damaged files.
 DAMAGED = (
@@ -22,15 +25,18 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Returns name → array. Raises OSError, and ValueError for a damaged or too large file."""
+def read_npz(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Returns name → array for those of the names that the file holds; no other is read.
+
+    Raises OSError, and ValueError for a damaged or too large file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f'its arrays take {size} bytes, more than {MAX_BYTES}')
+            entries = archive.infolist()
+        wanted = [entry for entry in entries if entry.filename.removesuffix('.npy') in names]
+        check(sum(entry.file_size for entry in wanted), ARRAYS, f'{path.name}: what is read of it')
         with np.load(path, allow_pickle=False) as stored:
-            return {name: np.asarray(stored[name]) for name in stored.files}
+            return {name: np.asarray(stored[name]) for name in stored.files if name in names}
     except DAMAGED as error:
         raise ValueError(first_line(error)) from None
 

@@ -139,7 +139,7 @@ def spec_of_file(model_path: str = '') -> ModelSpec:
     path = Path(file_of(model_path) or BUNDLED_MODEL)
     try:
         if path.suffix == '.npz':  # stored outputs
-            return spec_from_json(str(read_npz(path)[METADATA_KEY]), str(path))
+            return spec_from_json(str(read_npz(path, {METADATA_KEY})[METADATA_KEY]), str(path))
         return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
     except FileNotFoundError:
         raise SpecError(

@@ -11,13 +11,14 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Ros1Reader
+from rosbags.rosbag1.reader import decompressors
 from rosbags.rosbag2 import Reader as Ros2Reader
 
 from mtscene_ros.models.array_file import first_line
 from mtscene_ros.recordings.mcap_file import McapFile
 from mtscene_ros.recordings.salvage import rescued
 from mtscene_ros.recordings.type_definitions import Rule, full_name
-from mtscene_ros.recordings.unpack import unpack_file
+from mtscene_ros.recordings.unpack import unpack_bz2, unpack_file, unpack_lz4
 from mtscene_ros.terminal import plural
 
 # Reader = McapFile, or rosbags' reader of a database or of a ROS 1 bag.
@@ -26,6 +27,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     '.db3': Ros2Reader,
     '.bag': Ros1Reader,
 }
+decompressors.update(bz2=unpack_bz2, lz4=unpack_lz4)  # rosbags' own have no limit
 PACKED = ('.zstd', '.zst')
 
 
@@ -116,7 +118,7 @@ def listed_files(metadata: Path) -> list[str]:
         content = YAML(typ='safe').load(metadata.read_text(errors='replace'))
         paths = content['rosbag2_bagfile_information']['relative_file_paths']
         return [PurePath(str(path)).name for path in paths]
-    except (OSError, YAMLError, LookupError, TypeError, ValueError):
+    except (OSError, YAMLError, LookupError, RecursionError, TypeError, ValueError):
         return []
 
 

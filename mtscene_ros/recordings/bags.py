@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import struct
 import sys
 import tempfile
@@ -33,7 +32,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from mtscene_ros.models.array_file import first_line
-from mtscene_ros.models.atomic_file import move_into_place
+from mtscene_ros.models.atomic_file import move_into_place, scratch_folder
+from mtscene_ros.models.limits import LimitError
 from mtscene_ros.recordings.bag_parts import (
     Parts,
     foreign,
@@ -102,16 +102,18 @@ class BagWriter:
     otherwise.
 
     What exists at `path` stays until the new recording is complete and is then replaced.
-    compressed: chunks compressed with zstd, which every reader of MCAP supports.
+    compressed: chunks in zstd, which every reader of MCAP supports; begin: how the folder of an
+    unfinished recording begins. Those of killed processes are removed.
     """
 
-    def __init__(self, path: Path, *, compressed: bool = False) -> None:
+    def __init__(self, path: Path, *, compressed: bool = False, begin: str = '.writing-') -> None:
         self.path, self.types, self._is_compressed = path, typestore(), compressed
+        self._prefix, self._stack = begin, contextlib.ExitStack()
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> BagWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix='.recording-', dir=self.path.parent))
+        self._scratch = self._stack.enter_context(scratch_folder(self.path.parent, self._prefix))
         self._writer = Writer(
             self._scratch / self.path.stem, version=9, storage_plugin=StoragePlugin.MCAP
         )
@@ -123,15 +125,13 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        try:
+        with self._stack:
             if kind is None:
                 self._close()
                 self._move_into_place()
             else:
                 with contextlib.suppress(BagError):
                     self._close()
-        finally:
-            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _close(self) -> None:
         """Completes the file. Raises BagError where the disk has no room for the rest."""
@@ -150,9 +150,8 @@ class BagWriter:
         self, topic: str, kind: str, stamp_ns: int, message: Any, *, latched: bool = False
     ) -> None:
         """Writes a message of rosbags' class for `kind`, such as 'sensor_msgs/msg/Image'."""
-        self.write_raw(
-            topic, kind, stamp_ns, self.types.serialize_cdr(message, kind), latched=latched
-        )
+        cdr = self.types.serialize_cdr(message, kind)
+        self.write_raw(topic, kind, stamp_ns, cdr, latched=latched)
 
     def write_raw(
         self,
@@ -233,18 +232,21 @@ class CheckedReader(AnyReader):
 
     def messages(
         self,
-        connections: Collection[Connection] = (),
+        connections: Collection[Connection] | None = None,
         start: int | None = None,
         stop: int | None = None,
     ) -> Generator[tuple[Connection, int, bytes], None, None]:
-        """See AnyReader.messages. Raises BagError."""
-        wanted = {(id(c.owner), c.id): c for c in connections or self.connections}
+        """See AnyReader.messages, but no connections are none, not all. Raises BagError."""
+        chosen = self.connections if connections is None else connections
+        wanted = {(id(c.owner), c.id): c for c in chosen}
         readers = [r for r in self.readers if any(id(owner_of(r)) == owner for owner, _ in wanted)]
         streams = [r.messages(stored(r, wanted), start, stop) for r in readers]
         found = merge(*streams, key=lambda item: item[1])
         while True:
             try:
                 item = next(found, None)
+            except LimitError as error:
+                raise BagError(str(error)) from error
             except Exception as error:
                 raise BagError(f'The recording is damaged ({first_line(error)}).') from error
             if item is None:

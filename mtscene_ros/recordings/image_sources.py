@@ -17,11 +17,11 @@ from pathlib import Path
 
 from mtscene_ros.camera.camera_frames import CameraFrames
 from mtscene_ros.camera.image_headers import kind_of
+from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.camera.photograph import frame_of_photograph
 from mtscene_ros.recordings import videos
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.camera_choice import RecordedCamera, choose_camera
-from mtscene_ros.recordings.node_results import camera_info_topic
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from mtscene_ros.models.limits import LimitError
 from mtscene_ros.recordings.unpack import UNPACKERS
 
 MAGIC = b'\x89MCAP0\r\n'
@@ -153,6 +154,8 @@ def scanned(file: BinaryIO, size: int) -> McapIndex:
                 found.chunks.append(Chunk(log_ns, log_ns, at, length, is_message=True))
             else:
                 found.note(opcode, memoryview(file.read(length)))
+        except LimitError:
+            raise
         except (struct.error, ValueError, IndexError):
             break
         at += length
@@ -184,6 +187,8 @@ def unpacked(content: bytes, at: int, *, is_whole: bool = True) -> memoryview:
         raise McapError(f'its chunks are compressed by {compression}, which is not known here')
     try:
         data = UNPACKERS[compression](content[start + 8 :])
+    except LimitError:
+        raise
     except Exception as error:  # of three libraries
         raise McapError(f'the chunk at byte {at} does not decompress') from error
     if is_whole and (len(data) != size or (checksum and zlib.crc32(data) != checksum)):

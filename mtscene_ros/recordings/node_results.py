@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from mtscene_ros.camera.image_topics import camera_info_topic as camera_info_topic
-from mtscene_ros.camera.images import rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.images import max_file_pixels, rgb_from_compressed, rgb_from_image
 from mtscene_ros.camera.outputs import (
     DEPTH_CAMERA_INFO,
     FRAME_STATS,
@@ -28,7 +27,6 @@ from mtscene_ros.camera.outputs import (
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.camera_choice import check_there, input_topic
-from mtscene_ros.recordings.camera_choice import color_images as color_images
 from mtscene_ros.recordings.nodes import node_of, nothing_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.types import (
@@ -59,49 +57,61 @@ class Recording:
     """The contents of a recording.
 
     input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
-    stage_s: stage → (frames,) durations; counts: the node's last counts of frames;
-    notes: sentences on what was left out or chosen.
+    frame_s: from receiving the image to publishing the last output; stage_s: stage → durations;
+    counts: the node's last counts of frames, empty without frame_stats; answered: images that have
+    a result in the recording; missing: what the node did not publish or nobody recorded; notes:
+    sentences on what was left out or chosen.
     """
 
     image_topic: str
     input_ns: list[int]
     done_ns: list[int] = field(default_factory=list)
+    frame_s: list[float] = field(default_factory=list)
     stage_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     counts: dict[str, int] = field(default_factory=dict)
+    answered: int = 0
     log: list[str] = field(default_factory=list)
     classes: tuple[SemanticClass, ...] = ()
     true_classes: tuple[SemanticClass, ...] = ()
     shown: list[ShownFrame] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def total_s(self) -> NDArray[np.float64]:
         """Returns (frames,) seconds from receiving the image to publishing the last output."""
-        return np.asarray(np.sum([np.asarray(s) for s in self.stage_s.values()], 0), np.float64)
+        return np.asarray(self.frame_s, np.float64)
 
 
 def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') -> Recording:
-    """Reads the statistics of all frames, and `shown` complete frames spread over the recording.
+    """Reads the statistics of all frames, and `shown` frames spread over the recording: complete
+    ones, where there are any.
 
     node: whose results, '' to find one; image: topic of its images, '' to find it by stamps and
-    frame. Raises BagError if the recording contains no image or no result of the node.
+    frame. Raises BagError if the recording contains no image or nothing of the node.
     """
     with open_bag(path) as bag:
         node, others = node_of(bag, path.name, node)
         stamps = _stamps(bag)
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
-        if not results:
+        answers = [*results.values(), *filter(stamps.get, [f'{node}/{FRAME_STATS}'])]
+        if not answers:
             raise BagError(nothing_of(bag, path.name, node))
-        image_topic = image or input_topic(bag, path.name, stamps, next(iter(results.values())))
+        image_topic = image or input_topic(bag, path.name, stamps, answers[0])
         if image:
             check_there(bag, image)
         recording = Recording(image_topic, stamps[image_topic], notes=[*bag.notes, *others])
         _read_statistics(bag, node, recording)
-        complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
-        recording.shown = _shown_frames(
-            bag, recording, node, results, _spread(sorted(complete), shown)
-        )
+        recording.missing = [
+            f'{task} (`{node}/{result_topic(task)}`)' for task in TASKS_READ if task not in results
+        ] + ([] if recording.frame_s else [f'latency and counts (`{node}/{FRAME_STATS}`)'])
+        images = set(stamps[image_topic])
+        found = [set(stamps[topic]) for topic in results.values()]
+        answered, complete = images & set().union(*found), images.intersection(*found)
+        recording.answered = len(answered)
+        chosen = sorted(complete or answered or images)
+        recording.shown = _shown_frames(bag, recording, node, results, _spread(chosen, shown))
     return recording
 
 
@@ -139,7 +149,8 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
     true_label_info = truth_label_info_topic('semantic')
     wanted = (f'{node}/{FRAME_STATS}', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
-    for connection, recorded_ns, raw in bag.messages(connections):
+    # To rosbags, no connections means all of them.
+    for connection, recorded_ns, raw in bag.messages(connections) if connections else ():
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':
             # The node's own name, or that of the node whose camera `node` is.
@@ -154,6 +165,7 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
             recording.counts = {name: int(getattr(message, name)) for name in names}
             if message.stages:
                 recording.done_ns.append(recorded_ns)
+                recording.frame_s.append(sum(stage.duration_s for stage in message.stages))
             for stage in message.stages:
                 recording.stage_s[stage.name].append(stage.duration_s)
 
@@ -201,10 +213,10 @@ def _frame(image: Any, info: Any, stamp_ns: int) -> CameraFrame:
 
 def pixels(message: Any) -> NDArray[np.uint8]:
     """Decodes an Image or CompressedImage to (H, W, 3) RGB. Raises ImageError."""
+    m, data, most = message, np.frombuffer(message.data, np.uint8), max_file_pixels()
     if hasattr(message, 'format'):
-        return rgb_from_compressed(message.format, np.frombuffer(message.data, np.uint8))
-    m, data = message, np.frombuffer(message.data, np.uint8)
-    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), data)
+        return rgb_from_compressed(m.format, data, most)
+    return rgb_from_image(m.encoding, m.width, m.height, m.step, bool(m.is_bigendian), data, most)
 
 
 def result_of(task: str, message: Any, classes: tuple[SemanticClass, ...]) -> Result:

@@ -5,14 +5,16 @@ Format: http://wiki.ros.org/Bags/Format/2.0.
 
 from __future__ import annotations
 
-import bz2
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rosbags.rosbag1 import Writer
+from rosbags.rosbag1 import Writer, WriterError
+
+from mtscene_ros.models.limits import LimitError
+from mtscene_ros.recordings.unpack import UNPACKERS
 
 MAGIC = b'#ROSBAG V2.0\n'
 MESSAGE, CHUNK, CONNECTION = 2, 5, 7
@@ -27,20 +29,29 @@ def rescue_ros1(path: Path, into: Path) -> bool:
         if source.read(len(MAGIC)) != MAGIC:
             return False
         for fields, data in inner_records(source):
-            number = int.from_bytes(fields['conn'], 'little')
-            if fields['op'][0] == CONNECTION and number not in connections:
-                about = fields_of(data)
-                connections[number] = out.add_connection(
-                    fields['topic'].decode(),
-                    about['type'].decode().replace('/', '/msg/'),
-                    msgdef=about['message_definition'].decode(),
-                    md5sum=about['md5sum'].decode(),
-                )
-            elif fields['op'][0] == MESSAGE and number in connections:
-                sec, nanosec = struct.unpack('<II', fields['time'])
-                out.write(connections[number], sec * 10**9 + nanosec, data)
-                count += 1
+            try:
+                count += copied(fields, data, connections, out)
+            except (LookupError, ValueError, struct.error, WriterError):
+                continue  # this record is damaged
     return count > 0
+
+
+def copied(fields: Fields, data: bytes, connections: dict[int, Any], out: Writer) -> int:
+    """Writes a connection or message to the new bag; returns the number of messages."""
+    number = int.from_bytes(fields['conn'], 'little')
+    if fields['op'][0] == CONNECTION and number not in connections:
+        about = fields_of(data)
+        connections[number] = out.add_connection(
+            fields['topic'].decode(),
+            about['type'].decode().replace('/', '/msg/'),
+            msgdef=about['message_definition'].decode(),
+            md5sum=about['md5sum'].decode(),
+        )
+    elif fields['op'][0] == MESSAGE and number in connections:
+        sec, nanosec = struct.unpack('<II', fields['time'])
+        out.write(connections[number], sec * 10**9 + nanosec, data)
+        return 1
+    return 0
 
 
 def inner_records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
@@ -48,10 +59,12 @@ def inner_records(source: BinaryIO) -> Iterator[tuple[Fields, bytes]]:
     for fields, data in records(source):
         if fields['op'][0] != CHUNK:
             continue
-        unpack = UNPACKERS.get(fields['compression'].decode())
         try:
+            unpack = UNPACKERS.get(fields['compression'].decode())
             plain = unpack(data) if unpack else b''
-        except (OSError, ValueError, RuntimeError):  # the chunk is damaged
+        except LimitError:
+            raise
+        except (OSError, LookupError, ValueError, RuntimeError, EOFError):  # it is damaged
             return
         for inner, content in records(io.BytesIO(plain)):
             if inner['op'][0] in (MESSAGE, CONNECTION):
@@ -89,12 +102,3 @@ def fields_of(header: bytes) -> Fields:
         fields[name.decode()] = value
         at += 4 + size
     return fields
-
-
-def lz4(data: bytes) -> bytes:
-    import lz4.frame  # comes with rosbags
-
-    return bytes(lz4.frame.decompress(data))
-
-
-UNPACKERS: dict[str, Callable[[bytes], bytes]] = {'none': bytes, 'bz2': bz2.decompress, 'lz4': lz4}

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay
+from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay, shown_shape
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.node_results import Recording, ShownFrame, read_recording
 from mtscene_ros.report.html import data_uri, facts, figure, page, tiles
@@ -37,6 +37,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '', image: s
         f'<h1>mtscene_ros</h1><div class="soft">{escape(bag.name)} · '
         f'{escape(recording.image_topic)} · written {time.strftime("%Y-%m-%d %H:%M %Z")}</div>',
         _tiles(recording),
+        _missing(recording),
         f'<div class="columns">{_latency_table(recording)}{_about(recording)}</div>',
         '<h2>Frames</h2>',
         _legend(recording),
@@ -70,6 +71,8 @@ def _tiles(recording: Recording) -> str:
         (f'{rate_hz(recording.input_ns):.1f} Hz', 'image rate (by stamp)'),
         (f'{rate_hz(recording.done_ns):.1f} Hz', 'result rate (as recorded)'),
     ]
+    if not recording.counts:
+        values = [(str(images), 'images'), values[4]]
     if len(total_ms):
         p50, p99 = np.percentile(total_ms, (50, 99))
         values += [
@@ -77,6 +80,13 @@ def _tiles(recording: Recording) -> str:
             (f'{p99:.0f} ms', 'latency, 99th percentile'),
         ]
     return tiles(values)
+
+
+def _missing(recording: Recording) -> str:
+    """Says what a reader would look for in vain."""
+    if not recording.missing:
+        return ''
+    return f'<section>Not in the recording: {escape("; ".join(recording.missing))}.</section>'
 
 
 def rate_hz(times_ns: list[int]) -> float:
@@ -165,7 +175,10 @@ def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
     boxes, true_boxes = scene.results.get('boxes3d'), shown_frame.truth.get('boxes3d')
     depth, size = scene.results.get('depth'), scene.frame.rgb.shape[1::-1]
     pictures = [figure(data_uri(scene.frame.rgb, 'jpg'), 'camera')]
-    pictures.append(figure(data_uri(overlay(scene), 'jpg'), 'semantic labels and 3D boxes'))
+    drawn = {'semantic': 'semantic labels', 'boxes3d': '3D boxes'}
+    shown = ' and '.join(what for task, what in drawn.items() if task in scene.results)
+    if shown:
+        pictures.append(figure(data_uri(overlay(scene), 'jpg'), shown))
     if isinstance(depth, DepthMap):
         colored = data_uri(depth_rgb(depth.depth_m, depth_max_m), 'jpg')
         pictures.append(figure(colored, f'depth{scale_bar(depth_max_m)}'))
@@ -186,8 +199,8 @@ def _frame(shown_frame: ShownFrame, first_ns: int, depth_max_m: float) -> str:
 def _enlarged(scene: Scene) -> Scene:
     """Resizes a scene to SHOWN_WIDTH_PX, so that lines and text are sharp."""
     frame = scene.frame
-    width, scale = SHOWN_WIDTH_PX, SHOWN_WIDTH_PX / frame.rgb.shape[1]
-    size = (width, round(frame.rgb.shape[0] * scale))
+    size = shown_shape(frame.rgb.shape, SHOWN_WIDTH_PX)[::-1]
+    scale = size[0] / frame.rgb.shape[1]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     rgb = np.asarray(cv2.resize(frame.rgb, size, interpolation=how), np.uint8)
     i = frame.intrinsics

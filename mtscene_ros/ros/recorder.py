@@ -17,12 +17,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import ok, try_shutdown
 
+from mtscene_ros.models.atomic_file import abandoned
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.process import let_signals_end_the_context
 from mtscene_ros.terminal import Bar
 
 DISCOVERY_PERIOD_S = 0.2
+UNFINISHED = '.recording-'  # begins the folder of a recording that is not closed yet
 BAR_PERIOD_S = 0.5
 RESERVE_BYTES = 64 << 20  # 0.3 GB/s fill this between two checks; closing the file needs a part
 
@@ -98,6 +100,21 @@ class Recorder:
             self._node.destroy_subscription(subscription)
 
 
+def rescue_unfinished(folder: Path) -> list[Path]:
+    """Moves the recordings of killed recorders out of their scratch folders; returns where to.
+
+    Readers of recordings read what is whole in them.
+    """
+    rescued = []
+    for left in abandoned(folder, f'{UNFINISHED}*'):
+        for file in sorted(left.glob('*/*.mcap')):
+            number = 1
+            while (target := folder / f'{file.stem}.unfinished-{number}.mcap').exists():
+                number += 1
+            rescued.append(file.rename(target))
+    return rescued
+
+
 def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     """Records until SIGINT, SIGTERM or a full disk, with a ROS context and node of its own.
 
@@ -108,7 +125,7 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     node = rclpy.create_node('mtscene_record')
     bar = Bar('message')
     try:
-        with BagWriter(path) as writer:
+        with BagWriter(path, begin=UNFINISHED) as writer:
             recorder = Recorder(node, writer, topics)
             node.create_timer(BAR_PERIOD_S, lambda: bar.show(sum(recorder.counts.values())))
             with contextlib.suppress(ExternalShutdownException):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay, palette
+from mtscene_ros.camera.draw import birdseye, depth_rgb, overlay, palette, shown_shape
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.types import (
@@ -116,3 +116,19 @@ def test_many_classes_are_coloured_too() -> None:
     assert palette(classes).shape == (65536, 3)
     assert picture[0].max() == 0
     assert list(picture[5, 5]) == [22, 0, 100]  # half of (43, 1, 200)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'shown'),
+    [
+        ((540, 960), (360, 640)),
+        ((1280, 640), (1280, 640)),
+        ((4000, 2), (1280, 1)),
+        ((2, 4000), (1, 640)),
+        ((10, 10), (640, 640)),
+    ],
+)
+def test_pictures_are_at_most_twice_as_high_as_wide(
+    shape: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    assert shown_shape(shape, 640) == shown

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtscene_ros.evaluate.run.merge import merge
+from mtscene_ros.evaluate.run.report_folder import seal
 from mtscene_ros.evaluate.scores.meters import DepthMeter
 from mtscene_ros.evaluate.scores.scorecard import Scorecard
 from mtscene_ros.models.nested import plain
@@ -35,7 +36,10 @@ def write_sequence(folder: Path, name: str, answers_m: Sequence[float]) -> dict[
     folder.mkdir(parents=True)
     names = {key: None for row in rows for key in row}
     pq.write_table(pa.table({n: [row.get(n) for row in rows] for n in names}), folder / FRAMES)
-    return written(folder, about(f'{name}.mcap', len(rows)) | of_card(card))
+    (folder / 'predictions.mcap').touch()
+    found = written(folder, about(f'{name}.mcap', len(rows)) | of_card(card))
+    seal(folder, {})
+    return found
 
 
 FRAMES = 'frames.parquet'

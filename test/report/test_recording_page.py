@@ -156,10 +156,48 @@ def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Pat
     assert re.search(r'infer\s+25\.0\s+', page.text)  # median of 10, 20, 30, 40 ms
 
 
-def test_bags_without_results_are_refused(tmp_path: Path) -> None:
+LABELS, DEPTH = '/perception/semantic/image', '/perception/depth/image'
+
+
+@pytest.mark.parametrize(
+    ('topics', 'pictures', 'missing'),
+    [
+        ((), 1, ('semantic (`', 'depth (`', 'boxes3d (`', 'latency and counts (`')),
+        ((LABELS,), 2, ('depth (`', 'boxes3d (`', 'latency and counts (`')),
+        ((DEPTH,), 3, ('semantic (`', 'boxes3d (`', 'latency and counts (`')),
+    ],
+)
+def test_a_report_of_few_topics(
+    tmp_path: Path, topics: tuple[str, ...], pictures: int, missing: tuple[str, ...]
+) -> None:
+    """As `mtscene record --topics A B` records: the page says what is missing."""
+    with Writer(tmp_path / 'in.mcap') as bag:
+        bag.image('/camera/image_raw', 'rgb8', FIRST_NS, np.zeros((4, 4, 3), np.uint8))
+        for topic in topics:
+            kind, dtype = ('mono8', np.uint8) if topic == LABELS else ('32FC1', np.float32)
+            bag.image(topic, kind, FIRST_NS, np.ones((4, 4), dtype))
+    write_report(tmp_path / 'in.mcap', tmp_path / 'r.html')
+    page = Page((tmp_path / 'r.html').read_text())
+    assert len(page.images) == pictures
+    [sentence] = re.findall(r'Not in the recording: [^.]*\.', page.text)
+    assert [part in sentence for part in missing] == [True] * len(missing)
+    assert sentence.count('(`') == len(missing)
+
+
+def test_bags_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BagError, match='does not exist'):
         read_recording(tmp_path / 'no.mcap')
     with Writer(tmp_path / 'in.mcap') as bag:
-        bag.image('/camera/image_raw', 'rgb8', FIRST_NS, np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(BagError, match='no results of /perception'):
+        bag.image(LABELS, 'mono8', FIRST_NS, np.zeros((4, 4), np.uint8))
+    with pytest.raises(BagError, match='contains no camera images'):
         read_recording(tmp_path / 'in.mcap')
+
+
+def test_an_image_of_two_columns(tmp_path: Path) -> None:
+    """Enlarged to 960 px of width it would have been 1.9 million px high."""
+    narrow = np.zeros((4000, 2), np.uint8)
+    with Writer(tmp_path / 'in.mcap') as bag:
+        bag.image('/camera/image_raw', 'mono8', FIRST_NS, narrow)
+        bag.image(LABELS, 'mono8', FIRST_NS, narrow)
+    write_report(tmp_path / 'in.mcap', tmp_path / 'r.html')
+    assert (tmp_path / 'r.html').stat().st_size < 100_000

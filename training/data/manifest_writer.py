@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from mtscene_ros.datasets.annotations import write_boxes, write_depth
+from mtscene_ros.datasets.annotations import write_boxes, write_depth, write_image
 from mtscene_ros.datasets.class_tables import coloured, lonely_class
 from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics
 
@@ -130,9 +130,7 @@ class Writer:
         return path
 
     def image(self, name: str, values: NDArray[Any]) -> None:
-        path = self.path(name)
-        if not cv2.imwrite(str(path), values):
-            raise OSError(f'{path} cannot be written; free space on its disk and run again.')
+        write_image(self.path(name), values)
 
     def finish(self) -> Path:
         """Writes the manifest and returns its path. Raises DataError if there are no frames."""
@@ -142,12 +140,8 @@ class Writer:
             frame.setdefault('split', split_of(number, len(self.frames)))
         found = {'semantic': self.semantic, 'boxes3d': self.boxes, 'frames': self.frames}
         path = self.folder / 'manifest.yaml'
-        path.write_text(
-            yaml.safe_dump(
-                {k: v for k, v in found.items() if v}, sort_keys=False, allow_unicode=True
-            ),
-            'utf-8',
-        )
+        kept = {k: v for k, v in found.items() if v}
+        write_text(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
         return path
 
     def sentences(self) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,7 +18,7 @@ from torch import nn
 
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.models.about import ABOUT_KEY, About
-from mtscene_ros.models.atomic_file import move_into_place, write_text
+from mtscene_ros.models.atomic_file import move_into_place, scratch_folder, write_text
 from mtscene_ros.models.external_data import external_files
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.worlds import FRAMES
@@ -94,8 +93,8 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
     parameters."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + '.data')
-    with tempfile.TemporaryDirectory(prefix='.partial-', dir=path.parent) as folder:
-        part, part_beside = Path(folder) / path.name, Path(folder) / beside.name
+    with scratch_folder(path.parent, '.partial-') as folder:
+        part, part_beside = folder / path.name, folder / beside.name
         if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < PROTOBUF_LIMIT:
             onnx.checker.check_model(model, full_check=True)
             onnx.save(model, part)

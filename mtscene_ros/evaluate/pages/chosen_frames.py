@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.camera_frames import CameraFrames
-from mtscene_ros.camera.draw import resized
+from mtscene_ros.camera.draw import resized, shown_shape
 from mtscene_ros.camera.outputs import NAMED_TASKS, result_topic
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
@@ -120,21 +120,18 @@ def predicted(
 
 
 def narrowed(values: NDArray[Any]) -> NDArray[Any]:
-    height, width = values.shape[:2]
-    if width <= KEPT_WIDTH_PX:
+    height, width = shown_shape(values.shape, KEPT_WIDTH_PX)
+    if values.shape[0] <= height:
         return values
-    size = (KEPT_WIDTH_PX, max(1, round(height * KEPT_WIDTH_PX / width)))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 def narrow_frame(frame: CameraFrame) -> CameraFrame:
-    height, width = frame.rgb.shape[:2]
-    if width <= KEPT_WIDTH_PX:
+    shape, camera = shown_shape(frame.rgb.shape, KEPT_WIDTH_PX), frame.intrinsics
+    if frame.rgb.shape[0] <= shape[0]:
         return frame
-    size = KEPT_WIDTH_PX, max(1, round(height * KEPT_WIDTH_PX / width))
-    camera = frame.intrinsics
-    rgb = resized(frame.rgb, size[::-1])
-    return replace(frame, rgb=rgb, intrinsics=camera and camera.resized(*size))
+    rgb = resized(frame.rgb, shape)
+    return replace(frame, rgb=rgb, intrinsics=camera and camera.resized(*shape[::-1]))
 
 
 def map_of(task: str, spec: ModelSpec, values: NDArray[Any], is_truth: bool = False) -> Result:

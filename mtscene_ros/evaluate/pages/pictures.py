@@ -18,6 +18,7 @@ from mtscene_ros.camera.draw import (
     draw_boxes,
     normals_rgb,
     resized,
+    shown_shape,
 )
 from mtscene_ros.report.html import data_uri
 from mtscene_ros.types import (
@@ -105,8 +106,7 @@ def encoded(picture: Picture) -> str:
 
 def shape_of(frame: CameraFrame, look: PictureStyle) -> tuple[int, int]:
     """Returns (height, width) of the pictures of this frame."""
-    height, width = frame.rgb.shape[:2]
-    return max(1, round(height * look.width_px / width)), look.width_px
+    return shown_shape(frame.rgb.shape, look.width_px)
 
 
 def _same_size(values: NDArray[Any], rgb: Picture) -> NDArray[Any]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mtscene_ros.evaluate.conditions import Condition, check
-from mtscene_ros.evaluate.run.job import DONE, EvaluationJob, Outcome
+from mtscene_ros.evaluate.run.job import EvaluationJob, Outcome
 from mtscene_ros.evaluate.run.merge import merge
 from mtscene_ros.evaluate.run.report_folder import (
+    DONE,
     FRAMES,
     METRICS,
+    PAGE,
     PREDICTIONS,
     SEQUENCES,
     number,
@@ -35,6 +37,8 @@ def assemble(
     if len(jobs) == 1:
         return done[jobs[0].name]
     _remove_single(report)
+    for name in (METRICS, PAGE):  # of an earlier run: its sequences may be gone
+        (report / name).unlink(missing_ok=True)
     total = merge(list(done.values()))
     total[SEQUENCES] = [{'name': name, 'metrics': of} for name, of in done.items()]
     total['failed'] = [

@@ -23,7 +23,7 @@ from rosbags.highlevel import AnyReader
 
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.camera.camera_frames import CameraFrames
-from mtscene_ros.camera.images import ImageError
+from mtscene_ros.camera.images import ImageError, max_file_pixels
 from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.options import EvaluateOptions
@@ -129,7 +129,11 @@ class BagRun:
         self._hold_ns = round(1e9 * options.truth_delay_s)
         self._alignment = Alignment(reader, topics, truth, scoring.score, notes.add, self._hold_ns)
         self._frames = CameraFrames(
-            '', topics.info, options.input_is_rectified, image_topic=topics.image
+            '',
+            topics.info,
+            options.input_is_rectified,
+            max_file_pixels(),
+            image_topic=topics.image,
         )
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()

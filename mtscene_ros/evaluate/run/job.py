@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
-import shutil
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,13 +17,26 @@ import mtscene_ros
 from mtscene_ros.backends import BackendError
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
-from mtscene_ros.evaluate.run.report_folder import METRICS, SEQUENCES, name_of
-from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.evaluate.run.report_folder import (
+    DONE,
+    FRAMES,
+    METRICS,
+    PAGE,
+    PREDICTIONS,
+    SEQUENCES,
+    ReportError,
+    check_whole,
+    name_of,
+    read_done,
+    seal,
+)
+from mtscene_ros.models.array_file import first_line
+from mtscene_ros.models.atomic_file import remove_abandoned, scratch_folder
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of, spec_of_file
 from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.spec import ModelSpec, spec_from_json
 
-DONE = 'done.json'  # written last; holds key, options and spec of the results beside it
+OTHER = 'there is no result, or that of another job'
 # Options that do not change a score: the number of threads and the display of progress.
 WITHOUT_EFFECT = ('threads', 'progress')
 
@@ -41,12 +55,14 @@ class EvaluationJob:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one job; error: '' or one sentence; resumed: it was done already."""
+    """The outcome of one job; error: '' or one sentence; resumed: it was done already; replaced:
+    what was damaged in the earlier result, or ''."""
 
     name: str
     error: str = ''
     resumed: bool = False
     seconds: float = 0.0
+    replaced: str = ''
 
 
 def jobs_of(bags: Sequence[Path], options: EvaluateOptions, report: Path) -> list[EvaluationJob]:
@@ -102,46 +118,81 @@ def own_code() -> str:
 
 def is_done(job: EvaluationJob) -> bool:
     """Whether the folder contains the complete result of exactly this job."""
-    done = job.folder / DONE
-    if not (done.is_file() and (job.folder / METRICS).is_file()):
-        return False
-    return bool(json.loads(done.read_text()).get('key') == job.key)
+    return not why_not_done(job)
+
+
+def why_not_done(job: EvaluationJob) -> str:
+    """Returns '' for a complete result of exactly this job, what is damaged in one, and 'other'
+    where there is none or another job's."""
+    try:
+        if read_done(job.folder).get('key') != job.key:
+            return OTHER
+        check_whole(job.folder)
+    except ReportError as error:
+        return str(error) if (job.folder / DONE).exists() else OTHER
+    return ''
 
 
 def run_job(job: EvaluationJob) -> Outcome:
-    """Evaluates a bag unless it is done. A failure is an outcome, so that other bags go on."""
-    if is_done(job):
+    """Evaluates a bag unless it is done. A failure is an outcome, so that other bags go on.
+
+    The new result takes the place of an earlier one when it is complete.
+    """
+    begin_s, damage = time.monotonic(), why_not_done(job)
+    if not damage:
         return Outcome(job.name, resumed=True)
-    begin_s = time.monotonic()
-    (job.folder / DONE).unlink(missing_ok=True)
-    for scratch in job.folder.glob('.recording-*'):  # left by a process that was killed
-        shutil.rmtree(scratch, ignore_errors=True)
     try:
-        evaluate_bag(job.bag, job.options, job.folder)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(job.folder, '.recording-*')  # of versions before 0.4
+        remove_abandoned(job.folder, '.mds-*')
+        with scratch_folder(job.folder, '.evaluation-') as scratch:
+            evaluate_bag(job.bag, job.options, scratch)
+            spec = spec_of_file(job.options.model).to_json()
+            take_over(job.folder, scratch)
+        about = {'key': job.key, 'options': asdict(job.options), 'spec': spec}
+        seal(job.folder, about)
     except (ValueError, OSError, BackendError) as error:  # BagError, SpecError: one sentence each
-        return Outcome(job.name, str(error), seconds=time.monotonic() - begin_s)
+        return failed(job, str(error), begin_s)
     except Exception as error:  # a bug of ours, but no reason to lose the other bags
         sentence = (
             f'{type(error).__name__}: {error}; this is a bug of mtscene_ros, please report it.'
         )
-        return Outcome(job.name, sentence, seconds=time.monotonic() - begin_s)
-    spec = spec_of_file(job.options.model).to_json()
-    done = {'key': job.key, 'options': asdict(job.options), 'spec': spec}
-    write_text(job.folder / DONE, json.dumps(done, indent=1) + '\n')
-    return Outcome(job.name, seconds=time.monotonic() - begin_s)
+        return failed(job, sentence, begin_s)
+    replaced = '' if damage == OTHER else damage
+    return Outcome(job.name, seconds=time.monotonic() - begin_s, replaced=replaced)
+
+
+def failed(job: EvaluationJob, why: str, begin_s: float) -> Outcome:
+    """Returns the outcome of a failure; what is in the folder is not the result of this job."""
+    with contextlib.suppress(OSError):
+        (job.folder / DONE).unlink(missing_ok=True)
+    return Outcome(job.name, why, seconds=time.monotonic() - begin_s)
+
+
+def take_over(folder: Path, finished: Path) -> None:
+    """Replaces an earlier result; what is cut off here lacks its metrics, and is no result."""
+    for name in (DONE, METRICS, PAGE):
+        (folder / name).unlink(missing_ok=True)
+    for name in (PREDICTIONS, FRAMES, METRICS):
+        os.replace(finished / name, folder / name)
 
 
 def options_of(folder: Path) -> tuple[EvaluateOptions, ModelSpec]:
     """Returns the options and the model of an evaluated sequence, the defaults where unknown.
 
-    Raises SpecError.
+    Raises SpecError, ReportError.
     """
     path = folder / DONE
     if not path.is_file():
         return EvaluateOptions(), spec_of_file()
-    done = json.loads(path.read_text())
-    options = {k: _tuples(v) for k, v in done['options'].items()}
-    return EvaluateOptions(**options), spec_from_json(done['spec'], str(path))
+    done = read_done(folder)
+    if not {'options', 'spec'} <= done.keys():
+        return EvaluateOptions(), spec_of_file()
+    try:
+        options = {k: _tuples(v) for k, v in done['options'].items()}
+        return EvaluateOptions(**options), spec_from_json(done['spec'], str(path))
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ReportError(f'{path} is damaged ({first_line(error)}); evaluate again.') from error
 
 
 def _tuples(value: Any) -> Any:

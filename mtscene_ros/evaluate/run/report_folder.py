@@ -8,6 +8,7 @@ with their total at the top.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.models.nested import leaves, plain
 
 METRICS, FRAMES, PREDICTIONS, PAGE = (
@@ -26,6 +28,7 @@ METRICS, FRAMES, PREDICTIONS, PAGE = (
     'predictions.mcap',
     'index.html',
 )
+DONE = 'done.json'  # written last: key, options and spec of the results beside it, and digests
 SEQUENCES = 'sequences'
 BAG_ENDINGS = ('.mcap', '.bag', '.db3')
 FORMAT = 1
@@ -93,13 +96,75 @@ def read_metrics(path: Path) -> dict[str, Any]:
         raise ReportError(
             f'{path.parent} contains no {path.name}; give a folder that `mtscene evaluate` wrote.'
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReportError(f'{path} is not JSON ({error}); evaluate again.') from None
     if not isinstance(found, dict) or found.get('format') != FORMAT:
         raise ReportError(
             f'{path} does not have format {FORMAT}; evaluate again with this version.'
         )
     return found
+
+
+def seal(folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes done.json, which says that the files beside it are complete and belong together."""
+    sealed = {**about, 'files': digests(folder)}
+    write_text(folder / DONE, json.dumps(sealed, indent=1) + '\n')
+
+
+def digests(folder: Path) -> dict[str, Any]:
+    """Returns what identifies the files of a sequence; criteria are judged later. Raises
+    ReportError, OSError."""
+    metrics = read_metrics(folder / METRICS)
+    metrics.pop('criteria', None)
+    text = json.dumps(metrics, sort_keys=True)
+    return {
+        METRICS: hashlib.sha256(text.encode()).hexdigest(),
+        FRAMES: sha256_of(folder / FRAMES),
+        PREDICTIONS: (folder / PREDICTIONS).stat().st_size,
+    }
+
+
+def read_done(folder: Path) -> dict[str, Any]:
+    """Returns the content of done.json. Raises ReportError."""
+    path = folder / DONE
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        if isinstance(found, dict):
+            return found
+    except OSError:
+        raise ReportError(
+            f'{folder} holds no complete result ({DONE} is missing); evaluate again.'
+        ) from None
+    except (ValueError, RecursionError):
+        pass
+    raise ReportError(f'{path} is damaged; evaluate again.')
+
+
+def check_whole(folder: Path) -> None:
+    """Raises ReportError unless the files of a sequence are complete and belong together."""
+    sealed = read_done(folder).get('files')
+    if sealed is None:  # of a version that kept no digests
+        read_metrics(folder / METRICS)
+        return
+    try:
+        found = digests(folder)
+    except OSError as error:
+        raise ReportError(f'{error.filename} is missing; evaluate again.') from None
+    for name, digest in found.items():
+        if not isinstance(sealed, dict) or sealed.get(name) != digest:
+            raise ReportError(f'{folder / name} does not belong to {DONE}; evaluate again.')
+
+
+def check_complete(report: Report) -> None:
+    """Raises ReportError for a report whose evaluation was cut off."""
+    for sequence in report.sequences:
+        check_whole(sequence.folder)
+        apart = read_metrics(sequence.folder / METRICS)['metrics'] != sequence.metrics['metrics']
+        if apart:
+            raise ReportError(
+                f'{report.folder / METRICS} is older than {sequence.folder / METRICS}; evaluate '
+                'again.'
+            )
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

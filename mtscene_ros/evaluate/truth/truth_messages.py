@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.image_headers import kind_of
-from mtscene_ros.camera.images import ImageError, decoded
+from mtscene_ros.camera.images import ImageError, decoded, max_file_pixels
 from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -171,7 +171,7 @@ def plane(message: Any) -> NDArray[Any]:
         if kind_of(raw) != 'png':
             raise TruthError('Compressed images of the truth must be PNG; JPEG corrupts them.')
         try:
-            return decoded(raw, cv2.IMREAD_UNCHANGED)
+            return decoded(raw, cv2.IMREAD_UNCHANGED, max_file_pixels())
         except ImageError as error:
             raise TruthError(f'A truth image cannot be read: {error}') from error
     if message.encoding not in ENCODINGS:

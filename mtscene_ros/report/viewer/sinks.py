@@ -7,10 +7,12 @@ import ipaddress
 import os
 import socket
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import rerun as rr
 
+from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.report.viewer.server import ViewError, is_open, reachable, start
 
 APPLICATION = 'mtscene_ros'
@@ -63,10 +65,15 @@ def in_url(host: str) -> str:
     return f'[{host}]' if ':' in host else host
 
 
-def file(path: Path) -> rr.RecordingStream:
-    """Writes an .rrd file for `rerun FILE` and https://rerun.io/viewer. Raises ViewError."""
+def unfinished(path: Path) -> AbstractContextManager[Path]:
+    """Yields the file to fill, which becomes `path` at the end. Raises ViewError, OSError."""
     if not path.parent.is_dir():
         raise ViewError(f'Folder {str(path.parent)!r} does not exist; create it.')
+    return replacing(path)
+
+
+def file(path: Path) -> rr.RecordingStream:
+    """Writes an .rrd file for `rerun FILE` and https://rerun.io/viewer."""
     stream = rr.RecordingStream(APPLICATION)
     stream.save(path)
     return stream
