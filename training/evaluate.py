@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -29,6 +30,7 @@ from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
@@ -270,4 +272,4 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status(main))

@@ -103,7 +103,8 @@ def load(path: Path) -> Manifest:
             f'A manifest needs PyYAML ({error}); `pip install mtscene_ros[evaluate]`.'
         ) from error
     if not path.is_file():
-        raise DataError(f'{path} does not exist; give the manifest, a YAML file.')
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        raise DataError(f'{path} {what}; give the manifest, a YAML file.')
     try:
         found = yaml.load(read_text(path), text_loader(yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, *MALFORMED) as error:
