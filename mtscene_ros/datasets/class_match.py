@@ -42,6 +42,8 @@ def label_match(true: Classes, model: Classes, class_map: ClassMap = NO_MAP) -> 
     ids = {c.name: c.id for c in model}
     lacking, scored = [], []
     for c in true:
+        if c.id >= UNLABELED:
+            continue
         wanted = class_map.get(c.name, (c.name,))
         found = [ids[name] for name in wanted if name in ids]
         if found:

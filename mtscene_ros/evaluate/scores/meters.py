@@ -45,10 +45,15 @@ def ratio(part: float, whole: float) -> float:
 
 
 class LabelMeter:
-    """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means."""
+    """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means.
 
-    def __init__(self, names: list[str]) -> None:
+    scored: ids of the classes that the truth can have, None for all; the means are over these, as
+    the data sets' own scripts compute them.
+    """
+
+    def __init__(self, names: list[str], scored: Sequence[int] | None = None) -> None:
         self.names = names
+        self.scored = sorted(range(len(names)) if scored is None else scored)
         self.counts = np.zeros((len(names), len(names) + 1), np.int64)
 
     def update(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Scores:
@@ -64,10 +69,13 @@ class LabelMeter:
         self.counts += counts
         iou, union = iou_percent(counts)
         right = ratio(float(np.trace(counts)), float(counts.sum()))
-        return mean_ious(iou, union > 0) | {'accuracy': 100 * right}
+        return self._means(iou, union) | {'accuracy': 100 * right}
+
+    def _means(self, iou: F64, union: NDArray[np.int64]) -> Scores:
+        return mean_ious(iou[self.scored], union[self.scored] > 0)
 
     def state(self) -> State:
-        return {'names': self.names, 'counts': self.counts.tolist()}
+        return {'names': self.names, 'scored': self.scored, 'counts': self.counts.tolist()}
 
     def add(self, state: Mapping[str, Any]) -> None:
         """Raises ValueError if the classes differ."""
@@ -76,6 +84,7 @@ class LabelMeter:
                 'Sequences with different classes have no common score; evaluate them with '
                 'the same model.'
             )
+        self.scored = sorted({*self.scored, *state.get('scored', range(len(self.names)))})
         self.counts += np.array(state['counts'], np.int64)
 
     def present(self) -> list[str]:
@@ -85,7 +94,7 @@ class LabelMeter:
 
     def scores(self) -> Scores:
         iou, union = iou_percent(self.counts)
-        found = mean_ious(iou, union > 0)
+        found = self._means(iou, union)
         found['accuracy'] = 100 * ratio(float(np.trace(self.counts)), float(self.counts.sum()))
         return found | {f'iou {n}': float(v) for n, v in zip(self.names, iou, strict=True)}
 

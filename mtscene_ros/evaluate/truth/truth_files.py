@@ -20,7 +20,7 @@ from mtscene_ros.evaluate.truth.truth_messages import (
     Source,
     TruthError,
     Warn,
-    lookup_by_name,
+    match_by_name,
     true_depth,
 )
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -37,8 +37,11 @@ class TruthFiles:
         self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
         self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
         tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
-        self._lookups = {
-            task: lookup_by_name(tables[task], classes_from_options(spec.tasks[task]), path, warn)
+        class_map = self._manifest.class_map
+        self._matches = {
+            task: match_by_name(
+                tables[task], classes_from_options(spec.tasks[task]), path, warn, class_map
+            )
             for task in self._tasks
             if tables.get(task) and 'classes' in spec.tasks[task]
         }
@@ -46,7 +49,7 @@ class TruthFiles:
     @property
     def sources(self) -> tuple[Source, ...]:
         """Returns one source per task, without a topic."""
-        return tuple(Source(task, '', KIND, self._lookups.get(task)) for task in self._tasks)
+        return tuple(Source(task, '', KIND, self._matches.get(task)) for task in self._tasks)
 
     def truth(
         self, source: Source, stamp_ns: int, max_m: float, ids: Mapping[str, int]
@@ -67,14 +70,15 @@ class TruthFiles:
             raise TruthError(str(error)) from error
         if source.task == 'depth':
             return true_depth(values, max_m)
-        return values if source.lookup is None else source.lookup[values]
+        return values if source.match is None else source.match.lookup[values]
 
     def _boxes(self, frame: Mapping[str, Any], ids: Mapping[str, int]) -> Boxes3D:
-        classes = self._manifest.boxes
+        classes, named = self._manifest.boxes, self._manifest.class_map
+        names = [next((n for n in named.get(c.name, ()) if n in ids), c.name) for c in classes]
         fields = read_boxes(inside(self._manifest.folder, frame['boxes3d'], self._path), classes)
-        known = np.array([classes[k].name in ids for k in fields['class_ids']], bool)
+        known = np.array([names[k] in ids for k in fields['class_ids']], bool)
         return Boxes3D(
-            np.array([ids[classes[k].name] for k in fields['class_ids'][known]], np.int64),
+            np.array([ids[names[k]] for k in fields['class_ids'][known]], np.int64),
             np.ones(int(known.sum()), np.float32),
             fields['centers_m'][known],
             fields['sizes_m'][known],

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
+from mtscene_ros.datasets.class_match import NO_MAP, ClassMap, LabelMatch, label_match
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import BagError
 from mtscene_ros.recordings.node_results import classes_of, result_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.tasks import TASKS
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED, Boxes3D, SemanticClass
 
 CLOUD = 'sensor_msgs/msg/PointCloud2'
@@ -36,14 +38,13 @@ class TruthError(ValueError):
 class Source:
     """Where the truth of a task is.
 
-    lookup: (256,) ids of the truth → ids of the model, None without classes; ids: class name → id
-    of the model, for boxes.
+    match: of the classes of the truth with those of the model, None without classes.
     """
 
     task: str
     topic: str
     kind: str
-    lookup: NDArray[np.uint8] | None = None
+    match: LabelMatch | None = None
 
 
 def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> list[Source]:
@@ -60,8 +61,8 @@ def sources(bag: AnyReader, spec: ModelSpec, options: EvaluateOptions, warn: War
         topic = named.get(task) or found_topic(bag, task, options, warn)
         if topic:
             kind = bag.topics[topic].msgtype or ''
-            lookup = lookup_of(bag, spec, task, topic, options, warn)
-            found.append(Source(task, topic, kind, lookup))
+            match = match_of(bag, spec, task, topic, options, warn)
+            found.append(Source(task, topic, kind, match))
     return found
 
 
@@ -84,15 +85,15 @@ def found_topic(bag: AnyReader, task: str, options: EvaluateOptions, warn: Warn)
     return alike[0] if alike else ''
 
 
-def lookup_of(
+def match_of(
     bag: AnyReader,
     spec: ModelSpec,
     task: str,
     topic: str,
     options: EvaluateOptions,
     warn: Warn,
-) -> NDArray[np.uint8] | None:
-    """Returns the look-up table by the names of LabelInfo; without one, ids stay the same."""
+) -> LabelMatch | None:
+    """Returns the match by the names of LabelInfo; without one, ids stay the same."""
     if task == 'boxes3d' or 'classes' not in spec.tasks[task]:
         return None
     classes = classes_from_options(spec.tasks[task])
@@ -103,22 +104,29 @@ def lookup_of(
     )
     if true is None:
         warn(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
-    return lookup_by_name(classes if true is None else true, classes, topic, warn)
+    return match_by_name(classes if true is None else true, classes, topic, warn)
 
 
-def lookup_by_name(
-    true: tuple[SemanticClass, ...], classes: tuple[SemanticClass, ...], where: object, warn: Warn
-) -> NDArray[np.uint8]:
-    """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks."""
-    table = np.full(256, UNLABELED, np.uint8)
-    ids = {c.name: c.id for c in classes}
-    for c in true:
-        if c.name in ids and c.id < UNLABELED:
-            table[c.id] = ids[c.name]
-    strange = [c.name for c in true if c.name not in ids]
-    if strange:
-        warn(f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored.')
-    return table
+def match_by_name(
+    true: tuple[SemanticClass, ...],
+    classes: tuple[SemanticClass, ...],
+    where: object,
+    warn: Warn,
+    class_map: ClassMap = NO_MAP,
+) -> LabelMatch:
+    """Says which classes of the truth the model lacks, and how many the truth lacks."""
+    match = label_match(true, classes, class_map)
+    if match.lacking:
+        strange = ', '.join(match.lacking)
+        warn(f'The model lacks the classes {strange} of {where}; they are not scored.')
+    merged = len(classes) - len(set(match.merged[: len(classes)].tolist()))
+    rest = len(classes) - merged - len(match.scored)
+    if rest and match.scored:
+        warn(
+            f'{where} has {plural(len(match.scored), "class", "classes")} of the model, so the '
+            f'mean IoU is over these; the other {rest} count only where they are wrong.'
+        )
+    return match
 
 
 def first_classes(bag: AnyReader, topics: tuple[str, ...]) -> tuple[SemanticClass, ...] | None:
@@ -162,9 +170,9 @@ def values_of(source: Source, message: Any, depth_max_m: float) -> NDArray[Any]:
         return true_depth(values, depth_max_m)
     if source.task == 'normals':
         return np.nan_to_num(values.astype(np.float32))
-    if source.lookup is not None:
+    if source.match is not None:
         ids = values if values.dtype == np.uint8 else np.minimum(values, UNLABELED)
-        return source.lookup[ids.astype(np.uint8)]
+        return source.match.lookup[ids.astype(np.uint8)]
     if source.task in TASKS:  # boundary, saliency: 0, 1, 255 unknown
         return values.astype(np.uint8)
     return values.astype(np.float32)
