@@ -9,7 +9,8 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -46,6 +47,18 @@ def time_left(seconds: float) -> str:
         return f'about {plural(whole_s, "second")} left'
     parts = [plural(hours, 'hour')] * bool(hours) + [plural(minutes, 'minute')] * bool(minutes)
     return f'about {" ".join(parts)} left'
+
+
+def exit_status(program: Callable[[], object]) -> int:
+    """Runs the `main` of a program: what a user did wrong becomes one sentence and status 2."""
+    try:
+        status = program()
+    except KeyboardInterrupt:
+        return 130  # what shells report for SIGINT
+    except (ValueError, OSError) as error:  # DataError, CheckpointError, BagError, ...
+        print(f'{Path(sys.argv[0]).stem}: {error}', file=sys.stderr)
+        return 2
+    return status if isinstance(status, int) else 0
 
 
 class Bar:

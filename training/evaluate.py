@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
+from training.data.by_name import scored_ids
 from training.data.sample import Sample
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
@@ -80,10 +83,17 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 
 
 class Meters:
-    """Holds one meter per task, created when the task first has a known pixel."""
+    """Holds one meter per task, created when the task first has a known pixel; scored: task → ids
+    of the classes that the truth can have, None for all."""
 
-    def __init__(self, config: Config, data_set: str, jobs: int) -> None:
-        self.config, self.jobs = config, jobs
+    def __init__(
+        self,
+        config: Config,
+        data_set: str,
+        jobs: int,
+        scored: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        self.config, self.jobs, self.scored = config, jobs, scored or {}
         self.max_dist = MAX_DIST.get(data_set, OTHERWISE)
         self.by_task: dict[str, TensorMeter] = {}
 
@@ -97,7 +107,8 @@ class Meters:
             return BoundaryTensorMeter(self.max_dist, self.jobs)
         if task in METERS:
             return METERS[task]()
-        return self.own_value_meter(task) or label_meter([c.name for c in self.classes(task)])
+        names = [c.name for c in self.classes(task)]
+        return self.own_value_meter(task) or label_meter(names, self.scored.get(task))
 
     def own_value_meter(self, task: str) -> TensorMeter | None:
         """Returns the meter of a user's own task with one number per pixel, None for other
@@ -132,7 +143,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Returns scores by task over the frames of all processes."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    meters = Meters(config, options.data_set, options.jobs)
+    tables = DATASETS[options.data_set].tables(options.data)
+    scored = scored_ids(tables, kind_of(config).tables_of(config))
+    meters = Meters(config, options.data_set, options.jobs, scored)
     own = frames[int(os.environ.get('RANK', '0')) :: int(os.environ.get('WORLD_SIZE', '1'))]
     if isinstance(config, Recipe):
         further = evaluate_published(config, checkpoint, own, meters, device)
@@ -270,4 +283,4 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status(main))

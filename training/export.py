@@ -6,8 +6,12 @@ python -m training.export runs/nano/last.pt mtscene_ros/models/drive_lite.onnx -
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+from mtscene_ros.terminal import exit_status
+from training.config import CONFIGS, CompactConfig
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.onnx_export import (
     OPSET,
@@ -18,10 +22,21 @@ from training.graphs.onnx_export import (
     check,
     check_images,
     current_commit,
+    refuse_not_finite_outputs,
     write_onnx,
 )
 from training.graphs.precision import halved
 from training.weights.weight_files import graph_from_checkpoint
+
+
+def own_name(config: CompactConfig, out: Path) -> str:
+    """Returns the configuration's name, or the file's for a network with other classes or
+    tasks."""
+    named = CONFIGS[config.name]
+    is_as_named = (config.classes, config.box_classes, config.tasks) == (
+        named.classes, named.box_classes, named.tasks
+    )  # fmt: skip
+    return config.name if is_as_named else out.stem
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,6 +44,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--version', default='0.1')
+    parser.add_argument(
+        '--name',
+        help="name of the model; default: the configuration's, or the file's where classes or "
+        'tasks are your own',
+    )
     parser.add_argument(
         '--commit', default=None, help='commit of the training code; default: the current one'
     )
@@ -53,11 +73,13 @@ def main(arguments: list[str] | None = None) -> None:
     graph = plain
     if options.precision == 'fp16':
         graph = DeployGraph(halved(plain.network), plain.config).eval()
+    refuse_not_finite_outputs(plain, images)
     spec = spec_of(graph, options.version, options.commit or current_commit())
+    spec = replace(spec, name=options.name or own_name(config, options.out))
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     check(plain, options.out, config.max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status(main))

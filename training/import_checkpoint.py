@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mtscene_ros.terminal import exit_status
 from training.graphs.deploy_published import (
     PublishedCamera,
     PublishedGraph,
@@ -27,6 +28,7 @@ from training.graphs.onnx_export import (
     check,
     check_images,
     current_commit,
+    refuse_not_finite_outputs,
     write_onnx,
 )
 from training.graphs.precision import halved_published
@@ -98,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         images = check_images(world_of(config), size_px, 1, options.images)
     except (CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     for key in dropped:
         print(f'skipped, because no output depends on it: {key}')
     usual = default_camera(config)
@@ -109,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.precision == 'fp16':
         exported = halved_published(exported)
     graph = PublishedGraph(exported, config).eval()
+    if not options.no_check:
+        refuse_not_finite_outputs(PublishedGraph(network, config).eval(), images)
     spec = published_spec(graph, options.model, '1', current_commit(), camera)
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
@@ -128,4 +132,4 @@ def world_of(config: NetworkConfig) -> str:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_status(main))

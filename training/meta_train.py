@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtscene_ros.terminal import exit_status
 from training.data.episodes import SOURCES, Channel, channel
 from training.data.sample import Sample
 from training.data.worlds import read_sample, sample_files
@@ -169,4 +171,4 @@ def keep(path: Path, parts: Parts, step: int) -> None:
 
 
 if __name__ == '__main__':
-    meta_train(options_from(None))
+    sys.exit(exit_status(lambda: meta_train(options_from(None))))

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtscene_ros.terminal import exit_status
 from training.graphs.simplify import simplified
 from training.networks.detection3d import DetectionMaps
 from training.networks.invpt import InvPTConfig
@@ -156,4 +157,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_status(main))

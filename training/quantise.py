@@ -41,7 +41,7 @@ from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.onnx_file import metadata_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.recordings.bags import BagError
-from mtscene_ros.terminal import plural
+from mtscene_ros.terminal import exit_status, plural
 from mtscene_ros.types import CameraFrame
 from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
@@ -171,4 +171,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import load
+from mtscene_ros.terminal import exit_status
 from training.config import STRIDE_PX, nearest_multiple
 from training.data import manifest_samples
 from training.data.augment import letterboxed
@@ -200,4 +201,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_status(main))

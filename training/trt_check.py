@@ -25,6 +25,7 @@ import torch
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.child_process import module_command
+from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
 from training.config import CONFIGS, CompactConfig
@@ -147,4 +148,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(exit_status(main))

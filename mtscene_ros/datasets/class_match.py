@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ def label_match(true: Classes, model: Classes, class_map: ClassMap = NO_MAP) -> 
     ids = {c.name: c.id for c in model}
     lacking, scored = [], []
     for c in true:
+        if c.id >= UNLABELED:
+            continue
         wanted = class_map.get(c.name, (c.name,))
         found = [ids[name] for name in wanted if name in ids]
         if found:
@@ -51,6 +53,14 @@ def label_match(true: Classes, model: Classes, class_map: ClassMap = NO_MAP) -> 
         elif wanted != (UNKNOWN_NAME,):
             lacking.append(c.name)
     return LabelMatch(lookup, merged, tuple(dict.fromkeys(scored)), tuple(lacking))
+
+
+def class_map_from(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Returns the map of (name of the labels, name of the model) pairs."""
+    found: dict[str, tuple[str, ...]] = {}
+    for true, model in pairs:
+        found[true] = (*found.get(true, ()), model)
+    return found
 
 
 def class_map_of(found: Any, names: list[str], path: Path) -> ClassMap:

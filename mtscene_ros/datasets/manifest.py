@@ -96,20 +96,7 @@ class Manifest:
 @lru_cache(8)
 def load(path: Path) -> Manifest:
     """Reads a manifest. Raises DataError, which suggests the nearest key for a misspelt one."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise DataError(
-            f'A manifest needs PyYAML ({error}); `pip install mtscene_ros[evaluate]`.'
-        ) from error
-    if not path.is_file():
-        raise DataError(f'{path} does not exist; give the manifest, a YAML file.')
-    try:
-        found = yaml.load(read_text(path), text_loader(yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, *MALFORMED) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f'{path} is not YAML ({" ".join(brief(error).split())}).') from None
+    found = read_yaml(path)
     known(found, TOP, f'{path}')
     frames = found.get('frames')
     if isinstance(frames, str):
@@ -141,6 +128,25 @@ def load(path: Path) -> Manifest:
         camera,
         tuple(frames),
     )
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file whose names and numbers stay text. Raises DataError."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise DataError(
+            f'A manifest needs PyYAML ({error}); `pip install mtscene_ros[evaluate]`.'
+        ) from error
+    if not path.is_file():
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        raise DataError(f'{path} {what}; give the manifest, a YAML file.')
+    try:
+        return text_loader(yaml.SafeLoader)(read_text(path)).get_single_data()
+    except (yaml.YAMLError, *MALFORMED) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} is not YAML ({" ".join(brief(error).split())}).') from None
 
 
 def text_loader(safe: Any) -> Any:

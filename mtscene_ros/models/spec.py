@@ -71,7 +71,8 @@ def spec_from_json(text: str | None, path: str) -> ModelSpec:
     if text is None:
         raise SpecError(
             f'{path} is an ONNX file without the metadata entry {METADATA_KEY!r}: it was not '
-            'exported by mtscene_ros; export it with `python -m training.export`.'
+            'exported by mtscene_ros; docs/howto/own-model.md shows how `mtscene wrap` or a few '
+            'lines of Python make a model of it.'
         )
     try:
         raw = json.loads(text)

@@ -68,7 +68,7 @@ def test_own_classes_are_learned_and_depth_stays(checkpoint: Path, tmp_path: Pat
     assert json.loads((tmp_path / 'out/adapted.json').read_text())['frames'] == 4
     before = DeployGraph(loaded(checkpoint), CONFIG).eval()
     state = torch.load(tmp_path / 'out/last.pt', weights_only=True)
-    config = config_of(state)
+    config = config_of(state, tmp_path)
     assert [c.name for c in config.classes] == list(COARSE)
     after = compact_network(config)
     after.load_state_dict(state['average'])

@@ -91,6 +91,18 @@ def ids_by_name(source: Tables, network: Tables, where: Path) -> IdsByName:
     )
 
 
+def scored_ids(source: Tables, network: Tables) -> dict[str, tuple[int, ...]]:
+    """Returns task → ids of the network's classes that the labels of a data set can have."""
+    pairs = {'semantic': (source.semantic, network.semantic)} | {
+        name: (classes, network.maps.get(name, ())) for name, classes in source.maps.items()
+    }
+    return {
+        task: label_match(true, known, source.class_map).scored
+        for task, (true, known) in pairs.items()
+        if true and known
+    }
+
+
 def lookup_of(
     task: str, source: Classes, network: Classes, where: Path, class_map: ClassMap
 ) -> NDArray[np.uint8]:

@@ -20,12 +20,13 @@ Size = tuple[int, int]  # height, width
 class DrawOptions:
     """images: folder of the images; classes: names in the order of their ids, None for those of
     the file; fill_boxes: draw boxes without a mask; predictions: take a model's predictions where
-    nobody has annotated."""
+    nobody has annotated; table: text file with the colours or ids of the classes."""
 
     images: Path
     classes: list[str] | None = None
     fill_boxes: bool = False
     predictions: bool = False
+    table: Path | None = None
 
 
 def polygon_mask(corners: NDArray[np.float64], size: Size) -> Mask:

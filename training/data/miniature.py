@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from mtscene_ros.camera.geometry import (
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7, PASCAL_21, camvid_from_cityscapes
 from mtscene_ros.datasets.label_files import stored_normals
 from mtscene_ros.tasks.fcos3d import OPTICAL_FROM_UPRIGHT
+from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import UNLABELED, Boxes3D, Intrinsics
 from mtscene_ros.worlds import FRAMES
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
@@ -232,4 +234,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status(main))

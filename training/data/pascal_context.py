@@ -5,11 +5,11 @@ Source: docs/network-specification.md, sections 0 and 6.
     ImageSets/Context/{train,val}.txt  JPEGImages/ID.jpg
     semseg/VOC12/ID.png, else semseg/pascal-context/ID.png
     pascal-context/trainval/ID.mat (LabelMap)  human_parts/ID.mat (anno)
-    normals_distill/ID.png  sal_distill/ID.png  [pascal-context/labels.txt]
+    normals_distill/ID.png  sal_distill/ID.png  pascal-context/labels.txt
 
 Boundaries are the thinned borders of the 459 context labels. The normals were distilled from a
-network trained on rooms. Where labels.txt ("12: chair", one per line) exists, they therefore count
-only on classes that NYU has too and on television sets, as published.
+network trained on rooms. They count only on classes that NYU has too and on television sets, as
+published; labels.txt ("12: chair", one per line, part of PASCAL-Context) says which ids these are.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mtscene_ros.datasets.label_files import (
     read_ids,
     read_normals,
     read_rgb,
+    read_text,
     same_size,
     typical_camera,
 )
@@ -74,8 +75,7 @@ def read(folder: Path, name: str) -> Sample:
     context = context_labels(folder / 'pascal-context/trainval' / f'{name}.mat')
     normals = read_normals(folder / 'normals_distill' / f'{name}.png', NORMAL_SIGNS)
     reliable = classes_with_normals(folder / 'pascal-context/labels.txt')
-    if reliable is not None:
-        normals = np.where(np.isin(context, reliable)[..., None], normals, np.float32(0))
+    normals = np.where(np.isin(context, reliable)[..., None], normals, np.float32(0))
     maps: dict[str, NDArray[Any]] = {
         'labels': read_ids(path, len(PASCAL_21)),
         'normals': normals,
@@ -121,13 +121,23 @@ def thinned(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 @lru_cache
-def classes_with_normals(path: Path) -> tuple[int, ...] | None:
-    """Returns the ids of context labels whose distilled normals count; None without labels.txt."""
+def classes_with_normals(path: Path) -> tuple[int, ...]:
+    """Returns the ids of context labels whose distilled normals count. Raises DataError."""
     if not path.is_file():
-        return None
+        raise DataError(
+            f'{path} is missing; it is part of PASCAL-Context and says on which classes the '
+            'distilled normals count.'
+        )
     shared = {c.name.replace(' ', '') for c in NYUD_40} | {'tvmonitor'}
-    rows = (line.split(':') for line in path.read_text().splitlines() if ':' in line)
-    return tuple(int(number) for number, label in rows if label.strip() in shared)
+    rows = (line.partition(':') for line in read_text(path).splitlines() if ':' in line)
+    found = tuple(
+        int(number)
+        for number, _, label in rows
+        if number.strip().isdecimal() and label.strip() in shared
+    )
+    if not found:
+        raise DataError(f'{path} names no class that NYU has too, such as "12: chair".')
+    return found
 
 
 def human_parts(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -3,6 +3,12 @@
 python -m training.data.to_manifest bag drive.mcap out --image /camera/image_raw --every 10
 python -m training.data.to_manifest coco instances.json out --images photos
 python -m training.data.to_manifest label_studio export.json out --images photos
+python -m training.data.to_manifest masks labels out --images photos --table colours.txt
+python -m training.data.to_manifest yolo data.yaml out --images data_set
+python -m training.data.to_manifest cvat annotations.xml out --images photos
+python -m training.data.to_manifest labelme photos out
+python -m training.data.to_manifest voc VOC2012 out
+python -m training.data.to_manifest supervisely project out
 python -m training.data.to_manifest kitti KITTI out --layout kitti_tracking --split 0001
 """
 
@@ -23,17 +29,32 @@ from mtscene_ros.types import Boxes3D
 from training.data import DATASETS
 from training.data.bag_frames import bag_frames
 from training.data.coco_masks import coco_frames
+from training.data.cvat import cvat_frames
 from training.data.drawing import DrawOptions
 from training.data.label_studio import label_studio_frames
+from training.data.labelme import labelme_frames
 from training.data.manifest_writer import Account, LabelledFrame, Writer
+from training.data.mask_folders import mask_frames
+from training.data.pascal_voc import voc_frames
 from training.data.sample import Sample
+from training.data.supervisely import supervisely_frames
+from training.data.yolo import yolo_frames
 
 Found = tuple[list[str], Iterator[LabelledFrame]]
 # Kind of source → reader of the class names and the frames.
 DRAWN: dict[str, Callable[[Path, DrawOptions, Account], Found]] = {
     'coco': coco_frames,
     'label_studio': label_studio_frames,
+    'masks': mask_frames,
+    'voc': voc_frames,
+    'yolo': yolo_frames,
+    'cvat': cvat_frames,
+    'labelme': labelme_frames,
+    'supervisely': supervisely_frames,
 }
+
+
+WITH_IMAGES = ('voc', 'labelme', 'supervisely')  # their images lie in the folder of SOURCE
 
 
 def kitti_frames(folder: Path, layout: str, split: str) -> Iterator[LabelledFrame]:
@@ -67,7 +88,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         sub.add_argument('source', type=Path)
         sub.add_argument('out', type=Path)
         if kind in DRAWN:
-            add_drawing(sub)
+            add_drawing(sub, kind)
     kitti = kinds.choices['kitti']
     layouts = ('kitti_object', 'kitti_tracking')
     kitti.add_argument('--layout', choices=layouts, default='kitti_object')
@@ -84,8 +105,18 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def add_drawing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--images', type=Path, required=True, help='folder of the images')
+def add_drawing(parser: argparse.ArgumentParser, kind: str) -> None:
+    is_inside = kind in WITH_IMAGES
+    parser.add_argument(
+        '--images',
+        type=Path,
+        required=not is_inside,
+        help='folder of the images' + ('; default: SOURCE' if is_inside else ''),
+    )
+    if kind == 'masks':
+        parser.add_argument(
+            '--table', type=Path, help='lines "R G B NAME", "NAME:R,G,B" or "ID NAME"'
+        )
     parser.add_argument(
         '--classes', nargs='+', help="class names in order of their ids; default: the file's"
     )
@@ -106,7 +137,14 @@ def frames_of(options: argparse.Namespace, account: Account) -> Found:
         return bag_frames(options.source, options, account)
     if options.kind == 'kitti':
         return [], kitti_frames(options.source, options.layout, options.split)
-    drawing = DrawOptions(options.images, options.classes, options.fill_boxes, options.predictions)
+    inside = options.source if options.source.is_dir() else options.source.parent
+    drawing = DrawOptions(
+        options.images or inside,
+        options.classes,
+        options.fill_boxes,
+        options.predictions,
+        getattr(options, 'table', None),
+    )
     return DRAWN[options.kind](options.source, drawing, account)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
@@ -22,7 +23,7 @@ from mtscene_ros.datasets.class_tables import coloured
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.child_process import spawning
-from mtscene_ros.terminal import plural
+from mtscene_ros.terminal import exit_status, plural
 from mtscene_ros.types import Intrinsics
 from mtscene_ros.worlds import FRAMES, raycast
 from mtscene_ros.worlds.frame import WorldFrame, boundary_of
@@ -178,4 +179,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_status(main))

@@ -153,6 +153,19 @@ def check_images(
     return images
 
 
+def refuse_not_finite_outputs(plain: nn.Module, images: Images) -> None:
+    """Raises ValueError for a network that returns NaN or infinity on an image."""
+    for kind, rgb in images.items():
+        with torch.no_grad():
+            found = plain(torch.from_numpy(rgb[:1]))
+        for name, value in found.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise ValueError(
+                    f'The output {name} is not finite on a {kind} image: the training has '
+                    'diverged; export an earlier checkpoint.'
+                )
+
+
 def check(plain: nn.Module, path: Path, max_m: float, images: Images) -> None:
     """Prints the agreement table and stores it beside the model."""
     text = agreement_table(plain, path, max_m, images)

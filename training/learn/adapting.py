@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtscene_ros.datasets.class_tables import Classes, coloured
 from mtscene_ros.terminal import listed, plural
@@ -179,10 +179,3 @@ def kept_boxes(late: Tensor, want: Tensor, kept: list[int]) -> Tensor:
 def adaptation_of(config: CompactConfig) -> dict[str, Any]:
     """Describes what a checkpoint must record beside the name of the original configuration."""
     return {key: asdict(config)[key] for key in ADAPTED}
-
-
-def freeze_norms(network: nn.Module) -> None:
-    """Freezes batch statistics, because a few frames are too few to estimate them."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()

@@ -75,6 +75,15 @@ class Kind(Protocol):
     def deployed(self, network: nn.Module, config: Any) -> nn.Module: ...
 
 
+class Distillation(Protocol):
+    """Returns the losses of the labels, and further ones that keep what a network knew; see
+    training/learn/holding.py."""
+
+    def losses(
+        self, network: nn.Module, batch: Batch, config: Any, /
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]: ...
+
+
 KINDS: dict[type, Kind] = {CompactConfig: learning_compact, Recipe: learning_published}
 
 
@@ -86,7 +95,7 @@ def kind_of(config: Config) -> Kind:
 class Learning:
     """State of a run. network: the module that the optimizer changes; engine: the network, or DDP
     around it; average: its exponential moving average, which is exported; weights: weights of the
-    tasks' losses."""
+    tasks' losses; held: what a frozen network adds to the losses."""
 
     config: Config
     device: torch.device
@@ -95,6 +104,7 @@ class Learning:
     average: nn.Module
     weights: nn.Module
     optimizer: torch.optim.Optimizer
+    held: Distillation | None = None
 
     @property
     def kind(self) -> Kind:
@@ -210,10 +220,16 @@ def advance(
 
 def total_loss(learning: Learning, batch: Batch, bf16: bool) -> tuple[dict[str, Tensor], Tensor]:
     """Returns every loss term and the total that is minimised."""
-    kind, config = learning.kind, learning.config
+    kind, config, held = learning.kind, learning.config, learning.held
+    batch = to_device(batch, learning.device)
+    kept: dict[str, Tensor] = {}
     with torch.autocast(learning.device.type, torch.bfloat16, enabled=bf16):
-        found = kind.losses(learning.engine, to_device(batch, learning.device), config)
-    return found, learning.weights(kind.weighted(found, config))
+        if held is None:
+            found = kind.losses(learning.engine, batch, config)
+        else:
+            found, kept = held.losses(learning.engine, batch, config)
+    total = learning.weights(kind.weighted(found, config))
+    return {**found, **kept}, total + sum(kept.values())
 
 
 def synchronised(learning: Learning, is_last: bool) -> AbstractContextManager[None]:

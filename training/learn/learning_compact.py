@@ -100,6 +100,13 @@ def losses(network: nn.Module, batch: Batch, config: CompactConfig) -> dict[str,
     """Computes the loss over the whole step's batch in every process, so that means over pixels
     need no correction."""
     late, early = network(normalised(batch['image']['rgb']))
+    return losses_of(late, early, batch, config)
+
+
+def losses_of(
+    late: dict[str, Tensor], early: dict[str, Tensor], batch: Batch, config: CompactConfig
+) -> dict[str, Tensor]:
+    """Returns the losses by task, and NAME_preliminary, of final and preliminary predictions."""
     if torch.distributed.is_initialized():
         late = {name: gather_batch(value) for name, value in late.items()}
         early = {name: gather_batch(value) for name, value in early.items()}

@@ -10,12 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.data import DATASETS, DataSet
 from training.data.by_name import SAME_IDS, IdsByName, ids_by_name
-from training.data.sample import Sample
+from training.data.sample import UNKNOWN, Sample
 from training.learn.learning import Config, kind_of
 
 Batch = dict[str, dict[str, Tensor]]
@@ -50,13 +51,21 @@ def list_frames(data_set: str, folders: list[Path], split: str, config: Config) 
 class Frames(Dataset[dict[str, Any]]):
     """Item g is the g-th frame that the run uses; its epoch is g // len(frames).
 
-    is_augmented: if False, frames come unchanged and whole, at network size.
+    is_augmented: if False, frames come unchanged and whole, at network size; cache_bytes: how much
+    of what has been read stays in memory, for further epochs.
     """
 
     def __init__(
-        self, frames: list[Frame], config: Config, seed: int, is_augmented: bool = True
+        self,
+        frames: list[Frame],
+        config: Config,
+        seed: int,
+        is_augmented: bool = True,
+        cache_bytes: float = 0.0,
     ) -> None:
         self.frames = frames
+        self.kept: dict[int, Sample] = {}
+        self.room_bytes = cache_bytes
         self.config, self.seed, self.is_augmented = config, seed, is_augmented
 
     def __getitem__(self, position: int) -> dict[str, Any]:
@@ -65,14 +74,28 @@ class Frames(Dataset[dict[str, Any]]):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.frames))
         index = int(order[place])
         rng = np.random.default_rng([self.seed, epoch, index])
-        frame, config, kind = self.frames[index], self.config, kind_of(self.config)
-        sample = frame.read()
+        config, kind = self.config, kind_of(self.config)
+        sample = self.kept.get(index) or self.read(index)
         if self.is_augmented:
             sample = kind.augmented(sample, config, rng)
         else:
             sample = kind.whole(sample, config)
         targets = kind.targets(sample, config, rng)
         return {'image': {'rgb': sample.rgb}, **targets}
+
+    def read(self, index: int) -> Sample:
+        """Reads a sample and keeps it as long as there is room."""
+        sample = self.frames[index].read()
+        size = sum(v.nbytes for v in arrays_of(sample))
+        if size <= self.room_bytes:
+            self.room_bytes -= size
+            self.kept[index] = sample
+        return sample
+
+
+def arrays_of(sample: Sample) -> list[NDArray[Any]]:
+    maps = [getattr(sample, name) for name in UNKNOWN]
+    return [v for v in (sample.rgb, *maps, *sample.maps.values()) if v is not None]
 
 
 class Positions(Sampler[list[int]]):

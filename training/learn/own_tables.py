@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtscene_ros.terminal import listed
+from mtscene_ros.terminal import listed, plural
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.by_name import Tables
@@ -39,8 +39,8 @@ def own_config(
     said = said_of(tables, changes, config)
     if bare:
         said.append(
-            f'The first {len(samples)} frames have no labels for {listed(bare)}, which therefore '
-            'stays as it starts: random; leave it out with --tasks.'
+            f'The first {plural(len(samples), "frame")} have no labels for {listed(bare)}: what '
+            'the network says of that stays random; --tasks leaves it out.'
         )
     return config, said
 

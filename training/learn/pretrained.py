@@ -13,7 +13,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mtscene_ros.terminal import plural
-from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
+from training.weights.checkpoint_store import (
+    CheckpointError,
+    read_file,
+    read_safetensors,
+    refuse_not_finite,
+)
 
 
 def load_encoder(encoder: nn.Module, path: Path) -> None:
@@ -34,12 +39,15 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Reads tensors by name without running code from the file."""
     if path.suffix == '.safetensors':
-        return read_safetensors(path)
+        found = read_safetensors(path)
+        refuse_not_finite(found, path)
+        return found
     found = read_file(path)
     if not isinstance(found, dict):
         raise CheckpointError(
             f'{path} holds a {type(found).__name__} instead of a state dictionary.'
         )
+    refuse_not_finite({k: v for k, v in found.items() if isinstance(v, Tensor)}, path)
     return found
 
 

@@ -32,8 +32,13 @@ class RunLog:
         if self.file is None:
             return
         print(json.dumps(entry), file=self.file, flush=True)
-        shown_keys = ('semantic', 'depth', 'boxes3d', 'validation', 'images_per_s', 'skipped')
-        text = ', '.join(f'{k} {entry[k]:.3g}' for k in shown_keys if entry.get(k) is not None)
+        hidden = {'step', 'elapsed_s', 'lr', 'norm', 'best', 'since_best', 'loader_wait_share'}
+        shown = [k for k in entry if k not in hidden and not k.endswith('_preliminary')]
+        shown = [k for k in shown if '.' not in k or k.endswith(('.miou', '.abs_rel', '.ap'))]
+        values = {k: entry[k] for k in shown if k != 'skipped' or entry[k]}
+        text = ', '.join(
+            f'{k} not finite' if v is None else f'{k} {v:.3g}' for k, v in values.items()
+        )
         if self.bar is not None:
             self.bar.show(progress, f'step {entry["step"]}: {text}')
         else:

@@ -10,7 +10,7 @@ measures are in percent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch.distributed
@@ -61,9 +61,9 @@ def gathered_from_all(own: Any) -> list[Any]:
     return parts
 
 
-def label_meter(names: list[str]) -> TensorMeter:
-    """Scores (H, W) ids; truth 255 is unknown."""
-    return DistributedMeter(lambda: meters.LabelMeter(names))
+def label_meter(names: list[str], scored: Sequence[int] | None = None) -> TensorMeter:
+    """Scores (H, W) ids; truth 255 is unknown; scored: see LabelMeter."""
+    return DistributedMeter(lambda: meters.LabelMeter(names, scored))
 
 
 def value_meter() -> TensorMeter:

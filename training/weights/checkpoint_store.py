@@ -61,6 +61,21 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
+def refuse_not_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raises CheckpointError for weights with NaN or infinity; names the first tensor."""
+    broken = [
+        name
+        for name, value in state.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if broken:
+        more = f', nor are {len(broken) - 1} more' if len(broken) > 1 else ''
+        raise CheckpointError(
+            f'{path}: the values of {broken[0]} are not all finite{more}: the training that wrote '
+            'them had diverged; take an earlier checkpoint.'
+        )
+
+
 def unsafe_sentence(path: Path, error: Exception) -> str:
     found = re.search(r'(?:GLOBAL|global|class) `?([\w.]+)', str(error))
     if found is None or 'invalid load key' in str(error).lower():
@@ -115,4 +130,5 @@ def restore(path: Path, learned: dict[str, Any]) -> dict[str, Any]:
             part.load_state_dict(state[name])
     if 'rng' in state:
         torch.set_rng_state(state['rng'])
-    return {key: state[key] for key in ('step', 'elapsed_s', 'skipped', 'best') if key in state}
+    counts = ('step', 'elapsed_s', 'skipped', 'best', 'since_best')
+    return {key: state[key] for key in counts if key in state}

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NetworkConfig, build_on_meta
-from training.weights.checkpoint_store import CheckpointError, read_file
+from training.weights.checkpoint_store import CheckpointError, read_file, refuse_not_finite
 
 # Entries of released files that influence no output (docs/network-specification.md, section 0.2).
 DEAD_INVPT = re.compile(
@@ -45,6 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f'{path} holds no state dictionary (neither at the top nor under "model"); '
             'give a checkpoint that the authors released.'
         )
+    refuse_not_finite(state, path)
     return without_prefix(state)
 
 

@@ -43,7 +43,7 @@ def import_matching(options: argparse.Namespace) -> int:
         save_weights(options.out, network.state_dict())
     except (CheckpointError, OSError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     for key in dropped:
         print(f'left out, no output depends on it: {key}')
     rows = network.config.bias_rows

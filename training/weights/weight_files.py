@@ -13,7 +13,13 @@ from mtscene_ros.types import SemanticClass
 from training.config import CONFIGS, CompactConfig, OwnTask, resized
 from training.graphs.deploy import DeployGraph, merge_branches
 from training.networks.decoders import compact_network, load_weights
-from training.weights.checkpoint_store import read_file, read_safetensors
+from training.weights.checkpoint_store import (
+    CheckpointError,
+    read_file,
+    read_safetensors,
+    refuse_not_finite,
+)
+from training.weights.checkpoints import is_state
 
 FOLDER = Path(__file__).parent
 
@@ -30,17 +36,31 @@ def weights_path(name: str) -> Path:
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
-    """Reads configuration and averaged weights of a checkpoint or of NAME.safetensors."""
+    """Reads configuration and averaged weights of a checkpoint or of NAME.safetensors. Raises
+    CheckpointError."""
     if path.suffix == '.safetensors':
         weights = {name: value.float() for name, value in read_safetensors(path).items()}
-        return config_of({'config': path.stem}), weights
+        refuse_not_finite(weights, path)
+        return config_of({'config': path.stem}, path), weights
     state = read_file(path)
-    return config_of(state), state['average']
+    if not isinstance(state, dict) or not is_state(state.get('average')):
+        raise CheckpointError(
+            f'{path} is no checkpoint of training.train or training.adapt; released checkpoints '
+            'of InvPT and TaskPrompter become models by `python -m training.import_checkpoint`.'
+        )
+    refuse_not_finite(state['average'], path)
+    return config_of(state, path), state['average']
 
 
-def config_of(state: dict[str, Any]) -> CompactConfig:
-    """Returns the configuration of a checkpoint, adapted or not."""
-    config = CONFIGS[state['config']]
+def config_of(state: dict[str, Any], path: Path) -> CompactConfig:
+    """Returns the configuration of a checkpoint, adapted or not. Raises CheckpointError for one
+    that is not compact."""
+    config = CONFIGS.get(str(state.get('config')))
+    if config is None:
+        raise CheckpointError(
+            f'{path} is a checkpoint of {state.get("config")}, not of a compact network; those '
+            f'are {", ".join(CONFIGS)}.'
+        )
     found = state.get('adapted')
     if found is None:
         return config

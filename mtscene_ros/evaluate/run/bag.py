@@ -123,7 +123,7 @@ class BagRun:
         self._reader, self._topics, self._estimator = reader, topics, estimator
         self._options, self._notes = options, notes
         self._mds = MdsFiles(scratch) if options.mds else None
-        self._judge = Judge(estimator.spec, options, topics.scored)
+        self._judge = Judge(estimator.spec, options, topics.sources)
         truth = ImageTruth(topics, estimator.spec, options, notes.add)
         scoring = Scoring(self._judge, truth, options, notes.add, self._mds)
         self._hold_ns = round(1e9 * options.truth_delay_s)

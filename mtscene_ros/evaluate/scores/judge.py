@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from mtscene_ros.evaluate.scores.boxes_meter import EDGES_M
 from mtscene_ros.evaluate.scores.calibration import Calibration
 from mtscene_ros.evaluate.scores.meters import Scores
 from mtscene_ros.evaluate.scores.scorecard import METERS, Scorecard
-from mtscene_ros.evaluate.truth.truth_messages import TruthError
+from mtscene_ros.evaluate.truth.truth_messages import Source, TruthError
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.types import (
     Boxes3D,
@@ -31,14 +31,10 @@ class Judge:
     """Scores results into a Scorecard; creates the meter of a task when it is first scored."""
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        options: EvaluateOptions,
-        scored: Mapping[str, Sequence[int]] | None = None,
+        self, spec: ModelSpec, options: EvaluateOptions, sources: Iterable[Source] = ()
     ) -> None:
-        """scored: task → ids of the classes that its truth can have, where it lacks some."""
         self.card, self._spec, self._options = Scorecard(), spec, options
-        self._scored = scored or {}
+        self._matches = {s.task: s.match for s in sources if s.match is not None}
 
     def score(self, task: str, result: Result, truth: Any) -> Scores:
         """Returns the scores of one image. Raises TruthError.
@@ -49,9 +45,12 @@ class Judge:
             return self._counted(task, 'boxes', result, truth)
         if isinstance(result, LabelMap):
             fits(result.labels.shape, truth.shape, task)
-            found = self._counted(task, 'labels', result.labels, truth)
+            match, labels = self._matches.get(task), result.labels
+            if match is not None and labels.dtype == np.uint8:
+                labels = match.merged[labels]
+            found = self._counted(task, 'labels', labels, truth)
             calibration = self.card.calibrations.setdefault(task, Calibration())
-            ece = calibration.add_labels(result.labels, result.confidence, truth)
+            ece = calibration.add_labels(labels, result.confidence, truth)
             return found | {'ece': ece}
         kind, values = dense(task, result)
         fits(values.shape, truth.shape, task)
@@ -75,11 +74,11 @@ class Judge:
 
     def _blank(self, task: str, kind: str) -> dict[str, Any]:
         """Returns the state of an empty meter."""
-        options = self._options
+        options, match = self._options, self._matches.get(task)
         inner = [edge for edge in EDGES_M if edge < options.depth_max_m]
         return {
             'names': [c.name for c in self._classes(task)],
-            'scored': list(self._scored.get(task, ())),
+            'scored': None if match is None else match.scored,
             'edges_m': [*inner, options.depth_max_m],
             'max_m': options.boxes_max_m,
             'match_m': options.match_m,

@@ -47,11 +47,13 @@ def ratio(part: float, whole: float) -> float:
 class LabelMeter:
     """Compares (H, W) ids; 255 in the truth is unknown. See `mean_ious` for the means.
 
-    scored: ids of the classes that the means are over, empty for all: those that the truth has.
+    scored: ids of the classes that the truth can have, None for all; the means are over these, as
+    the data sets' own scripts compute them.
     """
 
-    def __init__(self, names: list[str], scored: Sequence[int] = ()) -> None:
-        self.names, self.scored = names, sorted(scored) or list(range(len(names)))
+    def __init__(self, names: list[str], scored: Sequence[int] | None = None) -> None:
+        self.names = names
+        self.scored = sorted(range(len(names)) if scored is None else scored)
         self.counts = np.zeros((len(names), len(names) + 1), np.int64)
 
     def update(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Scores:
@@ -65,11 +67,11 @@ class LabelMeter:
             )
         counts = confusion(prediction, truth, len(self.names))
         self.counts += counts
-        right = ratio(float(np.trace(counts)), float(counts.sum()))
-        return self._means(counts) | {'accuracy': 100 * right}
-
-    def _means(self, counts: NDArray[np.int64]) -> Scores:
         iou, union = iou_percent(counts)
+        right = ratio(float(np.trace(counts)), float(counts.sum()))
+        return self._means(iou, union) | {'accuracy': 100 * right}
+
+    def _means(self, iou: F64, union: NDArray[np.int64]) -> Scores:
         return mean_ious(iou[self.scored], union[self.scored] > 0)
 
     def state(self) -> State:
@@ -91,8 +93,8 @@ class LabelMeter:
         return [name for name, pixels in zip(self.names, union, strict=True) if pixels]
 
     def scores(self) -> Scores:
-        iou, _ = iou_percent(self.counts)
-        found = self._means(self.counts)
+        iou, union = iou_percent(self.counts)
+        found = self._means(iou, union)
         found['accuracy'] = 100 * ratio(float(np.trace(self.counts)), float(self.counts.sum()))
         return found | {f'iou {n}': float(v) for n, v in zip(self.names, iou, strict=True)}
 

@@ -28,7 +28,7 @@ Tables = dict[str, Any]
 
 # Creates the meter of each kind from its state, so that stored scores can be continued.
 METERS: dict[str, Callable[[Mapping[str, Any]], Meter]] = {
-    'labels': lambda s: LabelMeter(list(s['names']), list(s.get('scored', ()))),
+    'labels': lambda s: LabelMeter(list(s['names']), s.get('scored')),
     'depth': lambda s: DepthMeter(tuple(s['edges_m'])),
     'boxes': lambda s: BoxesMeter(list(s['names']), s['max_m'], s['match_m'], s['min_score']),
     'normals': lambda s: SumMeter('normals'),

@@ -12,7 +12,6 @@ from mtscene_ros.evaluate.truth.truth_messages import (
     CLOUD,
     Source,
     Warn,
-    scored_ids,
     sources,
 )
 from mtscene_ros.models.spec import ModelSpec
@@ -38,12 +37,6 @@ class Topics:
     tf: dict[str, bool]
     files: TruthFiles | None = None
     by_order: frozenset[str] = frozenset()
-
-    @property
-    def scored(self) -> dict[str, list[int]]:
-        """Task → ids of the model that its truth can have."""
-        tables = {s.task: scored_ids(s.lookup) for s in self.sources if s.lookup is not None}
-        return {task: ids for task, ids in tables.items() if ids}
 
     @property
     def wanted(self) -> set[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.datasets.annotations import read_boxes
+from mtscene_ros.datasets.class_match import class_map_from
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import inside, labels_of, load
 from mtscene_ros.evaluate.options import EvaluateOptions
@@ -21,7 +22,7 @@ from mtscene_ros.evaluate.truth.truth_messages import (
     Source,
     TruthError,
     Warn,
-    lookup_by_name,
+    match_by_name,
     true_depth,
 )
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
@@ -36,16 +37,12 @@ class TruthFiles:
     def __init__(self, path: Path, spec: ModelSpec, options: EvaluateOptions, warn: Warn) -> None:
         self._path, self._manifest, self._warn = path, load(path), warn
         self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
-        self._names = dict(options.classes)
         self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
         tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
-        self._lookups = {
-            task: lookup_by_name(
-                tables[task],
-                classes_from_options(spec.tasks[task]),
-                path,
-                warn,
-                options.classes,
+        self._class_map = self._manifest.class_map | class_map_from(options.classes)
+        self._matches = {
+            task: match_by_name(
+                tables[task], classes_from_options(spec.tasks[task]), path, warn, self._class_map
             )
             for task in self._tasks
             if tables.get(task) and 'classes' in spec.tasks[task]
@@ -54,7 +51,7 @@ class TruthFiles:
     @property
     def sources(self) -> tuple[Source, ...]:
         """Returns one source per task, without a topic."""
-        return tuple(Source(task, '', KIND, self._lookups.get(task)) for task in self._tasks)
+        return tuple(Source(task, '', KIND, self._matches.get(task)) for task in self._tasks)
 
     def truth(
         self, source: Source, stamp_ns: int, max_m: float, ids: Mapping[str, int]
@@ -75,12 +72,12 @@ class TruthFiles:
             raise TruthError(str(error)) from error
         if source.task == 'depth':
             return true_depth(values, max_m)
-        return values if source.lookup is None else source.lookup[values]
+        return values if source.match is None else source.match.lookup[values]
 
     def _boxes(self, frame: Mapping[str, Any], ids: Mapping[str, int]) -> Boxes3D:
-        classes = self._manifest.boxes
+        classes, named = self._manifest.boxes, self._class_map
+        names = [next((n for n in named.get(c.name, ()) if n in ids), c.name) for c in classes]
         fields = read_boxes(inside(self._manifest.folder, frame['boxes3d'], self._path), classes)
-        names = [self._names.get(c.name, c.name) for c in classes]
         known = np.array([names[k] in ids for k in fields['class_ids']], bool)
         return Boxes3D(
             np.array([ids[names[k]] for k in fields['class_ids'][known]], np.int64),

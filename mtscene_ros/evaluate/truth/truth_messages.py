@@ -14,6 +14,13 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.image_headers import kind_of
 from mtscene_ros.camera.images import ImageError, decoded, max_file_pixels
 from mtscene_ros.camera.outputs import BOXES_3D, LABEL_INFO
+from mtscene_ros.datasets.class_match import (
+    NO_MAP,
+    ClassMap,
+    LabelMatch,
+    class_map_from,
+    label_match,
+)
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import BagError, CheckedReader
@@ -39,13 +46,13 @@ class TruthError(ValueError):
 class Source:
     """Where the truth of a task is.
 
-    lookup: (256,) ids of the truth → ids of the model, None without classes.
+    match: of the classes of the truth with those of the model, None without classes.
     """
 
     task: str
     topic: str
     kind: str
-    lookup: NDArray[np.uint8] | None = None
+    match: LabelMatch | None = None
 
 
 def sources(
@@ -64,8 +71,8 @@ def sources(
         topic = named.get(task) or found_topic(bag, task, options, warn)
         if topic:
             kind = bag.topics[topic].msgtype or ''
-            lookup = lookup_of(bag, spec, task, topic, options, warn)
-            found.append(Source(task, topic, kind, lookup))
+            match = match_of(bag, spec, task, topic, options, warn)
+            found.append(Source(task, topic, kind, match))
     return found
 
 
@@ -94,15 +101,15 @@ def found_topic(bag: CheckedReader, task: str, options: EvaluateOptions, warn: W
     return alike[0] if alike else ''
 
 
-def lookup_of(
+def match_of(
     bag: CheckedReader,
     spec: ModelSpec,
     task: str,
     topic: str,
     options: EvaluateOptions,
     warn: Warn,
-) -> NDArray[np.uint8] | None:
-    """Returns the look-up table by the names of LabelInfo; without one, ids stay the same."""
+) -> LabelMatch | None:
+    """Returns the match by the names of LabelInfo; without one, ids stay the same."""
     if task == 'boxes3d' or 'classes' not in spec.tasks[task]:
         return None
     classes = classes_from_options(spec.tasks[task])
@@ -113,44 +120,34 @@ def lookup_of(
     )
     if true is None:
         warn(f'{topic} has no LabelInfo, so its ids are read as those of the model.')
-    return lookup_by_name(classes if true is None else true, classes, topic, warn, options.classes)
+    renamed = class_map_from(options.classes)
+    return match_by_name(classes if true is None else true, classes, topic, warn, renamed)
 
 
-def lookup_by_name(
+def match_by_name(
     true: tuple[SemanticClass, ...],
     classes: tuple[SemanticClass, ...],
     where: object,
     warn: Warn,
-    renamed: Sequence[tuple[str, str]] = (),
-) -> NDArray[np.uint8]:
-    """Returns (256,): ids of the truth → ids of the model, UNLABELED for classes it lacks.
-
-    renamed: (name in the truth, name in the model) where they differ.
-    """
-    table = np.full(256, UNLABELED, np.uint8)
-    ids, names = {c.name: c.id for c in classes}, dict(renamed)
-    for c in true:
-        name = names.get(c.name, c.name)
-        if name in ids and c.id < UNLABELED:
-            table[c.id] = ids[name]
-    strange = [c.name for c in true if names.get(c.name, c.name) not in ids]
-    if strange:
+    class_map: ClassMap = NO_MAP,
+) -> LabelMatch:
+    """Says which classes of the truth the model lacks, and how many the truth lacks."""
+    match = label_match(true, classes, class_map)
+    if match.lacking:
+        strange = ', '.join(match.lacking)
         warn(
-            f'The model lacks the classes {", ".join(strange)} of {where}; they are not scored, '
-            'unless --class TRUE=MODEL (classes of a scenario) names those that they are.'
+            f'The model lacks the classes {strange} of {where}; they are not scored, unless '
+            '--class TRUE=MODEL (classes of a scenario, class_map of a manifest) names those that '
+            'they are.'
         )
-    count = len(scored_ids(table))
-    if 0 < count < len(classes):
+    merged = len(classes) - len(set(match.merged[: len(classes)].tolist()))
+    rest = len(classes) - merged - len(match.scored)
+    if rest and match.scored:
         warn(
-            f'The truth of {where} has {count} of the {len(classes)} classes of the model, so '
-            'means over classes are over these.'
+            f'The truth of {where} has {len(match.scored)} of the {len(classes)} classes of the '
+            f'model, so means are over these; the other {rest} count only where they are wrong.'
         )
-    return table
-
-
-def scored_ids(lookup: NDArray[np.uint8]) -> list[int]:
-    """Returns the ids of the model that the truth can have."""
-    return sorted({int(number) for number in lookup} - {UNLABELED})
+    return match
 
 
 def first_classes(bag: CheckedReader, topics: tuple[str, ...]) -> tuple[SemanticClass, ...] | None:
@@ -219,9 +216,9 @@ def values_of(source: Source, message: Any, depth_max_m: float) -> NDArray[Any]:
         return true_depth(values, depth_max_m)
     if source.task == 'normals':
         return np.nan_to_num(values.astype(np.float32))
-    if source.lookup is not None:
+    if source.match is not None:
         ids = values if values.dtype == np.uint8 else np.minimum(values, UNLABELED)
-        return source.lookup[ids.astype(np.uint8)]
+        return source.match.lookup[ids.astype(np.uint8)]
     if source.task in TASKS:  # boundary, saliency: 0, 1, 255 unknown
         return values.astype(np.uint8)
     return values.astype(np.float32)

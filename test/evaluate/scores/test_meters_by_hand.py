@@ -122,3 +122,17 @@ def test_f_measure_by_hand() -> None:
     counts = np.array([[1.0, 2], [1, 8], [4, 4]])  # precision 1 and 1/4, recall 1/4 and 1/2
     one = 1.3 * 1 * 0.25 / (0.3 * 1 + 0.25)
     assert saliency_meter.best_f(counts) == pytest.approx(100 * one)
+
+
+def test_a_truth_of_fewer_classes_than_the_model_has() -> None:
+    """Two of three classes: a (2 of 3 pixels, one is called c) and b (1 of 1)."""
+    truth, answer = np.array([[0, 0, 0, 1]], np.uint8), np.array([[0, 0, 2, 1]], np.uint8)
+    every, two = meters.LabelMeter(['a', 'b', 'c']), meters.LabelMeter(['a', 'b', 'c'], (0, 1))
+    assert every.update(answer, truth)['miou'] == pytest.approx((200 / 3 + 100) / 3)
+    assert two.update(answer, truth)['miou'] == pytest.approx((200 / 3 + 100) / 2)
+    part = meters.LabelMeter(['a', 'b', 'c'], (0, 1))
+    part.add(two.state())
+    assert part.scores()['present_miou'] == pytest.approx((200 / 3 + 100) / 2)
+    part.update(np.zeros((1, 1), np.uint8), np.full((1, 1), 255, np.uint8))
+    nothing = meters.LabelMeter(['a', 'b', 'c'], (0, 1))
+    assert math.isnan(nothing.update(answer, np.full_like(truth, 255))['miou'])

@@ -79,3 +79,15 @@ def test_names_the_file(
 def test_a_missing_folder(tmp_path: Path, layout: str) -> None:
     with pytest.raises(DataError, match='nowhere'):
         DATASETS[layout].names(tmp_path / 'nowhere', 'val')
+
+
+def test_normals_of_pascal_need_the_names_of_the_labels(miniatures: Path, tmp_path: Path) -> None:
+    shutil.copytree(miniatures / 'pascal_context', tmp_path / 'p')
+    path = tmp_path / 'p/pascal-context/labels.txt'
+    name = DATASETS['pascal_context'].names(tmp_path / 'p', 'val')[0]
+    path.write_text('1: cow\n')
+    with pytest.raises(DataError, match=r'labels\.txt names no class that NYU has too'):
+        DATASETS['pascal_context'].read(tmp_path / 'p', name)
+    path.unlink()
+    with pytest.raises(DataError, match=r'labels\.txt is missing; it is part of PASCAL-Context'):
+        DATASETS['pascal_context'].read(tmp_path / 'p', name)

@@ -35,7 +35,7 @@ def test_every_wrong_entry_is_named(
     state['module.heads.edge.linear_pred.bias'] = torch.zeros(7)
     torch.save({'model': state, 'epoch': 3}, tmp_path / 'a.pth')
     out = tmp_path / 'm.onnx'
-    assert main([str(tmp_path / 'a.pth'), '--model', NAME, '-o', str(out)]) == 1
+    assert main([str(tmp_path / 'a.pth'), '--model', NAME, '-o', str(out)]) == 2
     printed = capsys.readouterr().err
     assert '1 missing: backbone.norm.bias 48.' in printed
     assert '1 unexpected: extra.weight 2x3.' in printed

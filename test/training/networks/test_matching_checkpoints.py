@@ -77,7 +77,7 @@ def test_every_wrong_entry_of_the_fine_tuned_one_is_named(
     tuned[BLOCK + 'mlp.fc1.bias'] = torch.zeros(4, 192)
     paths = [lightning(tmp_path / n, s) for n, s in (('a.ckpt', state), ('b.ckpt', tuned))]
     out = ['--model', 'tiny_vtm', '-o', str(tmp_path / 'o.safetensors')]
-    assert main([str(paths[0]), '--tuned', str(paths[1]), *out]) == 1
+    assert main([str(paths[0]), '--tuned', str(paths[1]), *out]) == 2
     printed = capsys.readouterr().err
     assert f'1 missing: {BLOCK}norm1.bias 3x48.' in printed
     assert f'1 unexpected: {BLOCK}gamma_1 48.' in printed
