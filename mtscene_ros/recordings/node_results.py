@@ -57,7 +57,8 @@ class Recording:
     """The contents of a recording.
 
     input_ns: stamps of the images; done_ns: when the statistics of each frame were recorded;
-    stage_s: stage → (frames,) durations; counts: the node's last counts of frames.
+    stage_s: stage → (frames,) durations; counts: the node's last counts of frames, empty without
+    frame_stats; answered: images that have a result in the recording.
     """
 
     image_topic: str
@@ -65,6 +66,7 @@ class Recording:
     done_ns: list[int] = field(default_factory=list)
     stage_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     counts: dict[str, int] = field(default_factory=dict)
+    answered: int = 0
     log: list[str] = field(default_factory=list)
     classes: tuple[SemanticClass, ...] = ()
     true_classes: tuple[SemanticClass, ...] = ()
@@ -73,6 +75,8 @@ class Recording:
     @property
     def total_s(self) -> NDArray[np.float64]:
         """Returns (frames,) seconds from receiving the image to publishing the last output."""
+        if not self.stage_s:
+            return np.zeros(0)
         return np.asarray(np.sum([np.asarray(s) for s in self.stage_s.values()], 0), np.float64)
 
 
@@ -90,7 +94,9 @@ def read_recording(path: Path, shown: int = 6, node: str = '/perception') -> Rec
         image_topic = _input_topic(bag, stamps, set(stamps[next(iter(results.values()))]), node)
         recording = Recording(image_topic, stamps[image_topic])
         _read_statistics(bag, node, recording)
-        complete = set(stamps[image_topic]).intersection(*(stamps[t] for t in results.values()))
+        images, found = set(stamps[image_topic]), [stamps[t] for t in results.values()]
+        recording.answered = len(images.intersection(set().union(*found)))
+        complete = images.intersection(*found)
         recording.shown = _shown_frames(
             bag, recording, node, results, _spread(sorted(complete), shown)
         )
@@ -179,7 +185,8 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
     true_label_info = truth_label_info_topic('semantic')
     wanted = (f'{node}/{FRAME_STATS}', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
-    for connection, recorded_ns, raw in bag.messages(connections):
+    # To rosbags, no connections means all of them.
+    for connection, recorded_ns, raw in bag.messages(connections) if connections else ():
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':
             if message.name == node.strip('/').replace('/', '.'):
