@@ -99,9 +99,7 @@ def load(path: Path) -> Manifest:
     try:
         import yaml
     except ImportError as error:
-        raise DataError(
-            f'A manifest needs PyYAML ({error}); `pip install mtscene_ros[evaluate]`.'
-        ) from error
+        raise DataError(f'A manifest needs PyYAML ({error}); `pip install PyYAML`.') from error
     if not path.is_file():
         raise DataError(f'{path} does not exist; give the manifest, a YAML file.')
     try:
