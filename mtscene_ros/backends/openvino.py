@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU; install it with `pip install mtscene_ros[openvino]`."""
+"""OpenVINO on the CPU; install it with `pip install openvino`."""
 
 from __future__ import annotations
 

@@ -18,9 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise ValueError(
-            'shtab is not installed; run `pip install shtab` (mtscene_ros[completion]).'
-        ) from None
+        raise ValueError('shtab is not installed; run `pip install shtab`.') from None
     from mtscene_ros.cli.main import command_parser
 
     parser = command_parser()

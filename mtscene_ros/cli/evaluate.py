@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtscene_ros.cli.arguments import assignment, positive
-from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.options import ALL_OUTPUTS, EvaluateOptions
 
 if TYPE_CHECKING:
     from mtscene_ros.evaluate.conditions import Condition
@@ -103,9 +103,10 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--outputs',
         nargs='*',
-        default=['*'],
+        default=['results'],
         metavar='TOPIC',
-        help="topics in predictions.mcap, by the node's private names; default: all",
+        help='topics in predictions.mcap as the node publishes them, by their private names, or '
+        "'all'; default: the results alone, with small maps",
     )
     lens = parser.add_mutually_exclusive_group()
     lens.add_argument(
@@ -162,10 +163,11 @@ def run(arguments: argparse.Namespace) -> int:
     if total is None:
         return 2
     all_hold = judged(report, total, criteria) if criteria else True
-    if not arguments.no_page:
-        write_page(report)
+    page = None if arguments.no_page else write_page(report)
     summary = {k: total[k] for k in ('counts', 'notes', 'metrics', 'criteria') if k in total}
     print(json.dumps(summary, indent=1) if arguments.json else table(total))
+    if page is not None:  # the last line, where nobody can miss it
+        print(f'Page: {page}', file=sys.stderr if arguments.json else sys.stdout)
     for sentence in unmet(total):
         print(f'mtscene evaluate: {sentence}', file=sys.stderr)
     return int(not all_hold or any(outcome.error for outcome in outcomes.values()))
@@ -255,7 +257,7 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         latency_ms=float(arguments.latency_ms),
         max_frames=int(arguments.frames),
         min_score=arguments.min_score,
-        outputs=tuple(arguments.outputs),
+        outputs=ALL_OUTPUTS if arguments.outputs == ['all'] else tuple(arguments.outputs),
         depth_max_m=float(arguments.depth_max_m),
         boxes_max_m=float(arguments.boxes_max_m),
         match_m=float(arguments.match_m),

@@ -46,9 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         from mtscene_ros.report.viewer import sinks
         from mtscene_ros.report.viewer.entities import RerunLog
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f'{error.name} is not installed; run `pip install rerun-sdk` (mtscene_ros[view]).'
-        ) from error
+        raise ValueError(f'{error.name} is not installed; run `pip install rerun-sdk`.') from error
     with contextlib.ExitStack() as stack:
         if arguments.web:
             stream, address = sinks.page(arguments.port, arguments.host)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ALL_OUTPUTS = ('*',)
+RESULTS_ONLY = ('results',)  # of each task, small: see run/predictions.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class EvaluateOptions:
     realtime: drop the images that a node of this latency would drop; latency_ms: 0 for the
     measured one.
     max_frames: 0 for all; min_score: lower boxes are scored but not published, as in the node;
-    outputs: private names of the topics in predictions.mcap, ('*',) for all, () for none.
-    truth_delay_s: how long an image waits for its truth, in recorded time; classes: (name in the
-    truth, name in the model) pairs.
+    outputs: private names of the topics in predictions.mcap, RESULTS_ONLY, ALL_OUTPUTS or () for
+    none. truth_delay_s: how long an image waits for its truth, in recorded time; classes: (name in
+    the truth, name in the model) pairs.
     depth_max_m, boxes_max_m: nothing farther is scored; match_m: largest distance between the
     centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it.
     """
@@ -41,7 +42,7 @@ class EvaluateOptions:
     latency_ms: float = 0.0
     max_frames: int = 0
     min_score: float = 0.3
-    outputs: tuple[str, ...] = ALL_OUTPUTS
+    outputs: tuple[str, ...] = RESULTS_ONLY
     depth_max_m: float = 60.0
     boxes_max_m: float = 40.0
     match_m: float = 2.0

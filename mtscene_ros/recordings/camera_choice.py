@@ -190,7 +190,8 @@ def first_messages(
 def input_topic(
     bag: CheckedReader, name: str, stamps: Mapping[str, list[int]], result: str
 ) -> str:
-    """Returns the image topic that a topic of results belongs to. Raises BagError.
+    """Returns the image topic that a topic of results belongs to, '' for the best camera. Raises
+    BagError.
 
     Results have stamp and frame_id of their image; among topics with common stamps, those of that
     frame come first, then those with more common stamps, then the better camera.
@@ -200,7 +201,7 @@ def input_topic(
         raise BagError(no_camera(bag, name, image_topics(bag)))
     [(_, first)] = list(first_messages(bag, [result], count=1)) or [('', None)]
     frame_id = first.header.frame_id if first else ''
-    answered = set(stamps[result])
+    answered = set(stamps.get(result, ()))
 
     def fit(image: ImageTopic) -> tuple[bool, int]:
         common = len(answered.intersection(stamps.get(image.topic, ())))

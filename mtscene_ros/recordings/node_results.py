@@ -27,7 +27,7 @@ from mtscene_ros.camera.outputs import (
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.camera_choice import check_there, input_topic
-from mtscene_ros.recordings.nodes import node_of, nothing_of
+from mtscene_ros.recordings.nodes import node_of, nodes_in, nothing_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.types import (
     Boxes3D,
@@ -88,7 +88,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
     ones, where there are any.
 
     node: whose results, '' to find one; image: topic of its images, '' to find it by stamps and
-    frame. Raises BagError if the recording contains no image or nothing of the node.
+    frame. Raises BagError if the recording contains no image, or results of other nodes only.
     """
     with open_bag(path) as bag:
         node, others = node_of(bag, path.name, node)
@@ -96,9 +96,9 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
         answers = [*results.values(), *filter(stamps.get, [f'{node}/{FRAME_STATS}'])]
-        if not answers:
+        if not answers and nodes_in(bag):
             raise BagError(nothing_of(bag, path.name, node))
-        image_topic = image or input_topic(bag, path.name, stamps, answers[0])
+        image_topic = image or input_topic(bag, path.name, stamps, [*answers, ''][0])
         if image:
             check_there(bag, image)
         recording = Recording(image_topic, stamps[image_topic], notes=[*bag.notes, *others])

@@ -60,8 +60,15 @@ def _depth_range_m(scenes: list[Scene]) -> float:
 
 def _tiles(recording: Recording) -> str:
     counts, total_ms = recording.counts, 1000 * recording.total_s
-    published, dropped, failed = (counts.get(k, 0) for k in ('published', 'dropped', 'failed'))
     images = len(recording.input_ns)
+    if not counts:  # without frame_stats nobody knows what became of the other images
+        return tiles(
+            [
+                (f'{recording.answered} of {images}', 'images with results'),
+                (f'{rate_hz(recording.input_ns):.1f} Hz', 'image rate (by stamp)'),
+            ]
+        )
+    published, dropped, failed = (counts.get(k, 0) for k in ('published', 'dropped', 'failed'))
     lost = max(0, images - counts.get('received', 0))
     values = [
         (f'{published} of {images}', 'images with results'),
@@ -97,7 +104,10 @@ def rate_hz(times_ns: list[int]) -> float:
 
 def _latency_table(recording: Recording) -> str:
     if not recording.stage_s:
-        return '<section>The recording contains no frame_stats.</section>'
+        return (
+            '<section>The recording contains no frame_stats, so latency and drops are not known; '
+            'record /perception/debug/frame_stats as well.</section>'
+        )
     stages = [(name, np.asarray(s), '') for name, s in recording.stage_s.items()]
     rows = ''
     for name, seconds, kind in (*stages, ('total', recording.total_s, ' class="total"')):

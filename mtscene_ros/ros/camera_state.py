@@ -8,6 +8,7 @@ from mtscene_ros.camera.camera_frames import Remark
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
+from mtscene_ros.ros.overload import Load
 from mtscene_ros.tasks.reach import reach_sentence
 from mtscene_ros.tracking import Tracker
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -26,6 +27,7 @@ class CameraState:
     latencies: Latencies = field(default_factory=Latencies)
     received: Rate = field(default_factory=Rate)
     published: Rate = field(default_factory=Rate)
+    load: Load = field(default_factory=Load)
     why_idle: str = ''
     remarks: tuple[Remark, ...] = ()  # about the last image
     failed_in_a_row: int = 0

@@ -96,9 +96,15 @@ def camera_status(
         'last error': state.last_error,
         'reach': state.reach,
     }
-    for stage, p in state.latencies.percentiles().items():
+    stages = state.latencies.percentiles()
+    for stage, p in stages.items():
         seconds = (p.p50_s, p.p95_s, p.p99_s)
         values[f'{stage} p50/p95/p99, ms'] = ' / '.join(f'{1e3 * s:.1f}' for s in seconds)
+    period_ns = mailbox.policy.min_period_ns
+    if missing or idle or mailbox.behind_ns(camera):
+        state.load.reset()
+    else:
+        state.load.update(counts, now_s, 1e9 / period_ns if period_ns else 0.0, stages)
     level, message = verdict(state, mailbox.behind_ns(camera), missing, idle)
     title = f'{name}: camera {camera}' if camera else f'{name}: camera'
     entry = status(title, level, message, values)
@@ -123,8 +129,12 @@ def verdict(state: CameraState, behind_ns: int, missing: str, idle: str) -> tupl
     if state.failed_in_a_row:
         level = Level.ERROR if state.failed_in_a_row >= FAILING else Level.WARN
         found.append((level, state.last_error))
+    if state.load.sentence:
+        found.append((Level.WARN, state.load.sentence))
     if state.health.level:
-        found.append((state.health.level, 'frames take longer than diagnostics.max_latency_ms'))
+        p95_s = max((p.p95_s for p in state.latencies.percentiles('latency').values()), default=0)
+        text = f'frames take {1e3 * p95_s:.0f} ms (p95), longer than diagnostics.max_latency_ms'
+        found.append((state.health.level, text))
     worst = max(found, key=lambda each: each[0], default=(Level.OK, ''))
     return worst if worst[0] else (Level.OK, 'running')
 

@@ -34,12 +34,12 @@ class Latencies:
         for name, seconds in stage_s.items():
             self._stages.setdefault(name, deque(maxlen=self._window)).append(seconds)
 
-    def percentiles(self) -> dict[str, Percentiles]:
-        """Returns the percentiles by stage, in the order in which the stages ran."""
+    def percentiles(self, only: str = '') -> dict[str, Percentiles]:
+        """Returns the percentiles by stage, in the order in which the stages ran; only: of one."""
         return {
             name: Percentiles(*map(float, np.percentile(list(values), (50, 95, 99))))
             for name, values in list(self._stages.items())
-            if values
+            if values and only in ('', name)
         }
 
 

@@ -263,14 +263,14 @@ class PerceptionNode(LifecycleNode):
                 state.input.follow(self)
                 silent_s = self._mailbox.silent_s(camera)
                 missing = diagnostics.missing_input(self, state.input, silent_s)
-                if missing:
-                    self._troubles.warn(missing[0].upper() + missing[1:])
+                self._troubles.warn_lasting(f'{camera} input', missing[:1].upper() + missing[1:])
                 idle = 'the model is being loaded'
                 if models.pipeline is not None:
                     idle = self._worker.why_idle(camera, models.pipeline)
                 entries.append(
                     diagnostics.camera_status(name, camera, state, self._mailbox, missing, idle)
                 )
+                self._troubles.warn_lasting(f'{camera} load', state.load.sentence, 0.0)
         self._diagnostics.publish(diagnostics.array(self, entries))
 
     def _check_for_hanging(self) -> str:

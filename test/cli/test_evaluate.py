@@ -29,6 +29,7 @@ def test_one_recording(tiny_path: str, tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert printed.startswith('4 of 4 images answered, 0 dropped, 0 failed')
     assert '| depth | 4 | abs_rel 0.2, rmse 5, delta1 0, coverage 1 |' in printed
+    assert printed.splitlines()[-1] == f'Page: {out}/index.html'
     assert typed(bag, '--model', tiny_path, '-o', out, '--json', '--frames', '2') == 0
     assert json.loads(capsys.readouterr().out)['counts']['received'] == 2
 
@@ -44,9 +45,7 @@ def test_one_of_two_fails(
 
 def test_without_pyarrow(tiny_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
-    with pytest.raises(
-        ParquetError, match=r'needs pyarrow .*`pip install mtscene_ros\[evaluate\]`'
-    ):
+    with pytest.raises(ParquetError, match=r'needs pyarrow .*`pip install pyarrow`'):
         evaluate_bag(recorded(tmp_path / 'a.mcap'), options(tiny_path), tmp_path / 'report')
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mtscene_ros.datasets.moments import Moment
-from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.options import ALL_OUTPUTS, EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.recordings.bags import open_bag
 from mtscene_ros.recordings.write import write_recording
@@ -26,7 +26,7 @@ from mtscene_ros.worlds.drive import drive_frame
 
 FOLDER = Path(__file__).parents[1] / 'data' / 'replay'
 BAG, REFERENCE = FOLDER / 'drive.mcap', FOLDER / 'reference.npz'
-OPTIONS = EvaluateOptions(backend='onnxruntime', threads=2, progress=False)
+OPTIONS = EvaluateOptions(backend='onnxruntime', threads=2, progress=False, outputs=ALL_OUTPUTS)
 TOPICS = {
     'labels': 'semantic/image',
     'confidence': 'semantic/confidence',

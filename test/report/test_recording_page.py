@@ -184,6 +184,25 @@ def test_a_report_of_few_topics(
     assert sentence.count('(`') == len(missing)
 
 
+@pytest.mark.parametrize('with_classes', [False, True])
+def test_a_recording_without_statistics_is_shown(tmp_path: Path, with_classes: bool) -> None:
+    """What `mtscene record --topics` of README keeps; the second image has no boxes."""
+    with Writer(tmp_path / 'out.mcap') as bag:
+        for k, world in enumerate(drive_sequence(5, 2, 10.0, 64, 32)):
+            bag.image('/camera/image_raw', 'rgb8', world.stamp_ns, world.rgb)
+            if k == 0:
+                bag.boxes('/perception/detections_3d', world.stamp_ns, world.boxes)
+        if with_classes:
+            table = [bag.make('vision_msgs/VisionClass', 0, 'road')]
+            bag.put('/perception/semantic/label_info', 'vision_msgs/LabelInfo', FIRST_NS,
+                    class_map=table, threshold=0.0)  # fmt: skip
+    write_report(tmp_path / 'out.mcap', tmp_path / 'report.html')
+    text = Page((tmp_path / 'report.html').read_text()).text
+    assert '1 of 2' in text
+    assert 'no frame_stats' in text
+    assert 'never received' not in text
+
+
 def test_bags_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BagError, match='does not exist'):
         read_recording(tmp_path / 'no.mcap')

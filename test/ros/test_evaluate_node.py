@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mtscene_ros.camera.outputs import label_info_topics, outputs_of
-from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.evaluate.options import ALL_OUTPUTS, EvaluateOptions
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, spec_of_file
 from mtscene_ros.recordings.bags import BagWriter, open_bag
@@ -74,7 +74,9 @@ def test_predictions_are_what_the_node_publishes(start_node: Start, tmp_path: Pa
     convert = ['convert', 'worlds', '--seed', '5', '--frames', '5', '--size', '256x128']
     subprocess.run([*CLI, *convert, '-o', str(bag)], check=True)
     published = live(start_node, bag, tmp_path / 'live.mcap', 5)
-    options = EvaluateOptions(backend='onnxruntime', threads=2, progress=False)
+    options = EvaluateOptions(
+        backend='onnxruntime', threads=2, progress=False, outputs=ALL_OUTPUTS
+    )
     evaluate_bag(bag, options, tmp_path / 'report')
     predicted = recorded(tmp_path / 'report' / 'predictions.mcap')
     assert set(predicted) == {*PER_FRAME, STATS, *CLASSES}

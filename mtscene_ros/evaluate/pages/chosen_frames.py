@@ -22,6 +22,7 @@ from mtscene_ros.camera.outputs import NAMED_TASKS, result_topic
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.evaluate.pages.pictures import SPARSE
 from mtscene_ros.evaluate.run.job import options_of
+from mtscene_ros.evaluate.run.predictions import KEPT_WIDTH_PX
 from mtscene_ros.evaluate.run.report_folder import PREDICTIONS, SequenceReport
 from mtscene_ros.evaluate.scores.alignment import HOLD_NS, Alignment
 from mtscene_ros.evaluate.scores.frame_table import Row
@@ -44,8 +45,6 @@ from mtscene_ros.types import (
     SemanticClass,
     ValueMap,
 )
-
-KEPT_WIDTH_PX = 640  # of maps and images in memory; no picture of a page is wider
 
 Key = tuple[str, int]  # camera, stamp in nanoseconds
 

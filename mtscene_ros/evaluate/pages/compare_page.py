@@ -23,6 +23,7 @@ from mtscene_ros.report.html import figure, page, section, table
 from mtscene_ros.terminal import plural
 
 WIDTH_PX = 560
+CLOCKED = 'latency.'  # differs between two runs of one model
 GRID = """
 .six { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px }
 @media (max-width: 700px) { .six { grid-template-columns: 1fr 1fr } }
@@ -42,14 +43,35 @@ def kept(comparison: Comparison, everything: bool) -> list[Difference]:
 
 def cells(d: Difference, over_frames: bool) -> tuple[str, ...]:
     """Returns score, A, B, change, interval and verdict as text."""
-    low_high = f'{d.low:+.4g} to {d.high:+.4g}' if math.isfinite(d.low) else ''
+    how = significant(d)
+    low_high = f'{d.low:+{how}} to {d.high:+{how}}' if math.isfinite(d.low) else ''
     if low_high and over_frames:
-        low_high = f'{d.frame_change:+.4g} ({low_high})'
-    return (d.path, number(d.a), number(d.b), number(d.change, '+'), low_high, d.verdict)
+        low_high = f'{d.frame_change:+{how}} ({low_high})'
+    values = number(d.a, how), number(d.b, how), number(d.change, f'+{how}')
+    return (d.path, *values, low_high, d.verdict)
 
 
-def number(value: float, sign: str = '') -> str:
-    return f'{value:{sign}.4g}' if math.isfinite(value) else '–'
+def significant(d: Difference) -> str:
+    """Returns the format of all numbers of a row: two digits of the interval's half width, beyond
+    which they say nothing, or four significant digits without an interval."""
+    half = (d.high - d.low) / 2
+    if not half > 0:
+        return '.4g'
+    return f'.{min(max(1 - math.floor(math.log10(half)), 0), 9)}f'
+
+
+def number(value: float, how: str = '.4g') -> str:
+    return f'{value:{how}}' if math.isfinite(value) else '–'
+
+
+def equality(comparison: Comparison) -> str:
+    """Returns one sentence where all scores but latency are equal, which is noise; else ''."""
+    scores = [d for d in comparison.differences if not d.path.startswith(CLOCKED)]
+    if not scores or any(d.change != 0 for d in scores):  # NaN is not equal either
+        return ''
+    p50 = [d for d in comparison.differences if d.path == 'latency.p50_ms']
+    clock = ''.join(f'; median latency {d.a:.3g} and {d.b:.3g} ms' for d in p50)
+    return f'A and B are equal in {plural(len(scores), "score")}{clock}.'
 
 
 def head(comparison: Comparison) -> tuple[str, ...]:
@@ -59,6 +81,9 @@ def head(comparison: Comparison) -> tuple[str, ...]:
 
 
 def as_text(a: Report, b: Report, comparison: Comparison, everything: bool) -> str:
+    equal = equality(comparison)
+    if equal and not everything:
+        return '\n'.join([f'A {described(a)}', f'B {described(b)}', '', equal])
     frames = comparison.over == 'frames'
     chosen = kept(comparison, everything)
     rows = [head(comparison), *(cells(d, frames) for d in chosen)]
@@ -137,7 +162,7 @@ def _conditions(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     rows = [
         (
             escape(str(c)),
-            number(comparison.changes[c.path], '+'),
+            number(comparison.changes[c.path], '+.4g'),
             words[c.fires(comparison.changes[c.path])],
         )
         for c in conditions
@@ -146,6 +171,9 @@ def _conditions(comparison: Comparison, conditions: Sequence[Condition]) -> str:
 
 
 def _differences(comparison: Comparison) -> str:
+    equal = equality(comparison)
+    if equal:
+        return section('Differences', f'<p>{escape(equal)}</p>')
     colors = {'better': 'good', 'worse': 'bad', '': ''}
     rows = []
     for d in kept(comparison, everything=False):

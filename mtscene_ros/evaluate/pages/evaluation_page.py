@@ -13,6 +13,7 @@ import numpy as np
 from mtscene_ros.evaluate.pages import charts, page_tables, slider
 from mtscene_ros.evaluate.pages.chosen_frames import shown_frames
 from mtscene_ros.evaluate.pages.page_frames import Chosen, choose, frame_scores, worst_frame
+from mtscene_ros.evaluate.run.job import options_of
 from mtscene_ros.evaluate.run.report_folder import (
     PAGE,
     WORST_BY,
@@ -22,6 +23,7 @@ from mtscene_ros.evaluate.run.report_folder import (
     read_report,
 )
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.spec import classes_from_options
 from mtscene_ros.recordings.node_results import ShownFrame
 from mtscene_ros.report.html import page, section
 
@@ -134,7 +136,7 @@ def _page(
         page_tables.troubles(report),
         page_tables.sequences(report),
         '<h2 id="frames">Frames</h2>',
-        slider.player(slides, page_tables.legend(tables)),
+        slider.player(slides, page_tables.legend(tables, class_names(report))),
         _timelines(frames, starts),
         '<h2 id="worst">Worst frames</h2>' if worst else '',
         *worst,
@@ -147,6 +149,16 @@ def _page(
     ]
     style = STYLE + charts.STYLE + slider.STYLE
     return page(f'{title}: {name}', parts, style, slider.SCRIPT if slides else '')
+
+
+def class_names(report: Report) -> list[str]:
+    """Returns the semantic classes of the model by id; empty for a model without that task."""
+    _, spec = options_of(report.sequences[0].folder)
+    if 'semantic' not in spec.tasks:
+        return []
+    return [
+        c.name for c in sorted(classes_from_options(spec.tasks['semantic']), key=lambda c: c.id)
+    ]
 
 
 def _timelines(frames: Columns, starts: list[int]) -> str:

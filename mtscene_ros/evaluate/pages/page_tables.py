@@ -113,12 +113,13 @@ def sequences(report: Report) -> str:
     return section('Sequences', f'<div class="scroll" tabindex="0">{table(head, rows)}</div>')
 
 
-def legend(tables: Mapping[str, Any]) -> str:
-    """Returns the colours of the classes that occur."""
-    matrix, iou = tables.get('confusion'), tables.get('semantic_iou', {})
+def legend(tables: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Returns the colours of the classes that occur; names: of the model, all of which are shown
+    where nobody knows which ones occur, that is without truth."""
+    iou = tables.get('semantic_iou') or dict.fromkeys(names)
     items = ''.join(
         f'<span><i style="background:rgb{color_of(at, name)}"></i>{escape(name)}</span>'
-        for at, name in enumerate(matrix['classes'] if matrix else ())
+        for at, name in enumerate(names)
         if name in iou
     )
     return f'<div class="legend">{items}</div>' if items else ''

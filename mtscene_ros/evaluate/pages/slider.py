@@ -20,7 +20,8 @@ STYLE = """
 .player input[type=range] { flex: 1 1 240px; accent-color: var(--accent) } .player label { white-space: nowrap }
 .player button { font: inherit; padding: 2px 14px; border: 1px solid var(--line); border-radius: 6px; background: var(--page); color: var(--ink) }
 .player .legend { margin: 12px 2px 0; font-size: 13px } .player output { font-variant-numeric: tabular-nums } figure img { background: var(--line); min-height: 40px }
-figure[hidden], .cursor[hidden] { display: none }
+figure[hidden], .cursor[hidden] { display: none } .player figure { cursor: zoom-in }
+.player figure.large { grid-column: 1 / -1; cursor: zoom-out }
 """  # noqa: E501
 SCRIPT = """
 const frames = JSON.parse(document.getElementById('frame-data').textContent);
@@ -70,6 +71,14 @@ for (const chart of cursors) chart.addEventListener('click', event => {
   const row = (event.clientX - box.left) / box.width * (chart.dataset.timeline - 1);
   const off = frames.map(frame => Math.abs(frame.row - row));
   slider.value = off.indexOf(Math.min(...off));
+  show();
+});
+for (const image of images) image.parentElement.addEventListener('click', () =>
+  image.parentElement.classList.toggle('large'));
+addEventListener('keydown', event => {
+  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+  if (!step || event.target.matches('input, [tabindex]')) return;
+  slider.value = +slider.value + step;
   show();
 });
 addEventListener('hashchange', follow);

@@ -12,6 +12,7 @@ A recording is read once, from front to back, and never kept in memory.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -43,8 +44,10 @@ from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
-from mtscene_ros.terminal import Bar
+from mtscene_ros.terminal import Bar, plural
 from mtscene_ros.types import CameraFrame, Scene
+
+LARGE_BYTES = 500_000_000  # of predictions that are announced
 
 
 def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, Any]:
@@ -137,7 +140,7 @@ class BagRun:
         )
         self._arrivals = RealTime(self._drop) if options.realtime else Stepwise()
         self._counts = Counts()
-        self._last_stamp_ns = -1
+        self._last_stamp_ns, self._is_announced = -1, False
         self._end_ns: int | None = None  # nothing later is needed
         self.rows: list[Row] = []
 
@@ -152,6 +155,7 @@ class BagRun:
                     break
                 if connection.topic == self._topics.image:
                     self._image(raw, at_ns, connection.msgtype, predictions)
+                    self._announce(predictions.bytes_per_image, total)
                     bar.step()
                 elif connection.topic == self._topics.info:
                     self._frames.info = self._reader.deserialize(raw, connection.msgtype)
@@ -160,6 +164,20 @@ class BagRun:
             for taken in self._arrivals.rest():
                 self._work(taken, predictions)
         self._alignment.finish()
+
+    def _announce(self, bytes_per_image: int, total: int) -> None:
+        """Says once how large the predictions become, where that matters."""
+        expected = bytes_per_image * total
+        if self._is_announced or not bytes_per_image:
+            return
+        self._is_announced = True
+        if expected >= LARGE_BYTES and self._options.progress:
+            print(
+                f'predictions.mcap takes up to {expected / 1e9:.1f} GB for '
+                f'{plural(total, "image")} ({bytes_per_image / 1e6:.1f} MB each, before '
+                'compression); --outputs chooses what it holds.',
+                file=sys.stderr,
+            )
 
     def _messages(self, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
         """Yields messages until one cannot be read."""

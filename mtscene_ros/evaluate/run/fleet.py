@@ -31,9 +31,7 @@ def run_on_ray(jobs: Sequence[EvaluationJob], address: str) -> Iterator[Outcome]
         import ray
         from ray.exceptions import RayError
     except ImportError:
-        raise FleetError(
-            '--ray needs Ray; run `pip install mtscene_ros[fleet]` on every node.'
-        ) from None
+        raise FleetError('--ray needs Ray; run `pip install ray` on every node.') from None
     _connect(address)
     try:
         # The bags of a lost node are tried once more elsewhere; results are complete or absent.

@@ -196,7 +196,7 @@ def read_frames(path: Path) -> Columns:
         import pyarrow.parquet as parquet
     except ImportError:
         raise ReportError(
-            'Reading frames.parquet needs pyarrow; run `pip install mtscene_ros[evaluate]`.'
+            'Reading frames.parquet needs pyarrow; run `pip install pyarrow`.'
         ) from None
     try:
         table = parquet.read_table(path)

@@ -59,9 +59,7 @@ def _mapping(path: Path) -> dict[Any, Any]:
     try:
         import yaml
     except ImportError:
-        raise ScenarioError(
-            'Reading a scenario needs PyYAML; run `pip install mtscene_ros[evaluate]`.'
-        ) from None
+        raise ScenarioError('Reading a scenario needs PyYAML; run `pip install PyYAML`.') from None
     try:
         found = yaml.safe_load(path.read_text(encoding='utf-8'))
     except FileNotFoundError:

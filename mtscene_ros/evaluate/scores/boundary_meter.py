@@ -39,7 +39,7 @@ def matching(module: str) -> Any:
             return importlib.import_module(f'pyEdgeEval.common.{module}')
     except ImportError as error:
         raise EdgeError(
-            f'Scoring boundaries needs pyEdgeEval ({error}); run `pip install mtscene_ros[edge]`.'
+            f'Scoring boundaries needs pyEdgeEval ({error}); run `pip install pyEdgeEval`.'
         ) from error
 
 

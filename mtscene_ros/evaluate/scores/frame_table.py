@@ -35,7 +35,7 @@ def check_pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise ParquetError(
-            f'frames.parquet needs pyarrow ({error}); run `pip install mtscene_ros[evaluate]`.'
+            f'frames.parquet needs pyarrow ({error}); run `pip install pyarrow`.'
         ) from error
     return pyarrow
 

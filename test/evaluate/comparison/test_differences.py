@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mtscene_ros.evaluate.comparison.differences import (
     compare,
     more_is_better,
 )
+from mtscene_ros.evaluate.pages.compare_page import cells
 from mtscene_ros.evaluate.run.report_folder import ReportError, read_report
 
 NAN = math.nan
@@ -121,6 +123,23 @@ def test_exit_status(
 def test_a_score_that_is_gone_fires(tmp_path: Path) -> None:
     a, b = (write_report(tmp_path / n, {'s': v}) for n, v in (('a', [11.0]), ('b', [NAN])))
     assert main(['compare', str(a), str(b), '--fail-if', 'depth.abs_rel > 5']) == 1
+
+
+def test_equal_models_are_said_to_be_equal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side in 'ab':
+        write_report(tmp_path / side, {'s': [11.0, 12.0]})
+    assert main(['compare', str(tmp_path / 'a'), str(tmp_path / 'b')]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r'A and B are equal in \d+ scores\.', last)
+
+
+def test_numbers_end_where_the_interval_makes_them_meaningless() -> None:
+    """A half width of 0.02: two digits of it are hundredths and thousandths."""
+    row = cells(Difference('depth.abs_rel', 0.123456, 0.2, 0.05, 0.09), over_frames=False)
+    assert row[1:5] == ('0.123', '0.200', '+0.077', '+0.050 to +0.090')
+    assert cells(Difference('x.miou', 1 / 3, 0.5), over_frames=False)[1] == '0.3333'
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

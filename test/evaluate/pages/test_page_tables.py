@@ -1,31 +1,28 @@
-"""The numbers of a report's page, from the scores of a card."""
+"""The tables of a report: names that must match those of the scores, and the legend."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from mtscene_ros.evaluate.pages.page_tables import sequences, summary
-from mtscene_ros.evaluate.run.report_folder import Report, SequenceReport
-from mtscene_ros.evaluate.scores.meters import LabelMeter
-from mtscene_ros.evaluate.scores.scorecard import Scorecard
+from mtscene_ros.camera.outputs import NAMED_TASKS
+from mtscene_ros.evaluate.pages.page_tables import HEADLINES, legend, summary
+from mtscene_ros.evaluate.run.report_folder import WORST_BY, Report
 
 
-def report_of_parts() -> Report:
-    """Two recordings, each right in three of four pixels: IoU 2 / 3 and 1 / 2."""
-    card, meter = Scorecard(), LabelMeter(['head', 'torso'])
-    meter.update(np.array([[0, 0, 0, 1]], np.uint8), np.array([[0, 0, 1, 1]], np.uint8))
-    card.meters['human_parts'] = 'labels', meter
-    metrics = {'counts': card.counts, 'metrics': card.metrics()}
-    parts = tuple(SequenceReport(name, Path(name), metrics) for name in ('a', 'b'))
-    return Report(Path(), metrics, parts)
+def test_headlines_have_the_names_of_tasks() -> None:
+    paths = [*HEADLINES, *(path for path, *_ in WORST_BY.values())]
+    assert {path.split('.')[0] for path in paths} == {*NAMED_TASKS, 'latency'}
 
 
-def test_parts_of_persons_have_a_tile() -> None:
-    tile = '<b>58.3 %</b><span>mIoU of parts</span>'  # (2 / 3 + 1 / 2) / 2
-    assert tile in summary(report_of_parts())
+def test_human_parts_have_a_tile() -> None:
+    counts = {'published': 1, 'received': 1, 'dropped': 0, 'failed': 0}
+    found = {'counts': counts, 'metrics': {'human_parts': {'miou': 50.0}}}
+    assert '50.0 %' in summary(Report(Path('.'), found, ()))
 
 
-def test_parts_of_persons_have_a_column() -> None:
-    text = sequences(report_of_parts())
-    assert 'mIoU of parts' in text
-    assert text.count('58.3 %') == 3  # a, b, all
+def test_the_legend_shows_what_occurs_or_everything() -> None:
+    names = ['road', 'sky', 'car']
+    known = legend({'semantic_iou': {'road': 0.5, 'car': 0.0}}, names)
+    assert [name in known for name in names] == [True, False, True]
+    assert all(name in legend({}, names) for name in names)  # without truth
+    assert legend({}, []) == ''
