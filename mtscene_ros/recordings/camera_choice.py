@@ -199,7 +199,8 @@ def input_topic(
     ranking = ranked(image_topics(bag))
     if not ranking:
         raise BagError(no_camera(bag, name, image_topics(bag)))
-    [(_, first)] = list(first_messages(bag, [result], count=1)) or [('', None)]
+    found = list(first_messages(bag, [result], count=1)) if result else []
+    [(_, first)] = found or [('', None)]
     frame_id = first.header.frame_id if first else ''
     answered = set(stamps.get(result, ()))
 
