@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader
 
 from mtscene_ros.camera.outputs import LABEL_INFO
 from mtscene_ros.datasets.label_files import DataError
-from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.camera_choice import camera_of
 from mtscene_ros.recordings.node_results import (
     classes_of,
@@ -58,7 +57,7 @@ def bag_frames(
     return plan.names, frames_of(path, plan, options.every)
 
 
-def plan_of(bag: AnyReader, path: Path, options: argparse.Namespace, account: Account) -> Plan:
+def plan_of(bag: CheckedReader, path: Path, options: argparse.Namespace, account: Account) -> Plan:
     try:
         chosen = camera_of(bag, path.name, options.image, options.camera_info)
     except BagError as error:
@@ -90,7 +89,7 @@ def plan_of(bag: AnyReader, path: Path, options: argparse.Namespace, account: Ac
     return found
 
 
-def table_of(bag: AnyReader, path: Path, topic: str) -> tuple[list[str], NDArray[np.uint8]]:
+def table_of(bag: CheckedReader, path: Path, topic: str) -> tuple[list[str], NDArray[np.uint8]]:
     """Returns the names of the first LabelInfo, and the places of their ids; topic: '' where the
     recording has one LabelInfo. Raises DataError."""
     lookup = np.full(65536, UNLABELED, np.uint8)
