@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
@@ -121,8 +120,7 @@ def _stamps(bag: CheckedReader, topic: str) -> set[int]:
 
 def _frame_id(bag: CheckedReader, topic: str) -> str:
     connections = [c for c in bag.connections if c.topic == topic]
-    for connection, _, raw in bag.messages(connections):
-        message: Any = bag.deserialize(raw, connection.msgtype)
+    for _, _, message in bag.decoded(connections):
         return str(message.header.frame_id)
     return ''
 
@@ -140,8 +138,7 @@ def _each(
     connections = [c for c in bag.connections if c.topic in topics]
     if not connections:  # rosbags takes an empty list for all topics
         return
-    for connection, _, raw in bag.messages(connections):
-        message = bag.deserialize(raw, connection.msgtype)
+    for connection, _, message in bag.decoded(connections):
         topic = connection.topic
         rerun_log.show(topic, message, is_image=topic in images, camera=images.get(topic, ''))
         yield
