@@ -34,7 +34,7 @@ ARGUMENTS = (
     ('model', '', 'model file (.onnx); empty: as in params_file'),
     ('backend', '', 'runtime of the model; empty: as in params_file'),
     ('precision', '', 'numeric precision of the runtime; empty: as in params_file'),
-    ('image_topic', 'image', 'topic of the images, without the suffix of a transport'),
+    ('image_topic', 'image', 'topic of the images; its type decides how they are read'),
     ('camera_info_topic', 'camera_info', "default: camera_info beside the image's topic"),
     ('image_transport', '', 'raw or compressed; empty: as in params_file'),
     ('rviz', 'false', 'also start RViz (packages rviz2 and vision_msgs_rviz_plugins)'),

@@ -158,14 +158,16 @@ class CheckedReader(AnyReader):
 
     name: of the file or folder; left_out: topic → why none of its messages can be read; notes: one
     sentence each on what of the recording is not read; damaged: topic → messages that `decoded`
-    has left out.
+    has left out; all_connections: also those whose messages can be passed on, but not read here.
     """
 
     def __init__(self, path: Path, parts: Parts) -> None:
         self.paths, self.readers, self.stack = [path], parts.readers, None
         self.name = path.name
         self.is2 = not isinstance(parts.readers[0], Ros1Reader)
-        every = [named(c) for reader in self.readers for c in reader.connections]
+        self.all_connections = every = [
+            named(c) for reader in self.readers for c in reader.connections
+        ]
         self.typestore, unusable = typestore_of(every, typestore())
         self.left_out = {t: f'{how} messages' for r in self.readers for t, how in foreign(r)}
         self.left_out |= {c.topic: unusable[rule_of(c)] for c in every if rule_of(c) in unusable}

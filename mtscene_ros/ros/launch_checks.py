@@ -11,7 +11,7 @@ import difflib
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def check_values(values: Mapping[str, str]) -> None:
 
 
 def check_parameter_file(path: Path) -> None:
-    """Refuses a file that is missing or holds no parameters. Raises LaunchError."""
+    """Refuses a file that is missing or holds no parameters of the node. Raises LaunchError."""
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -129,11 +129,20 @@ def check_parameter_file(path: Path) -> None:
         why = getattr(error, 'problem', None) or 'it cannot be parsed'
         why += f' in line {mark.line + 1}' if mark else ''
         raise LaunchError(f'params_file {path} is no YAML file: {why}.') from None
-    if not isinstance(content, dict) or 'ros__parameters' not in str(content):
+    names = list(sections(content))
+    if not any(name.rsplit('/', 1)[-1] in ('**', '*', 'perception') for name in names):
+        found = f'it is about {", ".join(names)}' if names else 'it names no node'
         raise LaunchError(
-            f'params_file {path} has no parameters; start it with /**: and ros__parameters: as '
-            'config/perception.yaml does.'
+            f'params_file {path} has no parameters of the node perception ({found}); start it '
+            'with /**: and ros__parameters: as config/perception.yaml does.'
         )
+
+
+def sections(content: Any) -> Iterator[str]:
+    """Yields the names of nodes in a parameter file, which namespaces may enclose."""
+    for name, inner in content.items() if isinstance(content, dict) else ():
+        if isinstance(inner, dict):
+            yield from (str(name),) if 'ros__parameters' in inner else sections(inner)
 
 
 def camera_names(text: str) -> list[str]:

@@ -140,7 +140,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         'image_transport',
         'raw',
         '-',
-        'raw: sensor_msgs/Image on `image`; compressed: JPEG or PNG on `image/compressed`',
+        'raw: sensor_msgs/Image on `image`; compressed: JPEG or PNG on `image/compressed`; where '
+        'only the other type is published on `image`, that one is taken',
         values=('raw', 'compressed'),
     ),
     Parameter(

@@ -189,12 +189,13 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
     with open_bag(path) as reader:
         if not reader.is2:
             raise BagError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert` first.')
-        wanted = [c for c in reader.connections if not options.topics or c.topic in options.topics]
+        there = reader.all_connections  # also of types that only rclpy knows
+        wanted = [c for c in there if not options.topics or c.topic in options.topics]
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
         wanted = [c for c in wanted if player.has(c.topic)]
         if not wanted:  # rosbags would read an empty list as all topics
-            recorded = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
+            recorded = ', '.join(sorted({c.topic for c in there})) or 'nothing'
             raise BagError(f'{path} has no topic that can be played here; it contains {recorded}.')
         span = span_of(reader, options)
         cameras = {c.topic for c in wanted if c.msgtype in IMAGE_TYPES and 'truth' not in c.topic}

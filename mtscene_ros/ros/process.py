@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -54,7 +55,11 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     let_signals_end_the_context()
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # rclpy's RCLError is private
+        print(f'perception_node: {refusal(str(error))}', file=sys.stderr)
+        return 1
     threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
     node, executor, code = None, None, 0
     try:
@@ -77,6 +82,17 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
         try_shutdown()
     leave_what_hangs(code)
     return code
+
+
+def refusal(text: str) -> str:
+    """Returns one sentence from what rcl says of arguments that it cannot use.
+
+    It appends where in its sources that happened. Of arguments that are unknown it says the list.
+    """
+    if text.startswith('['):
+        return f'ROS knows no arguments {text}.'
+    first = ' '.join(re.sub(r', at /\S+:\d+', '', text).split())
+    return f'{first.removeprefix("failed to initialize rcl: ").rstrip(".")}.'
 
 
 def let_signals_end_the_context() -> None:

@@ -69,12 +69,26 @@ def test_values_that_do() -> None:
 
 @pytest.mark.parametrize(
     ('text', 'why'),
-    [('a: [', 'is no YAML file: .* in line 1'), ('a: 1', 'has no parameters'), ('', 'has no par')],
+    [
+        ('a: [', 'is no YAML file: .* in line 1'),
+        ('', 'it names no node'),
+        ('ros__parameters: {min_score: 0.5}', 'it names no node'),
+        ('/camera: {ros__parameters: {fps: 30}}', 'it is about /camera'),
+    ],
 )
 def test_a_file_without_parameters(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / 'p.yaml').write_text(text)
     with pytest.raises(LaunchError, match=why):
         check_values({'params_file': str(tmp_path / 'p.yaml')})
+
+
+@pytest.mark.parametrize(
+    'name', ['/**', 'perception', '/robot1/perception', 'robot1: {perception']
+)
+def test_a_file_about_the_node(tmp_path: Path, name: str) -> None:
+    end = '}' * name.count('{')
+    (tmp_path / 'p.yaml').write_text(f'{{{name}: {{ros__parameters: {{min_score: 0.5}}}}{end}}}')
+    check_values({'params_file': str(tmp_path / 'p.yaml')})
 
 
 def test_names_of_cameras() -> None:
@@ -93,7 +107,8 @@ def test_numbers() -> None:
 
 def test_programs() -> None:
     check_programs(node_programs({'rviz': 'false'}))
-    with pytest.raises(LaunchError, match=r'The package rviz2 is not installed: apt-get install'):
-        check_programs(node_programs({'rviz': 'true'}))
+    assert node_programs({'rviz': '1'})[1:] == [('rviz2', 'rviz2')]
+    with pytest.raises(LaunchError, match=r'The package no_rviz is not installed: install no_rv'):
+        check_programs([('no_rviz', 'rviz2')])
     with pytest.raises(LaunchError, match=r'has no executable nothing: install mtscene_ros and'):
         check_programs([('mtscene_ros', 'nothing')])

@@ -7,11 +7,19 @@ from sensor_msgs.msg import CameraInfo, Image
 from mtscene_ros.camera import box_messages, camera_frames, images, messages
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.camera.messages import New
+from mtscene_ros.camera.point_cloud import cloud
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bag_messages import maker
 from mtscene_ros.recordings.bags import typestore
 from mtscene_ros.ros import message_types
-from mtscene_ros.types import Boxes3D, CameraFrame, DepthMap, LabelMap, ProbabilityMap
+from mtscene_ros.types import (
+    Boxes3D,
+    CameraFrame,
+    DepthMap,
+    Intrinsics,
+    LabelMap,
+    ProbabilityMap,
+)
 
 BAG = typestore()
 
@@ -128,3 +136,17 @@ def test_a_compressed_image_is_read_back(new: New, form: str) -> None:
     found = images.rgb_from_compressed(made.format, np.frombuffer(made.data, np.uint8))
     assert found.shape == rgb.shape
     assert np.abs(found.astype(int) - rgb).max() <= (2 if form == 'jpeg' else 0)
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+def test_sensor_msgs_py_reads_the_cloud(kind: type) -> None:
+    reason = 'sensor_msgs_py is not installed'
+    reader = pytest.importorskip('sensor_msgs_py.point_cloud2', reason=reason)
+    camera, rgb = Intrinsics(3, 2, 10.0, 20.0, 1.0, 0.5), np.full((2, 3, 3), 7, np.uint8)
+    labels, sure = np.arange(6, dtype=kind).reshape(2, 3), np.full((2, 3), 9, np.uint8)
+    points = cloud(np.full((2, 3), 4, np.float32), camera, rgb, labels, sure)
+    header = messages.header(message_types.new, 5, 'camera')
+    found = reader.read_points(messages.point_cloud(message_types.new, points, header))
+    for name in ('x', 'y', 'z', 'label', 'confidence'):
+        assert found[name].ravel().tolist() == points[name].ravel().tolist()
+    assert found['rgb'].ravel().view(np.uint32).tolist() == [0x070707] * 6
