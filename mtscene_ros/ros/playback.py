@@ -59,12 +59,13 @@ class PlayReport:
 
     sent: messages by topic; skipped: topic → its type, which is not installed; clocks: recorded
     topics that were left out because the player publishes /clock; unanswered: images without an
-    acknowledgement.
+    acknowledgement; unread: topic → why it cannot be passed on.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     clocks: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
     unanswered: int = 0
 
 
@@ -190,6 +191,8 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
         if not reader.is2:
             raise BagError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert` first.')
         there = reader.all_connections  # also of types that only rclpy knows
+        known = {c.topic for c in there}
+        player.report.unread = {t: w for t, w in reader.left_out.items() if t not in known}
         wanted = [c for c in there if not options.topics or c.topic in options.topics]
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
