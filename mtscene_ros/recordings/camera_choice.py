@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtscene_ros.camera.camera_info import described_size
 from mtscene_ros.camera.camera_rank import (
@@ -19,17 +18,8 @@ from mtscene_ros.camera.camera_rank import (
     others_sentence,
     ranked,
 )
-from mtscene_ros.camera.image_headers import is_grey_file, kind_of
+from mtscene_ros.camera.first_image import described
 from mtscene_ros.camera.image_topics import camera_info_topic
-from mtscene_ros.camera.images import (
-    ENCODINGS,
-    MEASURED,
-    MOSAICS,
-    ImageError,
-    original_encoding,
-    rgb_from_compressed,
-    rgb_from_image,
-)
 from mtscene_ros.camera.outputs import (
     CAMERA_INFO,
     IMAGE,
@@ -162,7 +152,8 @@ def image_topics(bag: CheckedReader, without: str = '') -> list[ImageTopic]:
     found: dict[str, ImageTopic] = {}
     for topic, message in first_messages(bag, wanted):
         if topic not in found or found[topic].why_not:
-            about = described(topic, message, kinds[topic] == COMPRESSED)
+            data = np.frombuffer(message.data, np.uint8)
+            about = described(topic, message, data, is_compressed=kinds[topic] == COMPRESSED)
             found[topic] = replace(about, count=bag.topics[topic].msgcount)
     infos = info_topics(bag)
     for topic, image in found.items():
@@ -194,38 +185,6 @@ def first_messages(
                 yield connection.topic, bag.deserialize(raw, connection.msgtype)
         if not any(left.values()):
             return
-
-
-def described(topic: str, message: Any, is_compressed: bool) -> ImageTopic:
-    """Returns what one image says of its topic."""
-    data = np.frombuffer(message.data, np.uint8)
-    encoding = original_encoding(message.format) if is_compressed else message.encoding
-    size_px, why_not, is_grey = (0, 0), '', False
-    try:
-        if is_compressed:
-            is_grey = is_grey_file(data.tobytes())
-            size_px = rgb_from_compressed(message.format, data).shape[1::-1]
-            why_not = measured(encoding, data)
-        else:
-            m = message
-            args = (encoding, m.width, m.height, m.step, bool(m.is_bigendian), data)
-            size_px = rgb_from_image(*args).shape[1::-1]
-    except ImageError as error:
-        why_not = str(error)
-        if encoding not in ENCODINGS and not is_compressed:
-            measures = 'depth or another measurement, ' if encoding.lower() in MEASURED else ''
-            why_not = f'{measures}encoding {encoding}'
-    frame_id = str(message.header.frame_id)
-    return ImageTopic(topic, is_compressed, encoding, is_grey, frame_id, size_px, 0, '', why_not)
-
-
-def measured(encoding: str, data: NDArray[np.uint8]) -> str:
-    """Returns why a PNG that can be read is depth all the same, '' where it is a picture."""
-    raw = data.tobytes()
-    is_wide = kind_of(raw) == 'png' and raw[24] == 16 and is_grey_file(raw)
-    if is_wide and encoding not in MOSAICS:
-        return 'one channel of 16 bits, which is depth or another measurement'
-    return ''
 
 
 def input_topic(

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mtscene_ros.camera.camera_frames import RECTIFIED, CameraFrames, Remark
-from mtscene_ros.camera.images import MAX_PIXELS, ImageError
+from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.ros import offers, qos
-from mtscene_ros.ros.cdr import image_view
+from mtscene_ros.ros.camera_search import AUTO, CameraSearch, is_auto
+from mtscene_ros.ros.image_bytes import InputLimits, limits_of, message_of
 from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.types import CameraFrame
-
-
-@dataclass(frozen=True, slots=True)
-class InputLimits:
-    """Longer messages and larger images are refused before they cost memory."""
-
-    max_message_bytes: int = 256_000_000
-    max_pixels: int = MAX_PIXELS
-
-
-def limits_of(params: NodeParams) -> InputLimits:
-    """Returns the limits that the node's parameters set."""
-    return InputLimits(round(1e6 * params.max_message_mb), round(1e6 * params.max_image_mpx))
 
 
 class CameraInput:
@@ -54,7 +38,7 @@ class CameraInput:
         transport = params.image_transport
         self.image_topic, self.info_topic = input_topics(node, name, transport)
         self._name, self._put, self._incompatible = name, put, incompatible
-        self._limits = limits_of(params)
+        self._limits: InputLimits = limits_of(params)
         self._frames = CameraFrames(
             name,
             self.info_topic,
@@ -65,17 +49,27 @@ class CameraInput:
         self._image_type: type[Image | CompressedImage] = Image
         if transport == 'compressed':
             self._image_type = CompressedImage
-        self._named_topic = node.resolve_topic_name(f'{name}/image' if name else 'image')
+        prefix = f'{name}/' if name else ''
+        self._named_topic = node.resolve_topic_name(f'{prefix}image')
+        own = node.resolve_topic_name(f'{prefix}camera_info', only_expand=True)
+        self._has_own_info = own != node.resolve_topic_name(f'{prefix}camera_info')
+        self._search: CameraSearch | None = None
+        if is_auto(params.image_topic, self._named_topic) and not name:
+            self._search, self.image_topic = CameraSearch(node, self._limits), AUTO
         self._is_latched = False  # whether the subscription of camera_info takes an old message
         self._subscriptions: dict[str, Any] = {}
         # camera_info first: of two waiting messages the executor serves the older subscription's.
-        self._subscribe_camera_info(node)
-        self._subscribe_image(node)
+        if self._search is None:
+            self._subscribe_camera_info(node)
+            self._subscribe_image(node)
 
     def follow(self, node: Node) -> None:
         """Adapts the subscriptions to what is published meanwhile: an image of another type than
-        `image_transport` says, a camera_info that was latched before the node started."""
+        `image_transport` says, a camera_info of another name or one that was latched before the
+        node started, or with `image_topic: auto` the camera that is found."""
         try:
+            if self._search is not None and not self._take_found(node, self._search):
+                return
             self._follow_image(node)
             self._follow_camera_info(node)
         except qos.QosError as error:
@@ -91,7 +85,32 @@ class CameraInput:
         self._subscribe_image(node)
         node.get_logger().info(f'{self.image_topic} carries {other}, which is taken.')
 
+    def _take_found(self, node: Node, search: CameraSearch) -> bool:
+        """Subscribes to the best camera, once it is found; returns whether it is."""
+        found = search.look(node)
+        if found is None:
+            return False
+        self._search = None
+        self.image_topic = self._named_topic = self._frames.image_topic = found.topic
+        self._image_type = CompressedImage if found.is_compressed else Image
+        self._set_info_topic(found.info or camera_info_topic(found.topic))
+        self._subscribe_camera_info(node)
+        self._subscribe_image(node)
+        node.get_logger().info(self.listening)
+        return True
+
+    def _set_info_topic(self, topic: str) -> None:
+        self.info_topic = self._frames.info_topic = topic
+
     def _follow_camera_info(self, node: Node) -> None:
+        other = '' if self._has_own_info else offers.other_camera_info(node, self)
+        if other:
+            node.get_logger().info(
+                f'Nobody publishes {self.info_topic}; {other} is taken as camera_info of '
+                f'{self.image_topic}, unless camera_info is remapped.'
+            )
+            self._set_info_topic(other)
+            self._subscribe_camera_info(node)
         latched = offers.is_latched(node, self.info_topic)
         if latched in (None, self._is_latched) or qos.is_chosen(node, self.info_topic):
             return
@@ -131,6 +150,18 @@ class CameraInput:
             )
 
     @property
+    def listening(self) -> str:
+        """Says what the input listens to."""
+        if self._search is not None:
+            return 'Looking for a camera, because image_topic is auto'
+        return f'Listening to {self.image_topic} and {self.info_topic}'
+
+    @property
+    def why_searching(self) -> str:
+        """Says what the search for a camera has found so far, '' where there is none."""
+        return self._search.sentence if self._search is not None else ''
+
+    @property
     def image_kind(self) -> str:
         """The type of the image messages, as the ROS graph names it."""
         return f'sensor_msgs/msg/{self._image_type.__name__}'
@@ -144,6 +175,8 @@ class CameraInput:
         """Unsubscribes."""
         for subscription in self._subscriptions.values():
             node.destroy_subscription(subscription)
+        if self._search is not None:
+            self._search.close(node)
 
     def frame(self, serialized: bytes) -> tuple[CameraFrame, list[Remark]]:
         """Turns a serialized image into a frame and remarks on what limits its use.
@@ -159,39 +192,6 @@ class CameraInput:
 
     def _on_image(self, serialized: bytes) -> None:
         self._put(self._name, serialized, stamp_ns_of(serialized))
-
-
-def message_of(
-    serialized: bytes, kind: type[Image] | type[CompressedImage], limits: InputLimits
-) -> tuple[Any, NDArray[np.uint8] | None]:
-    """Returns the message, and (n,) uint8 of its data where they are not a plain array in it.
-
-    Raises ImageError.
-    """
-    if len(serialized) > limits.max_message_bytes:
-        raise ImageError(
-            f'An image message has {len(serialized)} bytes, more than max_message_mb allows '
-            f'({limits.max_message_bytes}); raise the parameter or send smaller images.'
-        )
-    found = image_view(serialized) if kind is Image else None
-    if found is not None:
-        return found
-    try:
-        message = deserialize_message(serialized, kind)
-    except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
-        raise ImageError(
-            f'A message of {len(serialized)} bytes is not a sensor_msgs/msg/{kind.__name__} '
-            f'({error}); check what publishes on this topic.'
-        ) from None
-    return message, copied(message.data)
-
-
-def copied(data: Any) -> NDArray[np.uint8] | None:
-    """Returns a copy of bytes that lie in another memory, such as a GPU's, None for rclpy's array.
-
-    ROS 2 Lyrical has a class for such bytes, rosidl_buffer.Buffer.
-    """
-    return np.frombuffer(data.to_bytes(), np.uint8) if hasattr(data, 'to_bytes') else None
 
 
 def stamp_ns_of(serialized: bytes) -> int:
@@ -214,5 +214,5 @@ def input_topics(node: Node, name: str, transport: str) -> tuple[str, str]:
     image_topic = node.resolve_topic_name(f'{prefix}image')
     info_topic = node.resolve_topic_name(f'{prefix}camera_info')
     if info_topic == node.resolve_topic_name(f'{prefix}camera_info', only_expand=True):
-        info_topic = image_topic.rsplit('/', 1)[0] + '/camera_info'
+        info_topic = camera_info_topic(image_topic)
     return image_topic + ('/compressed' if transport == 'compressed' else ''), info_topic

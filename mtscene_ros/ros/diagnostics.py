@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from mtscene_ros.camera.camera_frames import Level
 from mtscene_ros.camera.mailbox import Mailbox
+from mtscene_ros.ros import offers
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.loading import Loading
@@ -133,6 +134,8 @@ def missing_input(node: Node, camera: CameraInput, silent_s: float | None) -> st
 
     silent_s: seconds since the last image, None before the first.
     """
+    if camera.why_searching:
+        return camera.why_searching
     if silent_s is None or silent_s > MISSING_S:
         return missing_topic(node, camera.image_topic, camera.image_kind, 'image')
     if not camera.has_camera_info:
@@ -149,12 +152,7 @@ def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
         'sensor_msgs/msg/Image': 'sensor_msgs/msg/CompressedImage',
         'sensor_msgs/msg/CompressedImage': 'sensor_msgs/msg/Image',
     }.get(kind, kind)
-    own = f'{node.get_fully_qualified_name()}/'
-    kinds = {
-        name: types[0]
-        for name, types in node.get_topic_names_and_types()
-        if types[0] in (kind, other) and not name.startswith(own) and node.count_publishers(name)
-    }
+    kinds = offers.published_topics(node, (kind, other))
     names = sorted(kinds, key=lambda name: -difflib.SequenceMatcher(None, name, topic).ratio())
     found = [
         f'{name} has {publishers(node.count_publishers(name))}'

@@ -155,8 +155,7 @@ class PerceptionNode(LifecycleNode):
         for sentence in unknown_overrides(self._parameter_overrides, self._parameters):
             self._troubles.warn_once(sentence)
         for camera in cameras.values():
-            topics = f'{camera.input.image_topic} and {camera.input.info_topic}'
-            self.get_logger().info(f'Listening to {topics}')
+            self.get_logger().info(camera.input.listening)
         return OK
 
     def _input(self, name: str, params: NodeParams) -> CameraInput:

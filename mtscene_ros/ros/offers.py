@@ -6,10 +6,18 @@ publish something else that would do, so its input follows it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
+from mtscene_ros.camera.image_topics import camera_info_topics
+from mtscene_ros.camera.outputs import FRAME_STATS
+
 KINDS = ('Image', 'CompressedImage')
+IMAGES = tuple(f'sensor_msgs/msg/{kind}' for kind in KINDS)
+INFO, STATS = 'sensor_msgs/msg/CameraInfo', 'mtscene_msgs/msg/FrameStats'
 
 
 def other_image(node: Node, named: str, subscribed: str, kind: str) -> str:
@@ -44,3 +52,41 @@ def is_latched(node: Node, topic: str) -> bool | None:
         and profile.reliability == ReliabilityPolicy.RELIABLE
         for profile in profiles
     )
+
+
+def published_topics(node: Node, kinds: Collection[str]) -> dict[str, str]:
+    """Returns topic → type of all topics of these types that somebody publishes, without the
+    outputs of perception nodes."""
+    types = dict(node.get_topic_names_and_types())
+    ending = f'/{FRAME_STATS}'
+    outputs = tuple(
+        f'{topic.removesuffix(ending)}/'
+        for topic, names in types.items()
+        if STATS in names and topic.endswith(ending)
+    )
+    own = f'{node.get_fully_qualified_name()}/'
+    found = {
+        topic: kind
+        for topic, names in types.items()
+        for kind in names
+        if kind in kinds and not topic.startswith((own, *outputs))
+    }
+    return {topic: kind for topic, kind in found.items() if node.count_publishers(topic)}
+
+
+def other_camera_info(node: Node, camera: Any) -> str:
+    """Returns the topic of camera_info that takes the place of a usual one that nobody publishes:
+    one of another usual name, or the only one that is not another camera's; '' for none.
+
+    camera: a CameraInput.
+    """
+    if camera.has_camera_info or node.count_publishers(camera.info_topic):
+        return ''
+    there = published_topics(node, [INFO])
+    for name in camera_info_topics(camera.image_topic):
+        if name in there:
+            return name
+    images = published_topics(node, IMAGES).keys() - {camera.image_topic}
+    taken = {name for image in images for name in camera_info_topics(image)[:2]}
+    free = [topic for topic in there if topic not in taken]
+    return free[0] if len(free) == 1 else ''

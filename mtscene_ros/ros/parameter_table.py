@@ -21,6 +21,7 @@ class NodeParams:
     engine_folder: str
     autostart: bool
     cameras: list[str]
+    image_topic: str
     image_transport: str
     input_is_rectified: str
     resize: str
@@ -126,6 +127,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         '-',
         'each NAME subscribes to NAME/image and publishes ~/NAME/...; one empty name: image '
         'and ~/...',
+    ),
+    Parameter(
+        'image_topic',
+        '',
+        '-',
+        'empty: `image`, which can be remapped; auto: the best camera that is published, for a '
+        'single camera',
+        values=('', 'auto'),
     ),
     Parameter(
         'image_transport',

@@ -19,8 +19,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.camera.camera_frames import CameraFrames
 from mtscene_ros.camera.images import ImageError
@@ -40,7 +38,7 @@ from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
-from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
 from mtscene_ros.terminal import Bar
@@ -113,7 +111,7 @@ class BagRun:
 
     def __init__(
         self,
-        reader: AnyReader,
+        reader: CheckedReader,
         topics: Topics,
         estimator: SceneEstimator,
         options: EvaluateOptions,
@@ -150,7 +148,7 @@ class BagRun:
                     self._image(raw, at_ns, connection.msgtype, predictions)
                     bar.step()
                 elif connection.topic == self._topics.info:
-                    self._frames.info = self._reader.deserialize(raw, connection.msgtype)
+                    self._frames.info = self._reader.message(connection, raw) or self._frames.info
                 else:
                     self._alignment.add_message(connection.topic, connection.msgtype, raw, at_ns)
             for taken in self._arrivals.rest():
@@ -259,7 +257,7 @@ class BagRun:
         self._alignment.warn_of_unmatched()
         return {
             'counts': card.counts,
-            'notes': self._notes.sentences(),
+            'notes': [*self._notes.sentences(), *self._reader.damage],
             'metrics': card.metrics(),
             'tables': card.tables(),
             'sums': card.sums(),
