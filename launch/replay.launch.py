@@ -63,7 +63,10 @@ DEFAULTS = {
     'timeout_s': '60.0',
 }
 
-USELESS = {'namespace': 'the results of a replay are on /perception.'}
+USELESS = {
+    'namespace': 'the results of a replay are on /perception.',
+    'autostart': 'playing waits for an active node.',
+}
 
 
 def mtscene(*words: str | LaunchConfiguration) -> ExecuteProcess:

@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     played = run_play(arguments.bag, options)
     for topic, type_name in played.skipped.items():
         print(f'{topic} was left out: its type {type_name} is not installed', file=sys.stderr)
+    for topic, why in played.unread.items():
+        print(f'{topic} was left out: {why}', file=sys.stderr)
     for topic in played.clocks:
         print(f'{topic} was left out: --clock publishes /clock instead', file=sys.stderr)
     if arguments.json:

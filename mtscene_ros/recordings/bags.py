@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from heapq import merge
@@ -28,8 +27,6 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
 from mtscene_ros.models.array_file import first_line
 from mtscene_ros.models.atomic_file import move_into_place, scratch_folder
@@ -45,6 +42,8 @@ from mtscene_ros.recordings.bag_parts import (
     rule_of,
     stored,
 )
+from mtscene_ros.recordings.own_types import BagError as BagError
+from mtscene_ros.recordings.own_types import typestore as typestore
 from mtscene_ros.recordings.type_definitions import typestore_of
 from mtscene_ros.recordings.unpack import ZSTD_MAGIC, unpack_zstd
 
@@ -53,39 +52,6 @@ UNEXPECTED_FORM = (
     AttributeError, IndexError, KeyError, MemoryError, OverflowError, TypeError, ValueError,
     struct.error,
 )  # fmt: skip
-INTERFACES = ('vision_msgs', 'mtscene_msgs')
-SOURCE = Path(__file__).resolve().parents[2] / 'msg'
-
-
-class BagError(ValueError):
-    """The recording cannot be used; the message is one sentence that says why and what to do."""
-
-
-def definitions(package: str) -> list[Path]:
-    """Returns the .msg files of an interface package, installed ones before the source tree's.
-
-    Raises BagError where there are none.
-    """
-    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
-    folders = [Path(prefix) / 'share' / package / 'msg' for prefix in prefixes if prefix]
-    for folder in (*folders, SOURCE / package / 'msg'):
-        found = sorted(folder.glob('*.msg'))
-        if found:
-            return found
-    raise BagError(
-        f'The message definitions of {package} are not installed; reinstall mtscene_ros.'
-    )
-
-
-def typestore() -> Typestore:
-    """Returns the messages of ROS 2 Jazzy and of INTERFACES."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types = {}
-    for package in INTERFACES:
-        for path in definitions(package):
-            types.update(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
-    store.register({k: v for k, v in types.items() if k not in store.types})
-    return store
 
 
 def latched_qos() -> Qos:
@@ -190,14 +156,17 @@ class CheckedReader(AnyReader):
     """Reads a recording and raises BagErrors; rosbags passes on the errors of several libraries.
 
     name: of the file or folder; left_out: topic → why none of its messages can be read; notes: one
-    sentence each on what of the recording is not read.
+    sentence each on what of the recording is not read; damaged: topic → messages that `decoded`
+    has left out; all_connections: also those whose messages can be passed on, but not read here.
     """
 
     def __init__(self, path: Path, parts: Parts) -> None:
         self.paths, self.readers, self.stack = [path], parts.readers, None
         self.name = path.name
         self.is2 = not isinstance(parts.readers[0], Ros1Reader)
-        every = [named(c) for reader in self.readers for c in reader.connections]
+        self.all_connections = every = [
+            named(c) for reader in self.readers for c in reader.connections
+        ]
         self.typestore, unusable = typestore_of(every, typestore())
         self.left_out = {t: f'{how} messages' for r in self.readers for t, how in foreign(r)}
         self.left_out |= {c.topic: unusable[rule_of(c)] for c in every if rule_of(c) in unusable}
@@ -206,6 +175,7 @@ class CheckedReader(AnyReader):
         )
         for c in self.connections:
             self.left_out.pop(c.topic, None)
+        self.damaged: Counter[str] = Counter()
         self.notes = tuple(notes_on(path, parts, self.left_out))
 
     def close(self) -> None:
@@ -255,6 +225,30 @@ class CheckedReader(AnyReader):
             if raw[:4] == ZSTD_MAGIC:  # compressed by message
                 raw = unpack_zstd(raw)
             yield wanted[id(connection.owner), connection.id], at_ns, raw
+
+    def decoded(
+        self, connections: Collection[Connection]
+    ) -> Iterator[tuple[Connection, int, Any]]:
+        """Yields connection, time and message of all messages that can be decoded; none for no
+        connections."""
+        for connection, at_ns, raw in self.messages(connections) if connections else ():
+            message = self.message(connection, raw)
+            if message is not None:
+                yield connection, at_ns, message
+
+    def message(self, connection: Connection, raw: bytes) -> Any:
+        """Returns a message, None for a damaged one, which is counted."""
+        try:
+            return self.deserialize(raw, connection.msgtype)
+        except BagError:
+            self.damaged[connection.topic] += 1
+            return None
+
+    @property
+    def damage(self) -> list[str]:
+        """Returns a sentence on the damaged messages so far, none where there are none."""
+        listed = ', '.join(f'{count} of {topic}' for topic, count in self.damaged.items())
+        return [f'Damaged messages of {self.name} are left out: {listed}.'] if listed else []
 
     def deserialize(self, rawdata: bytes, typ: str) -> Any:
         """See AnyReader.deserialize. Raises BagError."""

@@ -25,7 +25,7 @@ from mtscene_ros.camera.outputs import (
     result_topic,
 )
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.camera_choice import check_there, input_topic
 from mtscene_ros.recordings.nodes import node_of, nodes_in, nothing_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
@@ -112,10 +112,11 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
         recording.answered = len(answered)
         chosen = sorted(complete or answered or images)
         recording.shown = _shown_frames(bag, recording, node, results, _spread(chosen, shown))
+        recording.notes += bag.damage
     return recording
 
 
-def _stamps(bag: AnyReader) -> dict[str, list[int]]:
+def _stamps(bag: CheckedReader) -> dict[str, list[int]]:
     """Returns topic → stamps in recorded order, for messages that begin with a header."""
     stamps = defaultdict(list)
     for connection, _, raw in bag.messages([c for c in bag.connections if _has_header(bag, c)]):
@@ -132,7 +133,7 @@ def stamp_ns_of(bag: AnyReader, raw: bytes | memoryview) -> int:
     return int(sec * 10**9 + nanosec)
 
 
-def _has_header(bag: AnyReader, connection: Any) -> bool:
+def _has_header(bag: CheckedReader, connection: Any) -> bool:
     fields = bag.typestore.get_msgdef(connection.msgtype).fields
     return bool(fields) and fields[0][0] == 'header'
 
@@ -144,14 +145,12 @@ def _spread(stamps: list[int], count: int) -> list[int]:
     return [stamps[i] for i in at]
 
 
-def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
+def _read_statistics(bag: CheckedReader, node: str, recording: Recording) -> None:
     label_info = f'{node}/{label_info_topic("semantic")}'
     true_label_info = truth_label_info_topic('semantic')
     wanted = (f'{node}/{FRAME_STATS}', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
-    # To rosbags, no connections means all of them.
-    for connection, recorded_ns, raw in bag.messages(connections) if connections else ():
-        message: Any = bag.deserialize(raw, connection.msgtype)
+    for connection, recorded_ns, message in bag.decoded(connections):
         if connection.topic == '/rosout':
             # The node's own name, or that of the node whose camera `node` is.
             if f'{node.strip("/")}/'.startswith(f'{message.name.replace(".", "/")}/'):
@@ -171,7 +170,11 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
 
 
 def _shown_frames(
-    bag: AnyReader, recording: Recording, node: str, results: Mapping[str, str], stamps: list[int]
+    bag: CheckedReader,
+    recording: Recording,
+    node: str,
+    results: Mapping[str, str],
+    stamps: list[int],
 ) -> list[ShownFrame]:
     truth = {task: truth_topic(task) for task in TASKS_READ}
     info_topic = f'{node}/{DEPTH_CAMERA_INFO}'
@@ -180,7 +183,7 @@ def _shown_frames(
     for connection, _, raw in bag.messages([c for c in bag.connections if c.topic in topics]):
         stamp_ns = stamp_ns_of(bag, raw)
         if stamp_ns in wanted:
-            found[connection.topic, stamp_ns] = bag.deserialize(raw, connection.msgtype)
+            found[connection.topic, stamp_ns] = bag.message(connection, raw)
 
     def by_task(
         topics: Mapping[str, str], stamp_ns: int, classes: tuple[SemanticClass, ...]
@@ -188,11 +191,13 @@ def _shown_frames(
         return {
             task: result_of(task, found[topic, stamp_ns], classes)
             for task, topic in topics.items()
-            if (topic, stamp_ns) in found
+            if found.get((topic, stamp_ns)) is not None
         }
 
     shown = []
     for t in stamps:
+        if found[recording.image_topic, t] is None:
+            continue
         frame = _frame(found[recording.image_topic, t], found.get((info_topic, t)), t)
         scene = Scene(frame, by_task(results, t, recording.classes))
         shown.append(ShownFrame(scene, by_task(truth, t, recording.true_classes)))

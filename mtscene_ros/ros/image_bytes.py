@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from mtscene_ros.camera.images import MAX_PIXELS, ImageError
+from mtscene_ros.camera.images import ENCODINGS, MAX_PIXELS, MEASURED, ImageError
 from mtscene_ros.ros.cdr import image_view
 from mtscene_ros.ros.parameter_table import NodeParams
 
@@ -42,7 +42,8 @@ def message_of(
         )
     found = image_view(serialized) if kind is Image else None
     if found is not None:
-        return found
+        is_known = found[0].encoding in ENCODINGS or found[0].encoding.lower() in MEASURED
+        return found if is_known else converted(serialized) or found
     try:
         message = deserialize_message(serialized, kind)
     except (RuntimeError, MemoryError) as error:  # the middleware's own error is a RuntimeError
@@ -51,6 +52,24 @@ def message_of(
             f'({error}); check what publishes on this topic.'
         ) from None
     return message, copied(message.data)
+
+
+def converted(serialized: bytes) -> tuple[Any, NDArray[np.uint8]] | None:
+    """Returns an image of an encoding that is not known here as rgb8 by cv_bridge, None where that
+    is not installed or does not know it either."""
+    try:
+        from cv_bridge import CvBridge
+    except Exception:  # not installed, or built for another NumPy
+        return None
+    message = deserialize_message(serialized, Image)
+    try:
+        rgb = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(message, 'rgb8'), np.uint8)
+    except Exception:  # of its own kinds; our own sentence names the encoding
+        return None
+    height, width = rgb.shape[:2]
+    made = Image(header=message.header, height=height, width=width, encoding='rgb8')
+    made.step = 3 * width
+    return made, rgb.reshape(-1)
 
 
 def copied(data: Any) -> NDArray[np.uint8] | None:

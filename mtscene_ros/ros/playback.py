@@ -59,12 +59,13 @@ class PlayReport:
 
     sent: messages by topic; skipped: topic → its type, which is not installed; clocks: recorded
     topics that were left out because the player publishes /clock; unanswered: images without an
-    acknowledgement.
+    acknowledgement; unread: topic → why it cannot be passed on.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     clocks: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
     unanswered: int = 0
 
 
@@ -189,12 +190,15 @@ def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
     with open_bag(path) as reader:
         if not reader.is2:
             raise BagError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert` first.')
-        wanted = [c for c in reader.connections if not options.topics or c.topic in options.topics]
+        there = reader.all_connections  # also of types that only rclpy knows
+        known = {c.topic for c in there}
+        player.report.unread = {t: w for t, w in reader.left_out.items() if t not in known}
+        wanted = [c for c in there if not options.topics or c.topic in options.topics]
         for connection in wanted:
             player.announce(connection.topic, connection.msgtype)
         wanted = [c for c in wanted if player.has(c.topic)]
         if not wanted:  # rosbags would read an empty list as all topics
-            recorded = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
+            recorded = ', '.join(sorted({c.topic for c in there})) or 'nothing'
             raise BagError(f'{path} has no topic that can be played here; it contains {recorded}.')
         span = span_of(reader, options)
         cameras = {c.topic for c in wanted if c.msgtype in IMAGE_TYPES and 'truth' not in c.topic}

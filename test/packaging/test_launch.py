@@ -109,6 +109,7 @@ def launched(name: str, *arguments: str) -> tuple[int, list[str]]:
         ('multi_camera', 'log_level:=loud'),
         ('nav2_semantic', 'rviz:=1'),
         ('replay', 'namespace:=robot1'),
+        ('replay', 'autostart:=false'),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_starts(name: str, argument: str) -> None:

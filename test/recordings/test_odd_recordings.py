@@ -150,3 +150,12 @@ def test_the_reason_is_never_empty(tmp_path: Path) -> None:
         with pytest.raises(BagError, match=r'cannot be read \(.{10,}\)'), open_bag(path):
             pass
     assert Messages(TYPES).new(STRING).data == ''
+
+
+def test_damaged_messages_are_left_out_and_counted(tmp_path: Path) -> None:
+    made = good()
+    made.message(1, 9 * 10**9, HELLO[:9])
+    with open_bag(made.write(tmp_path / 'a.mcap')) as bag:
+        assert [message.data for _, _, message in bag.decoded(bag.connections)] == ['hello'] * 3
+        assert bag.damage == ['Damaged messages of a.mcap are left out: 1 of /good.']
+        assert list(bag.decoded([])) == []

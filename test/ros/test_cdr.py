@@ -7,8 +7,8 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
-from mtscene_ros.ros.camera_input import copied
 from mtscene_ros.ros.cdr import image_view
+from mtscene_ros.ros.image_bytes import copied
 
 
 def image(frame_id: str, encoding: str = 'rgb8') -> Image:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from mtscene_ros.camera.camera_frames import frame_from_image
 from mtscene_ros.camera.images import ENCODINGS
 from mtscene_ros.camera.letterbox import PAD_RGB
+from mtscene_ros.ros.image_bytes import InputLimits, message_of
 from mtscene_ros.types import CameraFrame
 
 from .fleet import Fleet, info_of
@@ -87,3 +91,18 @@ def test_as_cv_bridge_has_it(encoding: str) -> None:
     ours = frame_from_image(message, None, '').rgb
     # It divides 16 bits by 257 and rounds, we drop the low byte.
     assert np.abs(ours.astype(int) - theirs).max() <= (1 if kind.sample_bytes == 2 else 0)
+
+
+def test_an_encoding_that_is_not_known_goes_to_cv_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in, as cv_bridge comes with ROS installations only; without it our error names the
+    encoding."""
+    message = Image(encoding='nv24', width=2, height=1, step=2, data=bytes(6))
+    message.header.frame_id = 'cam'
+    serialized = serialize_message(message)
+    assert message_of(serialized, Image, InputLimits())[0].encoding == 'nv24'
+    rgb = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
+    bridge = SimpleNamespace(imgmsg_to_cv2=lambda message, encoding: rgb)
+    monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=lambda: bridge))
+    found, data = message_of(serialized, Image, InputLimits())
+    frame = frame_from_image(found, None, '', data)
+    assert frame.rgb.tolist() == rgb.tolist()

@@ -20,8 +20,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.camera.camera_frames import CameraFrames
 from mtscene_ros.camera.images import ImageError, max_file_pixels
@@ -41,7 +39,7 @@ from mtscene_ros.evaluate.scores.scoring import Scoring
 from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.models.catalogue import BUNDLED_MODEL
 from mtscene_ros.models.checksum import sha256_of
-from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
 from mtscene_ros.terminal import Bar, plural
@@ -116,7 +114,7 @@ class BagRun:
 
     def __init__(
         self,
-        reader: AnyReader,
+        reader: CheckedReader,
         topics: Topics,
         estimator: SceneEstimator,
         options: EvaluateOptions,
@@ -158,7 +156,7 @@ class BagRun:
                     self._announce(predictions.bytes_per_image, total)
                     bar.step()
                 elif connection.topic == self._topics.info:
-                    self._frames.info = self._reader.deserialize(raw, connection.msgtype)
+                    self._frames.info = self._reader.message(connection, raw) or self._frames.info
                 else:
                     self._alignment.add_message(connection.topic, connection.msgtype, raw, at_ns)
             for taken in self._arrivals.rest():
@@ -281,7 +279,7 @@ class BagRun:
         self._alignment.warn_of_unmatched()
         return {
             'counts': card.counts,
-            'notes': self._notes.sentences(),
+            'notes': [*self._notes.sentences(), *self._reader.damage],
             'metrics': card.metrics(),
             'tables': card.tables(),
             'sums': card.sums(),

@@ -18,8 +18,10 @@ import numpy as np
 
 from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.datasets.classes import CAMVID_11, camvid_from_cityscapes
-from mtscene_ros.datasets.kitti import kitti_moments
+from mtscene_ros.datasets.kitti import EPOCH_NS, PERIOD_NS, kitti_moments, read_calibration
+from mtscene_ros.datasets.kitti_objects import detections, objects_of_rows, objects_of_sequence
 from mtscene_ros.estimator import SceneModel, open_model
+from mtscene_ros.evaluate.scores.kitti_ap import average_precisions
 from mtscene_ros.evaluate.scores.meters import DepthMeter
 from mtscene_ros.evaluate.scores.metrics import confusion, iou_per_class, mean_ious
 from mtscene_ros.evaluate.suites.drives import depth_summary, depth_within, near_cars_meter
@@ -49,8 +51,14 @@ def camvid(model: SceneModel, folder: Path, split: str = 'val') -> dict[str, Any
 
 
 def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
-    """Scores depth and cars on a KITTI sequence. Raises KittiError if a file is missing."""
+    """Scores depth and boxes on a KITTI sequence. Raises KittiError if a file is missing.
+
+    `car_within_40_m` is our own score, `ap_r40` that of the object benchmark, in percent.
+    """
     depth, cars, images = DepthMeter(), near_cars_meter(), 0
+    shift_m = read_calibration(folder / 'calib' / f'{sequence}.txt').optical_from_rectified_m
+    objects = objects_of_sequence(folder / 'label_2' / f'{sequence}.txt', shift_m)
+    nothing, frames = objects_of_rows([], shift_m), []
     for moment in kitti_moments(folder, sequence):
         results = model.estimate(moment.rgb, intrinsics=moment.intrinsics).results
         images += 1
@@ -59,8 +67,16 @@ def kitti(model: SceneModel, folder: Path, sequence: str) -> dict[str, Any]:
             depth.update(*depth_within(found.depth_m, lidar_depth(moment)))
         if isinstance(boxes, Boxes3D):
             cars.update(boxes, moment.boxes)
+            number = (moment.stamp_ns - EPOCH_NS) // PERIOD_NS
+            found_here = detections(boxes, moment.intrinsics)
+            frames.append((found_here, objects.get(number, nothing)))
     near_cars = cars.found['car'].result()
-    return {'images': images, 'depth': depth_summary(depth), 'car_within_40_m': near_cars}
+    return {
+        'images': images,
+        'depth': depth_summary(depth),
+        'car_within_40_m': near_cars,
+        'ap_r40': average_precisions(frames),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -154,8 +154,8 @@ def first_classes(bag: CheckedReader, topics: tuple[str, ...]) -> tuple[Semantic
     """Returns the classes of the first topic that has a LabelInfo."""
     for topic in topics:
         connections = [c for c in bag.connections if c.topic == topic and c.msgtype == LABEL_INFO]
-        for connection, _, raw in bag.messages(connections) if connections else ():
-            return classes_of(bag.deserialize(raw, connection.msgtype))
+        for _, _, message in bag.decoded(connections):
+            return classes_of(message)
     return None
 
 

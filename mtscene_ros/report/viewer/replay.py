@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
-from mtscene_ros.recordings.camera_choice import check_there, color_images
+from mtscene_ros.recordings.camera_choice import (
+    check_there,
+    color_images,
+    image_topics,
+    no_camera,
+)
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.recordings.nodes import nodes_in
 from mtscene_ros.report.viewer.entities import RerunLog
@@ -34,11 +39,15 @@ def show_recordings(
     """
     with ExitStack() as stack:
         bags = [stack.enter_context(open_bag(bag_of(path))) for path in paths]
+        for sentence in (note for bag in bags for note in bag.notes):
+            print(sentence, file=sys.stderr)
         rerun_log.node = rerun_log.node or common_node(bags)
         images = named_image(bags, image) if image else _images(bags, rerun_log)
         wanted = [[t for t in b.topics if t in images or rerun_log.row_of(t)] for b in bags]
         if not any(wanted):
             names = ', '.join(map(str, paths))
+            if any(image_topics(bag) for bag in bags):
+                raise BagError(no_camera(bags[0], names, image_topics(bags[0])))
             raise BagError(
                 f'{names}: there are neither images nor topics of {rerun_log.node}; name the node '
                 'with --node.'
@@ -121,8 +130,7 @@ def _stamps(bag: CheckedReader, topic: str) -> set[int]:
 
 def _frame_id(bag: CheckedReader, topic: str) -> str:
     connections = [c for c in bag.connections if c.topic == topic]
-    for connection, _, raw in bag.messages(connections):
-        message: Any = bag.deserialize(raw, connection.msgtype)
+    for _, _, message in bag.decoded(connections):
         return str(message.header.frame_id)
     return ''
 
@@ -140,8 +148,7 @@ def _each(
     connections = [c for c in bag.connections if c.topic in topics]
     if not connections:  # rosbags takes an empty list for all topics
         return
-    for connection, _, raw in bag.messages(connections):
-        message = bag.deserialize(raw, connection.msgtype)
+    for connection, _, message in bag.decoded(connections):
         topic = connection.topic
         rerun_log.show(topic, message, is_image=topic in images, camera=images.get(topic, ''))
         yield
