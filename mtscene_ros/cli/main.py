@@ -6,9 +6,12 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
 
 from mtscene_ros.backends import BackendError
 from mtscene_ros.backends.engine_build import EngineError
+from mtscene_ros.terminal import PlainText, shown
 
 # Each verb is the file of its name in cli/; it is imported when somebody calls it.
 VERBS = {
@@ -80,6 +83,13 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     parsed = verb_parser(name).parse_args(words[1:])
+    streams: list[Any] = [PlainText(sys.stdout), PlainText(sys.stderr)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        return finished(name, parsed)
+
+
+def finished(name: str, parsed: argparse.Namespace) -> int:
+    """Runs a verb and returns its exit code; an error of the user is one sentence."""
     try:
         status = int(parsed.run(parsed))
         sys.stdout.flush()
@@ -90,5 +100,5 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # what shells report for SIGINT
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
-        print(f'mtscene {name}: {error}', file=sys.stderr)
+        print(f'mtscene {name}: {shown(str(error), 4000)}', file=sys.stderr)
         return 2

@@ -5,7 +5,6 @@ Messages are matched by stamp.
 
 from __future__ import annotations
 
-import colorsys
 import struct
 from collections import defaultdict
 from collections.abc import Mapping
@@ -30,9 +29,10 @@ from mtscene_ros.camera.outputs import (
     label_info_topic,
     result_topic,
 )
-from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, open_bag
+from mtscene_ros.recordings.class_names import class_named, classes_of
 from mtscene_ros.recordings.truth_topics import TRUTH, truth_label_info_topic, truth_topic
+from mtscene_ros.terminal import shown
 from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
@@ -46,7 +46,6 @@ from mtscene_ros.types import (
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 TASKS_READ = ('semantic', 'depth', 'boxes3d')
-_COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +194,7 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':
             if message.name == node.strip('/').replace('/', '.'):
-                recording.log.append(message.msg)
+                recording.log.append(shown(message.msg))
         elif connection.topic == label_info:
             recording.classes = classes_of(message)
         elif connection.topic == true_label_info:
@@ -285,23 +284,5 @@ def _boxes(message: Any) -> Boxes3D:
         np.array([[p.position.x, p.position.y, p.position.z] for p in poses]).reshape(-1, 3),
         np.array([[s.x, s.y, s.z] for s in sizes]).reshape(-1, 3),
         np.array([[getattr(p.orientation, a) for a in 'xyzw'] for p in poses]).reshape(-1, 4),
-        tuple(_class(i, name) for i, name in enumerate(names)),
+        tuple(class_named(i, name) for i, name in enumerate(names)),
     )
-
-
-def classes_of(label_info: Any) -> tuple[SemanticClass, ...]:
-    return tuple(_class(c.class_id, c.class_name) for c in label_info.class_map)
-
-
-def _class(class_id: int, name: str) -> SemanticClass:
-    return SemanticClass(class_id, name, color_of(class_id, name))
-
-
-def color_of(class_id: int, name: str) -> tuple[int, int, int]:
-    """Returns the colour of a class, which recordings do not contain.
-
-    It is that of Cityscapes or the drive boxes; other names get a colour by their id.
-    """
-    red, green, blue = colorsys.hsv_to_rgb(class_id * 0.618 % 1, 0.6, 0.9)
-    other = (round(255 * red), round(255 * green), round(255 * blue))
-    return _COLORS.get(name, other)

@@ -24,9 +24,9 @@ from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.datasets.label_files import DataError, read_rgb
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.recordings.bags import open_bag
+from mtscene_ros.recordings.class_names import classes_of
 from mtscene_ros.recordings.node_results import (
     camera_info_topic,
-    classes_of,
     color_images,
     pixels,
     result_of,
