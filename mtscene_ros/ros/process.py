@@ -22,6 +22,7 @@ from rclpy.utilities import ok, try_shutdown
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
 from mtscene_ros.ros.requests import answer_all, spin_once
+from mtscene_ros.ros.shared_memory import remove_abandoned
 from mtscene_ros.ros.troubles import Troubles
 
 END_S = 8.0  # from the signal; worker and loading together get 5 s
@@ -56,12 +57,18 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     let_signals_end_the_context()
+    freed = remove_abandoned()
     rclpy.init(args=args)
     threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
     node, executor, code = None, None, 0
     try:
         executor = SingleThreadedExecutor()
         node = make_node()
+        if freed:
+            cast(Node, node).get_logger().info(
+                f'Freed {freed / 1e6:.0f} MB of shared memory that processes of this user left '
+                'when they were killed.'
+            )
         code = spin(node, executor)
     except ParameterError as error:
         rclpy.logging.get_logger('perception').fatal(str(error))
