@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from mtscene_ros.backends import BackendError
@@ -83,9 +84,19 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     parsed = verb_parser(name).parse_args(words[1:])
+    replace_closed_streams()
     streams: list[Any] = [PlainText(sys.stdout), PlainText(sys.stderr)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         return finished(name, parsed)
+
+
+def replace_closed_streams() -> None:
+    """Gives a process whose stdout or stderr was closed before it began something to print to."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open('w')  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open('w')  # noqa: SIM115
+        print('mtscene: standard output is closed, so nothing is printed there.', file=sys.stderr)
 
 
 def finished(name: str, parsed: argparse.Namespace) -> int:
@@ -99,6 +110,9 @@ def finished(name: str, parsed: argparse.Namespace) -> int:
         return 0
     except KeyboardInterrupt:
         return 130  # what shells report for SIGINT
+    except RecursionError:
+        print(f'mtscene {name}: a file is nested too deeply to be read.', file=sys.stderr)
+        return 2
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
         print(f'mtscene {name}: {shown(str(error), 4000)}', file=sys.stderr)
         return 2

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.models import array_file
+from mtscene_ros.models.limits import LimitError, text_of
 from mtscene_ros.models.spec import brief
 from mtscene_ros.types import UNLABELED, Intrinsics
 
@@ -53,8 +54,10 @@ def stays_inside(name: str) -> bool:
 def read_text(path: Path) -> str:
     """Reads a text file. Raises DataError."""
     try:
-        return path.read_text('utf-8')
-    except (OSError, UnicodeDecodeError) as error:
+        return text_of(path)
+    except LimitError as error:
+        raise DataError(str(error)) from None
+    except (OSError, ValueError) as error:
         raise DataError(f'{path} is not a text file ({brief(error)}).') from None
 
 

@@ -6,6 +6,7 @@ Each limit is an environment variable, since every program that opens files obey
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # Variable → its default and what it limits (docs/security.md).
 LIMITS: dict[str, tuple[float, str]] = {
@@ -38,6 +39,12 @@ def limit(variable: str) -> float:
 def max_bytes(variable: str) -> int:
     """Returns a limit in bytes of one in MB."""
     return int(1e6 * limit(variable))
+
+
+def text_of(path: Path) -> str:
+    """Reads a UTF-8 file. Raises OSError, and ValueError for another encoding or a large file."""
+    check(path.stat().st_size, 'MTSCENE_MAX_TEXT_MB', str(path))
+    return path.read_text(encoding='utf-8')
 
 
 def check(size: int, variable: str, what: str) -> None:

@@ -169,7 +169,8 @@ def stamp_ns_of(bag: AnyReader, raw: bytes | memoryview) -> int:
 
     It follows the preamble of CDR, or the seq of ROS 1: 4 bytes either way.
     """
-    sec, nanosec = struct.unpack_from('<II' if raw[1] or not bag.is2 else '>II', raw, 4)
+    sign = 'iI' if bag.is2 else 'II'
+    sec, nanosec = struct.unpack_from(f'{"<" if raw[1] or not bag.is2 else ">"}{sign}', raw, 4)
     return int(sec * 10**9 + nanosec)
 
 

@@ -23,6 +23,7 @@ from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
 from mtscene_ros.ros.requests import answer_all, spin_once
 from mtscene_ros.ros.shared_memory import remove_abandoned
+from mtscene_ros.ros.start import StartError, start_ros
 from mtscene_ros.ros.troubles import Troubles
 
 END_S = 8.0  # from the signal; worker and loading together get 5 s
@@ -58,7 +59,11 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     let_signals_end_the_context()
     freed = remove_abandoned()
-    rclpy.init(args=args)
+    try:
+        start_ros(args)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
     threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
     node, executor, code = None, None, 0
     try:
