@@ -64,6 +64,8 @@ TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/tes
   whether its owner lives. `mtscene record` stops 64 MB before its disk is full, with a complete
   recording and exit code 1. What a killed one had written, the next one moves to
   `*.unfinished-1.mcap`, and says so.
+* A node that is killed leaves up to 70 MB in /dev/shm. The next one of the same user frees it; a
+  lock says whether its owner lives.
 * The results of an evaluation appear together or not at all. `done.json` is written last and holds
   digests of the files beside it. `mtscene compare` refuses what does not fit them; `mtscene
   evaluate` then evaluates again and says why.

@@ -7,11 +7,12 @@ rewritten. A pipe or a file gets plain lines only.
 from __future__ import annotations
 
 import atexit
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -22,8 +23,49 @@ if TYPE_CHECKING:
 T = TypeVar('T')
 
 BAR_WIDTH = 30
+MAX_WORD = 300
+LONG_WORD = re.compile(rf'(\S{{{MAX_WORD}}})\S+')
 QUIET_S = 1.5  # what is over by then needs no bar
 PERIOD_S = 0.2
+
+
+def shown(text: str, most: int = 1000) -> str:
+    """Returns text from outside as one line for a log, a terminal or a page.
+
+    Control characters become visible escapes, words of more than MAX_WORD characters and what is
+    longer than `most` are cut.
+    """
+    cut = LONG_WORD.sub(r'\1...', text[: 4 * most])
+    line = ''.join(visible(character) for character in cut[:most])
+    return line if len(cut) <= most and len(text) <= 4 * most else f'{line}...'
+
+
+def visible(character: str) -> str:
+    """'\x1b' → '\\x1b'; also characters that turn the direction of writing."""
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
+class PlainText:
+    """A stream to a terminal or a file that shows control characters instead of sending them.
+
+    Text of recordings and models may hold escape sequences. stream: what draws bars takes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        kept = ''.join(c if c in '\n\t\r' else visible(c) for c in text)
+        self.stream.write(text if text.isprintable() else kept)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def drawable(stream: TextIO) -> TextIO:
+    """Returns the stream that takes escape sequences of ours."""
+    return stream.stream if isinstance(stream, PlainText) else stream
 
 
 def plural(count: int, noun: str, nouns: str = '') -> str:
@@ -119,7 +161,7 @@ def started_progress(total: float | None) -> Progress:
     text = TextColumn('{task.fields[text]}', markup=False)
     progress = Progress(
         *((BarColumn(BAR_WIDTH), text) if total else (text,)),
-        console=Console(stderr=True),
+        console=Console(file=drawable(sys.stderr)),
         auto_refresh=False,
         transient=True,
         redirect_stdout=False,
@@ -181,7 +223,7 @@ class StatusLine:
 
         if self._live is None:
             self._live = Live(
-                console=Console(file=self._file),
+                console=Console(file=drawable(self._file)),
                 auto_refresh=False,
                 transient=True,
                 redirect_stdout=False,

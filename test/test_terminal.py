@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-from mtscene_ros.terminal import StatusLine, counted, plural, progress_text, time_left
+from mtscene_ros.cli.main import main
+from mtscene_ros.terminal import (
+    PlainText,
+    StatusLine,
+    counted,
+    drawable,
+    plural,
+    progress_text,
+    shown,
+    time_left,
+)
 
 BEGIN = """
 import sys
@@ -102,3 +112,26 @@ def test_what_prints_nothing_does_not_load_rich() -> None:
     code = BEGIN + "list(terminal.counted('ab', 'letter')); print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, '-c', code], check=True, stdout=-1, stderr=-1)
     assert done.stdout.strip() == b'False'
+
+
+def test_text_from_outside_is_one_short_line() -> None:
+    assert shown('depth 3 m ä') == 'depth 3 m ä'
+    assert shown('a\x1b[31m\r\nb\t\x00') == r'a\x1b[31m\r\nb\t\x00'
+    assert shown('\u202eabc\x9b\ud800') == r'\u202eabc\x9b\ud800'
+    assert shown('x' * 301) == 'x' * 300 + '...'
+    assert shown('ab ' * 1000, 10) == 'ab ab ab a...'
+    assert len(shown('\x00' * 10**6)) < 4100
+
+
+def test_nothing_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """Class names of a model, printed by `mtscene`."""
+    stream = PlainText(sys.stdout)
+    print('a\x1b[2Jb\tä', file=stream)
+    assert capsys.readouterr().out == 'a\\x1b[2Jb\tä\n'
+    assert drawable(stream) is sys.stdout  # bars are ours
+    assert drawable(sys.stdout) is sys.stdout
+
+
+def test_errors_of_a_verb_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['report', 'a\x1b]0;evil\x07.mcap']) == 2
+    assert '\x1b' not in capsys.readouterr().err

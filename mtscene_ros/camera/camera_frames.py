@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from mtscene_ros.camera.camera_info import doubt_about, either, intrinsics_from_camera_info
 from mtscene_ros.camera.image_topics import says_rectified
-from mtscene_ros.camera.images import MAX_PIXELS, guesses, rgb_from_compressed, rgb_from_image
+from mtscene_ros.camera.images import (
+    MAX_PIXELS,
+    ImageError,
+    guesses,
+    rgb_from_compressed,
+    rgb_from_image,
+)
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.rectify import Distortion, DistortionError, Rectifier
 from mtscene_ros.types import CameraFrame, Intrinsics
@@ -27,6 +33,7 @@ class Remark:
     text: str
 
 
+END_OF_STAMPS_NS = 2**31 * 10**9  # builtin_interfaces/Time has 32-bit seconds
 # The words of the parameter input_is_rectified → is_rectified of CameraFrames.
 RECTIFIED: dict[str, bool | None] = {'auto': None, 'true': True, 'false': False}
 
@@ -73,6 +80,12 @@ class CameraFrames:
         """
         frame = frame_from_image(message, None, self._name, data, self._max_pixels)
         remarks = [Remark(Level.OK, text) for text in guesses(message) if text]
+        if message.header.stamp.nanosec >= 10**9:
+            text = (
+                f'The stamp of the image has nanosec {message.header.stamp.nanosec}, which must '
+                f'be below 10^9; results have the stamp {frame.stamp_ns / 1e9:.3f} s.'
+            )
+            remarks.append(Remark(Level.WARN, text))
         if not frame.frame_id:
             text = 'The image has an empty frame_id, so no 3D output; set it in the driver.'
             return frame, [*remarks, Remark(Level.ERROR, text)]
@@ -197,9 +210,13 @@ def frame_from_image(
             max_pixels,
         )
     stamp = message.header.stamp
-    return CameraFrame(
-        rgb, intrinsics, stamp.sec * 10**9 + stamp.nanosec, message.header.frame_id, camera
-    )
+    stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+    if stamp_ns >= END_OF_STAMPS_NS:
+        raise ImageError(
+            f'The stamp of the image is {stamp_ns / 1e9:.0f} s, which no ROS message can hold; '
+            "check the clock of the camera's driver."
+        )
+    return CameraFrame(rgb, intrinsics, stamp_ns, message.header.frame_id, camera)
 
 
 class Level(IntEnum):

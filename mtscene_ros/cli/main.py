@@ -6,9 +6,13 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from mtscene_ros.backends import BackendError
 from mtscene_ros.backends.engine_build import EngineError
+from mtscene_ros.terminal import PlainText, shown
 
 # Each verb is the file of its name in cli/; it is imported when somebody calls it.
 VERBS = {
@@ -81,6 +85,23 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     parsed = verb_parser(name).parse_args(words[1:])
+    replace_closed_streams()
+    streams: list[Any] = [PlainText(sys.stdout), PlainText(sys.stderr)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        return finished(name, parsed)
+
+
+def replace_closed_streams() -> None:
+    """Gives a process whose stdout or stderr was closed before it began something to print to."""
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open('w')  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open('w')  # noqa: SIM115
+        print('mtscene: standard output is closed, so nothing is printed there.', file=sys.stderr)
+
+
+def finished(name: str, parsed: argparse.Namespace) -> int:
+    """Runs a verb and returns its exit code; an error of the user is one sentence."""
     try:
         status = int(parsed.run(parsed))
         sys.stdout.flush()
@@ -90,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130  # what shells report for SIGINT
+    except RecursionError:
+        print(f'mtscene {name}: a file is nested too deeply to be read.', file=sys.stderr)
+        return 2
     except (ValueError, OSError, BackendError, EngineError) as error:  # BagError, SpecError ...
-        print(f'mtscene {name}: {error}', file=sys.stderr)
+        print(f'mtscene {name}: {shown(str(error), 4000)}', file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.limits import text_of
 from mtscene_ros.terminal import plural
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def scored(models: list[Model], results: Path) -> Model:
             f'--scores belong to one model, but {len(models)} were found; name its file.'
         )
     (model,) = models
-    raw = json.loads(results.read_text())
+    try:
+        raw = json.loads(text_of(results))
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f'{results} is not JSON ({type(error).__name__}: {error}).') from error
     scores = numbers(raw if isinstance(raw, dict) else {})
     if not scores:
         raise ValueError(f'{results} does not hold a JSON object with numbers.')

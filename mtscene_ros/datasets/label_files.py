@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.photograph import read_image_file
 from mtscene_ros.datasets.palette_png import palette_indices
 from mtscene_ros.models import array_file
+from mtscene_ros.models.limits import LimitError, text_of
 from mtscene_ros.models.spec import brief
 from mtscene_ros.types import UNLABELED, Intrinsics
 
@@ -56,10 +56,10 @@ def read_text(path: Path) -> str:
     """Reads a text file in UTF-8, or in UTF-16 with its mark, as Excel writes it. Raises
     DataError."""
     try:
-        raw = path.read_bytes()
-        is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return raw.decode('utf-16' if is_wide else 'utf-8-sig').replace('\r\n', '\n')
-    except (OSError, UnicodeDecodeError) as error:
+        return text_of(path)
+    except LimitError as error:
+        raise DataError(str(error)) from None
+    except (OSError, ValueError) as error:
         raise DataError(f'{path} is not a text file ({brief(error)}).') from None
 
 

@@ -63,7 +63,7 @@ def about_of(model: Path, metadata: Mapping[str, str]) -> About:
 def _object(text: str, path: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(f'{path}: {ABOUT_KEY} is not JSON ({error}).') from error
     known = {entry.name for entry in fields(About)}
     if not isinstance(raw, dict) or set(raw) - known:

@@ -5,7 +5,9 @@ Each limit is an environment variable, since every program that opens files obey
 
 from __future__ import annotations
 
+import codecs
 import os
+from pathlib import Path
 
 # Variable → its default and what it limits (docs/security.md).
 LIMITS: dict[str, tuple[float, str]] = {
@@ -38,6 +40,15 @@ def limit(variable: str) -> float:
 def max_bytes(variable: str) -> int:
     """Returns a limit in bytes of one in MB."""
     return int(1e6 * limit(variable))
+
+
+def text_of(path: Path) -> str:
+    """Reads a text file in UTF-8, or in UTF-16 with its mark, as Excel writes it. Raises OSError,
+    and ValueError for another encoding or a large file."""
+    check(path.stat().st_size, 'MTSCENE_MAX_TEXT_MB', str(path))
+    raw = path.read_bytes()
+    is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return raw.decode('utf-16' if is_wide else 'utf-8-sig').replace('\r\n', '\n')
 
 
 def check(size: int, variable: str, what: str) -> None:

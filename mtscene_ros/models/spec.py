@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mtscene_ros.terminal import shown
 from mtscene_ros.types import SemanticClass
 
 METADATA_KEY = 'mtscene_spec'
@@ -131,7 +132,9 @@ def classes_from_options(options: Options) -> tuple[SemanticClass, ...]:
     classes = []
     for raw in options['classes']:
         red, green, blue = (int(c) for c in raw['color_rgb'])
-        classes.append(SemanticClass(int(raw['id']), str(raw['name']), (red, green, blue)))
+        classes.append(
+            SemanticClass(int(raw['id']), shown(str(raw['name']), 100), (red, green, blue))
+        )
     if [c.id for c in classes] != list(range(len(classes))) or not classes:
         raise ValueError(f'class ids are {[c.id for c in classes]}, not 0, 1, 2, ...')
     return tuple(classes)

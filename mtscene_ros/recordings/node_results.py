@@ -5,7 +5,6 @@ Messages are matched by stamp.
 
 from __future__ import annotations
 
-import colorsys
 import struct
 from collections import defaultdict
 from collections.abc import Mapping
@@ -24,11 +23,12 @@ from mtscene_ros.camera.outputs import (
     label_info_topic,
     result_topic,
 )
-from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.camera_choice import check_there, input_topic
+from mtscene_ros.recordings.class_names import class_named, classes_of
 from mtscene_ros.recordings.nodes import node_of, nodes_in, nothing_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
+from mtscene_ros.terminal import shown
 from mtscene_ros.types import (
     Boxes3D,
     CameraFrame,
@@ -41,7 +41,6 @@ from mtscene_ros.types import (
 )
 
 TASKS_READ = ('semantic', 'depth', 'boxes3d')
-_COLORS = {c.name: c.color_rgb for c in (*CITYSCAPES_19, *DRIVE_BOXES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +128,8 @@ def stamp_ns_of(bag: AnyReader, raw: bytes | memoryview) -> int:
 
     It follows the preamble of CDR, or the seq of ROS 1: 4 bytes either way.
     """
-    sec, nanosec = struct.unpack_from('<II' if raw[1] or not bag.is2 else '>II', raw, 4)
+    sign = 'iI' if bag.is2 else 'II'
+    sec, nanosec = struct.unpack_from(f'{"<" if raw[1] or not bag.is2 else ">"}{sign}', raw, 4)
     return int(sec * 10**9 + nanosec)
 
 
@@ -154,7 +154,7 @@ def _read_statistics(bag: CheckedReader, node: str, recording: Recording) -> Non
         if connection.topic == '/rosout':
             # The node's own name, or that of the node whose camera `node` is.
             if f'{node.strip("/")}/'.startswith(f'{message.name.replace(".", "/")}/'):
-                recording.log.append(message.msg)
+                recording.log.append(shown(message.msg))
         elif connection.topic == label_info:
             recording.classes = classes_of(message)
         elif connection.topic == true_label_info:
@@ -251,7 +251,7 @@ def _boxes(message: Any) -> Boxes3D:
         np.array([[p.position.x, p.position.y, p.position.z] for p in poses]).reshape(-1, 3),
         np.array([[s.x, s.y, s.z] for s in sizes]).reshape(-1, 3),
         np.array([[getattr(p.orientation, a) for a in 'xyzw'] for p in poses]).reshape(-1, 4),
-        tuple(_class(i, name) for i, name in enumerate(names)),
+        tuple(class_named(i, name) for i, name in enumerate(names)),
     )
 
 
@@ -260,21 +260,3 @@ def best_of(result: Any) -> tuple[str, float]:
     hypothesis = getattr(result, 'hypothesis', result)
     name = hypothesis.class_id if hasattr(hypothesis, 'class_id') else hypothesis.id
     return str(name), float(hypothesis.score)
-
-
-def classes_of(label_info: Any) -> tuple[SemanticClass, ...]:
-    return tuple(_class(c.class_id, c.class_name) for c in label_info.class_map)
-
-
-def _class(class_id: int, name: str) -> SemanticClass:
-    return SemanticClass(class_id, name, color_of(class_id, name))
-
-
-def color_of(class_id: int, name: str) -> tuple[int, int, int]:
-    """Returns the colour of a class, which recordings do not contain.
-
-    It is that of Cityscapes or the drive boxes; other names get a colour by their id.
-    """
-    red, green, blue = colorsys.hsv_to_rgb(class_id * 0.618 % 1, 0.6, 0.9)
-    other = (round(255 * red), round(255 * green), round(255 * blue))
-    return _COLORS.get(name, other)

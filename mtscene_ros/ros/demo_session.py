@@ -30,6 +30,7 @@ from mtscene_ros.recordings.node_results import TASKS_READ
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.ros.playback import PlayOptions, play
 from mtscene_ros.ros.recorder import Recorder
+from mtscene_ros.ros.start import start_ros
 from mtscene_ros.terminal import StatusLine, live_text, say
 
 OUTPUTS = (
@@ -69,7 +70,7 @@ def run_session(session: DemoSession) -> None:
     """
     with session.log.open('w') as log:
         process = subprocess.Popen(node_command(session), stdout=log, stderr=subprocess.STDOUT)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    start_ros(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('mtscene_demo')
     try:
         _wait_for_node(node, process, session.log)

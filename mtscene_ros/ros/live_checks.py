@@ -25,6 +25,7 @@ from mtscene_ros.models.nested import leaves
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
 from mtscene_ros.ros.params import complaint, unknown
 from mtscene_ros.ros.playback import IMAGE_TYPES
+from mtscene_ros.ros.start import start_ros
 from mtscene_ros.terminal import plural
 
 DISCOVERY_S = 2.0
@@ -36,7 +37,7 @@ def findings(image: str, params_file: Path | None) -> Iterator[Finding]:
     if params_file is not None:
         yield parameters(params_file)
     context = Context()
-    rclpy.init(args=[], context=context)
+    start_ros([], context=context)
     node = rclpy.create_node('mtscene_check', context=context)
     try:
         yield Finding('rmw in use', OK, get_rmw_implementation_identifier())
@@ -52,7 +53,7 @@ def parameters(path: Path) -> Finding:
     name = 'parameter file'
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, ValueError, yaml.YAMLError) as error:
         return Finding(name, FAIL, f'{path} cannot be read: {error}', 'correct the file')
     values: dict[str, Any] = {}
     for node_name in NODE_NAMES:

@@ -17,6 +17,7 @@ from mtscene_ros.report.viewer.entities import RerunLog
 from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.playback import IMAGE_TYPES
 from mtscene_ros.ros.process import let_signals_end_the_context
+from mtscene_ros.ros.start import start_ros
 
 DISCOVERY_PERIOD_S = 0.5
 # Best effort: a slow viewer must not hold up the node.
@@ -69,7 +70,7 @@ class LiveView:
 def show_live(rerun_log: RerunLog) -> None:
     """Shows live topics until SIGINT or SIGTERM, with a ROS context and node of its own."""
     let_signals_end_the_context()
-    rclpy.init()
+    start_ros()
     node = rclpy.create_node('mtscene_view')
     view = LiveView(node, rerun_log)
     with contextlib.suppress(ExternalShutdownException):

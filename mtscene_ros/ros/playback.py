@@ -20,6 +20,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 
 from mtscene_ros.recordings.bags import BagError, open_bag
 from mtscene_ros.ros.message_types import message_class
+from mtscene_ros.ros.start import start_ros
 from mtscene_ros.terminal import counted
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -84,7 +85,7 @@ class Player:
         self.report = PlayReport()
         self._node, self.options = node, options
         self._publishers: dict[str, Any] = {}
-        self._answered: set[tuple[int, int]] = set()
+        self._answered: set[int] = set()  # stamps, in nanoseconds
         self._answers: Any = None
         self._clock = node.create_publisher(ClockMessage, CLOCK, 1) if options.clock else None
 
@@ -135,7 +136,7 @@ class Player:
         return {name: types[0] for name, types in self._node.get_topic_names_and_types()}
 
     def _on_answer(self, message: Any) -> None:
-        self._answered.add((message.header.stamp.sec, message.header.stamp.nanosec))
+        self._answered.add(total_ns(message.header.stamp))
 
     def wait_until(self, done: Callable[[], Any], timeout_s: float) -> bool:
         """Spins until done() or a timeout; returns whether it was done()."""
@@ -175,10 +176,14 @@ class Player:
         """Waits until the step topic brings a message with this image's stamp."""
         kind = message_class(type_name)
         stamp = deserialize_message(cdr, kind).header.stamp
-        key = (stamp.sec, stamp.nanosec)
+        key = total_ns(stamp)  # nanosec may be above 10^9 in a recording, but not in an answer
         if not self.wait_until(lambda: key in self._answered, self.options.step_timeout_s):
             self.report.unanswered += 1
         self._answered.discard(key)
+
+
+def total_ns(stamp: Any) -> int:
+    return int(stamp.sec * 10**9 + stamp.nanosec)
 
 
 def play(node: Node, path: Path, options: PlayOptions) -> PlayReport:
@@ -283,7 +288,7 @@ def run_play(path: Path, options: PlayOptions) -> PlayReport:
     """Calls `play` with a ROS context and node of its own. Raises BagError."""
     # --remap is an option of ours, not of ROS. Python keeps the signals, as Ctrl-C may come while
     # no function of ROS runs.
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    start_ros([], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('mtscene_play')
     try:
         return play(node, path, options)

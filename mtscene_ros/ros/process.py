@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -23,6 +22,8 @@ from rclpy.utilities import ok, try_shutdown
 from mtscene_ros.ros.memory import keep_freed_memory
 from mtscene_ros.ros.params import ParameterError
 from mtscene_ros.ros.requests import answer_all, spin_once
+from mtscene_ros.ros.shared_memory import remove_abandoned
+from mtscene_ros.ros.start import StartError, start_ros
 from mtscene_ros.ros.troubles import Troubles
 
 END_S = 8.0  # from the signal; worker and loading together get 5 s
@@ -57,16 +58,22 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
     keep_freed_memory()
     sys.setswitchinterval(0.0005)  # the worker's Python must not hold up the executor for 5 ms
     let_signals_end_the_context()
+    freed = remove_abandoned()
     try:
-        rclpy.init(args=args)
-    except RuntimeError as error:  # rclpy's RCLError is private
-        print(f'perception_node: {refusal(str(error))}', file=sys.stderr)
+        start_ros(args)
+    except StartError as error:
+        print(error, file=sys.stderr)
         return 1
     threading.Thread(target=watch_the_end, name='last-resort', daemon=True).start()
     node, executor, code = None, None, 0
     try:
         executor = SingleThreadedExecutor()
         node = make_node()
+        if freed:
+            cast(Node, node).get_logger().info(
+                f'Freed {freed / 1e6:.0f} MB of shared memory that processes of this user left '
+                'when they were killed.'
+            )
         code = spin(node, executor)
     except ParameterError as error:
         rclpy.logging.get_logger('perception').fatal(str(error))
@@ -84,17 +91,6 @@ def run(make_node: Callable[[], ManagedNode], args: list[str] | None) -> int:
         try_shutdown()
     leave_what_hangs(code)
     return code
-
-
-def refusal(text: str) -> str:
-    """Returns one sentence from what rcl says of arguments that it cannot use.
-
-    It appends where in its sources that happened. Of arguments that are unknown it says the list.
-    """
-    if text.startswith('['):
-        return f'ROS knows no arguments {text}.'
-    first = ' '.join(re.sub(r', at /\S+:\d+', '', text).split())
-    return f'{first.removeprefix("failed to initialize rcl: ").rstrip(".")}.'
 
 
 def let_signals_end_the_context() -> None:

@@ -21,6 +21,7 @@ from mtscene_ros.models.atomic_file import abandoned
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.ros.message_types import message_class
 from mtscene_ros.ros.process import let_signals_end_the_context
+from mtscene_ros.ros.start import start_ros
 from mtscene_ros.terminal import Bar
 
 DISCOVERY_PERIOD_S = 0.2
@@ -121,7 +122,7 @@ def run_record(path: Path, topics: Collection[str] = ()) -> Recorder:
     Raises BagError where no recording could be completed.
     """
     let_signals_end_the_context()
-    rclpy.init(args=[])  # the command line holds our options, not those of ROS
+    start_ros([])  # the command line holds our options, not those of ROS
     node = rclpy.create_node('mtscene_record')
     bar = Bar('message')
     try:

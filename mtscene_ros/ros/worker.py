@@ -33,6 +33,7 @@ from mtscene_ros.ros.parameter_table import NodeParams
 from mtscene_ros.ros.params import output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
+from mtscene_ros.terminal import shown
 from mtscene_ros.tracking import TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
@@ -285,7 +286,7 @@ class Worker:
         if not self._node.context.ok():
             return  # it failed because the node shuts down
         known = isinstance(error, ImageError | BackendError)
-        sentence = str(error) if known else f'Unexpected {type(error).__name__}: {error}'
+        sentence = shown(str(error) if known else f'Unexpected {type(error).__name__}: {error}')
         state = self.cameras[camera]
         state.failed_in_a_row, state.last_error = state.failed_in_a_row + 1, sentence
         self._troubles.warn(sentence)

@@ -36,12 +36,33 @@ def test_copied_files_exist_and_are_not_ignored(path: Path) -> None:
         assert source.split('/')[0] not in ignored
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.suffix)
-def test_versions_are_those_of_requirements(path: Path) -> None:
+def test_versions_are_those_of_requirements() -> None:
     wanted = (ROOT / 'requirements' / 'runtime.txt').read_text().split()
     for name in ('onnxruntime', 'rosbags'):
         (line,) = [line for line in wanted if line.startswith(name)]
-        assert f"'{line}'" in path.read_text()
+        assert f"'{line}'" in (ROOT / 'docker' / 'Dockerfile.jetson').read_text()
+
+
+def test_packages_of_the_gpu_image_are_locked() -> None:
+    text = (ROOT / 'docker' / 'Dockerfile.gpu').read_text().replace('\\\n', ' ')
+    [names] = re.findall(r'locked\.py ([\w -]+) > locked\.txt', text)
+    command = [sys.executable, str(ROOT / 'requirements' / 'locked.py'), *names.split()]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r'^([\w-]+)==', printed, re.MULTILINE) == names.split()
+    assert printed.count('--hash=sha256:') >= len(names.split())
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.suffix)
+def test_bases_are_pinned(path: Path) -> None:
+    bases = re.findall(r'^FROM (.*)', path.read_text(), re.MULTILINE)
+    assert [bool(re.search(r'@sha256:[0-9a-f]{64}$', base)) for base in bases] == [True]
+
+
+def test_actions_are_pinned() -> None:
+    text = (ROOT / '.github' / 'workflows' / 'ci.yml').read_text()
+    used = re.findall(r'uses: (.*)', text)
+    assert len(used) == 3
+    assert all(re.fullmatch(r'actions/[\w-]+@[0-9a-f]{40}  # v[\d.]+', line) for line in used)
 
 
 def test_forks_run_the_two_commands_of_the_readme() -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mtscene_ros.ros.process import refusal
+from mtscene_ros.ros.start import refusal
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_a_parameter_file_that_is_not_there() -> None:
     command = [sys.executable, '-m', 'mtscene_ros.ros.node', '--ros-args', '--params-file', '/no']
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, 'Traceback' in done.stderr) == (1, False)
-    assert "perception_node: Couldn't parse params file: '--params-file /no'" in done.stderr
+    assert "Couldn't parse params file: '--params-file /no'" in done.stderr

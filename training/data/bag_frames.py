@@ -16,8 +16,8 @@ from mtscene_ros.camera.outputs import LABEL_INFO
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.camera_choice import camera_of
+from mtscene_ros.recordings.class_names import classes_of
 from mtscene_ros.recordings.node_results import (
-    classes_of,
     pixels,
     result_of,
     stamp_ns_of,

@@ -31,7 +31,8 @@ from mtscene_ros.evaluate.truth.topics import Topics, topics_of
 from mtscene_ros.evaluate.truth.truth_messages import CLOUD, plane
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import open_bag
-from mtscene_ros.recordings.node_results import ShownFrame, color_of, result_of, stamp_ns_of
+from mtscene_ros.recordings.class_names import color_of
+from mtscene_ros.recordings.node_results import ShownFrame, result_of, stamp_ns_of
 from mtscene_ros.types import (
     UNLABELED,
     Boxes3D,

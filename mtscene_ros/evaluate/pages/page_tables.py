@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.evaluate.pages import charts
 from mtscene_ros.evaluate.run.report_folder import Columns, Report, number, scores
-from mtscene_ros.recordings.node_results import color_of
+from mtscene_ros.recordings.class_names import color_of
 from mtscene_ros.report.html import facts, section, table, tiles
 from mtscene_ros.terminal import plural
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mtscene_ros.terminal import shown
+
 MAX_NOTES = 50  # sentences with changing numbers must not fill a report
 
 
@@ -15,6 +17,7 @@ class Notes:
 
     def add(self, sentence: str) -> None:
         """Adds a remark; the report counts repetitions."""
+        sentence = shown(sentence)
         if sentence in self._counts or len(self._counts) < MAX_NOTES:
             self._counts[sentence] += 1
 

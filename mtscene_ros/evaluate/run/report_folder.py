@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.checksum import sha256_of
+from mtscene_ros.models.limits import text_of
 from mtscene_ros.models.nested import leaves, plain
 
 METRICS, FRAMES, PREDICTIONS, PAGE = (
@@ -91,7 +92,7 @@ def name_of(bag: Path) -> str:
 def read_metrics(path: Path) -> dict[str, Any]:
     """Reads a metrics.json. Raises ReportError."""
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(text_of(path))
     except OSError:
         raise ReportError(
             f'{path.parent} contains no {path.name}; give a folder that `mtscene evaluate` wrote.'

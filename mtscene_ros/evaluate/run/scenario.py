@@ -17,6 +17,7 @@ from typing import Any
 
 from mtscene_ros.evaluate.conditions import Condition, hint, parsed
 from mtscene_ros.evaluate.options import EvaluateOptions
+from mtscene_ros.models.limits import LimitError, text_of
 
 OPTIONS: dict[str, Any] = {field.name: field.default for field in fields(EvaluateOptions)}
 KEYS = ('bags', 'pass', *OPTIONS)
@@ -61,10 +62,14 @@ def _mapping(path: Path) -> dict[Any, Any]:
     except ImportError:
         raise ScenarioError('Reading a scenario needs PyYAML; run `pip install PyYAML`.') from None
     try:
-        found = yaml.safe_load(path.read_text(encoding='utf-8'))
+        found = yaml.safe_load(text_of(path))
     except FileNotFoundError:
         raise ScenarioError(f'Scenario {str(path)!r} does not exist; check the path.') from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ScenarioError(f'{path} is nested too deeply for a scenario.') from None
+    except LimitError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
         raise ScenarioError(f'{path} is not YAML ({" ".join(str(error).split())}).') from None
     if not isinstance(found, dict):
         raise ScenarioError(

@@ -24,7 +24,8 @@ from mtscene_ros.datasets.class_match import (
 from mtscene_ros.evaluate.options import EvaluateOptions
 from mtscene_ros.models.spec import ModelSpec, classes_from_options
 from mtscene_ros.recordings.bags import BagError, CheckedReader
-from mtscene_ros.recordings.node_results import classes_of, result_of
+from mtscene_ros.recordings.class_names import classes_of
+from mtscene_ros.recordings.node_results import result_of
 from mtscene_ros.recordings.nodes import nodes_in
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.tasks import TASKS

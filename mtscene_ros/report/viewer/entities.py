@@ -23,7 +23,8 @@ from mtscene_ros.camera.outputs import (
     label_info_topic,
     result_topic,
 )
-from mtscene_ros.recordings.node_results import classes_of, pixels, result_of
+from mtscene_ros.recordings.class_names import classes_of
+from mtscene_ros.recordings.node_results import pixels, result_of
 from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_topic
 from mtscene_ros.report.viewer.layout import blueprint
 from mtscene_ros.types import UNLABELED, Boxes3D, DepthMap, Intrinsics, LabelMap, SemanticClass
