@@ -22,10 +22,14 @@ PROGRAMS: dict[str, tuple[str, str]] = {
         'convert annotations of other tools, bags, KITTI',
     ),
     'data check': ('training.check_data', 'look a data set over: counts, warnings, a page'),
-    'data merge': ('training.data.merge', 'join manifests, classes by name'),
+    'data merge': ('training.data.merge_manifests', 'join manifests, classes by name'),
     'data worlds': ('training.data.worlds', 'render generated scenes'),
 }
-WITHOUT_TORCH = ('training.data.to_manifest', 'training.check_data', 'training.data.merge')
+WITHOUT_TORCH = (
+    'training.data.to_manifest',
+    'training.check_data',
+    'training.data.merge_manifests',
+)
 INSTALL = 'clone the repository, run `pip install -r requirements/test.txt` and start it there'
 
 

@@ -1,6 +1,6 @@
 """Joins manifests into one: classes are matched by name, ids and folders do not matter.
 
-    python -m training.data.merge street/m.yaml yard/m.yaml -o together
+    python -m training.data.merge_manifests street/m.yaml yard/m.yaml -o together
 
 Images and labels stay where they are, behind links; only label images whose ids change are
 written.
@@ -72,7 +72,7 @@ def moved_frame(
     maps: Mapping[str, Classes],
 ) -> dict[str, Any]:
     """Returns the frame as the joint manifest lists it; writes labels whose ids change."""
-    found = {
+    found: dict[str, Any] = {
         k: f'{link.name}/{v}' if k in ('image', *LABELS) else v for k, v in frame.items() if v
     }
     if frame.get('camera') or manifest.camera:

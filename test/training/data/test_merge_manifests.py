@@ -11,7 +11,7 @@ pytest.importorskip('torch')
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import load
 from training.data import manifest_samples
-from training.data.merge import merged
+from training.data.merge_manifests import merged
 
 IDS = np.array([[0, 1, 255]], np.uint8)
 
