@@ -10,5 +10,7 @@ import mtscene_ros  # noqa: F401  (must precede every import of onnxruntime: it 
 
 if importlib.util.find_spec('torch'):
     import training.torchvision_cpu  # noqa: F401  (must precede every import of torchvision and timm)
-elif '-m' in sys.orig_argv and not any('.data.' in w or '_data' in w for w in sys.orig_argv[:4]):
+elif '-m' in sys.orig_argv and not any(
+    s in w for s in ('.data.', '_data', '.wrap') for w in sys.orig_argv[:4]
+):
     raise SystemExit('The programs of training need torch: pip install -r requirements/test.txt.')

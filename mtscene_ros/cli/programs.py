@@ -17,6 +17,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     'train': ('training.train', 'train a named network on a data set'),
     'adapt': ('training.adapt', 'teach a trained network your classes or tasks'),
     'export': ('training.export', 'write a checkpoint as a model file'),
+    'wrap': ('training.wrap', 'make a model file of an ONNX file that others have exported'),
     'data convert': (
         'training.data.to_manifest',
         'convert annotations of other tools, bags, KITTI',
@@ -29,6 +30,7 @@ WITHOUT_TORCH = (
     'training.data.to_manifest',
     'training.check_data',
     'training.data.merge_manifests',
+    'training.wrap',
 )
 INSTALL = 'clone the repository, run `pip install -r requirements/test.txt` and start it there'
 
