@@ -76,6 +76,8 @@ def plural(count: int, noun: str, nouns: str = '') -> str:
 def listed(names: Sequence[str], most: int = 8) -> str:
     """'a, b and c'; what exceeds `most` is counted."""
     shown = list(names[:most])
+    if not shown:
+        return ''
     if len(names) > most:
         shown.append(f'{len(names) - most} more')
     return ' and '.join([', '.join(shown[:-1])] * (len(shown) > 1) + shown[-1:])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.terminal import counted
+from mtscene_ros.terminal import counted, exit_status
 from training.data import DATASETS, DataSet, manifest_samples
 from training.data.data_counts import DataCounts, count_frame, report, without_labels
 from training.data.data_page import ShownSamples, data_page
@@ -97,4 +97,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    sys.exit(exit_status(main))

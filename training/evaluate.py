@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ from training.scores.task_metrics import (
     label_meter,
     value_meter,
 )
-from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.checkpoints import load_network, own_classes, read_checkpoint
 from training.weights.weight_files import graph_from_checkpoint, read_weights
 
 
@@ -268,6 +269,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         config = ALL_CONFIGS[options.config]
         if isinstance(config, CompactConfig):  # a checkpoint may have classes of its own
             config = read_weights(options.checkpoint)[0]
+        else:
+            config = replace(config, classes=own_classes(options.checkpoint))
         frames = list_frames(options.data_set, [options.data], options.split, config)
         frames = frames[: options.frames]
         scores = evaluate(config, options.checkpoint, frames, options)

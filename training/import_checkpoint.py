@@ -34,9 +34,16 @@ from training.graphs.onnx_export import (
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
 from training.networks.taskprompter_swin import SwinConfig
-from training.networks.zoo import MATCHING, NETWORKS, PUBLISHED, NetworkConfig, resized_config
+from training.networks.zoo import (
+    MATCHING,
+    NETWORKS,
+    PUBLISHED,
+    NetworkConfig,
+    resized_config,
+    with_classes,
+)
 from training.weights.checkpoint_store import CheckpointError
-from training.weights.checkpoints import load_network, read_checkpoint
+from training.weights.checkpoints import load_network, own_classes, read_checkpoint
 from training.weights.import_matching import import_matching, refuse_what_needs_a_task
 
 
@@ -95,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.size_px:
             config = resized_config(config, *options.size_px)
+        classes = own_classes(options.checkpoint)
+        config = with_classes(config, len(classes))
         network, dropped = load_network(config, read_checkpoint(options.checkpoint))
         size_px = (config.height_px, config.width_px)
         images = check_images(world_of(config), size_px, 1, options.images)
@@ -113,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     graph = PublishedGraph(exported, config).eval()
     if not options.no_check:
         refuse_not_finite_outputs(PublishedGraph(network, config).eval(), images)
-    spec = published_spec(graph, options.model, '1', current_commit(), camera)
+    spec = published_spec(graph, options.model, '1', current_commit(), camera, classes)
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
         max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)

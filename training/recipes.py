@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from training.networks.zoo import NETWORKS, NetworkConfig
+from mtscene_ros.types import SemanticClass
+from training.networks.zoo import NETWORKS, NetworkConfig, with_classes
 
 STEPS = 40_000
 DROP_PATH = 0.15
@@ -25,7 +26,8 @@ class Recipe:
     """One published training. network: name in training.networks.zoo; data_set: name in
     training.data; loss_weights: name in training.losses; batch: images per process and pass;
     accumulate: passes per step; processes: number used by the authors; unknown_depth: the value
-    for unknown depth, 255 in InvPT and -1 in TaskPrompter.
+    for unknown depth, 255 in InvPT and -1 in TaskPrompter; classes: of a user's own data, () for
+    those of the paper.
     """
 
     name: str
@@ -43,10 +45,11 @@ class Recipe:
     accumulate: int = 1
     recompute: bool = False
     bf16: bool = False
+    classes: tuple[SemanticClass, ...] = ()
 
     @property
     def network_config(self) -> NetworkConfig:
-        return NETWORKS[self.network]
+        return with_classes(NETWORKS[self.network], len(self.classes))
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from training.learn.learning import (
 )
 from training.learn.loader import list_frames
 from training.learn.loop import Data, Scores, fingerprint_of, run, to_folder
-from training.learn.own_tables import own_config, with_tasks
+from training.learn.own_tables import own_config, own_recipe, with_tasks
 from training.learn.processes import device_of_this_process, process_group, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.weighting import WEIGHTINGS
@@ -55,7 +55,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--val', type=Path, nargs='+', help='frames by which best.pt is chosen')
     parser.add_argument('--val-split', default='val')
     parser.add_argument('--encoder-weights', type=Path, help='see training/learn/pretrained.py')
-    parser.add_argument('--weights', type=Path, help='checkpoint whose network is the start')
+    parser.add_argument(
+        '--weights', type=Path, help='checkpoint whose network is the start, of the authors too'
+    )
     parser.add_argument(
         '--minutes', type=float, default=60.0, help='wall time, including earlier runs'
     )
@@ -146,6 +148,10 @@ def config_from(options: argparse.Namespace) -> Config:
         config = with_tasks(config, options.tasks)
     elif options.tasks:
         raise ValueError(f'--tasks: {config.name} has the tasks of its paper; leave it out.')
+    elif options.data_set == 'manifest':
+        config, said = own_recipe(config, options.data[0])
+        for sentence in said:
+            print(sentence, file=sys.stderr)
     return replace(config, batch=options.batch or config.batch)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mtscene_ros.backends import BackendError
 from mtscene_ros.backends.engine_build import EngineError
+from mtscene_ros.cli import programs
 from mtscene_ros.terminal import PlainText, shown
 
 # Each verb is the file of its name in cli/; it is imported when somebody calls it.
@@ -68,7 +69,8 @@ def overview() -> str:
     width = max(map(len, VERBS))
     lines = [f'  {name:{width}s}  {what}' for name, what in VERBS.items()]
     head = 'usage: mtscene VERB ...    (mtscene VERB --help shows options and an example)'
-    return '\n'.join([head, '', *lines])
+    more = 'on a machine with the training code:'
+    return '\n'.join([head, '', *lines, '', more, programs.overview()])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,9 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(overview())
         return 0 if words else 2
     name = words[0]
+    if programs.is_program(name):
+        return programs.run_program(words)
     if name not in VERBS:
+        known = ', '.join([*VERBS, *programs.PROGRAMS])
         print(
-            f'mtscene: there is no verb {name!r}; choose one of {", ".join(VERBS)}.',
+            f'mtscene: there is no verb {name!r}; choose one of {known}.',
             file=sys.stderr,
         )
         return 2

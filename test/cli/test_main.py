@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mtscene_ros.cli import programs
 from mtscene_ros.cli.main import VERBS, command_parser, main, verb_parser
 
 # They show something to people, become the node, or write a script.
@@ -94,3 +95,25 @@ def test_a_reader_that_goes_away_is_no_trouble() -> None:
     command = f'{sys.executable} -m mtscene_ros.cli models --json | true'
     done = subprocess.run(['bash', '-c', command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_programs_of_training_are_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(['data', 'merge', '--help'])
+    assert ended.value.code == 0
+    assert 'usage: mtscene data merge' in capsys.readouterr().out
+    assert main(['data', 'check', 'manifest', 'nowhere.yaml']) == 2
+    assert 'nowhere.yaml does not exist' in capsys.readouterr().err
+    assert main(['data', 'chek']) == 2
+    assert 'choose one of data convert, data check' in capsys.readouterr().err
+
+
+def test_what_a_program_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(programs.importlib.util, 'find_spec', lambda name: None)
+    assert main(['train', 'drive_nano']) == 2
+    assert 'mtscene train needs the training code' in capsys.readouterr().err
+    monkeypatch.setattr(programs.importlib.util, 'find_spec', lambda name: name != 'torch' or None)
+    assert programs.missing_for('training.train') == 'torch'
+    assert programs.missing_for('training.check_data') == ''

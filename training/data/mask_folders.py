@@ -102,16 +102,18 @@ def ids_of(
         raise DataError(f'{path} holds colours; give their classes with --table FILE.')
     if mask.ndim == 2 and table and all(isinstance(key, tuple) for key in table):
         mask = np.repeat(mask[..., None], 3, 2)  # grey colours
-    flat = mask.reshape(-1, mask.shape[2])[:, 2::-1] if mask.ndim == 3 else mask.reshape(-1, 1)
-    keys, places, counts = np.unique(flat, axis=0, return_inverse=True, return_counts=True)
+    codes = mask.astype(np.int64)
+    if mask.ndim == 3:
+        codes = codes[..., 2] << 16 | codes[..., 1] << 8 | codes[..., 0]  # OpenCV: blue first
+    keys, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
     lookup = np.full(len(keys), UNLABELED, np.uint8)
     known: dict[Key, str] = dict(table or enumerate(names))
-    values = keys.ravel().tolist()
+    values = keys.tolist()
     if not table and mask.ndim == 2 and set(values) == {0, 255} and len(names) <= 2:
         account.remark(two_values(names))
         known = dict([(255, names[-1]), (0, names[0])][: len(names)])
-    for k, row in enumerate(keys.tolist()):
-        key: Key = (row[0], row[1], row[2]) if len(row) == 3 else row[0]
+    for k, code in enumerate(values):
+        key: Key = (code >> 16, code >> 8 & 255, code & 255) if mask.ndim == 3 else code
         name = known.get(key)
         if name in names:
             lookup[k] = names.index(name)

@@ -18,6 +18,7 @@ from mtscene_ros.datasets.classes import (
     PASCAL_21,
 )
 from mtscene_ros.models.spec import ModelSpec, TensorSpec
+from mtscene_ros.types import SemanticClass
 from training.graphs.deploy import normalised, tensor_spec
 from training.graphs.precision import dtype_of
 from training.networks.detection3d import DetectionMaps, cell_values
@@ -97,10 +98,15 @@ NORMAL_SIGNS = [1.0, 1.0, -1.0]
 
 
 def published_spec(
-    graph: PublishedGraph, name: str, version: str, commit: str, camera: PublishedCamera
+    graph: PublishedGraph,
+    name: str,
+    version: str,
+    commit: str,
+    camera: PublishedCamera,
+    classes: tuple[SemanticClass, ...] = (),
 ) -> ModelSpec:
     """The contract of the exported file; shapes come from one run of the graph without its
-    arithmetic, which a CPU does in float16 for half an hour."""
+    arithmetic, which a CPU does in float16 for half an hour. classes: of a user's own data."""
     config = graph.config
     size = (config.height_px, config.width_px, 3)
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
@@ -111,16 +117,18 @@ def published_spec(
         commit=commit,
         input=TensorSpec('rgb', (-1, *size), 'uint8'),
         outputs=tuple(tensor_spec(n, value) for n, value in outputs.items()),
-        tasks=task_options(config, camera),
+        tasks=task_options(config, camera, classes),
     )
 
 
-def task_options(config: NetworkConfig, camera: PublishedCamera) -> dict[str, dict[str, Any]]:
+def task_options(
+    config: NetworkConfig, camera: PublishedCamera, classes: tuple[SemanticClass, ...] = ()
+) -> dict[str, dict[str, Any]]:
     """Task of the node → its options, in the network's order."""
     options: dict[str, dict[str, Any]] = {}
     for name, channels in config.tasks:
         if name == 'semseg':
-            options['semantic'] = {'classes': class_table(SEMANTIC[channels])}
+            options['semantic'] = {'classes': class_table(classes or SEMANTIC[channels])}
         elif name == 'human_parts':
             options['human_parts'] = {'classes': class_table(HUMAN_PARTS_7)}
         elif name == 'depth':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mtscene_ros.terminal import plural
 from mtscene_ros.types import SemanticClass
 from training.config import CONFIGS, CompactConfig
 from training.data.by_name import Tables
@@ -25,7 +27,7 @@ from training.learn.transfer import transferred_weights
 from training.learn.weighting import WEIGHTINGS
 from training.networks.decoders import load_weights
 from training.recipes import RECIPES, Recipe
-from training.weights.checkpoint_store import read_file
+from training.weights.checkpoints import released_weights
 from training.weights.weight_files import read_weights
 
 Batch = dict[str, dict[str, Tensor]]
@@ -162,14 +164,25 @@ def load_average(learning: Learning, path: Path) -> None:
         old_config, weights = read_weights(path)
         name = old_config.name
     else:
-        state = read_file(path)
-        name, weights = str(state['config']), state['average']
+        load_released(learning, config, path)
+        return
     if name != config.name:
         raise ValueError(f'{path} is a checkpoint of {name}; give --weights one of {config.name}.')
     for network in (learning.network, learning.average):
-        if isinstance(config, CompactConfig):
-            weights = transferred_weights(network.state_dict(), weights, config, old_config)
-        load_weights(network, weights)
+        found = transferred_weights(network.state_dict(), weights, config, old_config)
+        load_weights(network, found)
+
+
+def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
+    """Starts from a checkpoint that the authors released, or one of this training; layers of other
+    semantic classes start afresh, which is said. Raises CheckpointError."""
+    fresh = learning.network.state_dict()
+    found, afresh = released_weights(fresh, recipe.network_config, path)
+    if afresh:
+        names = f'{plural(len(afresh), "layer")} of the semantic classes'
+        print(f'{path}: {names} start afresh, for {len(recipe.classes)} classes.', file=sys.stderr)
+    for network in (learning.network, learning.average):
+        network.load_state_dict(found)
 
 
 def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:

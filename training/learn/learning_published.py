@@ -195,7 +195,7 @@ def tables_of(recipe: Recipe) -> Tables:
 
 
 def classes_of(recipe: Recipe) -> tuple[SemanticClass, ...]:
-    return SEMANTIC[dict(recipe.network_config.tasks)['semseg']]
+    return recipe.classes or SEMANTIC[dict(recipe.network_config.tasks)['semseg']]
 
 
 def deployed(network: nn.Module, recipe: Recipe) -> nn.Module:

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,11 @@ def identity(
     config = learning.config
     found: list[tuple[str, Any, Any]] = [('configuration', config.name, state.get('config'))]
     adapted = state.get('adapted')
-    if isinstance(config, CompactConfig) and adapted:
+    if not isinstance(config, CompactConfig):
+        before = (adapted or {}).get('classes', ())
+        now_names = listed([c.name for c in config.classes])
+        found.append(('classes', now_names or "the paper's", names_of(before) or "the paper's"))
+    elif adapted:
         now = adaptation_of(config)
         for key, what in (('classes', 'classes'), ('box_classes', 'classes of boxes')):
             if key in adapted:
@@ -219,6 +223,8 @@ def save_checkpoints(
     about = {'config': config.name, 'code': current_commit(), 'data': data.fingerprint, **counts}
     if isinstance(config, CompactConfig):
         about['adapted'] = adaptation_of(config)
+    elif config.classes:
+        about['adapted'] = {'classes': [asdict(c) for c in config.classes]}
     about['rng'] = torch.get_rng_state()
     state = about | {name: part.state_dict() for name, part in learning.parts().items()}
     save(options.out / 'last.pt', state)

@@ -11,6 +11,8 @@ from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.by_name import Tables
 from training.learn.adapting import labelled_in, own_task
+from training.learn.learning_published import classes_of
+from training.recipes import Recipe
 
 SAMPLES = 64  # of a manifest, from which the scale of own numbers is estimated
 
@@ -43,6 +45,21 @@ def own_config(
             'the network says of that stays random; --tasks leaves it out.'
         )
     return config, said
+
+
+def own_recipe(recipe: Recipe, manifest: Path) -> tuple[Recipe, list[str]]:
+    """Returns a paper's recipe with the manifest's semantic classes, and a sentence if they are
+    other ones. Raises DataError."""
+    tables = manifest_samples.tables(manifest)
+    names = [c.name for c in tables.semantic]
+    published = [c.name for c in classes_of(recipe)]
+    if tables.class_map or set(names) <= set(published):
+        return recipe, []
+    found = replace(recipe, classes=tables.semantic)
+    count = plural(len(names), 'class', 'classes')
+    return found, [
+        f"semantic: the manifest's {count} in place of the {len(published)} of the paper."
+    ]
 
 
 def said_of(tables: Tables, changes: dict[str, Any], config: CompactConfig) -> list[str]:

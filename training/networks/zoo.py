@@ -169,6 +169,14 @@ def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> Netw
     return replace(config, height_px=height_px, width_px=width_px)
 
 
+def with_classes(config: NetworkConfig, count: int) -> NetworkConfig:
+    """Returns the same network for another number of semantic classes, 0 for the published one."""
+    if not count:
+        return config
+    tasks = tuple((name, count if name == 'semseg' else n) for name, n in config.tasks)
+    return replace(config, tasks=tasks)
+
+
 def rounded(pixels: int) -> int:
     """Rounds to the nearest multiple of 64, at least 64."""
     return max(64, round(pixels / 64) * 64)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mtscene_ros.types import SemanticClass
 from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
 from training.networks.zoo import NetworkConfig, build_on_meta
@@ -47,6 +48,39 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         )
     refuse_not_finite(state, path)
     return without_prefix(state)
+
+
+def own_classes(path: Path) -> tuple[SemanticClass, ...]:
+    """Returns the classes that a training on a user's own data has recorded, () if none. Raises
+    CheckpointError."""
+    loaded = read_file(path, numpy_scalars())
+    rows = (loaded.get('adapted') or {}).get('classes') if isinstance(loaded, dict) else None
+    return tuple(
+        SemanticClass(int(r['id']), str(r['name']), tuple(r['color_rgb'])) for r in rows or ()
+    )
+
+
+def released_weights(
+    fresh: Mapping[str, Tensor], config: NetworkConfig, path: Path
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Returns a network's weights with everything that a released checkpoint provides, and the
+    names of those that start afresh: only layers of the semantic classes may, where their number
+    differs. Raises CheckpointError."""
+    state = read_checkpoint(path)
+    for key in [key for key in state if dead_entries(config).match(key)]:
+        del state[key]
+    structural_complaints(build_on_meta(config), state)
+    if isinstance(config, InvPTConfig):
+        resample_position(state, config)
+    afresh = [k for k, v in fresh.items() if k in state and state[k].shape != v.shape]
+    kept = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    found = {k: kept[k] if k in kept and k not in afresh else v for k, v in fresh.items()}
+    other = [k for k in afresh if 'semseg' not in k]
+    complaints = mismatches({k: fresh[k] for k in (*other, *(fresh.keys() - kept.keys()))}, kept)
+    if other or fresh.keys() - kept.keys():
+        text = ' '.join(c for c in complaints if ' unexpected: ' not in c)
+        raise CheckpointError(f'{path} does not fit the network: {text}')
+    return found, afresh
 
 
 def numpy_scalars() -> list[Any]:
