@@ -14,9 +14,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
     parser.add_argument('--frames', type=int, default=60, help='length of the generated drive')
+    parser.add_argument('--model', default='', help='file or name; default: the bundled one')
+    parser.add_argument(
+        '--step',
+        action=argparse.BooleanOptionalAction,
+        help='wait for the answer to each image, so that none is dropped; default: for recordings '
+        'of less than a minute',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.cli.demo_run import run_demo
+    from mtscene_ros.models.catalogue import path_of
 
-    return run_demo(arguments.bag, arguments.out, arguments.frames)
+    model = str(path_of(arguments.model)) if arguments.model else ''
+
+    bag, out = arguments.bag, arguments.out
+    return run_demo(bag, out, arguments.frames, model, step=arguments.step)

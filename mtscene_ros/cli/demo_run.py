@@ -21,13 +21,19 @@ from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
 SEED, RATE_HZ = 6, 10.0
+STEPWISE_S = 60.0  # shorter recordings are played image by image
+NEXT = """Next:
+  mtscene run --image /camera/image_raw    # your own camera
+  mtscene predict photo.jpg                # pictures, videos and webcams, without ROS
+  mtscene evaluate {recording}    # scores against the ground truth in it"""
 
 
-def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
+def run_demo(
+    bag: Path | None, out: Path, frames: int, model: str = '', step: bool | None = None
+) -> int:
     """Writes out.mcap and report.html to the folder `out`; returns the exit code.
 
-    bag: the recording to play, None to generate a drive; model: model file, '' for the bundled
-    one. Raises BagError and OSError.
+    bag: the recording to play, None to generate a drive; model: its file, '' for the bundled one; step: wait for the answer to each image, None for where that does not take long. Raises BagError and OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     if bag is None:
@@ -46,9 +52,12 @@ def run_demo(bag: Path | None, out: Path, frames: int, model: str = '') -> int:
     if camera.ros1:
         say('Converting the camera topics of a ROS 1 bag')
         convert_ros1(bag, playable, (camera.topic, camera_info_topic(camera.topic)))
-    run_session(DemoSession(playable, camera, out / 'out.mcap', out / 'node.log', model))
+    is_stepwise = camera.duration_s < STEPWISE_S if step is None else step
+    files = out / 'out.mcap', out / 'node.log'
+    run_session(DemoSession(playable, camera, *files, model, is_stepwise))
     write_report(out / 'out.mcap', out / 'report.html')
     say(f'Recorded inputs and outputs: {out / "out.mcap"}\nReport: {out / "report.html"}')
+    say(NEXT.format(recording=out / 'out.mcap'))
     return 0
 
 
