@@ -33,7 +33,9 @@ def run_demo(
 ) -> int:
     """Writes out.mcap and report.html to the folder `out`; returns the exit code.
 
-    bag: the recording to play, None to generate a drive; model: its file, '' for the bundled one; step: wait for the answer to each image, None for where that does not take long. Raises BagError and OSError.
+    bag: the recording to play, None to generate a drive; model: its file, '' for the bundled one;
+    step: wait for the answer to each image, None for where that does not take long. Raises
+    BagError and OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     if bag is None:
