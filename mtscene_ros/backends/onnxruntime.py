@@ -87,7 +87,7 @@ def open_session(
 ) -> tuple[ort.InferenceSession, str]:
     """Returns a session and the precision of the file's weights. Raises BackendError."""
     if not Path(model_path).is_file():
-        raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
+        raise BackendError(f'Model file {model_path!r} does not exist; check its path.')
     session_options = ort.SessionOptions()
     session_options.intra_op_num_threads = options.threads
     # Threads that spin between frames occupy a core each; a robot needs it for other software.

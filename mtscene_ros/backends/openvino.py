@@ -57,7 +57,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     """Opens the model file. Raises BackendError."""
     path = Path(model_path)
     if not path.is_file():
-        raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
+        raise BackendError(f'Model file {model_path!r} does not exist; check its path.')
     # OpenVINO's reader crashes on damaged graphs (test/trust), which ONNX Runtime refuses.
     precision = checked_precision(model_path)
     settings: dict[str, Any] = {

@@ -212,7 +212,7 @@ def load(model_path: str, options: BackendOptions) -> TensorRt:
     """Finds or builds the engine and opens it. Raises BackendError."""
     path = Path(model_path)
     if not path.is_file():
-        raise BackendError(f'Model file {model_path!r} does not exist; set the parameter `model`.')
+        raise BackendError(f'Model file {model_path!r} does not exist; check its path.')
     thread = ThreadPoolExecutor(1, thread_name_prefix='cuda')
     try:
         spec_json = metadata_of(path).get(METADATA_KEY, '')

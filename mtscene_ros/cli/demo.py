@@ -20,12 +20,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--camera-info', default='', metavar='TOPIC', help='default: the one of the image'
     )
     parser.add_argument('--frames', type=int, default=60, help='length of the generated drive')
+    parser.add_argument('--model', default='', help='file or name; default: the bundled one')
+    parser.add_argument(
+        '--step',
+        action=argparse.BooleanOptionalAction,
+        help='wait for the answer to each image, so that none is dropped; default: for recordings '
+        'of less than a minute',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.cli.demo_run import run_demo
+    from mtscene_ros.models.catalogue import path_of
 
     if arguments.bag is None and (arguments.image or arguments.camera_info):
         raise ValueError('The generated drive has one camera; give --bag as well.')
+    model = str(path_of(arguments.model)) if arguments.model else ''
     topics = arguments.image, arguments.camera_info
-    return run_demo(arguments.bag, arguments.out, arguments.frames, topics=topics)
+    bag, out, step = arguments.bag, arguments.out, arguments.step
+    return run_demo(bag, out, arguments.frames, model, topics, step)

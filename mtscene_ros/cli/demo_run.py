@@ -20,6 +20,11 @@ from mtscene_ros.worlds.as_moment import moment_from_world
 from mtscene_ros.worlds.drive import drive_sequence
 
 SEED, RATE_HZ = 6, 10.0
+STEPWISE_S = 60.0  # shorter recordings are played image by image
+NEXT = """Next:
+  mtscene run --image /camera/image_raw    # your own camera
+  mtscene predict photo.jpg                # pictures, videos and webcams, without ROS
+  mtscene evaluate {recording}    # scores against the ground truth in it"""
 
 
 def run_demo(
@@ -28,11 +33,13 @@ def run_demo(
     frames: int,
     model: str = '',
     topics: tuple[str, str] = ('', ''),
+    step: bool | None = None,
 ) -> int:
     """Writes out.mcap and report.html to the folder `out`; returns the exit code.
 
     bag: the recording to play, None to generate a drive; model: model file, '' for the bundled
-    one; topics: of image and camera_info, '' for the most likely ones. Raises BagError, OSError.
+    one; topics: of image and camera_info, '' for the most likely ones; step: wait for the answer
+    to each image, None for where that does not take long. Raises BagError, OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     if bag is None:
@@ -49,11 +56,14 @@ def run_demo(
     if camera.ros1:
         say('Converting the camera topics of a ROS 1 bag')
         convert_ros1(bag, playable, [t for t in (camera.topic, camera.info) if t])
-    run_session(DemoSession(playable, camera, out / 'out.mcap', out / 'node.log', model))
+    is_stepwise = camera.duration_s < STEPWISE_S if step is None else step
+    files = out / 'out.mcap', out / 'node.log'
+    run_session(DemoSession(playable, camera, *files, model, is_stepwise))
     for line in remarks_in(out / 'node.log'):
         say(line)
     write_report(out / 'out.mcap', out / 'report.html', node='/perception')
     say(f'Recorded inputs and outputs: {out / "out.mcap"}\nReport: {out / "report.html"}')
+    say(NEXT.format(recording=out / 'out.mcap'))
     return 0
 
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from mtscene_ros.backends.engine_build import EngineError
 from mtscene_ros.cli import programs
 from mtscene_ros.terminal import PlainText, shown
 
-# Each verb is the file of its name in cli/; it is imported when somebody calls it.
+# Each verb is the file of its name in cli/, or of FILES; it is imported when somebody calls it.
 VERBS = {
     'run': 'start the node, with the most common options',
+    'stats': 'rates, drops and latency of a running node',
+    'swap': 'load another model into a running node',
+    'enable': 'pause a running node or let it go on',
+    'params': 'show and set the parameters of a running node',
     'check': 'check a machine and a configuration before the node starts',
     'predict': 'show what a model sees in pictures, videos, webcams, streams, recordings',
     'demo': 'run the node on a generated drive or on a recording of yours',
@@ -35,6 +40,7 @@ VERBS = {
     'completion': 'print a completion script for bash, zsh or tcsh',
 }
 
+FILES = {'params': 'node_params'}  # no two modules of the package have one name
 EXIT = '0 done, 1 done in part, 2 refused with one sentence'
 
 
@@ -55,7 +61,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 def filled(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
     """Adds the description, example, exit status and arguments of a verb to its parser."""
-    verb = importlib.import_module(f'mtscene_ros.cli.{name}')
+    verb = importlib.import_module(f'mtscene_ros.cli.{FILES.get(name, name)}')
     examples = f'example:\n  {verb.EXAMPLE}'.replace('\nmtscene', '\n  mtscene')
     parser.description = verb.__doc__
     parser.epilog = f'{examples}\n\nexit status: {getattr(verb, "EXIT", EXIT)}'
@@ -68,9 +74,16 @@ def filled(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParse
 def overview() -> str:
     width = max(map(len, VERBS))
     lines = [f'  {name:{width}s}  {what}' for name, what in VERBS.items()]
-    head = 'usage: mtscene VERB ...    (mtscene VERB --help shows options and an example)'
+    head = 'usage: mtscene VERB ... | --version    (mtscene VERB --help shows options, examples)'
     more = 'on a machine with the training code:'
     return '\n'.join([head, '', *lines, '', more, programs.overview()])
+
+
+def own_version() -> str:
+    try:
+        return metadata.version('mtscene_ros')
+    except metadata.PackageNotFoundError:
+        return '(a checkout that is not installed)'
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,6 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ('-h', '--help'):
         print(overview())
         return 0 if words else 2
+    if words[0] in ('-V', '--version'):
+        print(f'mtscene {own_version()}')
+        return 0
     name = words[0]
     if programs.is_program(name):
         return programs.run_program(words)

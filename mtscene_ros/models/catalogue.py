@@ -142,12 +142,10 @@ def spec_of_file(model_path: str = '') -> ModelSpec:
             return spec_from_json(str(read_npz(path, {METADATA_KEY})[METADATA_KEY]), str(path))
         return spec_from_json(metadata_of(path).get(METADATA_KEY), str(path))
     except FileNotFoundError:
-        raise SpecError(
-            f'Model file {str(path)!r} does not exist; set the parameter `model`.'
-        ) from None
+        raise SpecError(f'Model file {str(path)!r} does not exist; check its path.') from None
     except (OSError, KeyError) as error:
         raise SpecError(
-            f'Model file {str(path)!r} cannot be read ({error}); set `model`.'
+            f'Model file {str(path)!r} cannot be read ({error}); check its path.'
         ) from error
     except SpecError:
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rclpy
@@ -31,7 +31,7 @@ from mtscene_ros.recordings.truth_topics import truth_label_info_topic, truth_to
 from mtscene_ros.ros.playback import PlayOptions, play
 from mtscene_ros.ros.recorder import Recorder
 from mtscene_ros.ros.start import start_ros
-from mtscene_ros.terminal import StatusLine, live_text, say
+from mtscene_ros.terminal import StatusLine, live_text, plural, say
 
 OUTPUTS = (
     *map(result_topic, TASKS_READ),
@@ -54,13 +54,15 @@ class NodeError(BagError):
 @dataclass(frozen=True, slots=True)
 class DemoSession:
     """One run; bag: the recording to play; recording, log: files to write; model: '' for the
-    bundled one."""
+    bundled one; is_stepwise: each image waits for the answer to the last one, so that none is
+    dropped."""
 
     bag: Path
     camera: RecordedCamera
     recording: Path
     log: Path
     model: str = ''
+    is_stepwise: bool = False
 
 
 def run_session(session: DemoSession) -> None:
@@ -144,12 +146,17 @@ def _play_and_record(node: Node, session: DemoSession) -> None:
     played = (camera.topic, info, *BESIDE, *TRUTH_TOPICS)
     outputs = [f'/perception/{name}' for name in OUTPUTS]
     options = PlayOptions(topics=played, remap={camera.topic: image})
+    if session.is_stepwise:
+        options = replace(options, rate=0.0, step_topic=f'/perception/{FRAME_STATS}')
     with BagWriter(session.recording) as writer:
         Recorder(node, writer, [image, info, *BESIDE, *TRUTH_TOPICS, *outputs, '/rosout'])
         counts = LiveCounts(node)
-        say(f'Playing {camera.duration_s:.0f} s of recording; Ctrl-C ends it early')
+        how = ', each image once the last one is answered' if session.is_stepwise else ''
+        say(f'Playing {camera.duration_s:.0f} s of recording{how}; Ctrl-C ends it early')
         try:
-            play(node, session.bag, options)
+            report = play(node, session.bag, options)
+            if report.unanswered:
+                say(f'{plural(report.unanswered, "image")} without an answer; see {session.log}')
             _spin(node, counts.is_settled, LAST_FRAME_TIMEOUT_S)
         except KeyboardInterrupt:
             pass

@@ -48,6 +48,17 @@ class Models:
             return self._swap[0]
         return self._loading if self.pipeline is None else None
 
+    @property
+    def running(self) -> str:
+        """One line about the model that runs; '' for none."""
+        if self.pipeline is None:
+            return ''
+        estimator, spec = self.pipeline.estimator, self.pipeline.estimator.spec
+        return (
+            f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
+            f'{spec.width_px}x{spec.height_px} px on {estimator.backend.description}'
+        )
+
     def load(self, params: NodeParams) -> None:
         """Starts loading the model that the parameters name."""
         self.error = ''
@@ -123,11 +134,7 @@ class Models:
             return str(error)
         if old is not None and not self._in_use():
             old.estimator.backend.close()
-        spec = estimator.spec
-        self._logger.info(
-            f'Model {spec.name} {spec.version}: {", ".join(estimator.decoders)} at '
-            f'{spec.width_px}x{spec.height_px} px on {estimator.backend.description}'
-        )
+        self._logger.info(self.running)
         if remark := licence_remark('' if model == BUNDLED else model):
             self._logger.warning(remark)
         return ''

@@ -243,7 +243,7 @@ class PerceptionNode(LifecycleNode):
         response.message = await self._models.swap(self.params, request.model)
         response.success = not response.message
         if response.success and self._models.pipeline is not None:
-            response.message = self._models.pipeline.estimator.backend.description
+            response.message = self._models.running
         return response
 
     def _repeat_classes(self) -> None:

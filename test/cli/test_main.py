@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def test_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['--help']) == 0
     shown = capsys.readouterr().out
     assert all(f'\n  {name} ' in shown for name in VERBS)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['--version']) == 0
+    assert re.fullmatch(r'mtscene (\d+\.\d+\.\d+|\(a checkout .*\))\n', capsys.readouterr().out)
 
 
 def test_an_unknown_verb_is_refused_with_the_known_ones(
