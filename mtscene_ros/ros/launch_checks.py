@@ -151,13 +151,14 @@ def camera_names(text: str) -> list[str]:
     A name may be a word that YAML takes for something else, such as on.
     """
     try:
-        names = yaml.load(text, yaml.BaseLoader)  # noqa: S506, it makes strings only
+        found = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError:
-        names = text
-    if not isinstance(names, list):
+        found = None
+    if not isinstance(found, yaml.SequenceNode):
         raise LaunchError(
             f"cameras is {text!r}; it must be a YAML list such as cameras:='[front, left]'."
         )
+    names = [str(node.value) for node in found.value]
     sentence = complaint('cameras', names) or (
         '' if all(names) else 'An empty name in cameras is a single camera: perception.launch.py.'
     )

@@ -26,6 +26,7 @@ DISPLAYS = {
 }
 # RViz has no display of 32FC3, of Detection2DArray, and of our own message.
 NOT_IN_RVIZ = {'normals/image', 'detections_2d', 'scene'}
+NOT_IN_RVIZ |= {'debug/overlay/compressed', 'semantic/color/compressed'}  # a display's transport
 OF_DEPTH_CLOUD = {'depth/camera_info'}  # found by the display beside depth/image
 
 
