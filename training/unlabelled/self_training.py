@@ -21,7 +21,6 @@ from mtscene_ros.types import UNLABELED
 from training.config import CompactConfig
 from training.graphs.deploy import normalised
 from training.graphs.onnx_export import current_commit
-from training.learn.adapting import freeze_norms
 from training.learn.learning import Learning, build_learning, update_average
 from training.learn.loader import Batch
 from training.learn.schedule import learning_rate
@@ -29,6 +28,7 @@ from training.learn.weighting import by_task
 from training.networks.decoders import load_weights
 from training.tasks import semantic, task_of
 from training.unlabelled.mixed_batches import MixedFrames, mixed_batches
+from training.unlabelled.norm_statistics import norms_of
 from training.weights.checkpoint_store import restore, save
 
 REAL_WEIGHTS = {'semantic': 1.0, 'depth': 1.0, 'boxes3d': 0.5}  # of losses on real frames
@@ -61,7 +61,8 @@ def start_learning(
     freeze_first_blocks(learning.network)
     step = int(restore(last, learning.parts())['step']) if last.exists() else 0
     learning.network.train()
-    freeze_norms(learning.network)
+    for norm in norms_of(learning.network).values():
+        norm.eval()  # a few frames are too few to estimate batch statistics
     return learning, step
 
 

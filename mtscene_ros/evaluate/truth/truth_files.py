@@ -39,7 +39,7 @@ class TruthFiles:
         self._frames = {stamp_of(frame, path): frame for frame in self._manifest.frames}
         self._tasks = [t for t in spec.tasks if any(has(f, t) for f in self._frames.values())]
         tables = {'semantic': self._manifest.semantic, **self._manifest.maps}
-        self._class_map = self._manifest.class_map | class_map_from(options.classes)
+        self._class_map = {**self._manifest.class_map, **class_map_from(options.classes)}
         self._matches = {
             task: match_by_name(
                 tables[task], classes_from_options(spec.tasks[task]), path, warn, self._class_map
