@@ -185,7 +185,6 @@ def _read_statistics(bag: AnyReader, node: str, recording: Recording) -> None:
     true_label_info = truth_label_info_topic('semantic')
     wanted = (f'{node}/{FRAME_STATS}', label_info, true_label_info, '/rosout')
     connections = [c for c in bag.connections if c.topic in wanted]
-    # To rosbags, no connections means all of them.
     for connection, recorded_ns, raw in bag.messages(connections) if connections else ():
         message: Any = bag.deserialize(raw, connection.msgtype)
         if connection.topic == '/rosout':

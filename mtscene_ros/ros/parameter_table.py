@@ -34,6 +34,8 @@ class NodeParams:
     probability_encoding: str
     class_id_format: str
     min_score: float
+    min_score_by_class: list[str]
+    classes: list[str]
     target_frame: str
     tracking_enabled: bool
     tracking_frame: str
@@ -226,6 +228,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         limits=(0.0, 1.0),
         dynamic=True,
     ),
+    Parameter('min_score_by_class', [''], '-', 'CLASS:SCORE, such as car:0.5', dynamic=True),
+    Parameter('classes', [''], '-', 'wanted 3D boxes; one empty name: all', dynamic=True),
     Parameter(
         'target_frame',
         '',
