@@ -1,6 +1,8 @@
-"""Lists bundled and local models: tasks, classes, size, scores, licence; writes their cards.
+"""Lists models: tasks, classes, size, scores, licence; writes their cards, downloads hosted ones.
 
 Models are searched in the package, in ~/.local/share/mtscene_ros/models and in $MTSCENE_MODELS.
+`mtscene models get NAME` downloads one of an index, a JSON file that somebody hosts, into the
+second folder; docs/howto/own-model.md describes it.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +20,29 @@ from mtscene_ros.terminal import plural
 
 if TYPE_CHECKING:
     from mtscene_ros.models.catalogue import Model
+    from mtscene_ros.models.model_index import HostedModel
 
 EXAMPLE = """mtscene models
+mtscene models get yard --index https://models.example.org/index.json
 mtscene models mine.onnx --json
 mtscene models mine.onnx --scores scores.json --card"""
-EXIT = '0 done, 1 if a file is not a model of mtscene_ros, 2 refused'
+GET = Path('get')
+EXIT = '0 done, 1 if a file is no model of mtscene_ros or the index cannot be read, 2 refused'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        'places', nargs='*', type=Path, metavar='MODEL', help='files or folders; default: all'
+        'places',
+        nargs='*',
+        type=Path,
+        metavar='MODEL',
+        help='files or folders, default: all; or the word get and names of the index',
+    )
+    parser.add_argument(
+        '--index',
+        default='',
+        metavar='ADDRESS',
+        help='file or http(s)://; default: $MTSCENE_INDEX',
     )
     parser.add_argument('--card', action='store_true', help='write NAME.md beside each model')
     parser.add_argument(
@@ -42,20 +57,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from mtscene_ros.models import catalogue
 
+    if arguments.places[:1] == [GET]:
+        return get([str(name) for name in arguments.places[1:]], arguments)
+    hosted, unread = listed(arguments)
     places = arguments.places or [p for p in catalogue.folders() if p.is_dir()]
     models, sentences = catalogue.found(places)
+    sentences += unread
     if arguments.scores:
         models = [scored(models, arguments.scores)]
     if arguments.json:
-        print(json.dumps([model.to_dict() for model in models]))
+        print(json.dumps([*(m.to_dict() for m in models), *map(asdict, hosted)]))
     for model in models:
         if not arguments.json:
             print(summary(model))
         if arguments.card:
             write_card(model)
+    for entry in hosted if not arguments.json else ():
+        print(hosted_summary(entry))
     for sentence in sentences:
         print(sentence, file=sys.stderr)
     return int(bool(sentences))
+
+
+def listed(arguments: argparse.Namespace) -> tuple[list[HostedModel], list[str]]:
+    """Returns what the index offers where all models are listed, or a sentence why not."""
+    from mtscene_ros.models.download import DownloadError
+    from mtscene_ros.models.model_index import index_address, read_index
+
+    address = index_address(arguments.index)
+    if arguments.places or not address:
+        return [], []
+    try:
+        return list(read_index(address).values()), []
+    except DownloadError as error:
+        return [], [str(error)]
+
+
+def get(names: list[str], arguments: argparse.Namespace) -> int:
+    """Downloads models of the index into the user's folder."""
+    from mtscene_ros.models import catalogue
+    from mtscene_ros.models.download import download
+    from mtscene_ros.models.model_index import VARIABLE, index_address, read_index
+
+    address = index_address(arguments.index)
+    if not address:
+        raise ValueError(f'There is no index of models; name one with --index or ${VARIABLE}.')
+    index = read_index(address)
+    unknown = [name for name in names if name not in index]
+    if unknown or not names:
+        wrong = f'no model {", ".join(unknown)}' if unknown else 'these models'
+        raise ValueError(f'The index {address} has {wrong}: {", ".join(index) or "none"}.')
+    paths = []
+    for entry in (index[name] for name in names):
+        path = catalogue.folders()[1] / f'{entry.name}.onnx'
+        download(entry.url, path, entry.size_bytes, entry.sha256)
+        paths.append(path)
+    models, sentences = catalogue.found(paths)
+    print(
+        json.dumps([model.to_dict() for model in models])
+        if arguments.json
+        else '\n'.join(map(summary, models))
+    )
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return int(bool(sentences))
+
+
+def hosted_summary(entry: HostedModel) -> str:
+    """Returns a few lines about a model that is not here."""
+    scores = ', '.join(f'{name} {value:.3g}' for name, value in entry.scores.items())
+    return (
+        f'{entry.name}  {entry.url}\n  {entry.size_bytes / 1e6:.1f} MB, sha256 '
+        f'{entry.sha256[:12]}; `mtscene models get {entry.name}` downloads it\n'
+        f'  scores:  {scores or "none stated"}\n  licence: {entry.licence or "not stated"}'
+    )
 
 
 def scored(models: list[Model], results: Path) -> Model:

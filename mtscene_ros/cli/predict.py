@@ -40,6 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--min-score', type=float, default=0.3, help='lowest score of a box, default 0.3'
     )
+    parser.add_argument(
+        '--classes', nargs='+', default=(), metavar='NAME', help='only boxes of these classes'
+    )
+    parser.add_argument(
+        '--score-of',
+        nargs='+',
+        default=(),
+        metavar='CLASS:SCORE',
+        help='lowest score of one class, as in car:0.5',
+    )
     parser.add_argument('--no-progress', action='store_true')
     parser.add_argument('--json', action='store_true', help='print a summary as an object')
 
@@ -90,6 +100,7 @@ def add_camera(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from mtscene_ros.camera.box_filter import box_filter
     from mtscene_ros.cli.predict_run import PredictOptions, predict
 
     if isinstance(arguments.every, float) or isinstance(arguments.size, float):
@@ -109,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         backend=arguments.backend,
         threads=arguments.threads,
-        min_score=arguments.min_score,
+        boxes=box_filter(arguments.min_score, tuple(arguments.classes), tuple(arguments.score_of)),
         progress=not arguments.no_progress,
     )
     summary = predict(arguments.sources, options)

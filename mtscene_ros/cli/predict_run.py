@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mtscene_ros.backends import BackendOptions
+from mtscene_ros.camera.box_filter import BoxFilter
 from mtscene_ros.camera.calibration_file import CalibrationError
 from mtscene_ros.camera.images import ImageError
-from mtscene_ros.camera.outputs import confident
 from mtscene_ros.cli.predict_camera import CameraOfImages
 from mtscene_ros.cli.predict_files import PredictedFiles
 from mtscene_ros.estimator import SceneEstimator, open_estimator
@@ -30,6 +30,7 @@ from mtscene_ros.terminal import Bar, plural
 # Names of --show → tasks of models, where they differ.
 TASKS = {'boxes': 'boxes3d', 'parts': 'human_parts'}
 USUAL = ('semantic', 'boxes3d', 'depth')
+USUAL_BOXES = BoxFilter(0.3)
 VIDEO_HZ = 15.0  # enough to watch, and half of the work for most videos
 NOTHING = 'There is no image in the chosen part; look at --start and --duration.'
 INTERRUPTED = 130  # exit status of shells for SIGINT
@@ -53,7 +54,7 @@ class PredictOptions:
     model: str = ''
     backend: str = 'auto'
     threads: int = 0
-    min_score: float = 0.3
+    boxes: BoxFilter = USUAL_BOXES
     progress: bool = True
 
 
@@ -228,7 +229,9 @@ class PredictRun:
         scale = self._options.size_px / max(frame.rgb.shape[:2])
         self._estimator.output_scale = 1.0 if exact else min(1.0, scale)
         [scene] = self._estimator.estimate([frame], self._tasks)
-        scene = confident(scene, self._options.min_score)
+        for sentence in self._options.boxes.unknown(scene):
+            self._summary.note(sentence)
+        scene = self._options.boxes.kept(scene)
         for sentence in scene.warnings:
             self._summary.note(sentence)
         self._summary.images += 1

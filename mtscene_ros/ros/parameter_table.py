@@ -9,44 +9,6 @@ from mtscene_ros.backends import BACKENDS
 
 
 @dataclass(frozen=True, slots=True)
-class NodeParams:
-    """The values of PARAMETERS, one field each; a dot in a name becomes an underscore."""
-
-    model: str
-    backend: str
-    precision: str
-    threads: int
-    gpu_id: int
-    dla_core: int
-    engine_folder: str
-    autostart: bool
-    cameras: list[str]
-    image_topic: str
-    image_transport: str
-    input_is_rectified: str
-    resize: str
-    output_scale: float
-    sync_policy: str
-    sync_max_skew_ms: float
-    max_image_mpx: float
-    max_message_mb: float
-    max_age_ms: float
-    max_rate_hz: float
-    depth_encoding: str
-    probability_encoding: str
-    class_id_format: str
-    min_score: float
-    target_frame: str
-    tracking_enabled: bool
-    tracking_frame: str
-    tracking_max_age_s: float
-    diagnostics_max_latency_ms: float
-    diagnostics_late_frames: int
-    watchdog_timeout_s: float
-    watchdog_exit: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Parameter:
     """One row of the table.
 
@@ -249,6 +211,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         limits=(0.0, 1.0),
         dynamic=True,
     ),
+    Parameter('min_score_by_class', [''], '-', 'CLASS:SCORE, such as car:0.5', dynamic=True),
+    Parameter('classes', [''], '-', 'wanted 3D boxes; one empty name: all', dynamic=True),
     Parameter(
         'target_frame',
         '',

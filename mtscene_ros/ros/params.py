@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -17,9 +17,11 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from mtscene_ros.camera.box_filter import BoxFilter, BoxFilterError, box_filter
 from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
-from mtscene_ros.ros.parameter_table import PARAMETERS, NodeParams, Parameter
+from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_table import PARAMETERS, Parameter
 
 # Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
 # passes an argument that was left empty.
@@ -146,7 +148,7 @@ def complaint(name: str, value: object) -> str:
     if type(value) not in want:
         return f'Parameter {name} is {shortened(value)}; it must be of type {row.type_name}.'
     if isinstance(value, list):
-        return _complaint_about_names(name, value)
+        return LISTS[name](name, value)
     if row.values and value not in row.values:
         return f'Parameter {name} is {shortened(value)}; it must be one of {row.allowed}.'
     if row.limits and not row.limits[0] <= float(str(value)) <= row.limits[1]:
@@ -172,6 +174,28 @@ def _complaint_about_names(name: str, values: list[object]) -> str:
     if '' in values and len(values) > 1:
         return f'Parameter {name} is {values!r}; with several cameras, each one needs a name.'
     return ''
+
+
+def _complaint_about_classes(name: str, values: list[object]) -> str:
+    """Nobody knows the classes before a model is loaded: those that it lacks are a WARN then."""
+    if all(isinstance(value, str) for value in values):
+        return ''
+    return f'Parameter {name} is {shortened(values)}; it must be a list of names.'
+
+
+def _complaint_about_scores(name: str, values: list[object]) -> str:
+    try:
+        box_filter(0.0, (), tuple(map(str, values)))
+    except BoxFilterError as error:
+        return f'Parameter {name}: {error}'
+    return ''
+
+
+LISTS: dict[str, Callable[[str, list[object]], str]] = {
+    'cameras': _complaint_about_names,
+    'classes': _complaint_about_classes,
+    'min_score_by_class': _complaint_about_scores,
+}
 
 
 def yaml_text() -> str:
@@ -223,3 +247,9 @@ def output_params(params: NodeParams) -> OutputParams:
         params.class_id_format,
         params.target_frame,
     )
+
+
+def box_filter_of(params: NodeParams) -> BoxFilter:
+    """Returns which boxes are published."""
+    by_class, classes = tuple(params.min_score_by_class), tuple(params.classes)
+    return box_filter(params.min_score, classes, by_class)

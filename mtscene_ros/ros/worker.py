@@ -25,12 +25,12 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
-from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext, confident
+from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
-from mtscene_ros.ros.parameter_table import NodeParams
-from mtscene_ros.ros.params import output_params, policy_of
+from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.terminal import shown
@@ -226,7 +226,10 @@ class Worker:
         start_s, publish_s = time.perf_counter(), 0.0
         header = messages.header_of(new, image.frame)
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
-        scene = self._tracked(confident(scene, params.min_score), params)
+        wanted = box_filter_of(params)
+        for sentence in wanted.unknown(scene):
+            self._troubles.warn_once(sentence)
+        scene = self._tracked(wanted.kept(scene), params)
         target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
         for output in image.outputs:

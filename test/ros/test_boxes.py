@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 
 from mtscene_ros.camera import box_messages
@@ -194,6 +195,21 @@ def test_target_frame_at_the_images_stamp(
     assert math.remainder(yaw - heading, 2 * math.pi) == pytest.approx(0, abs=1e-6)
     assert fleet.got['', 'debug/markers'][0].markers[1].header.frame_id == 'map'
     assert fleet.got['', 'detections_2d'][0].header.frame_id == '_optical'
+
+
+def test_only_wanted_classes_are_published(
+    inside_of: Callable[..., Inside], fleet_of: Callable[..., Fleet], frame: CameraFrame
+) -> None:
+    inside, fleet = inside_of(), fleet_of(('',), topics=('detections_3d',))
+    inside.connect(fleet, {'': INFO})
+    found = fleet.got['', 'detections_3d']
+    for k, (name, value) in enumerate(
+        [('classes', ['bus']), ('classes', ['car']), ('min_score_by_class', ['car:0.9'])]
+    ):
+        assert inside.node.set_parameters([Parameter(name, value=value)])[0].successful
+        inside.show(fleet, '', frame.rgb, (k + 1) * SEC)
+        fleet.wait(lambda k=k: len(found) == k + 1)
+    assert [len(message.detections) for message in found] == [0, 1, 0]  # of one car of 0.8
 
 
 def test_tracking_in_the_odometry_frame_where_tf_has_it(

@@ -72,6 +72,7 @@ def test_parameters_are_shown_and_set(inside: Inside, capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ('word', 'sentence'),
     [
+        ('min_score_by_class:=[car]', "'car' is not CLASS:SCORE"),
         ('min_score:=2', 'refuses: Parameter min_score is 2.0; it must lie in'),
         ('min_skore:=1', 'has no parameter min_skore'),
         ('min_skore', 'has no parameter min_skore'),
