@@ -188,7 +188,7 @@ def first_messages(
 
 
 def input_topic(
-    bag: CheckedReader, name: str, stamps: Mapping[str, list[int]], result: str
+    bag: CheckedReader, name: str, stamps: Mapping[str, list[int]], result: str, node: str = ''
 ) -> str:
     """Returns the image topic that a topic of results belongs to, '' for the best camera. Raises
     BagError.
@@ -196,9 +196,10 @@ def input_topic(
     Results have stamp and frame_id of their image; among topics with common stamps, those of that
     frame come first, then those with more common stamps, then the better camera.
     """
-    ranking = ranked(image_topics(bag))
+    images = image_topics(bag, node)
+    ranking = ranked(images)
     if not ranking:
-        raise BagError(no_camera(bag, name, image_topics(bag)))
+        raise BagError(no_camera(bag, name, images))
     found = list(first_messages(bag, [result], count=1)) if result else []
     [(_, first)] = found or [('', None)]
     frame_id = first.header.frame_id if first else ''

@@ -15,7 +15,7 @@ from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.ros import offers, qos
 from mtscene_ros.ros.camera_search import AUTO, CameraSearch, is_auto
 from mtscene_ros.ros.image_bytes import InputLimits, limits_of, message_of
-from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.types import CameraFrame
 
 

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from mtscene_ros.camera.images import ENCODINGS, MAX_PIXELS, MEASURED, ImageError
 from mtscene_ros.ros.cdr import image_view
-from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_values import NodeParams
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from mtscene_ros.backends import BackendError, BackendOptions
 from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.models.spec import SpecError
-from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_values import NodeParams
 
 Progress = Callable[[str, float], bool]
 

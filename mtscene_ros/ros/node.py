@@ -30,7 +30,7 @@ from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.model_swap import Models
-from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import declare, policy_of, read, unknown, unknown_overrides
 from mtscene_ros.ros.process import run
 from mtscene_ros.ros.publishers import Publishers

@@ -20,8 +20,8 @@ from rclpy.parameter import Parameter as RosParameter
 from mtscene_ros.camera.box_filter import BoxFilter, BoxFilterError, box_filter
 from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
-from mtscene_ros.ros.node_params import NodeParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, Parameter
+from mtscene_ros.ros.parameter_values import NodeParams
 
 # Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
 # passes an argument that was left empty.

@@ -29,7 +29,7 @@ from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
-from mtscene_ros.ros.node_params import NodeParams
+from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles

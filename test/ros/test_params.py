@@ -9,8 +9,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from docs.reference import parameters
-from mtscene_ros.ros.node_params import NodeParams
 from mtscene_ros.ros.parameter_table import PARAMETERS
+from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import (
     complaint,
     declare,
