@@ -9,6 +9,7 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.outputs import (
+    COMPRESSED,
     FRAME_STATS,
     LABEL_INFO,
     Output,
@@ -92,9 +93,12 @@ class Predictions:
 
 
 def chosen(outputs: tuple[Output, ...], names: tuple[str, ...]) -> tuple[Output, ...]:
-    """Returns the outputs of the given names. Raises OutputsError."""
+    """Returns the outputs of the given names; all are those that are not there in another form.
+
+    Raises OutputsError.
+    """
     if names == ALL_OUTPUTS:
-        return outputs
+        return tuple(output for output in outputs if output.kind != COMPRESSED)
     known = [output.topic for output in outputs]
     for name in names:
         if name not in known:
