@@ -52,6 +52,7 @@ class CameraFrames:
         self._is_rectified = is_rectified
         self.info: Message | None = None
         self._rectifier: Rectifier | None = None
+        self._judged: tuple[tuple[object, ...], Judged] | None = None  # of the last camera_info
 
     def frame(
         self, message: Message, data: NDArray[np.uint8] | None = None
@@ -95,19 +96,18 @@ class CameraFrames:
     ) -> tuple[CameraFrame, list[Remark]]:
         """Adds the intrinsics, and undistorts the image where that is needed."""
         height_px, width_px = frame.rgb.shape[:2]
-        is_rectified, text = rectification(info, self.image_topic, self._is_rectified)
-        intrinsics, why_not = intrinsics_from_camera_info(info, width_px, height_px, is_rectified)
-        if intrinsics is None:
-            return frame, [*remarks, Remark(Level.WARN, why_not)]
-        if text:
-            remarks.append(Remark(Level.OK, text))
-        doubt = doubt_about(info, is_rectified)
-        if doubt:
-            remarks.append(Remark(Level.WARN, doubt))
-        frame = replace(frame, intrinsics=intrinsics)
-        if is_rectified or distortion_of(info).is_none:
+        key = (*contents(info), self.image_topic, width_px, height_px)
+        if self._judged is None or self._judged[0] != key:
+            found = judged(info, self.image_topic, self._is_rectified, (width_px, height_px))
+            self._judged = key, found
+        found = self._judged[1]
+        remarks = [*remarks, *found.remarks]
+        if found.intrinsics is None:
             return frame, remarks
-        return self._undistorted(frame, intrinsics, distortion_of(info), remarks)
+        frame = replace(frame, intrinsics=found.intrinsics)
+        if found.distortion.is_none:
+            return frame, remarks
+        return self._undistorted(frame, found.intrinsics, found.distortion, remarks)
 
     def _undistorted(
         self,
@@ -123,6 +123,37 @@ class CameraFrames:
         except DistortionError as error:
             return replace(frame, intrinsics=None), [*remarks, Remark(Level.WARN, str(error))]
         return replace(frame, rgb=known(frame.rgb), unseen=known.unseen), remarks
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a camera_info means for images of one size; distortion: what has to be removed."""
+
+    intrinsics: Intrinsics | None
+    distortion: Distortion
+    remarks: tuple[Remark, ...]
+
+
+def contents(info: Message) -> tuple[object, ...]:
+    """Returns everything that counts in a camera_info, to be compared with that of the last."""
+    arrays = (np.asarray(either(info, name)).tobytes() for name in 'dkp')
+    roi = info.roi
+    part = roi.x_offset, roi.y_offset, roi.width, roi.height
+    sizes = info.width, info.height, info.binning_x, info.binning_y
+    return *arrays, info.distortion_model, *sizes, *part
+
+
+def judged(
+    info: Message, image_topic: str, is_rectified: bool | None, size_px: tuple[int, int]
+) -> Judged:
+    """Judges a camera_info; arguments as of CameraFrames; size_px: width and height of images."""
+    takes_p, text = rectification(info, image_topic, is_rectified)
+    intrinsics, why_not = intrinsics_from_camera_info(info, *size_px, takes_p)
+    distortion = Distortion('', ()) if takes_p else distortion_of(info)
+    if intrinsics is None:
+        return Judged(None, distortion, (Remark(Level.WARN, why_not),))
+    texts = (Level.OK, text), (Level.WARN, doubt_about(info, takes_p))
+    return Judged(intrinsics, distortion, tuple(Remark(*one) for one in texts if one[1]))
 
 
 def distortion_of(info: Message) -> Distortion:

@@ -62,7 +62,7 @@ def run(data: bytes) -> None:
         policy_of(params)
         incompatible = Incompatible(node, lambda sentence: None)
         for name in params.cameras:
-            camera = CameraInput(node, name, True, lambda *a: None, incompatible)
+            camera = CameraInput(node, name, params, lambda *a: None, incompatible)
             camera.close(node)
     finally:
         node.destroy_node()
