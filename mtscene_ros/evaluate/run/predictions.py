@@ -21,6 +21,7 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.camera.messages import Message
 from mtscene_ros.camera.outputs import (
+    COMPRESSED,
     DEPTH_CAMERA_INFO,
     FRAME_STATS,
     LABEL_INFO,
@@ -121,9 +122,12 @@ class Predictions:
 
 
 def chosen(outputs: tuple[Output, ...], names: tuple[str, ...]) -> tuple[Output, ...]:
-    """Returns the outputs of the given names. Raises OutputsError."""
+    """Returns the outputs of the given names; all are those that are not there in another form.
+
+    Raises OutputsError.
+    """
     if names == ALL_OUTPUTS:
-        return outputs
+        return tuple(output for output in outputs if output.kind != COMPRESSED)
     if names == RESULTS_ONLY:
         return tuple(o for o in outputs if o.result_of or o.topic == DEPTH_CAMERA_INFO)
     known = [output.topic for output in outputs]

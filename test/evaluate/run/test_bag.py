@@ -18,9 +18,12 @@ from evaluate.bags import (
     truth,
 )
 
+from mtscene_ros.camera.outputs import OUTPUTS
 from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.evaluate.options import ALL_OUTPUTS
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.evaluate.run.merge import merge
+from mtscene_ros.evaluate.run.predictions import chosen
 from mtscene_ros.models.nested import plain
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter, open_bag
@@ -144,3 +147,14 @@ def test_the_first_frames_only(tiny_path: str, tmp_path: Path) -> None:
     found = evaluate_bag(bag, options(tiny_path, max_frames=2), tmp_path / 'report')
     assert found['counts']['received'] == 2
     assert found['counts']['with_truth'] == {'semantic': 2, 'depth': 2}
+
+
+def test_pictures_for_people_are_recorded_once() -> None:
+    """Their compressed forms are on the robot for slow links, and here on request only."""
+    everything = {output.topic for output in chosen(OUTPUTS, ALL_OUTPUTS)}
+    assert {output.topic for output in OUTPUTS} - everything == {
+        'debug/overlay/compressed',
+        'semantic/color/compressed',
+    }
+    [asked] = chosen(OUTPUTS, ('debug/overlay/compressed',))
+    assert asked.kind == 'sensor_msgs/msg/CompressedImage'
