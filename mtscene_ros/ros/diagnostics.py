@@ -157,7 +157,10 @@ def missing_topic(node: Node, topic: str, kind: str, what: str) -> str:
     """Returns who publishes such messages elsewhere, the most similar names first."""
     here = node.count_publishers(topic)
     if here:
-        return f'no {what} on {topic}, though it has {publishers(here)}: check their QoS and rate.'
+        return (
+            f'no {what} on {topic}, though it has {publishers(here)}: check their QoS and rate; '
+            'from another user only UDP arrives (config/fastdds_udp.xml).'
+        )
     other = {  # the same images with the other transport
         'sensor_msgs/msg/Image': 'sensor_msgs/msg/CompressedImage',
         'sensor_msgs/msg/CompressedImage': 'sensor_msgs/msg/Image',

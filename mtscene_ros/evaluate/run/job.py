@@ -138,13 +138,13 @@ def run_job(job: EvaluationJob) -> Outcome:
 
     The new result takes the place of an earlier one when it is complete.
     """
+    for left in ('.evaluation-*', '.recording-*', '.mds-*'):  # the last two of earlier versions
+        remove_abandoned(job.folder, left)
     begin_s, damage = time.monotonic(), why_not_done(job)
     if not damage:
         return Outcome(job.name, resumed=True)
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(job.folder, '.recording-*')  # of versions before 0.4
-        remove_abandoned(job.folder, '.mds-*')
         with scratch_folder(job.folder, '.evaluation-') as scratch:
             evaluate_bag(job.bag, job.options, scratch)
             spec = spec_of_file(job.options.model).to_json()
