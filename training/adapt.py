@@ -151,7 +151,12 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
     """Runs the whole adaptation. Returns the scores before and after and the duration in
     minutes."""
-    names = manifest_samples.names(options.manifest, 'train')[: options.frames]
+    names = manifest_samples.names(options.manifest, 'train')
+    if options.frames and options.frames > len(names):
+        print(
+            f'--frames {options.frames}: the split train has only {len(names)}.', file=sys.stderr
+        )
+    names = names[: options.frames]
     start = start_of(options, names)
     options.freeze_batch_norm = not options.scratch  # a few frames are too few to estimate them
     for name, value in (DEFAULTS | defaults(start.config)).items():
