@@ -41,7 +41,7 @@ from training.learn.learning import Learning, build_learning
 from training.learn.learning_compact import defaults, tables_of
 from training.learn.loader import Frame
 from training.learn.loop import Data, Scores, fingerprint_of, run, to_folder
-from training.learn.processes import device_of_this_process, process_group, rank_and_world
+from training.learn.processes import device_of_this_process, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.transfer import transferred_weights
 from training.networks.decoders import compact_network
@@ -128,7 +128,7 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
     teacher = compact_network(start.old_config)
     teacher.load_state_dict(start.old)
     teacher.eval().requires_grad_(False)
-    learning = build_learning(start.config, device, rank_and_world()[1])
+    learning = build_learning(start.config, device, 1)
     if options.scratch:
         return learning
     mixture = None
@@ -151,6 +151,8 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
     """Runs the whole adaptation. Returns the scores before and after and the duration in
     minutes."""
+    if rank_and_world()[1] > 1:
+        raise ValueError('training.adapt runs in one process; start it without torchrun.')
     names = manifest_samples.names(options.manifest, 'train')
     if options.frames and options.frames > len(names):
         print(
@@ -203,8 +205,7 @@ def val_frames(ids: IdsByName, options: argparse.Namespace) -> list[Frame]:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = options_from(arguments)
-    with process_group():
-        found = adapt(options)
+    found = adapt(options)
     text = json.dumps(found, indent=2)
     write_text(options.out / 'adapted.json', text + '\n')
     print(text)
