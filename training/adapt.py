@@ -44,7 +44,7 @@ from training.learn.learning import Learning, build_learning
 from training.learn.learning_compact import defaults, tables_of
 from training.learn.loader import Frame
 from training.learn.loop import Data, Scores, fingerprint_of, run, to_folder
-from training.learn.processes import device_of_this_process, process_group, rank_and_world
+from training.learn.processes import device_of_this_process, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.transfer import transferred_weights
 from training.networks.decoders import compact_network
@@ -137,7 +137,7 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
     teacher = compact_network(start.old_config)
     teacher.load_state_dict(start.old)
     teacher.eval().requires_grad_(False)
-    learning = build_learning(start.config, device, rank_and_world()[1])
+    learning = build_learning(start.config, device, 1)
     if options.scratch:
         return learning
     mixture = None
@@ -160,7 +160,14 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
     """Runs the whole adaptation. Returns the scores before and after and the duration in
     minutes."""
-    names = manifest_samples.names(options.manifest, 'train')[: options.frames]
+    if rank_and_world()[1] > 1:
+        raise ValueError('training.adapt runs in one process; start it without torchrun.')
+    names = manifest_samples.names(options.manifest, 'train')
+    if options.frames and options.frames > len(names):
+        print(
+            f'--frames {options.frames}: the split train has only {len(names)}.', file=sys.stderr
+        )
+    names = names[: options.frames]
     start = start_of(options, names)
     options.freeze_batch_norm = not options.scratch  # a few frames are too few to estimate them
     for name, value in (DEFAULTS | defaults(start.config)).items():
@@ -210,8 +217,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if flag in (sys.argv[1:] if arguments is None else arguments):
             return {'model': str(program(arguments))}
     options = options_from(arguments)
-    with process_group():
-        found = adapt(options)
+    found = adapt(options)
     text = json.dumps(found, indent=2)
     write_text(options.out / 'adapted.json', text + '\n')
     print(text)

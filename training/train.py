@@ -35,7 +35,7 @@ from training.learn.learning import (
 )
 from training.learn.loader import list_frames
 from training.learn.loop import Data, Scores, fingerprint_of, run, to_folder
-from training.learn.own_tables import own_config, own_recipe, with_tasks
+from training.learn.own_tables import balanced, own_config, own_recipe, with_tasks
 from training.learn.processes import device_of_this_process, process_group, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.weighting import WEIGHTINGS
@@ -69,6 +69,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         default=None,
         help='recompute activations: less memory, a third more time',
     )
+    parser.add_argument(
+        '--class-weights', choices=('balanced',), help="of rare classes; default: the config's"
+    )
     parser.add_argument('--weighting', choices=sorted(WEIGHTINGS), default='fixed')
     parser.add_argument(
         '--freeze-batch-norm',
@@ -96,6 +99,11 @@ def train(options: argparse.Namespace) -> None:
     """Runs the whole training in this process. Raises ValueError."""
     config = config_from(options)
     data = data_of(config, options)
+    if options.class_weights == 'balanced':
+        if not isinstance(config, CompactConfig):
+            raise ValueError('--class-weights: the recipes have their own; leave it out.')
+        config = balanced(config, data.frames)
+        data = data_of(config, options)
     to_folder(options.out)
     device = device_of_this_process(options.threads)
     torch.manual_seed(options.seed)

@@ -128,9 +128,9 @@ def checked_ids(ids: NDArray[Any], classes: int, path: Path) -> NDArray[np.uint8
 
 
 def read_binary(path: Path, above: float = 0.0) -> NDArray[np.uint8]:
-    """Reads (H, W), 1 where the first channel exceeds `above`. Raises DataError."""
+    """Reads (H, W), 1 where any colour exceeds `above`, also of a palette. Raises DataError."""
     image = read_image(path)
-    return ((image if image.ndim == 2 else image[..., 0]) > above).astype(np.uint8)
+    return ((image if image.ndim == 2 else image[..., :3].max(2)) > above).astype(np.uint8)
 
 
 def read_normals(path: Path, signs: tuple[float, float, float]) -> NDArray[np.float32]:
@@ -177,9 +177,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def same_size(values: NDArray[Any], rgb: NDArray[np.uint8], path: Path) -> NDArray[Any]:
     """Returns the map. Raises DataError where its size is not that of its image."""
     if values.shape[:2] != rgb.shape[:2]:
+        is_turned = values.shape[:2] == rgb.shape[1::-1]
+        why = ': one of them is turned, perhaps by the EXIF tag of the image' if is_turned else ''
         raise DataError(
             f'{path} has {values.shape[1]}x{values.shape[0]} px, its image '
-            f'{rgb.shape[1]}x{rgb.shape[0]} px.'
+            f'{rgb.shape[1]}x{rgb.shape[0]} px{why}.'
         )
     return values
 

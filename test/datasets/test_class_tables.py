@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mtscene_ros.datasets.annotations import read_depth
-from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.datasets.label_files import DataError, read_binary
 from mtscene_ros.datasets.manifest import Manifest, labels_of, load
 from mtscene_ros.datasets.palette_png import palette_indices
 
@@ -82,6 +82,13 @@ def test_palette_images(tmp_path: Path, bits: int) -> None:
     found = palette_indices(tmp_path / 'p.png')
     assert found is not None
     assert found.tolist() == ids.tolist()
+
+
+def test_yes_in_any_colour(tmp_path: Path) -> None:
+    image = Image.frombytes('P', (3, 1), bytes([0, 1, 2]))
+    image.putpalette([0, 0, 0, 200, 0, 0, 0, 0, 90])  # black, red, blue
+    image.save(tmp_path / 'p.png')
+    assert read_binary(tmp_path / 'p.png').tolist() == [[0, 1, 1]]
 
 
 def test_depth_units(tmp_path: Path) -> None:

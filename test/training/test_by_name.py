@@ -18,6 +18,8 @@ from training import adapt, evaluate, train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data.by_name import Tables, ids_by_name  # noqa: E402
 from training.data.sample import blank  # noqa: E402
+from training.learn.loader import list_frames  # noqa: E402
+from training.learn.own_tables import balanced  # noqa: E402
 from training.learn.transfer import transferred_weights  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.weights.weight_files import read_weights  # noqa: E402
@@ -176,3 +178,11 @@ def test_one_class_is_warned_of(
     said = capsys.readouterr().err
     assert 'semantic has one class, crack, and no background' in said
     assert 'Nothing measures this training; give frames "split: val"' in said
+
+
+def test_rare_classes_weigh_more(tmp_path: Path) -> None:
+    """Half of the pixels each for two classes, none for the third."""
+    manifest = frames(tmp_path, 'semantic: [wall, floor, lamp]')
+    config = replace(CONFIG, classes=coloured(['wall', 'floor', 'lamp']))
+    found = balanced(config, list_frames('manifest', [manifest], 'train', config)).class_weights
+    assert found == pytest.approx([0.5**-0.35, 0.001**-0.35, 0.5**-0.35])

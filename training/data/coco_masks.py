@@ -89,6 +89,8 @@ def why_not(row: dict[str, Any], ids: dict[int, int], options: DrawOptions) -> s
     if int(row['category_id']) not in ids:
         return 'region{s} of another class'
     shape = row.get('segmentation')
+    if isinstance(shape, list) and shape and isinstance(shape[0], int | float):
+        shape = [shape]  # one polygon, not in a list
     if isinstance(shape, list):
         row['segmentation'] = shape = [part for part in shape if len(part) >= 6]
     if shape:

@@ -79,7 +79,10 @@ def with_holes(outer: NDArray[np.float64], inner: list[NDArray[np.float64]], siz
 
 def bitmap(found: dict[str, Any], size: Size) -> Mask:
     unpacker = zlib.decompressobj()
-    data = unpacker.decompress(base64.b64decode(found['data']), MAX_PIXELS)
+    try:
+        data = unpacker.decompress(base64.b64decode(found['data']), MAX_PIXELS)
+    except zlib.error as error:
+        raise ValueError(f'a bitmap is damaged ({error})') from None
     image = decoded_png(data)
     left, top = (int(v) for v in found['origin'])
     return placed((image if image.ndim == 2 else image[..., -1]) > 0, left, top, size)

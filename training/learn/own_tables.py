@@ -6,14 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtscene_ros.terminal import listed, plural
+from mtscene_ros.types import UNLABELED
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.by_name import Tables
 from training.learn.adapting import labelled_in, own_task
 from training.learn.learning_published import classes_of
+from training.learn.loader import Frame
 from training.recipes import Recipe
 
+LEAST_SHARE, BALANCE = 1e-3, 0.35
 SAMPLES = 64  # of a manifest, from which the scale of own numbers is estimated
 
 
@@ -70,6 +75,20 @@ def said_of(tables: Tables, changes: dict[str, Any], config: CompactConfig) -> l
         for task, key, classes in rows
         if key in changes and task in config.tasks
     ]
+
+
+def balanced(config: CompactConfig, frames: list[Frame]) -> CompactConfig:
+    """Returns the configuration with class weights, share of the labelled pixels to the power of
+    -0.35, as drive_lite has them; a class that no frame shows weighs as one of a thousandth.
+    Raises ValueError without labels."""
+    counts = np.zeros(len(config.classes))
+    for frame in frames[:: max(1, len(frames) // SAMPLES)]:
+        labels = frame.read().labels
+        counts += np.bincount(labels[labels != UNLABELED], minlength=len(counts))
+    if not counts.sum():
+        raise ValueError('--class-weights balanced: no frame has semantic labels.')
+    shares = np.maximum(counts / counts.sum(), LEAST_SHARE)
+    return replace(config, class_weights=tuple((shares**-BALANCE).tolist()))
 
 
 def with_tasks(config: CompactConfig, tasks: list[str] | None) -> CompactConfig:

@@ -100,7 +100,8 @@ def has(frame: Mapping[str, Any], task: str) -> bool:
 def entry_of(frame: Mapping[str, Any], task: str) -> dict[str, Any]:
     """Returns the frame with only the entry of one task, so that no other file is read."""
     own = frame.get(task)
-    return {task: own} if own else {'maps': {task: frame['maps'][task]}}
+    scale = {'depth_scale': frame['depth_scale']} if frame.get('depth_scale') else {}
+    return {task: own, **scale} if own else {'maps': {task: frame['maps'][task]}}
 
 
 def stamp_of(frame: Mapping[str, Any], path: Path) -> int:

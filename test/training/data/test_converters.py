@@ -112,7 +112,8 @@ BOX = {'bbox': [10, 2, 5, 3]}
 def test_rows_without_a_mask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((10, 20, 3), np.uint8))
     rows = (SQUARE, BOX, {**BOX, 'segmentation': []}, {'keypoints': [1, 2, 2]})
-    path = converted('coco', coco(*rows), tmp_path)
+    flat = {'segmentation': SQUARE['segmentation'][0]}
+    path = converted('coco', coco(flat, *rows[1:]), tmp_path)
     assert (manifest_samples.read(path, '0').labels == 0).sum() == 16
     said = capsys.readouterr().out
     assert '3 of 4 regions left out: 2 boxes without a mask, 1 set of key points.' in said

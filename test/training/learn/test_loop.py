@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,8 +17,10 @@ from mtscene_ros.terminal import exit_status  # noqa: E402
 from training import adapt, export, train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.learn.loop import chosen  # noqa: E402
+from training.learn.run_log import RunLog  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.weights.checkpoint_store import CheckpointError  # noqa: E402
+from training.weights.checkpoints import read_checkpoint  # noqa: E402
 from training.weights.weight_files import read_weights  # noqa: E402
 
 
@@ -164,7 +168,34 @@ def test_errors_of_users_are_one_sentence(
     assert said.count('\n') == 1
 
 
+def test_own_classes_get_a_name_of_their_own() -> None:
+    config, out = CONFIGS['test'], Path('forklifts.onnx')
+    assert export.own_name(config, out) == 'test'
+    assert export.own_name(replace(config, classes=config.classes[:2]), out) == 'forklifts'
+    assert export.own_name(replace(config, tasks=('semantic',)), out) == 'forklifts'
+
+
+def test_the_line_of_a_run_shows_every_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {
+        'step': 2,
+        'lr': 1e-3,
+        'semseg': 1.5,
+        'sal': 0.25,
+        'edge': None,
+        'edge_preliminary': 1,
+    }
+    with closing(RunLog(tmp_path, is_first=True, tensorboard=False)) as log:
+        log.line({**entry, 'skipped': 0, 'semantic.iou car': 3, 'semantic.miou': 40}, 0.5)
+    said = capsys.readouterr().out
+    assert said == 'step 2 (50 %): semseg 1.5, sal 0.25, edge not finite, semantic.miou 40\n'
+
+
 def test_released_checkpoints_are_told_apart(tmp_path: Path) -> None:
     torch.save({'model': {'module.x': torch.zeros(2)}}, tmp_path / 'r.pth')
     with pytest.raises(CheckpointError, match='import_checkpoint'):
         read_weights(tmp_path / 'r.pth')
+    torch.save({'model': {'module.x': torch.tensor([1, float('nan')])}}, tmp_path / 'n.pth')
+    with pytest.raises(CheckpointError, match=r'the values of module\.x are not all finite'):
+        read_checkpoint(tmp_path / 'n.pth')
