@@ -226,7 +226,7 @@ def test_the_first_candidate_that_is_no_worse_is_handed_out(
 def test_a_network_that_agrees_less_with_itself_is_worse() -> None:
     before = {'label_agreement': 0.8, 'depth_disagreement': 0.1}
     assert is_no_worse({'label_agreement': 0.8, 'depth_disagreement': 0.11}, before)
-    assert not is_no_worse({'label_agreement': 0.78, 'depth_disagreement': 0.1}, before)
+    assert not is_no_worse({'label_agreement': 0.77, 'depth_disagreement': 0.1}, before)
     assert not is_no_worse({'label_agreement': 0.9, 'depth_disagreement': 0.12}, before)
 
 
