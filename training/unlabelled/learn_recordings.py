@@ -192,7 +192,14 @@ def main(arguments: list[str] | None = None) -> Path:
     ]
     chosen = best_of(candidates, config, judged)
     name = options.name or f'{config.name}_adapted'
-    path = write_adapted(chosen.network, config, options.out, name, chosen.described)
+    path = write_adapted(
+        chosen.network,
+        config,
+        options.out,
+        name,
+        chosen.described,
+        is_commercial=street is None,
+    )
     print(f'{path}: {chosen.described}.')
     return path
 
