@@ -32,9 +32,15 @@ def mine(tmp_path: Path, tiny_path: str) -> Path:
     return tmp_path / 'mine.onnx'
 
 
-def test_the_card_of_the_bundled_model_is_up_to_date() -> None:
-    model = model_of(Path(BUNDLED_MODEL))
-    assert Path(BUNDLED_MODEL).with_suffix('.md').read_text() == card(model)
+BUNDLED = sorted(Path(BUNDLED_MODEL).parent.glob('*.onnx'))
+
+
+@pytest.mark.parametrize('path', BUNDLED, ids=lambda path: path.stem)
+def test_the_card_of_a_bundled_model_is_up_to_date(path: Path) -> None:
+    model = model_of(path)
+    assert path.with_suffix('.md').read_text() == card(model)
+    assert model.size_bytes < 16.1e6
+    assert (model.spec.name, bool(model.about.licence)) == (path.stem, True)
 
 
 def test_scores_of_the_bundled_model_are_the_committed_results() -> None:

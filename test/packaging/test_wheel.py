@@ -55,7 +55,9 @@ def test_markers_of_the_ament_index(prefix: Path) -> None:
 def test_models_come_with_card_and_licence(prefix: Path) -> None:
     (folder,) = prefix.glob('lib*/python*/*-packages/mtscene_ros/models')
     names = {path.name for path in folder.iterdir()}
-    assert names >= {'drive_lite.onnx', 'drive_lite.md', 'drive_lite.about.json'}
+    for name in ('drive_lite', 'street_lite'):
+        assert names >= {f'{name}.onnx', f'{name}.md', f'{name}.about.json'}
+    assert 'street_lite.licence.md' in names
 
 
 @pytest.mark.parametrize('name', ['mtscene', 'perception_node'])

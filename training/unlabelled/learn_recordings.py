@@ -39,7 +39,7 @@ from training.weights.weight_files import read_weights, weights_path
 TASKS = ('semantic', 'depth', 'boxes3d')
 SHARE = 0.6  # of the recordings' statistics at the start
 STATISTICS_FRAMES, JUDGED_FRAMES = 24, 12  # of each recording
-LESS_AGREEMENT, MORE_DISAGREEMENT = 0.01, 1.15  # what counts as no worse; see the results' page
+LESS_AGREEMENT, MORE_DISAGREEMENT = 0.02, 1.15  # what counts as no worse; see the results' page
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -192,7 +192,14 @@ def main(arguments: list[str] | None = None) -> Path:
     ]
     chosen = best_of(candidates, config, judged)
     name = options.name or f'{config.name}_adapted'
-    path = write_adapted(chosen.network, config, options.out, name, chosen.described)
+    path = write_adapted(
+        chosen.network,
+        config,
+        options.out,
+        name,
+        chosen.described,
+        is_commercial=street is None,
+    )
     print(f'{path}: {chosen.described}.')
     return path
 

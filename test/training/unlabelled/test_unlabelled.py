@@ -11,13 +11,14 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from mtscene_ros.datasets.label_files import DataError  # noqa: E402
-from mtscene_ros.models.catalogue import model_of  # noqa: E402
+from mtscene_ros.models.catalogue import NON_COMMERCIAL, model_of  # noqa: E402
 from mtscene_ros.worlds import FRAMES  # noqa: E402
 from training import adapt  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
 from training.data import worlds  # noqa: E402
 from training.networks.decoders import compact_network  # noqa: E402
 from training.unlabelled import fold_statistics, learn_recordings  # noqa: E402
+from training.unlabelled.hand_out import licence_of_adapted  # noqa: E402
 from training.unlabelled.learn_recordings import (  # noqa: E402
     AdaptedNetwork,
     best_of,
@@ -94,6 +95,7 @@ def test_statistics_write_a_model_file_that_says_of_which_recording(
     assert all(name.endswith(('running_mean', 'running_var')) for name in changed)
     found = model_of(path)
     assert found.spec.name == 'test_adapted'
+    assert found.about.licence == ''  # that of the user's own frames
     assert found.about.trained_on.endswith('(share 1.0) of 3 unlabelled frames from recording')
 
 
@@ -223,10 +225,17 @@ def test_the_first_candidate_that_is_no_worse_is_handed_out(
     assert 'untrained: label_agreement 0.' in capsys.readouterr().out
 
 
+def test_terms_of_teachers_and_of_the_start_are_carried_over() -> None:
+    assert licence_of_adapted('drive_lite', True) == ''
+    assert licence_of_adapted('drive_lite', False) == 'LicenseRef-noncommercial'
+    assert licence_of_adapted('street_lite', True) == 'LicenseRef-noncommercial'
+    assert NON_COMMERCIAL.search('LicenseRef-noncommercial')
+
+
 def test_a_network_that_agrees_less_with_itself_is_worse() -> None:
     before = {'label_agreement': 0.8, 'depth_disagreement': 0.1}
     assert is_no_worse({'label_agreement': 0.8, 'depth_disagreement': 0.11}, before)
-    assert not is_no_worse({'label_agreement': 0.78, 'depth_disagreement': 0.1}, before)
+    assert not is_no_worse({'label_agreement': 0.77, 'depth_disagreement': 0.1}, before)
     assert not is_no_worse({'label_agreement': 0.9, 'depth_disagreement': 0.12}, before)
 
 
