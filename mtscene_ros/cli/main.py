@@ -19,6 +19,7 @@ from mtscene_ros.terminal import PlainText, shown
 # Each verb is the file of its name in cli/, or of FILES; it is imported when somebody calls it.
 VERBS = {
     'run': 'start the node, with the most common options',
+    'live': 'show a running node in the browser, without further packages',
     'stats': 'rates, drops and latency of a running node',
     'swap': 'load another model into a running node',
     'enable': 'pause a running node or let it go on',

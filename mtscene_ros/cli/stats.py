@@ -18,7 +18,6 @@ EXAMPLE = """mtscene stats
 mtscene stats --node /front/perception --watch
 mtscene stats --json"""
 EXIT = '0 all is well, 1 the node has a warning or an error, 2 refused with one sentence'
-LEVELS = ('ok', 'WARN', 'ERROR')
 TIMES = ' p50/p95/p99, ms'
 
 
@@ -29,32 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from mtscene_ros.ros.node_client import NodeClient
+    from mtscene_ros.ros.node_client import NodeClient, as_dict
 
     with NodeClient(arguments.node) as client:
         while True:
             found = client.status()
-            print(as_json(found) if arguments.json else text(found), flush=True)
+            print(
+                json.dumps([as_dict(e) for e in found]) if arguments.json else text(found),
+                flush=True,
+            )
             if not arguments.watch:
                 return int(any(entry.level for entry in found))
 
 
-def as_json(found: Sequence[StatusEntry]) -> str:
-    return json.dumps(
-        [
-            {
-                'title': entry.title,
-                'level': LEVELS[min(entry.level, 2)],
-                'message': entry.message,
-                'values': dict(entry.values),
-            }
-            for entry in found
-        ]
-    )
-
-
 def text(found: Sequence[StatusEntry]) -> str:
     """Returns one line for each entry, and for a camera its rates and a table of stages."""
+    from mtscene_ros.ros.node_client import LEVELS
+
     lines = []
     for entry in found:
         lines.append(f'{LEVELS[min(entry.level, 2)]:5s} {entry.title}: {entry.message}')

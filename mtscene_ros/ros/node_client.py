@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import rclpy
@@ -25,6 +25,7 @@ from std_srvs.srv import SetBool
 
 ANSWER_S = 10.0  # of services that answer at once
 DISCOVERY_S = 5.0
+LEVELS = ('ok', 'WARN', 'ERROR')
 
 
 class NodeCallError(OSError):
@@ -133,14 +134,7 @@ class NodeClient:
         found: list[StatusEntry] = []
 
         def on_message(message: DiagnosticArray) -> None:
-            mine = [s for s in message.status if s.name.startswith(f'{self.name}: ')]
-            found[:] = [
-                StatusEntry(
-                    s.name.removeprefix(f'{self.name}: '), int(s.level[0]), s.message,
-                    {v.key: v.value for v in s.values},
-                )
-                for s in mine
-            ] or found  # fmt: skip
+            found[:] = entries_of(message, self.name) or found
 
         subscription = self._node.create_subscription(
             DiagnosticArray, '/diagnostics', on_message, 10
@@ -155,6 +149,24 @@ class NodeClient:
                 'with `mtscene run`, or name it with --node.'
             )
         return found
+
+
+def entries_of(message: DiagnosticArray, node: str) -> list[StatusEntry]:
+    """Returns the entries about one node, of its full name."""
+    return [
+        StatusEntry(
+            s.name.removeprefix(f'{node}: '), int(s.level[0]), s.message,
+            {v.key: v.value for v in s.values},
+        )
+        for s in message.status
+        if s.name.startswith(f'{node}: ')
+    ]  # fmt: skip
+
+
+def as_dict(entry: StatusEntry) -> dict[str, Any]:
+    """Returns an entry for JSON, its level as a word."""
+    level = LEVELS[min(entry.level, 2)]
+    return {**asdict(entry), 'level': level, 'values': dict(entry.values)}
 
 
 def value_of(text: str, kind: int) -> ParameterValue:

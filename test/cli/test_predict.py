@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from mtscene_ros.cli.main import main
+from mtscene_ros.recordings import videos
 from mtscene_ros.types import CameraFrame
 
 FOV = '53.13010235415598'  # 2 atan(1 / 2): the focal length is the width, 64 px
@@ -134,6 +136,23 @@ def test_a_picture_that_is_broken_is_counted(
     summary = json.loads(capsys.readouterr().out)
     assert (summary['images'], summary['failed']) == (1, 1)
     assert predicted(tiny_path, tmp_path, tmp_path / 'broken.png') == 2
+
+
+def test_ctrl_c_leaves_whole_files(
+    tiny_path: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the fourth image."""
+    read, count = videos.frame_of_video, iter(range(60))
+
+    def interrupted(*arguments: Any) -> CameraFrame:
+        if next(count) == 3:
+            raise KeyboardInterrupt
+        return read(*arguments)
+
+    monkeypatch.setattr(videos, 'frame_of_video', interrupted)
+    assert predicted(tiny_path, tmp_path, clip, '--every', 1) == 130
+    assert len(video_of(tmp_path / 'out' / 'clip_overlay.mp4')) == 3
+    assert len((tmp_path / 'out' / 'scenes.jsonl').read_text().splitlines()) == 3
 
 
 class Camera(BaseHTTPRequestHandler):

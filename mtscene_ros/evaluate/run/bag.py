@@ -12,6 +12,7 @@ A recording is read once, from front to back, and never kept in memory.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -147,6 +148,7 @@ class BagRun:
         connections = [c for c in self._reader.connections if c.topic in self._topics.wanted]
         total = sum(c.msgcount for c in connections if c.topic == self._topics.image)
         total = min(total, self._options.max_frames or total)
+        self._frames.info = self._first_info()
         with Bar('frame', total, is_wanted=self._options.progress) as bar:
             for connection, at_ns, raw in self._messages(connections):
                 if self._end_ns is not None and at_ns > self._end_ns:
@@ -162,6 +164,14 @@ class BagRun:
             for taken in self._arrivals.rest():
                 self._work(taken, predictions)
         self._alignment.finish()
+
+    def _first_info(self) -> Any:
+        """Returns the first camera_info, also for images recorded before it; None without one."""
+        found = [c for c in self._reader.connections if c.topic == self._topics.info]
+        with contextlib.suppress(BagError):  # the damage is found again where it matters
+            for connection, _, raw in self._reader.messages(found) if found else ():
+                return self._reader.deserialize(raw, connection.msgtype)
+        return None
 
     def _announce(self, bytes_per_image: int, total: int) -> None:
         """Says once how large the predictions become, where that matters."""

@@ -13,6 +13,7 @@ from evaluate.bags import (
     INFO,
     PERIOD_NS,
     camera,
+    image,
     options,
     recorded,
     truth,
@@ -108,6 +109,21 @@ def test_boxes_in_another_frame_are_moved_by_tf(tiny_path: str, tmp_path: Path) 
     [_, row] = found['tables']['boxes_by_distance']  # the model's own lies at 20 m
     assert (row['from_m'], row['to_m'], row['truths'], row['found']) == (20, 30, 2, 2)
     assert found['tables']['calibration'][-1]['confidence'] == pytest.approx(0.8)
+
+
+def image_first(writer: BagWriter, make: Messages, index: int, stamp_ns: int) -> None:
+    """A driver that publishes the image before the camera_info of its stamp."""
+    header = make.header(stamp_ns, 'camera_optical_frame')
+    writer.write('/camera/image_raw', IMAGE, stamp_ns, make.image(image(index), 'rgb8', header))
+    info = make.camera_info(CAMERA, header)
+    writer.write('/camera/camera_info', INFO, stamp_ns + 1, info)
+
+
+def test_an_image_before_the_first_camera_info_has_depth(tiny_path: str, tmp_path: Path) -> None:
+    bag = recorded(tmp_path / 'a.mcap', image_first, truth)
+    found = evaluate_bag(bag, options(tiny_path), tmp_path / 'report')
+    assert found['counts']['with_truth']['depth'] == 4
+    assert not any('camera_info' in note for note in found['notes'])
 
 
 def test_outputs_that_are_wanted(tiny_path: str, tmp_path: Path) -> None:
