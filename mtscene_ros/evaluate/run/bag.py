@@ -58,11 +58,8 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     check_pyarrow()
     notes = Notes()
     into.mkdir(parents=True, exist_ok=True)
-    estimator = open_estimator(
-        options.model,
-        options.backend,
-        BackendOptions(threads=options.threads, precision=options.precision),
-    )
+    settings = BackendOptions(threads=options.threads, precision=options.precision)
+    estimator = open_estimator(options.model, options.backend, settings)
     try:
         estimator.warm_up()
         with (
