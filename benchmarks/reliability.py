@@ -19,9 +19,10 @@ PAGE = Path(__file__).parents[1] / 'docs' / 'reliability.md'
 HEAD = """# Reliability
 
 This page lists what was done to the package to make it fail, how often, and the outcome. Every
-figure comes from `benchmarks/results/{soak,faults,faults_gpu,fuzzing}.json`, and `python -m
-benchmarks.reliability` writes the page; a test compares them. `make reliability` repeats the
-faults, `python -m benchmarks.soak` the long runs. On a machine with a GPU: `TRUST_SCALE=1
+figure comes from soak, faults, faults_gpu, fuzzing and fuzzing_differences in
+`benchmarks/results`, and `python -m benchmarks.reliability` writes the page; a test compares them.
+`make reliability` repeats the faults, `python -m benchmarks.soak` the long runs. On a machine with
+a GPU: `TRUST_SCALE=1
 TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/test_fault_gpu.py`,
 `python -m benchmarks.soak gpu` and `python -m benchmarks.digests --backends onnxruntime_cuda`.
 
@@ -71,6 +72,12 @@ TRUST_RESULTS=benchmarks/results/faults_gpu.json python -m pytest test/trust/tes
   evaluate` then evaluates again and says why.
 """
 
+DIFFERENCES = (
+    'A finding would be an image that libjpeg or libpng decode at another size than its header '
+    'says to us, or a file of weights that protobuf finds in a model and we do not. Half of the '
+    'inputs of each target are guided by coverage.'
+)
+
 COLUMNS = {
     'stored': 'stored outputs',
     'bundled': 'bundled model, ONNX Runtime, one thread',
@@ -116,6 +123,8 @@ GROUPS = {
     'churn': 'Subscribers, cameras and models that come and go',
     'model': 'Model and engine files, signals',
     'disk': 'Full disks and SIGKILL',
+    'kills': 'SIGKILL at random moments of commands',
+    'doors': 'Files, requests and surroundings that go round checks',
     'canary': 'Numbers that must not change',
     'gpu': 'A GPU that other programs fill',
 }
@@ -164,7 +173,13 @@ def fault_section(
     for group, about in GROUPS.items():
         tests = [t for t in faults['tests'] if t['group'] == group and t['outcome'] != 'skipped']
         if tests:
-            lines += ['', f'### {about}', '', '| fault | required behaviour | times | outcome |']
+            dates = sorted({t['date'] for t in tests if 'date' in t})
+            lines += [
+                '',
+                f'### {about}',
+                *(['', f'Measured {" and ".join(dates)}.'] if dates else []),
+            ]
+            lines += ['', '| fault | required behaviour | times | outcome |']
             lines += ['|---|---|---|---|', *fault_rows(tests)]
     return lines
 
@@ -187,10 +202,12 @@ def fault_rows(tests: list[dict[str, Any]]) -> list[str]:
     return rows
 
 
-def fuzzing_section(fuzzing: dict[str, Any] | None) -> list[str]:
+def fuzzing_section(
+    fuzzing: dict[str, Any] | None, title: str = '## Hostile input', about: str = ''
+) -> list[str]:
     if not fuzzing:
-        return ['## Hostile input', '', 'Not measured yet.']
-    lines = ['## Hostile input', '']
+        return [title, '', 'Not measured yet.']
+    lines = [title, '', *([about, ''] if about else [])]
     lines += [
         f'{fuzzing["date"]}, {fuzzing["machine"]}, Python {fuzzing["python"]}: '
         f'{fuzzing["inputs"]:,} inputs in {fuzzing["hours"]:g} hours, {fuzzing["refused"]:,} '
@@ -226,6 +243,9 @@ def page() -> str:
         fault_section(read('faults')),
         fault_section(read('faults_gpu'), '## Faults with a GPU'),
         fuzzing_section(read('fuzzing')),
+        fuzzing_section(
+            read('fuzzing_differences'), '## Our readers against those of libraries', DIFFERENCES
+        ),
     ]
     return '\n\n'.join('\n'.join(section) for section in sections) + '\n'
 

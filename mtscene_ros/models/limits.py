@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Variable → its default and what it limits (docs/security.md).
 LIMITS: dict[str, tuple[float, str]] = {
-    'MTSCENE_MAX_CHUNK_MB': (512.0, 'a decompressed chunk or message of a recording'),
+    'MTSCENE_MAX_CHUNK_MB': (256.0, 'a decompressed chunk or message of a recording'),
     'MTSCENE_MAX_FILE_MB': (65536.0, 'a decompressed file of a recording, on disk'),
     'MTSCENE_MAX_IMAGE_MPX': (64.0, 'an image in a file or recording'),
     'MTSCENE_MAX_ARRAYS_MB': (4000.0, 'the arrays of an .npz file that are read'),

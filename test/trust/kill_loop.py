@@ -1,17 +1,33 @@
 """Makes the product of one command again and again, in two ways that take turns, until killed.
 
-python kill_loop.py COMMAND FOLDER INPUT MODEL ROUNDS
+python kill_loop.py COMMAND FOLDER INPUT MODEL
 
-Prints 'ready' once the first product is complete.
+Each line of stdin is one kill: the seconds after the first product; 'once' makes one product. A
+line 'done' answers. Children are forked, so that what they import is imported once.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mtscene_ros.cli.main import main
+
+# Imported before the first fork.
+MODULES = {
+    'evaluate': ('onnxruntime', 'pyarrow.parquet', 'mtscene_ros.evaluate.pages.evaluation_page'),
+    'report': ('mtscene_ros.report.recording_page',),
+    'convert': ('mtscene_ros.recordings.write', 'mtscene_ros.worlds.drive'),
+    'record': ('mtscene_ros.ros.recorder',),
+    'play': ('mtscene_ros.ros.playback',),
+    'adapt': ('training.weights.checkpoint_store',),
+    'export': ('training.graphs.onnx_export',),
+}
 
 
 def evaluate(folder: Path, drive: str, model: str, turn: int) -> None:
@@ -71,17 +87,31 @@ COMMANDS: dict[str, Callable[[Path, str, str, int], None]] = {
 }
 
 
-def run(command: str, folder: Path, drive: str, model: str, rounds: int) -> None:
-    """rounds: 0 for ever."""
-    turn = 0
-    while not rounds or turn < rounds:
-        COMMANDS[command](folder, drive, model, turn % 2)
-        turn += 1
-        if turn == 1:
-            sys.stderr.write('\nready\n')
-            sys.stderr.flush()
+def kill(seconds: float, *arguments: str) -> None:
+    """Lets a child work, and kills it so many seconds after its first product."""
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        turn = 0
+        while True:
+            COMMANDS[arguments[0]](Path(arguments[1]), arguments[2], arguments[3], turn % 2)
+            turn += 1
+            os.write(tell, b'.' if turn == 1 else b'')
+    os.read(ready, 1)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(ready)
+    os.close(tell)
 
 
 if __name__ == '__main__':
-    sys.stdout = open('/dev/null', 'w')  # noqa: SIM115
-    run(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5]))
+    answers, sys.stdout, sys.stderr = sys.stdout, *(open(os.devnull, 'w') for _ in '12')  # noqa: SIM115
+    for module in MODULES[sys.argv[1]]:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        if line.strip() == 'once':
+            COMMANDS[sys.argv[1]](Path(sys.argv[2]), sys.argv[3], sys.argv[4], 0)
+        else:
+            kill(float(line), *sys.argv[1:])
+        print('done', file=answers, flush=True)
