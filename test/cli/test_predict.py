@@ -16,6 +16,7 @@ import pytest
 
 from mtscene_ros.cli.main import main
 from mtscene_ros.recordings import videos
+from mtscene_ros.report.live_page import LiveState
 from mtscene_ros.types import CameraFrame
 
 FOV = '53.13010235415598'  # 2 atan(1 / 2): the focal length is the width, 64 px
@@ -138,6 +139,21 @@ def test_a_picture_that_is_broken_is_counted(
     assert predicted(tiny_path, tmp_path, tmp_path / 'broken.png') == 2
 
 
+def test_pictures_are_shown_while_they_are_predicted(
+    tiny_path: str, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What the page would get right after the first picture."""
+    seen = []
+    monkeypatch.setattr(LiveState, 'put', lambda self, name, jpeg: seen.append((name, jpeg)))
+    words = [photo, '--fov', FOV, '--live', '--port', 0, '--save', 'csv', '--show', 'depth']
+    assert predicted(tiny_path, tmp_path, *words) == 0
+    assert 'Live at http://127.0.0.1:' in capsys.readouterr().err
+    [(name, jpeg)] = seen
+    assert name == 'overlay'
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).shape == (32, 64, 3)
+
+
 def test_ctrl_c_leaves_whole_files(
     tiny_path: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +218,7 @@ def test_a_stream_ends_with_whole_files(
         (['photo.png', '--start', '3'], 'pictures have no times'),
         (['photo.png', '--fov', '180'], '--fov is 180'),
         (['photo.png', '--every', '1.5'], 'whole numbers'),
-        (['clip.mp4', '--start', '9'], 'no image in the chosen part'),
+        (['clip.mp4', '--start', '9', '--every', '1'], 'no image in the chosen part'),
         (['/dev/video99'], 'There is no camera /dev/video99'),
         (['http://127.0.0.1:9/none'], 'does not answer'),
     ],
