@@ -92,7 +92,9 @@ class PredictedFiles:
             self._count('*_overlay.jpg')
             return
         if self._video is None:
-            name = f'{source.name}_overlay.mp4'
+            numbers = ('', *(f'-{n}' for n in range(2, len(self._counts) + 3)))
+            names = (f'{source.name}{number}_overlay.mp4' for number in numbers)
+            name = next(name for name in names if name not in self._counts)
             made = OverlayVideo(self.folder / name, rate_hz)
             self._video = self._video_stack.enter_context(made)
             self._count(name)

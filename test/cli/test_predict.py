@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,6 +107,14 @@ def test_a_video_becomes_a_video(
     assert any('1 in 2 is predicted' in note for note in summary['notes'])
     lines = (tmp_path / 'out' / 'scenes.jsonl').read_text().splitlines()
     assert [json.loads(line)['time_s'] for line in lines[:2]] == pytest.approx([0.5, 0.566667])
+
+
+def test_two_videos_of_one_name_stay_apart(tiny_path: str, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / 'b').mkdir()
+    other = shutil.copy(clip, tmp_path / 'b')
+    assert predicted(tiny_path, tmp_path, clip, other, '--every', 20, '--save', 'overlay') == 0
+    found = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert found == ['clip-2_overlay.mp4', 'clip_overlay.mp4']
 
 
 def test_every_image_as_a_picture(tiny_path: str, clip: Path, tmp_path: Path) -> None:
