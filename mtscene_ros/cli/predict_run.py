@@ -67,12 +67,16 @@ class PredictOptions:
 
 @dataclass(slots=True)
 class PredictSummary:
-    """What was done; seconds: without opening the model; notes: sentences for the user;
-    failure: why the first image failed that did; told: those of the notes that were printed."""
+    """What was done.
+
+    boxes: None where nobody wanted them; seconds: without opening the model; notes: sentences for
+    the user; failure: why the first image failed that did; told: those of the notes that were
+    printed.
+    """
 
     images: int = 0
     failed: int = 0
-    boxes: int = 0
+    boxes: int | None = None
     seconds: float = 0.0
     files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -105,7 +109,8 @@ class PredictSummary:
         """Returns the lines for a terminal."""
         rate = f', {self.images / self.seconds:.1f} per second' if self.seconds else ''
         failed = f', {self.failed} could not be read' if self.failed else ''
-        head = f'{plural(self.images, "image")}{failed}, {plural(self.boxes, "box", "boxes")}'
+        boxes = '' if self.boxes is None else f', {plural(self.boxes, "box", "boxes")}'
+        head = f'{plural(self.images, "image")}{failed}{boxes}'
         notes = [note for note in self.notes if note not in self.told]
         return '\n'.join([*notes, f'{head}, {self.seconds:.1f} s{rate}', *self.files])
 
@@ -136,7 +141,8 @@ def predict(places: Sequence[str], options: PredictOptions) -> PredictSummary:
                     run.source(source)
     finally:
         estimator.backend.close()
-    summary.boxes, summary.files = files.boxes, files.written()
+    summary.files = files.written()
+    summary.boxes = files.boxes if 'boxes3d' in run.tasks else None
     if not summary.images:
         raise ImageError(summary.failure or NOTHING)
     return summary
@@ -209,7 +215,7 @@ class PredictRun:
         self._options, self._summary, self._live = options, summary, live
         known, name = tuple(estimator.decoders), estimator.spec.name
         shown = files.style.tasks if live or 'overlay' in options.save else ()
-        self._tasks = needed_tasks(shown, options.save, known, name)
+        self.tasks = needed_tasks(shown, options.save, known, name)
 
     def source(self, source: ImageSource) -> None:
         """Predicts one source; Ctrl-C ends it with whole files."""
@@ -262,7 +268,7 @@ class PredictRun:
         exact = self._options.save & {'labels', 'depth'}
         scale = self._options.size_px / max(frame.rgb.shape[:2])
         self._estimator.output_scale = 1.0 if exact else min(1.0, scale)
-        [scene] = self._estimator.estimate([frame], self._tasks)
+        [scene] = self._estimator.estimate([frame], self.tasks)
         for sentence in self._options.boxes.unknown(scene):
             self._summary.note(sentence)
         scene = self._options.boxes.kept(scene)
