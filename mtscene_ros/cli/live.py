@@ -32,13 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not name.replace('/', '').replace('_', '').isalnum():
         raise ValueError(f'{name!r} is not the name of a node.')
     state = LiveState(tuple(TOPICS))
-    try:
-        server = LiveServer(state, name, arguments.host, arguments.port)
-    except (OSError, OverflowError) as error:
-        raise ValueError(
-            f'Nothing can be served on {arguments.host}:{arguments.port} ({error}); choose '
-            'another --port.'
-        ) from None
+    server = LiveServer(state, name, arguments.host, arguments.port)
     text = f'{server.address}\nPress Ctrl-C to stop'
     print(json.dumps({'address': server.address}) if arguments.json else text, flush=True)
     try:

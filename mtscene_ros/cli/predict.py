@@ -15,7 +15,7 @@ from mtscene_ros.cli.arguments import positive
 EXAMPLE = """mtscene predict photo.jpg
 mtscene predict drive.mp4 --show semantic boxes depth --every 2 -o out
 mtscene predict 'photos/*.jpg' --fov 70 --save overlay labels depth
-mtscene predict 0 --duration 30
+mtscene predict 0 --duration 30 --live
 mtscene predict rtsp://camera.local/stream --camera-info camera.yaml
 mtscene predict drive.mcap --start 10 --duration 5"""
 EXIT = '0 done, 1 some images could not be read, 2 refused with one sentence'
@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CLASS:SCORE',
         help='lowest score of one class, as in car:0.5',
     )
+    parser.add_argument(
+        '--live',
+        action='store_true',
+        help='also show the pictures in the browser, on this machine',
+    )
+    parser.add_argument('--port', type=int, default=8080, help='of --live; default: 8080')
     parser.add_argument('--no-progress', action='store_true')
     parser.add_argument('--json', action='store_true', help='print a summary as an object')
 
@@ -122,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         boxes=box_filter(arguments.min_score, tuple(arguments.classes), tuple(arguments.score_of)),
         progress=not arguments.no_progress,
+        live_port=arguments.port if arguments.live else None,
     )
     summary = predict(arguments.sources, options)
     print(json.dumps(summary.to_dict()) if arguments.json else summary.text())

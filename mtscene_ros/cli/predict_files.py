@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from mtscene_ros.recordings.image_sources import ImageSource, SourceImage
 from mtscene_ros.report.overlay_video import OverlayVideo
-from mtscene_ros.report.scene_panels import PanelStyle, scene_picture
+from mtscene_ros.report.scene_panels import PanelStyle, Picture
 from mtscene_ros.report.scene_tables import (
     BOX_FIELDS,
     box_rows,
@@ -69,8 +69,10 @@ class PredictedFiles:
         """Begins a source; rate_hz: of its video."""
         self._source = source, rate_hz
 
-    def write(self, image: SourceImage, scene: Scene, is_camera_guessed: bool) -> None:
-        """Writes everything about one image."""
+    def write(
+        self, image: SourceImage, scene: Scene, picture: Picture | None, is_camera_guessed: bool
+    ) -> None:
+        """Writes everything about one image; picture: what the scene looks like, or None."""
         rows = box_rows(image.name, image.time_s, scene)
         self.boxes += len(rows)
         if self._csv:
@@ -78,20 +80,21 @@ class PredictedFiles:
         if self._jsonl:
             record = scene_record(image.name, image.time_s, scene, is_camera_guessed)
             self._jsonl.write(json.dumps(record) + '\n')
-        if 'overlay' in self._save:
-            self._overlay(image, scene)
+        if 'overlay' in self._save and picture is not None:
+            self._overlay(image, picture)
         self._maps(image.name, scene)
 
-    def _overlay(self, image: SourceImage, scene: Scene) -> None:
+    def _overlay(self, image: SourceImage, picture: Picture) -> None:
         assert self._source is not None, 'begin a source first'
         source, rate_hz = self._source
-        picture = scene_picture(scene, self.style)
         if self._as_pictures or not source.is_moving:
             write_picture(self.folder / f'{image.name}_overlay.jpg', picture)
             self._count('*_overlay.jpg')
             return
         if self._video is None:
-            name = f'{source.name}_overlay.mp4'
+            numbers = ('', *(f'-{n}' for n in range(2, len(self._counts) + 3)))
+            names = (f'{source.name}{number}_overlay.mp4' for number in numbers)
+            name = next(name for name in names if name not in self._counts)
             made = OverlayVideo(self.folder / name, rate_hz)
             self._video = self._video_stack.enter_context(made)
             self._count(name)

@@ -67,14 +67,19 @@ class LiveState:
 class LiveServer(ThreadingHTTPServer):
     """Serves the page in a thread until `close`; use port 0 for any free one.
 
-    host: 127.0.0.1 unless others on the network shall see it. Raises OSError where the port is
-    taken.
+    host: 127.0.0.1 unless others on the network shall see it. Raises OSError with one
+    sentence where the port is taken.
     """
 
     daemon_threads = True
 
     def __init__(self, state: LiveState, title: str, host: str, port: int) -> None:
-        super().__init__((host, port), LiveRequest)
+        try:
+            super().__init__((host, port), LiveRequest)
+        except (OSError, OverflowError) as error:
+            raise OSError(
+                f'Nothing can be served on {host}:{port} ({error}); choose another --port.'
+            ) from None
         self.state, self.document = state, document(title, state.names).encode()
         self.is_local = host in LOCAL
         serve = partial(self.serve_forever, POLL_S)
@@ -148,6 +153,7 @@ STYLE = """
 """  # noqa: E501
 SCRIPT = """
 const TIMES = ' p50/p95/p99, ms', lost = document.getElementById('lost');
+const names = [...document.querySelectorAll('[data-name]')];
 const pause = ms => new Promise(done => setTimeout(done, ms));
 async function follow(figure) {
   const image = figure.querySelector('img'), name = figure.dataset.name, times = [];
@@ -200,11 +206,11 @@ async function refresh() {
   try {
     const entries = await (await fetch('/status.json')).json();
     document.getElementById('status').replaceChildren(...entries.map(card));
-    lost.textContent = entries.length ? '' : 'The node says nothing; is it running?';
-  } catch (error) { lost.textContent = 'mtscene live has ended.'; }
+    lost.textContent = entries.length ? '' : names.length > 1 ? 'The node says nothing; is it running?' : '';
+  } catch (error) { lost.textContent = 'The program has ended.'; }
   setTimeout(refresh, 1000);
 }
-document.querySelectorAll('[data-name]').forEach(follow);
+names.forEach(follow);
 refresh();
 """  # noqa: E501
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ import pytest
 
 from mtscene_ros.cli.main import main
 from mtscene_ros.recordings import videos
+from mtscene_ros.report.live_page import LiveState
 from mtscene_ros.types import CameraFrame
 
 FOV = '53.13010235415598'  # 2 atan(1 / 2): the focal length is the width, 64 px
@@ -107,6 +109,14 @@ def test_a_video_becomes_a_video(
     assert [json.loads(line)['time_s'] for line in lines[:2]] == pytest.approx([0.5, 0.566667])
 
 
+def test_two_videos_of_one_name_stay_apart(tiny_path: str, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / 'b').mkdir()
+    other = shutil.copy(clip, tmp_path / 'b')
+    assert predicted(tiny_path, tmp_path, clip, other, '--every', 20, '--save', 'overlay') == 0
+    found = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert found == ['clip-2_overlay.mp4', 'clip_overlay.mp4']
+
+
 def test_every_image_as_a_picture(tiny_path: str, clip: Path, tmp_path: Path) -> None:
     words = [clip, '--pictures', '--every', 20, '--size', 32, '--save', 'overlay']
     assert predicted(tiny_path, tmp_path, *words, '--show', 'depth') == 0
@@ -136,6 +146,21 @@ def test_a_picture_that_is_broken_is_counted(
     summary = json.loads(capsys.readouterr().out)
     assert (summary['images'], summary['failed']) == (1, 1)
     assert predicted(tiny_path, tmp_path, tmp_path / 'broken.png') == 2
+
+
+def test_pictures_are_shown_while_they_are_predicted(
+    tiny_path: str, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What the page would get right after the first picture."""
+    seen = []
+    monkeypatch.setattr(LiveState, 'put', lambda self, name, jpeg: seen.append((name, jpeg)))
+    words = [photo, '--fov', FOV, '--live', '--port', 0, '--save', 'csv', '--show', 'depth']
+    assert predicted(tiny_path, tmp_path, *words) == 0
+    assert 'Live at http://127.0.0.1:' in capsys.readouterr().err
+    [(name, jpeg)] = seen
+    assert name == 'overlay'
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).shape == (32, 64, 3)
 
 
 def test_ctrl_c_leaves_whole_files(
@@ -202,7 +227,7 @@ def test_a_stream_ends_with_whole_files(
         (['photo.png', '--start', '3'], 'pictures have no times'),
         (['photo.png', '--fov', '180'], '--fov is 180'),
         (['photo.png', '--every', '1.5'], 'whole numbers'),
-        (['clip.mp4', '--start', '9'], 'no image in the chosen part'),
+        (['clip.mp4', '--start', '9', '--every', '1'], 'no image in the chosen part'),
         (['/dev/video99'], 'There is no camera /dev/video99'),
         (['http://127.0.0.1:9/none'], 'does not answer'),
     ],

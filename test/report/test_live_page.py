@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from docs.chromium import PROGRAM, Chromium
+from mtscene_ros.cli.main import main
 from mtscene_ros.report.live_page import LiveServer, LiveState
 
 STATUS = {
@@ -80,6 +81,15 @@ def test_what_is_refused(server: LiveServer, path: str, host: str, code: int) ->
         get(server, path, Host=host)
     assert refused.value.code == code
     refused.value.close()
+
+
+def test_a_port_that_is_taken_is_one_sentence(
+    server: LiveServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['live', '--port', str(server.server_port)]) == 2
+    said = capsys.readouterr().err
+    assert f'Nothing can be served on 127.0.0.1:{server.server_port} ' in said
+    assert said.count('\n') == 1
 
 
 @pytest.mark.skipif(not PROGRAM, reason='no Chromium: apt-get install chromium')
