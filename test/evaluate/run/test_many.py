@@ -40,7 +40,7 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def words(tiny_path: str, drives: Sequence[Path], report: Path) -> list[str]:
     reported = ['--model', tiny_path, '--backend', 'onnxruntime', '--no-page', '-o', str(report)]
-    return ['evaluate', *map(str, drives), *reported]
+    return ['evaluate', *map(str, drives), *reported, '--outputs', 'all']
 
 
 @pytest.fixture(scope='module')
