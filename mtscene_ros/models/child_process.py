@@ -1,8 +1,8 @@
 """Starts Python without the current folder on its path.
 
-`python -m` and `python -c` put the current folder first, so that a module 'numpy' beside somebody's
-recordings would run. `python -P` leaves it out, from Python 3.11 on; Python 3.10 is told to by the
-first line of its program.
+`python -m` and `python -c` put the current folder first, so that a module 'numpy' beside
+somebody's recordings would run. `python -P` leaves it out, from Python 3.11 on; Python 3.10 is
+told to by the first line of its program.
 """
 
 from __future__ import annotations
