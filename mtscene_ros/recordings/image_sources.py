@@ -209,15 +209,15 @@ def recording_source(path: Path, topic: str = '') -> ImageSource:
     if topic and topic not in (camera.topic, *camera.others):
         known = ', '.join((camera.topic, *camera.others))
         raise SourceError(f'{path} has no camera images on {topic}; it has {known}.')
-    image = topic or camera.topic
+    camera = choose_camera(path, topic) if topic else camera
+    image = camera.topic
     with open_bag(path) as reader:
         total = reader.topics[image].msgcount
     rate_hz = max(total - 1, 1) / camera.duration_s if camera.duration_s > 0 else 1.0
 
     def images(tell: Tell) -> Images:
-        if camera.others and not topic:
-            others = ', '.join(camera.others)
-            tell(f'{path.name} has further cameras; --topic chooses one of {others}.')
+        for note in camera.notes:
+            tell(note.replace('--image TOPIC', '--topic TOPIC'))
         return recorded_images(path, image, camera, tell)
 
     return ImageSource(path.stem, True, images, total, rate_hz)
@@ -225,8 +225,8 @@ def recording_source(path: Path, topic: str = '') -> ImageSource:
 
 def recorded_images(path: Path, topic: str, camera: RecordedCamera, tell: Tell) -> Images:
     """Yields the images of one topic; those before the first camera_info have that one."""
-    info = camera_info_topic(topic)
-    frames = CameraFrames('', info, is_rectified='rect' in topic.rsplit('/', 2)[-1])
+    info = camera.info
+    frames = CameraFrames('', info or camera_info_topic(topic), image_topic=topic)
 
     def read(raw: bytes, kind: str) -> CameraFrame:
         frame, remarks = frames.frame(reader.deserialize(raw, kind))
