@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.host not in LOOPBACK:
                 print(f'Everyone who reaches {arguments.host} sees it, without a password.')
         elif arguments.output:
-            stream = sinks.file(stack.enter_context(sinks.unfinished(arguments.output)))
+            # Live topics have no end: their file is read while it grows.
+            aside = sinks.unfinished(arguments.output) if arguments.recordings else None
+            stream = sinks.file(stack.enter_context(aside) if aside else arguments.output)
         else:
             stream = sinks.window()
         node = arguments.node.rstrip('/')

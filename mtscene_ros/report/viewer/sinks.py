@@ -67,13 +67,18 @@ def in_url(host: str) -> str:
 
 def unfinished(path: Path) -> AbstractContextManager[Path]:
     """Yields the file to fill, which becomes `path` at the end. Raises ViewError, OSError."""
-    if not path.parent.is_dir():
-        raise ViewError(f'Folder {str(path.parent)!r} does not exist; create it.')
+    check_folder(path)
     return replacing(path)
 
 
+def check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ViewError(f'Folder {str(path.parent)!r} does not exist; create it.')
+
+
 def file(path: Path) -> rr.RecordingStream:
-    """Writes an .rrd file for `rerun FILE` and https://rerun.io/viewer."""
+    """Writes an .rrd file for `rerun FILE` and https://rerun.io/viewer. Raises ViewError."""
+    check_folder(path)
     stream = rr.RecordingStream(APPLICATION)
     stream.save(path)
     return stream
