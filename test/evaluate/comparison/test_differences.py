@@ -158,7 +158,7 @@ def test_the_page_is_written_without_the_recordings(tmp_path: Path) -> None:
     page = (tmp_path / 'page.html').read_text()
     assert 'depth.abs_rel' in page
     assert 'There are no pictures of s' in page
-    assert 'does not exist' in page
+    assert 'cannot be read' in page
 
 
 def test_what_is_no_report_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
