@@ -21,7 +21,7 @@ from torch import nn
 
 from mtscene_ros.backends import BACKENDS, BackendOptions, open_backend
 from mtscene_ros.backends.constant import write
-from mtscene_ros.models.catalogue import BUNDLED_MODEL
+from mtscene_ros.models.catalogue import path_of
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, spec_from_json
 from training import parity
 from training.config import CONFIGS, CompactConfig, resized
@@ -34,6 +34,7 @@ from training.networks.zoo import COMPACT, TINY, NetworkConfig
 from training.weights.checkpoints import load_network, without_prefix
 
 ROOT = Path(__file__).parents[1]
+BUNDLED = ('drive_lite', 'street_lite')
 Outputs = dict[str, NDArray[Any]]
 
 
@@ -46,15 +47,15 @@ class Made:
     path: Path
 
 
-def bundled(_: Path) -> Made:
-    """Returns the bundled file and the network with the weights that training starts from. Those
+def bundled(name: str, _: Path) -> Made:
+    """Returns a bundled file and the network with the weights that training starts from. Those
     are stored as float16, so torch's outputs differ slightly from the file's."""
-    config = CONFIGS['drive_lite']
+    config = CONFIGS[name]
     network = compact_network(config)
-    load_weights(network, load_file(ROOT / 'training' / 'weights' / 'drive_lite.safetensors'))
+    load_weights(network, load_file(ROOT / 'training' / 'weights' / f'{name}.safetensors'))
     merge_branches(network.encoder)
     graph = DeployGraph(network, config).eval()
-    return Made(graph, spec_of(graph, '0', 'canary'), Path(BUNDLED_MODEL))
+    return Made(graph, spec_of(graph, '0', 'canary'), Path(path_of(name)))
 
 
 def tiny(name: str, config: NetworkConfig, folder: Path) -> Made:
@@ -99,9 +100,10 @@ def exported(graph: nn.Module, spec: ModelSpec, path: Path) -> Path:
 
 
 MODELS: dict[str, Callable[[Path], Made]] = {
-    'drive_lite': bundled,
+    **{name: partial(bundled, name) for name in BUNDLED},
     **{name: partial(tiny, name, config) for name, config in TINY.items()},
-    **{f'{name}_seeded': partial(compact, config) for name, config in COMPACT.items()},
+    # street_lite has the architecture of drive_lite, so that its seeded network would be the same.
+    **{f'{n}_seeded': partial(compact, c) for n, c in COMPACT.items() if n != 'street_lite'},
 }
 
 
