@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
             stream = sinks.window()
         node = arguments.node.rstrip('/')
         rerun_log = RerunLog(stream, node or ('' if arguments.recordings else '/perception'))
+        # Also where Ctrl-C comes early: Rerun would wait at the end for a server that has gone.
+        stack.callback(stream.disconnect)
         if not arguments.recordings:
             from mtscene_ros.ros.live_view import show_live
 
@@ -71,7 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
                 with contextlib.suppress(KeyboardInterrupt):
                     threading.Event().wait()
         stream.flush()
-        stream.disconnect()
     if arguments.output:
         print(arguments.output)
     return 0
