@@ -29,8 +29,9 @@ REFUSALS = (BagError, ImageError, DataError)
 SEPARATOR = b'\n---\n'
 OPTIONS = argparse.Namespace(
     image='/camera/image_raw', camera_info='', labels='/truth/semantic', depth='/truth/depth',
-    boxes='/truth/detections_3d', label_info='/truth/label_info', every=1, slop_ms=None,
+    boxes='/truth/detections_3d', label_info='/truth/label_info',
 )  # fmt: skip
+NOTHING = dict.fromkeys(vars(OPTIONS), '') | {'every': 1, 'slop_ms': None}
 
 
 @lru_cache(1)
@@ -93,11 +94,13 @@ def sqlite() -> bytes:
 def run_file(path: Path) -> None:
     """Everything that is done with a recording without ROS."""
     with open_bag(path) as bag:
+        topics = ['', *bag.topics]
         for connection, _, raw in bag.messages():
             bag.deserialize(raw, connection.msgtype)
     with suppress(*REFUSALS):
         read_recording(path)
-    for frame in bag_frames(path, OPTIONS, Account())[1]:
+    there = {name: topic for name, topic in vars(OPTIONS).items() if topic in topics}
+    for frame in bag_frames(path, argparse.Namespace(**{**NOTHING, **there}), Account())[1]:
         assert frame.rgb.ndim == 3
 
 
