@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def own_domain() -> int:
 
 def pytest_configure() -> None:
     """Before anything is collected: what is started from here on inherits it."""
+    # A shell lets what it starts in the background ignore SIGINT, by which tests end programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ['ROS_DOMAIN_ID'] = str(own_domain())
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
