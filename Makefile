@@ -33,7 +33,8 @@ demo: $(VENV)/package.stamp
 
 # mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
 # Not as `$(MAKE) types`: `make -n` runs such a line, and a test reads the plan of `make test`.
-JOBS ?= 2
+# Three on two cores, because some of them wait.
+JOBS ?= 3
 TYPES := $(VENV)/bin/mypy --strict mtscene_ros training setup.py
 test: style
 	$(TYPES) & types=$$!; status=0; \
@@ -43,7 +44,7 @@ test: style
 # Hostile input, faults and long runs at full size: up to 30 minutes.
 trust: $(VENV)/test.stamp
 	$(PIP) install -r requirements/trust.txt
-	TRUST_SCALE=1 $(VENV)/bin/python -m pytest -m trust test/trust
+	TRUST_SCALE=1 $(VENV)/bin/python -m pytest -m trust
 
 # The same and the short ones, with their outcome in benchmarks/results and docs/reliability.md.
 reliability: $(VENV)/test.stamp

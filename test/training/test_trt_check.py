@@ -32,6 +32,7 @@ def test_a_float16_graph_is_a_row_of_the_table() -> None:
     assert table([row], TARGETS, 20).rstrip().endswith('| accepted |')
 
 
+@pytest.mark.trust
 def test_int8_by_quantise_is_accepted() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from onnx_answers import answers, check_opset_17_and_batches, images
 
 torch = pytest.importorskip('torch')
 
@@ -18,18 +18,6 @@ from training.trt_check import export  # noqa: E402
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 
 
-def answers(path: Path, rgb: np.ndarray) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    found = session.run(None, {session.get_inputs()[0].name: rgb})
-    return [np.asarray(value, np.float64) for value in found]
-
-
-def images(path: Path, count: int) -> np.ndarray:
-    shape = onnx.load(path, load_external_data=False).graph.input[0].type.tensor_type.shape
-    size = [axis.dim_value for axis in shape.dim][1:]
-    return np.random.default_rng(count).integers(0, 256, (count, *size), np.uint8)
-
-
 @pytest.fixture(scope='module')
 def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('compact') / 'whole.onnx'
@@ -37,25 +25,8 @@ def compact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def check_opset_17_and_batches(path: Path) -> None:
-    onnx.checker.check_model(str(path), full_check=True)
-    assert onnx.load(path).opset_import[0].version == 17
-    rgb = images(path, 3)
-    alone = [answers(path, rgb[k : k + 1]) for k in range(3)]
-    for count in (2, 3):
-        for k, found in enumerate(answers(path, rgb[:count])):
-            want = np.concatenate([one[k] for one in alone[:count]])
-            assert found.shape == want.shape
-            assert np.mean(np.abs(found - want) > 1e-3 * max(1, np.abs(want).max())) < 1e-3
-
-
 def test_a_compact_network_at_opset_17_with_any_batch(compact: Path) -> None:
     check_opset_17_and_batches(compact)
-
-
-def test_a_published_network_at_opset_17_with_any_batch(tmp_path: Path) -> None:
-    export('tiny_invpt_nyud', 'fp32', tmp_path / 'm.onnx', opset=17)
-    check_opset_17_and_batches(tmp_path / 'm.onnx')
 
 
 def test_weights_beside_a_large_graph(

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 from training import train  # noqa: E402
 from training.data import worlds  # noqa: E402
 
-STEPS, KILLS = 30, 10
+STEPS, KILLS = 16, 5
 # Forks a process that has imported everything but computed nothing; kills each child at a random
 # moment within one and a half steps after it saved something new, at the latest when it has saved
 # again: however fast or slow the machine becomes, none comes to the end.
@@ -68,7 +68,7 @@ def flat(part: object) -> list[object]:
     return [part]
 
 
-def test_killed_ten_times(frames: Path, tmp_path: Path) -> None:
+def test_killed_five_times(frames: Path, tmp_path: Path) -> None:
     whole = torch.load(train.main(arguments(frames, tmp_path / 'whole')), weights_only=True)
     out = tmp_path / 'killed'
     command = [sys.executable, '-c', KILLER, str(out), str(KILLS), *arguments(frames, out)]

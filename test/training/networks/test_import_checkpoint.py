@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx_answers import check_opset_17_and_batches
 
 torch = pytest.importorskip('torch')
 
@@ -86,7 +87,9 @@ def test_model_file(
 ) -> None:
     torch.save({'model': state, 'optimizer': {}, 'iter_count': 40000}, tmp_path / 'a.pth')
     path = tmp_path / 'm.onnx'
-    assert main([str(tmp_path / 'a.pth'), '--model', NAME, '-o', str(path)]) == 0
+    how = ['--model', NAME, '-o', str(path), '--opset', '17']
+    assert main([str(tmp_path / 'a.pth'), *how]) == 0
+    check_opset_17_and_batches(path)
     assert 'multi_task_decoder.scale_embed.2.weight' in capsys.readouterr().out
     rgb = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
     frame = CameraFrame(rgb, Intrinsics(192, 128, 518.8579, 518.8579, 96, 64), 0, 'camera')

@@ -121,6 +121,7 @@ def test_norms_are_folded_into_the_convolution_before() -> None:
     torch.testing.assert_close(pair(x), want, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.trust
 @pytest.mark.filterwarnings('ignore::FutureWarning', 'ignore::DeprecationWarning')
 def test_imported_file_in_half_precision_has_a_table_beside_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
