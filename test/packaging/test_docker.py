@@ -61,7 +61,7 @@ def test_bases_are_pinned(path: Path) -> None:
 def test_actions_are_pinned() -> None:
     text = (ROOT / '.github' / 'workflows' / 'ci.yml').read_text()
     used = re.findall(r'uses: (.*)', text)
-    assert len(used) == 3
+    assert len(used) == 4
     assert all(re.fullmatch(r'actions/[\w-]+@[0-9a-f]{40}  # v[\d.]+', line) for line in used)
 
 
@@ -70,3 +70,5 @@ def test_forks_run_the_two_commands_of_the_readme() -> None:
     commands = [step['run'] for step in jobs['test']['steps'] if 'run' in step]
     assert commands == ['make test', 'make demo']
     assert jobs['test']['strategy']['matrix']['python'] == ['3.11', '3.12']
+    distributions = jobs['workspace']['strategy']['matrix']['distro']
+    assert distributions == ['humble', 'jazzy', 'kilted', 'lyrical']
