@@ -88,6 +88,7 @@ def test_half_precision_keeps_its_islands() -> None:
     assert plain.network.position.dtype == torch.float32  # the original is untouched
 
 
+@pytest.mark.trust  # half a minute; test_trt_check.py exports the prompt decoder as well
 @pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
 def test_every_task_of_the_prompt_decoder_reaches_the_robot(tmp_path: Path) -> None:
     torch.manual_seed(0)
