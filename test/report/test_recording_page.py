@@ -23,9 +23,11 @@ FIRST_NS = 1_700_000_000_000_000_000
 class Writer(BagWriter):
     """Messages of the node, written by field name."""
 
+    frame_id = 'camera_optical_frame'
+
     def put(self, topic: str, kind: str, stamp_ns: int, **fields: Any) -> None:
         stamp = self.make('builtin_interfaces/Time', *divmod(stamp_ns, 10**9))
-        header = self.make('std_msgs/Header', stamp, 'camera_optical_frame')
+        header = self.make('std_msgs/Header', stamp, self.frame_id)
         package, name = kind.split('/')
         self.write(topic, f'{package}/msg/{name}', stamp_ns, self.make(kind, header, **fields))
 
@@ -154,6 +156,34 @@ def test_page_is_self_contained_and_tells_the_numbers(drive: Path, tmp_path: Pat
     assert page.text.count('pixel accuracy 50.0 %') == 2  # the left half is wrong
     assert page.text.count('depth AbsRel 0.100') == 2
     assert re.search(r'infer\s+25\.0\s+', page.text)  # median of 10, 20, 30, 40 ms
+
+
+def test_results_belong_to_the_camera_of_their_frame_not_of_their_stamp_alone(
+    tmp_path: Path,
+) -> None:
+    """Two cameras with the same stamps; the left one comes first in the alphabet."""
+    with Writer(tmp_path / 'in.mcap') as bag:
+        for side, red in (('left', 9), ('right', 7)):
+            bag.frame_id = f'{side}_optical_frame'
+            pixels = np.full((4, 4, 3), red, np.uint8)
+            bag.image(f'/{side}/image_raw', 'rgb8', FIRST_NS, pixels)
+        bag.image('/perception/semantic/image', 'mono8', FIRST_NS, np.ones((4, 4), np.uint8))
+    recording = read_recording(tmp_path / 'in.mcap')
+    assert recording.image_topic == '/right/image_raw'
+    assert recording.shown[0].scene.frame.rgb[0, 0, 0] == 7
+
+
+def test_a_node_in_a_namespace_is_found(tmp_path: Path) -> None:
+    with Writer(tmp_path / 'in.mcap') as bag:
+        table = [bag.make('vision_msgs/VisionClass', 0, 'road')]
+        bag.image('/robot1/camera/image_raw', 'rgb8', FIRST_NS, np.zeros((4, 4, 3), np.uint8))
+        labels = '/robot1/perception/semantic'
+        bag.image(f'{labels}/image', 'mono8', FIRST_NS, np.ones((4, 4), np.uint8))
+        bag.put(f'{labels}/label_info', 'vision_msgs/LabelInfo', FIRST_NS,
+                class_map=table, threshold=0.0)  # fmt: skip
+    assert read_recording(tmp_path / 'in.mcap').answered == 1
+    with pytest.raises(BagError, match='no results of /other; it has those of /robot1/percept'):
+        read_recording(tmp_path / 'in.mcap', node='/other')
 
 
 LABELS, DEPTH = '/perception/semantic/image', '/perception/depth/image'
