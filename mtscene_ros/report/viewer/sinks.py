@@ -6,6 +6,7 @@ import atexit
 import ipaddress
 import os
 import socket
+import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -54,11 +55,17 @@ def page(port: int, host: str = LOOPBACK) -> tuple[rr.RecordingStream, str]:
     if not address.is_loopback:  # pages come from whatever name the machine has
         arguments += ['--cors-allow-origin', f'http://*:{port}']
     server = start(arguments, host, port)
-    atexit.register(server.terminate)
     stream = rr.RecordingStream(APPLICATION)
+    atexit.register(end, stream, server)
     stream.connect_grpc(f'rerun+http://{in_url(reachable(host))}:{port + 1}/proxy')
     shown = socket.gethostname() if address.is_unspecified else in_url(host)
     return stream, f'http://{shown}:{port}/?url=rerun%2Bhttp://{shown}:{port + 1}/proxy'
+
+
+def end(stream: rr.RecordingStream, server: subprocess.Popen[bytes]) -> None:
+    """Ends the server last: Rerun would wait at the end of this process for one that has gone."""
+    stream.disconnect()
+    server.terminate()
 
 
 def in_url(host: str) -> str:

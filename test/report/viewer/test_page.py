@@ -60,7 +60,8 @@ def address(one_frame: Path) -> Iterator[str]:
     yield process.stdout.readline().strip()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
-    assert process.returncode in (0, 130)  # the latter while it still reads the recording
+    # Both latter ones while it still reads the recording: a shell reports 130 for either.
+    assert process.returncode in (0, 130, -signal.SIGINT)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc/net/tcp is not there')
