@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -71,6 +72,13 @@ def drawable(stream: TextIO) -> TextIO:
 def plural(count: int, noun: str, nouns: str = '') -> str:
     """(1, 'frame') → '1 frame'; (2, 'frame') → '2 frames'; nouns: where it is not noun + 's'."""
     return f'{count} {noun if count == 1 else nouns or noun + "s"}'
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Returns the end of an error about a word that is not known: the most similar known one, or
+    `otherwise`."""
+    near = get_close_matches(word, known, 1)
+    return f'did you mean {near[0]}?' if near else otherwise
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mtscene_ros.datasets.classes import (
     PASCAL_21,
 )
 from mtscene_ros.datasets.label_files import DataError, checked_ids, read_indices
+from mtscene_ros.terminal import did_you_mean
 from mtscene_ros.types import UNLABELED, SemanticClass
 
 UNKNOWN_NAME = 'unknown'  # in semantic_ids and class_map
@@ -164,6 +164,5 @@ def name_of(value: Any, path: Path, key: str = 'semantic_ids') -> str:
 
 def one_of(name: str, names: list[str], where: str) -> str:
     """Returns the end of an error about a name that is not among `names`."""
-    near = get_close_matches(name, names, 1)
-    fix = f'did you mean {near[0]}?' if near else f'its classes are {", ".join(names[:20])}.'
+    fix = did_you_mean(name, names, f'its classes are {", ".join(names[:20])}.')
     return f'{reprlib.repr(name)}, which {where} does not have; {fix}'

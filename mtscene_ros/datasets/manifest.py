@@ -54,6 +54,7 @@ from mtscene_ros.datasets.label_files import (
 )
 from mtscene_ros.models.spec import MALFORMED, brief
 from mtscene_ros.tasks import TASKS
+from mtscene_ros.terminal import did_you_mean
 
 TOP = (
     'semantic', 'semantic_ids', 'background', 'class_map', 'boxes3d', 'maps', 'depth_scale',
@@ -195,9 +196,10 @@ def check_frames(frames: list[Any], maps: tuple[str, ...], path: Path) -> None:
         known(frame, FRAME, f'{path}, frame {number}')
         mapping(frame.get('maps') or {}, f'{path}, frame {number}, maps')
         for name in unknown(frame.get('maps') or {}, maps):
+            fix = did_you_mean(str(name)[:80], maps, 'list it under maps at its top.')
             raise DataError(
                 f'{path}, frame {number} has the map {reprlib.repr(name)}, but the manifest '
-                f'defines no such map; {hint(name, maps, "list it under maps at its top.")}'
+                f'defines no such map; {fix}'
             )
         mapping(frame.get('camera') or {}, f'{path}, frame {number}, camera')
         if 'image' not in frame:
@@ -213,19 +215,13 @@ def mapping(found: Any, where: str) -> None:
 def known(found: Any, keys: tuple[str, ...], where: str) -> None:
     mapping(found, where)
     for key in unknown(found, keys):
-        fix = hint(key, keys, f'the keys are {", ".join(keys)}.')
+        fix = did_you_mean(str(key)[:80], keys, f'the keys are {", ".join(keys)}.')
         raise DataError(f'{where}: a manifest has no key {reprlib.repr(key)}; {fix}')
 
 
 def unknown(found: Mapping[Any, Any], keys: tuple[str, ...]) -> list[Any]:
     """Returns the keys that are not among the known ones, in the order of the file."""
     return [key for key in found if key not in keys]
-
-
-def hint(word: Any, keys: tuple[str, ...], otherwise: str) -> str:
-    """Returns the end of an error: the most similar key, or `otherwise`."""
-    near = get_close_matches(str(word)[:80], keys, 1)
-    return f'did you mean {near[0]}?' if near else otherwise
 
 
 def inside(folder: Path, name: Any, source: Path) -> Path:

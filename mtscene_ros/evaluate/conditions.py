@@ -10,7 +10,8 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from mtscene_ros.terminal import did_you_mean
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     '<': operator.lt,
@@ -69,5 +70,4 @@ def check(conditions: Collection[Condition], scores: Mapping[str, float]) -> Non
 
 def hint(word: str, known: Collection[str]) -> str:
     """Returns the end of an error: the nearest known word, or all of them."""
-    near = get_close_matches(word, known, 1)
-    return f'did you mean {near[0]}?' if near else f'known are {", ".join(known) or "none"}.'
+    return did_you_mean(word, known, f'known are {", ".join(known) or "none"}.')

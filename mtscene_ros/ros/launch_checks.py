@@ -7,7 +7,6 @@ prints the sentence and ends with 1.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 import sys
@@ -20,6 +19,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
 from mtscene_ros.ros.parameter_table import PARAMETERS
 from mtscene_ros.ros.params import complaint
+from mtscene_ros.terminal import did_you_mean
 
 PACKAGE = 'mtscene_ros'
 CHECKED = 'mtscene_ros_arguments_are_checked'
@@ -77,8 +77,7 @@ def check_arguments(
         name, assigned, _ = word.partition(':=')
         if not assigned or name in allowed or name.startswith('launch-prefix'):
             continue
-        near = difflib.get_close_matches(name, allowed, 1)
-        fix = useless.get(name, f'did you mean {near[0]}?' if near else 'see --show-args.')
+        fix = useless.get(name) or did_you_mean(name, allowed, 'see --show-args.')
         raise LaunchError(f'{Path(file).name} has no argument {name}; {fix}')
 
 

@@ -3,7 +3,6 @@ the reference page. The last functions turn parameters into the options of other
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,6 +21,7 @@ from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
 from mtscene_ros.ros.parameter_table import PARAMETERS, Parameter
 from mtscene_ros.ros.parameter_values import NodeParams
+from mtscene_ros.terminal import did_you_mean
 
 # Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
 # passes an argument that was left empty.
@@ -114,8 +114,7 @@ def unknown(given: Iterable[str]) -> list[str]:
     sentences = []
     for name in sorted(given):
         if name not in _TABLE and not name.startswith(FOREIGN_NAMES):
-            near = difflib.get_close_matches(name, _TABLE, 1)
-            meant = f'did you mean {near[0]}?' if near else 'see config/perception.yaml.'
+            meant = did_you_mean(name, _TABLE, 'see config/perception.yaml.')
             sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
     return sentences
 
@@ -126,8 +125,7 @@ def unknown_overrides(given: Iterable[str], declared: Iterable[str]) -> list[str
     sentences = []
     for name in sorted(given):
         if name.startswith('qos_overrides.') and name not in known and EVENTS not in name:
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f'did you mean {near[0]}?' if near else 'the topic is not one of this node.'
+            meant = did_you_mean(name, known, 'the topic is not one of this node.')
             sentences.append(f'Parameter {name} is unknown and has no effect; {meant}')
     return sentences
 
