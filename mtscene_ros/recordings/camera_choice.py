@@ -200,9 +200,8 @@ def input_topic(
     ranking = ranked(images)
     if not ranking:
         raise BagError(no_camera(bag, name, images))
-    found = list(first_messages(bag, [result], count=1)) if result else []
-    [(_, first)] = found or [('', None)]
-    frame_id = first.header.frame_id if first else ''
+    first = first_messages(bag, [result] if result else [], count=1)
+    frame_id = next((message.header.frame_id for _, message in first), '')
     answered = set(stamps.get(result, ()))
 
     def fit(image: ImageTopic) -> tuple[bool, int]:

@@ -21,7 +21,7 @@ from mtscene_ros.camera.image_topics import camera_info_topic
 from mtscene_ros.camera.photograph import frame_of_photograph
 from mtscene_ros.recordings import videos
 from mtscene_ros.recordings.bags import open_bag
-from mtscene_ros.recordings.camera_choice import RecordedCamera, choose_camera
+from mtscene_ros.recordings.camera_choice import RecordedCamera, camera_of
 from mtscene_ros.terminal import plural
 from mtscene_ros.types import CameraFrame
 
@@ -205,27 +205,27 @@ def file_source(path: Path, topic: str) -> ImageSource:
 
 def recording_source(path: Path, topic: str = '') -> ImageSource:
     """The most likely camera of a recording, or the one of `topic`. Raises BagError."""
-    camera = choose_camera(path)
-    if topic and topic not in (camera.topic, *camera.others):
-        known = ', '.join((camera.topic, *camera.others))
-        raise SourceError(f'{path} has no camera images on {topic}; it has {known}.')
-    camera = choose_camera(path, topic) if topic else camera
-    image = camera.topic
     with open_bag(path) as reader:
-        total = reader.topics[image].msgcount
+        camera = camera_of(reader, path.name)
+        if topic and topic not in (camera.topic, *camera.others):
+            known = ', '.join((camera.topic, *camera.others))
+            raise SourceError(f'{path} has no camera images on {topic}; it has {known}.')
+        if topic:
+            camera = camera_of(reader, path.name, topic)
+        total = reader.topics[camera.topic].msgcount
     rate_hz = max(total - 1, 1) / camera.duration_s if camera.duration_s > 0 else 1.0
 
     def images(tell: Tell) -> Images:
         for note in camera.notes:
             tell(note.replace('--image TOPIC', '--topic TOPIC'))
-        return recorded_images(path, image, camera, tell)
+        return recorded_images(path, camera, tell)
 
     return ImageSource(path.stem, True, images, total, rate_hz)
 
 
-def recorded_images(path: Path, topic: str, camera: RecordedCamera, tell: Tell) -> Images:
-    """Yields the images of one topic; those before the first camera_info have that one."""
-    info = camera.info
+def recorded_images(path: Path, camera: RecordedCamera, tell: Tell) -> Images:
+    """Yields the images of one camera; those before the first camera_info have that one."""
+    topic, info = camera.topic, camera.info
     frames = CameraFrames('', info or camera_info_topic(topic), image_topic=topic)
 
     def read(raw: bytes, kind: str) -> CameraFrame:

@@ -97,7 +97,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
         answers = [*results.values(), *filter(stamps.get, [f'{node}/{FRAME_STATS}'])]
         if not answers and nodes_in(bag):
             raise BagError(nothing_of(bag, path.name, node))
-        image_topic = image or input_topic(bag, path.name, stamps, [*answers, ''][0], node)
+        image_topic = image or input_topic(bag, path.name, stamps, next(iter(answers), ''), node)
         if image:
             check_there(bag, image)
         recording = Recording(image_topic, stamps[image_topic], notes=[*bag.notes, *others])
