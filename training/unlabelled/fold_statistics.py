@@ -39,15 +39,20 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--statistics', type=Path, nargs='+', required=True, metavar='RECORDING', dest='recordings'
     )
-    parser.add_argument('--weights', default='drive_lite', help='name or file to start from')
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--name', help='of the new model; default: that of --weights + _adapted')
+    add_model_options(parser)
     parser.add_argument(
         '--share', type=share, help='of the new statistics, 0 to 1; default: chosen by entropy'
     )
     parser.add_argument('--frames', type=int, default=64, help='of each recording, evenly spread')
-    parser.add_argument('--threads', type=int, default=2)
     return parser.parse_args(arguments)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds options that every adaptation without labels has."""
+    parser.add_argument('--weights', default='drive_lite', help='name or file to start from')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--name', help='of the new model; default: that of --weights + _adapted')
+    parser.add_argument('--threads', type=int, default=2)
 
 
 def share(text: str) -> float:
@@ -55,6 +60,13 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'{value} is no share; give a number from 0 to 1.')
     return value
+
+
+def with_weights(config: CompactConfig, weights: dict[str, Tensor]) -> nn.Module:
+    network = compact_network(config)
+    load_weights(network, weights)
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def fold_statistics(
@@ -65,9 +77,7 @@ def fold_statistics(
 ) -> tuple[nn.Module, float]:
     """Returns the network with the images' statistics, and their share: `fixed`, or that of SHARES
     with the lowest entropy. Raises ValueError without images."""
-    network = compact_network(config)
-    load_weights(network, weights)
-    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = with_weights(config, weights)
     statistics = measured_statistics(network, batches_of(images, config))
     if fixed is not None:
         blend(network, statistics, fixed)

@@ -20,15 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
 from mtscene_ros.terminal import counted, plural
 from training.config import CompactConfig
 from training.data.worlds import render, sample_files
 from training.graphs.own_images import frames_of
-from training.networks.decoders import compact_network, load_weights
-from training.unlabelled.fold_statistics import fold_statistics
+from training.unlabelled.fold_statistics import add_model_options, fold_statistics, with_weights
 from training.unlabelled.hand_out import write_adapted
 from training.unlabelled.mixed_batches import MixedFrames, pool_of
 from training.unlabelled.self_agreement import self_agreement
@@ -49,9 +48,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--unlabelled', type=Path, nargs='+', required=True, metavar='RECORDING', dest='recordings'
     )
-    parser.add_argument('--weights', default='drive_lite', help='name or file to start from')
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--name', help='of the new model; default: that of --weights + _adapted')
+    add_model_options(parser)
     parser.add_argument('--street-teacher', type=Path, help='published weights of ESPNetv2')
     parser.add_argument(
         '--mounting',
@@ -74,7 +71,6 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--save-every', type=int, default=10, help='steps')
     parser.add_argument('--keep-every', type=int, default=0, help='steps')
     parser.add_argument('--workers', type=int, default=1)
-    parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--seed', type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -111,13 +107,6 @@ def check_network(config: CompactConfig) -> None:
             f'{config.name} has other tasks or classes than drive_lite, which generated streets '
             'do not teach; use --statistics, which needs none.'
         )
-
-
-def with_weights(config: CompactConfig, weights: dict[str, Tensor]) -> nn.Module:
-    network = compact_network(config)
-    load_weights(network, weights)
-    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
 
 
 def generated_scenes(options: argparse.Namespace, config: CompactConfig) -> list[Path]:
