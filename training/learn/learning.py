@@ -156,8 +156,8 @@ def build_learning(
 def load_average(learning: Learning, path: Path) -> None:
     """Starts from another run's averaged network with a new step, optimizer and schedule.
 
-    Where classes or tasks differ, weights go over by name. Raises ValueError for a checkpoint of
-    another configuration.
+    Where classes or tasks differ, weights go over by name, also from another configuration with
+    the same encoder and decoder. Raises ValueError for a checkpoint of another architecture.
     """
     config = learning.config
     if isinstance(config, CompactConfig):
@@ -166,11 +166,18 @@ def load_average(learning: Learning, path: Path) -> None:
     else:
         load_released(learning, config, path)
         return
-    if name != config.name:
-        raise ValueError(f'{path} is a checkpoint of {name}; give --weights one of {config.name}.')
+    if architecture(config) != architecture(old_config):
+        raise ValueError(
+            f'{path} is a checkpoint of {name}, which {config.name} cannot continue: give '
+            '--weights one with the same encoder, decoder and widths.'
+        )
     for network in (learning.network, learning.average):
         found = transferred_weights(network.state_dict(), weights, config, old_config)
         load_weights(network, found)
+
+
+def architecture(config: CompactConfig) -> tuple[str, str, tuple[int, int, int]]:
+    return config.encoder, config.decoder, config.widths
 
 
 def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
