@@ -82,6 +82,11 @@ class CompactConfig:
                 f'{self.width_px}x{self.height_px}; {fitting[1]}x{fitting[0]} would do.'
             )
 
+    @property
+    def architecture(self) -> tuple[str, str, tuple[int, int, int]]:
+        """What two networks have to share so that one can start from the weights of the other."""
+        return self.encoder, self.decoder, self.widths
+
 
 def nearest_multiple(pixels: int) -> int:
     return max(STRIDE_PX, round(pixels / STRIDE_PX) * STRIDE_PX)

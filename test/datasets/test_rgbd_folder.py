@@ -12,7 +12,7 @@ import pytest
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.rgbd_folder import read_rgbd, rgbd_names
 
-CAMERA = {'fx': 50.0, 'fy': 51.0, 'cx': 4.0, 'cy': 3.0}
+CAMERA: dict[str, object] = {'fx': 50.0, 'fy': 51.0, 'cx': 4.0, 'cy': 3.0}
 
 
 def written(folder: Path, camera: dict[str, object], colour: str = 'rgb') -> Path:

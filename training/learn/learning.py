@@ -160,24 +160,18 @@ def load_average(learning: Learning, path: Path) -> None:
     the same encoder and decoder. Raises ValueError for a checkpoint of another architecture.
     """
     config = learning.config
-    if isinstance(config, CompactConfig):
-        old_config, weights = read_weights(path)
-        name = old_config.name
-    else:
+    if not isinstance(config, CompactConfig):
         load_released(learning, config, path)
         return
-    if architecture(config) != architecture(old_config):
+    old_config, weights = read_weights(path)
+    if config.architecture != old_config.architecture:
+        why = 'give --weights one with the same encoder, decoder and widths'
         raise ValueError(
-            f'{path} is a checkpoint of {name}, which {config.name} cannot continue: give '
-            '--weights one with the same encoder, decoder and widths.'
+            f'{path} is a checkpoint of {old_config.name}, not of {config.name}: {why}.'
         )
     for network in (learning.network, learning.average):
         found = transferred_weights(network.state_dict(), weights, config, old_config)
         load_weights(network, found)
-
-
-def architecture(config: CompactConfig) -> tuple[str, str, tuple[int, int, int]]:
-    return config.encoder, config.decoder, config.widths
 
 
 def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
