@@ -29,7 +29,7 @@ def oracle(results: dict[str, Result]) -> SceneModel:
 
 def test_a_perfect_model_of_rooms_is_perfect() -> None:
     labels = LabelMap(ROOM.labels, ROOM.labels, NYUD_40)
-    results = {
+    results: dict[str, Result] = {
         'semantic': labels,
         'depth': DepthMap(ROOM.depth_m),
         'normals': NormalMap(ROOM.normals),
