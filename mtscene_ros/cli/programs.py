@@ -16,6 +16,8 @@ from mtscene_ros.terminal import exit_status
 PROGRAMS: dict[str, tuple[str, str]] = {
     'train': ('training.train', 'train a named network on a data set'),
     'adapt': ('training.adapt', 'teach a trained network your classes or tasks'),
+    'teach': ('training.teach', 'make a model file of a few labelled frames, without training'),
+    'tune': ('training.tune', 'fine-tune for such a task what teach leaves as it is'),
     'export': ('training.export', 'write a checkpoint as a model file'),
     'wrap': ('training.wrap', 'make a model file of an ONNX file that others have exported'),
     'label': ('training.label', 'label a recording by models, where they agree'),
