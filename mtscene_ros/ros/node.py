@@ -32,15 +32,16 @@ from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.model_swap import Models
 from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import declare, policy_of, read, unknown, unknown_overrides
+from mtscene_ros.ros.pipeline import Pipeline
 from mtscene_ros.ros.process import run
 from mtscene_ros.ros.publishers import Publishers
 from mtscene_ros.ros.qos import Incompatible, QosError
 from mtscene_ros.ros.transforms import Transforms, TransformsError
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import Pipeline, Worker
+from mtscene_ros.ros.worker import Worker
 from mtscene_ros.tasks.task_decoders import decoders_of
-from mtscene_ros.tracking import TrackingError, check_installed
+from mtscene_ros.temporal.tracking import TrackingError, check_installed
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,45 +25,20 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
-from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext
-from mtscene_ros.estimator import SceneEstimator
+from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.parameter_values import NodeParams
-from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
+from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watch_options
+from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
+from mtscene_ros.temporal.gate import EFFECTS, weakened
+from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
-from mtscene_ros.tracking import TrackingOptions
-from mtscene_ros.types import Boxes3D, CameraFrame, Scene
+from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
 
 Pose = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pipeline:
-    """The model that runs and what it publishes; publishers: camera → topic → publisher."""
-
-    estimator: SceneEstimator
-    outputs: tuple[Output, ...]
-    publishers: Mapping[str, Mapping[str, Any]]
-
-    def is_subscribed(self, camera: str, topic: str) -> bool:
-        publisher = self.publishers[camera].get(topic)
-        return publisher is not None and publisher.get_subscription_count() > 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingImage:
-    """One image in progress.
-
-    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
-    """
-
-    frame: CameraFrame
-    outputs: tuple[Output, ...]
-    arrived_s: float
-    spent_s: dict[str, float]
 
 
 class Worker:
@@ -198,6 +173,7 @@ class Worker:
         if not images:
             return
         assert self.current is not None
+        self.current.estimator.watch.options = watch_options(params)
         tasks = [{task for output in image.outputs for task in output.tasks} for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
@@ -213,11 +189,33 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, scene, params)}
+                raised = self._raised(scene, params)
+                if raised and params.gate_mode == 'stop':
+                    self._stop(image, scene)
+                    continue
+                is_weak = raised and params.gate_mode == 'confidence'
+                used = weakened(scene, raised) if is_weak else scene
+                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
+
+    def _raised(self, scene: Scene, params: NodeParams) -> list[Signal]:
+        """Returns the signals whose alarm is raised, and says what they are."""
+        camera = scene.frame.camera
+        raised = self.cameras[camera].alarms.update(scene.signals)
+        effect = EFFECTS[params.gate_mode]
+        self._remark(camera, [Remark(Level.WARN, s.text + effect) for s in raised], further=True)
+        return raised
+
+    def _stop(self, image: PendingImage, scene: Scene) -> None:
+        """Counts an image that gate.mode stopped, and publishes why."""
+        camera, state = image.frame.camera, self.cameras[image.frame.camera]
+        self._mailbox.account(camera, 'dropped')
+        state.stopped += 1
+        header = messages.header_of(new, image.frame)
+        self._publish_stats(camera, header, 0.0, scene.stage_s, state.alarms.states)
 
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
@@ -249,7 +247,7 @@ class Worker:
         age_s = (self._node.get_clock().now().nanoseconds - image.frame.stamp_ns) * 1e-9
         state.health.add(is_late=0 < params.diagnostics_max_latency_ms < 1e3 * latency_s)
         state.latencies.add({**stage_s, 'latency': latency_s, 'age': age_s})
-        self._publish_stats(camera, header, age_s, stage_s)
+        self._publish_stats(camera, header, age_s, stage_s, state.alarms.states)
 
     def _tracked(self, scene: Scene, params: NodeParams) -> Scene:
         boxes = scene.results.get('boxes3d')
@@ -269,11 +267,16 @@ class Worker:
         return pose
 
     def _publish_stats(
-        self, camera: str, header: Any, age_s: float, stage_s: dict[str, float]
+        self,
+        camera: str,
+        header: Any,
+        age_s: float,
+        stage_s: Mapping[str, float],
+        signals: Sequence[tuple[Signal, bool]] = (),
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
-        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
+        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts, signals)
         try:
             self.current.publishers[camera][FRAME_STATS].publish(message)
         except Exception as error:  # this image is accounted for already, and others follow
