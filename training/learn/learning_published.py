@@ -25,12 +25,12 @@ from training.learn.pretrained import read_weights
 from training.learn.published_targets import Arrays, objects_of
 from training.learn.published_targets import targets as published_targets
 from training.losses import (
-    WEIGHTS,
     class_loss,
     depth_loss,
     edge_loss,
     normals_loss,
     saliency_loss,
+    task_weights,
 )
 from training.networks.detection3d import DetectionMaps
 from training.networks.taskprompter_swin import SwinConfig
@@ -179,7 +179,7 @@ def detection_loss(maps: DetectionMaps, rows: dict[str, Tensor], recipe: Recipe)
 
 def weighted(found: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """Returns by task the loss plus the preliminary loss, multiplied by the published weight."""
-    weights = WEIGHTS[recipe.loss_weights]
+    weights = task_weights(recipe.loss_weights)
     nothing = torch.zeros(())
     return {
         n: weights[n] * (found[n] + found.get(f'{n}_preliminary', nothing.to(found[n])))
@@ -195,7 +195,7 @@ def tables_of(recipe: Recipe) -> Tables:
 
 
 def classes_of(recipe: Recipe) -> tuple[SemanticClass, ...]:
-    return recipe.classes or SEMANTIC[dict(recipe.network_config.tasks)['semseg']]
+    return recipe.classes or SEMANTIC.get(dict(recipe.network_config.tasks).get('semseg', 0), ())
 
 
 def deployed(network: nn.Module, recipe: Recipe) -> nn.Module:
