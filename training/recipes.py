@@ -20,6 +20,7 @@ from training.networks.zoo import (
     NetworkConfig,
     resized_config,
     with_classes,
+    with_encoder,
     with_tasks,
 )
 
@@ -33,7 +34,7 @@ class Recipe:
     training.data; loss_weights: name in training.losses; batch: images per process and pass;
     accumulate: passes per step; processes: number used by the authors; unknown_depth: the value
     for unknown depth, 255 in InvPT and -1 in TaskPrompter; classes, own_tasks, size_px (height and
-    width): of a user's own data, () for those of the paper.
+    width), encoder (of timm): of a user's own, () or '' for those of the paper.
     """
 
     name: str
@@ -54,13 +55,14 @@ class Recipe:
     classes: tuple[SemanticClass, ...] = ()
     own_tasks: tuple[str, ...] = ()
     size_px: tuple[int, int] | tuple[()] = ()
+    encoder: str = ''
 
     @property
     def network_config(self) -> NetworkConfig:
-        """Raises ValueError for tasks or a size that the network cannot have."""
+        """Raises ValueError for tasks, an encoder or a size that the network cannot have."""
         config = with_tasks(NETWORKS[self.network], self.own_tasks)
-        config = with_classes(config, len(self.classes))
-        return resized_config(config, *self.size_px) if self.size_px else config
+        config = with_encoder(with_classes(config, len(self.classes)), self.encoder)
+        return resized_config(config, *(self.size_px or (config.height_px, config.width_px)))
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -66,6 +66,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--val', type=Path, nargs='+', help='frames by which best.pt is chosen')
     parser.add_argument('--val-split', default='val')
+    parser.add_argument(
+        '--encoder', default='', metavar='NAME', help="timm's name of another encoder (InvPT)"
+    )
     parser.add_argument('--encoder-weights', type=Path, help='see training/learn/pretrained.py')
     parser.add_argument(
         '--weights', type=Path, help='checkpoint whose network is the start, of the authors too'
@@ -169,6 +172,11 @@ def config_from(options: argparse.Namespace) -> Config:
     is_own = options.data_set == 'manifest'
     said: list[str] = []
     if isinstance(config, CompactConfig):
+        if options.encoder:
+            raise ValueError(
+                "--encoder is for the papers' networks; compact ones name theirs in "
+                'training/config.py.'
+            )
         if options.size_px:
             raise ValueError(
                 '--size-px: a compact network takes any size at export (training.export '
@@ -179,7 +187,9 @@ def config_from(options: argparse.Namespace) -> Config:
         config = with_tasks(config, options.tasks)
     else:
         size_px = (options.size_px[0], options.size_px[1]) if options.size_px else ()
-        config = replace(config, own_tasks=tuple(options.tasks or ()), size_px=size_px)
+        own_tasks = tuple(options.tasks or ())
+        config = replace(config, own_tasks=own_tasks, size_px=size_px, encoder=options.encoder)
+        _ = config.network_config  # refuses here what the network cannot have
         if is_own:
             config, said = own_recipe(config, options.data[0], options.split)
     for sentence in said:

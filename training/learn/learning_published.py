@@ -34,6 +34,7 @@ from training.losses import (
 )
 from training.networks.detection3d import DetectionMaps
 from training.networks.taskprompter_swin import SwinConfig
+from training.networks.timm_encoder import TimmEncoder, loaded_encoder
 from training.networks.vit import set_drop_path
 from training.networks.zoo import build
 from training.recipes import DROP_PATH, Recipe
@@ -57,7 +58,9 @@ def encoder_of(network: nn.Module) -> nn.Module:
 
 
 def encoder_blocks(encoder: nn.Module) -> list[nn.Module]:
-    """Returns the encoder's blocks in order."""
+    """Returns the encoder's blocks in order, none of timm's other encoders."""
+    if isinstance(encoder, TimmEncoder):
+        return []
     return [module for module in encoder.modules() if hasattr(module, 'drop')]
 
 
@@ -70,6 +73,10 @@ def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
     fit.
     """
     encoder, found = encoder_of(network), read_weights(path)
+    if recipe.encoder:
+        size_px = recipe.height_px, recipe.width_px
+        encoder.load_state_dict(loaded_encoder(recipe.encoder, size_px, path))
+        return
     named = {stage_as_published(k): v for k, v in found.items()}
     wanted = encoder.state_dict()
     if 'pos_embed' in named and 'pos_embed' in wanted:

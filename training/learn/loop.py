@@ -121,10 +121,10 @@ def differences_of(config: Recipe, old: Recipe) -> list[tuple[str, str, str]]:
     """Returns what may differ between two trainings of one recipe, as identity() does."""
     rows = [
         (listed([c.name for c in r.classes]) or "the paper's", listed(r.tasks),
-         f'{r.width_px}x{r.height_px}')
+         f'{r.width_px}x{r.height_px}', r.encoder or "the paper's")
         for r in (config, old)
     ]  # fmt: skip
-    return list(zip(('classes', 'tasks', 'image size'), *rows, strict=True))
+    return list(zip(('classes', 'tasks', 'image size', 'encoder'), *rows, strict=True))
 
 
 def names_of(rows: Any) -> str:

@@ -20,6 +20,7 @@ from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
 from training.networks.taskprompter_swin import SwinConfig, TaskPrompterSwinNetwork
+from training.networks.timm_encoder import check_size, encoder_shape
 from training.networks.vtm import VTMConfig
 
 NetworkConfig = InvPTConfig | TaskPrompterConfig | SwinConfig
@@ -155,6 +156,9 @@ COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.s
 def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> NetworkConfig:
     """Returns the same network for another input size. Raises ValueError if it does not support
     it."""
+    if isinstance(config, InvPTConfig) and config.encoder:
+        check_size(config.encoder, height_px, width_px)
+        return replace(config, height_px=height_px, width_px=width_px)
     if (height_px, width_px) == (config.height_px, config.width_px):
         return config
     if not isinstance(config, InvPTConfig):
@@ -210,6 +214,20 @@ def with_classes(config: NetworkConfig, count: int) -> NetworkConfig:
         return config
     tasks = tuple((name, count if name == 'semseg' else n) for name, n in config.tasks)
     return replace(config, tasks=tasks)
+
+
+def with_encoder(config: NetworkConfig, name: str) -> NetworkConfig:
+    """Returns the same network on an encoder of timm's, '' for its own. Raises ValueError for a
+    name that timm does not have, and for TaskPrompter."""
+    if not name:
+        return config
+    if not isinstance(config, InvPTConfig):
+        raise ValueError(
+            "--encoder: TaskPrompter's prompts run through the blocks of its own encoder; take an "
+            'InvPT.'
+        )
+    encoder_shape(name)
+    return replace(config, encoder=name)
 
 
 def rounded(pixels: int) -> int:

@@ -43,9 +43,13 @@ def recorded(recipe: Recipe, adapted: Mapping[str, Any]) -> Recipe:
         for r in adapted.get('classes') or ()
     )
     size = adapted.get('size_px') or ()
-    size_px = (int(size[0]), int(size[1])) if size else ()
-    own_tasks = tuple(str(name) for name in adapted.get('tasks') or ())
-    return replace(recipe, classes=classes, own_tasks=own_tasks, size_px=size_px)
+    return replace(
+        recipe,
+        classes=classes,
+        own_tasks=tuple(str(name) for name in adapted.get('tasks') or ()),
+        size_px=(int(size[0]), int(size[1])) if size else (),
+        encoder=str(adapted.get('encoder') or ''),
+    )
 
 
 def record_of(recipe: Recipe) -> dict[str, Any]:
@@ -57,6 +61,8 @@ def record_of(recipe: Recipe) -> dict[str, Any]:
         found['tasks'] = list(recipe.tasks)
     if recipe.size_px:
         found['size_px'] = list(recipe.size_px)
+    if recipe.encoder:
+        found['encoder'] = recipe.encoder
     return found
 
 
@@ -150,7 +156,7 @@ def resample_position(
     trained: rows and columns of the old grid if its number of patches is theirs; else it is that
     of a published size, or square.
     """
-    key = 'backbone.pos_embed'
+    key = 'backbone.pos_embed'  # timm's other encoders have a level more
     embedding = state.get(key)
     if embedding is None or embedding.ndim != 3:
         return
