@@ -18,7 +18,7 @@ from mtscene_ros.ros import offers
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.loading import Loading
-from mtscene_ros.ros.worker import Pipeline
+from mtscene_ros.ros.pipeline import Pipeline
 
 MISSING_S = 2.0  # an input that is silent for longer counts as missing
 NEAR = 5  # other topics that a sentence names

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
-from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext
-from mtscene_ros.estimator import SceneEstimator
+from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
+from mtscene_ros.ros.node_page import NodePage
 from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
+from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.terminal import shown
@@ -38,32 +39,6 @@ from mtscene_ros.tracking import TrackingOptions
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene
 
 Pose = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pipeline:
-    """The model that runs and what it publishes; publishers: camera → topic → publisher."""
-
-    estimator: SceneEstimator
-    outputs: tuple[Output, ...]
-    publishers: Mapping[str, Mapping[str, Any]]
-
-    def is_subscribed(self, camera: str, topic: str) -> bool:
-        publisher = self.publishers[camera].get(topic)
-        return publisher is not None and publisher.get_subscription_count() > 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingImage:
-    """One image in progress.
-
-    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
-    """
-
-    frame: CameraFrame
-    outputs: tuple[Output, ...]
-    arrived_s: float
-    spent_s: dict[str, float]
 
 
 class Worker:
@@ -82,10 +57,11 @@ class Worker:
         params: Callable[[], NodeParams],
         troubles: Troubles,
         transforms: Transforms | None,
+        page: NodePage,
     ) -> None:
         self._node, self._mailbox, self.cameras = node, mailbox, cameras
         self._pipeline, self._params, self._troubles = pipeline, params, troubles
-        self._transforms = transforms
+        self._transforms, self._page = transforms, page
         self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
         # A hanging worker is abandoned; should it return, it frees the model and logs nothing.
@@ -109,7 +85,7 @@ class Worker:
             return 'disabled'
         topics = (FRAME_STATS, *(output.topic for output in pipeline.outputs))
         has_subscriber = any(pipeline.is_subscribed(camera, topic) for topic in topics)
-        return '' if has_subscriber else 'no subscribers'
+        return '' if has_subscriber or self._page.is_watched(camera) else 'no subscribers'
 
     def _run(self) -> None:
         while not self._mailbox.closed:
@@ -156,6 +132,7 @@ class Worker:
                 self._mailbox.account(camera, 'dropped')
                 return None
             outputs = tuple(o for o in pipeline.outputs if pipeline.is_subscribed(camera, o.topic))
+            pictures = self._page.due(camera)
             frame, remarks = self.cameras[camera].input.frame(waiting.item)
         except Exception as error:
             self._fail(camera, error, waiting.stamp_ns)
@@ -165,7 +142,7 @@ class Worker:
         if reach:
             self._node.get_logger().info(f'Camera {camera}: {reach}' if camera else reach)
         spent_s = {'receive': start_s - waiting.arrived_s, 'image': time.monotonic() - start_s}
-        return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
+        return PendingImage(frame, outputs, pictures, waiting.arrived_s, spent_s)
 
     def _is_idle(self, camera: str, pipeline: Pipeline) -> bool:
         state, why = self.cameras[camera], self.why_idle(camera, pipeline)
@@ -198,7 +175,7 @@ class Worker:
         if not images:
             return
         assert self.current is not None
-        tasks = [{task for output in image.outputs for task in output.tasks} for image in images]
+        tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
@@ -238,6 +215,7 @@ class Worker:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)
                 publish_s += time.perf_counter() - before_s
+        self._page.offer(scene, image.pictures)
         whole_s = time.perf_counter() - start_s
         return {'serialise': whole_s - publish_s, 'publish': publish_s}
 
