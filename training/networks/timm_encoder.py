@@ -50,7 +50,8 @@ def encoder_shape(name: str) -> EncoderShape:
     strides = [int(row['reduction']) for row in getattr(model, 'feature_info', None) or ()]
     if not strides or not hasattr(model, 'forward_intermediates'):
         raise ValueError(f'--encoder: {name} gives no maps of its layers; choose another.')
-    is_sized = bool(timm.models.get_pretrained_cfg(name).fixed_input_size)
+    about = timm.models.get_pretrained_cfg(name)
+    is_sized = about is not None and bool(about.fixed_input_size)
     widths = [int(row['num_chs']) for row in model.feature_info]
     if len(set(strides)) == 1 and len(strides) >= len(PYRAMID) + 1:
         count = len(strides)
