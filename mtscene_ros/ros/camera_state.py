@@ -10,7 +10,8 @@ from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
 from mtscene_ros.ros.overload import Load
 from mtscene_ros.tasks.reach import reach_sentence
-from mtscene_ros.tracking import Tracker
+from mtscene_ros.temporal.alarms import Alarms
+from mtscene_ros.temporal.tracking import Tracker
 from mtscene_ros.types import CameraFrame, Intrinsics
 
 
@@ -23,6 +24,8 @@ class CameraState:
 
     input: CameraInput
     tracker: Tracker = field(default_factory=Tracker)
+    alarms: Alarms = field(default_factory=Alarms)
+    stopped: int = 0  # images that gate.mode stopped; they count as dropped
     health: Hysteresis = field(default_factory=lambda: Hysteresis(1))
     latencies: Latencies = field(default_factory=Latencies)
     received: Rate = field(default_factory=Rate)
