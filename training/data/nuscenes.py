@@ -150,7 +150,8 @@ def frame_of(
     matrix = np.array(sensor['camera_intrinsic'], np.float64).reshape(3, 3)
     intrinsics = intrinsics_from_matrix(matrix, rgb.shape[1], rgb.shape[0])
     rows = kept_rows(tables, camera, account)
-    boxes = moved(global_boxes(rows, classes), np.linalg.inv(pose(ego) @ pose(sensor)))
+    optical_from_global = np.asarray(np.linalg.inv(pose(ego) @ pose(sensor)), np.float64)
+    boxes = moved(global_boxes(rows, classes), optical_from_global)
     _, is_visible = rectangles_in_image(boxes, intrinsics)
     name = f'{scene_of(tables, camera)}_{camera["timestamp"]}'
     return LabelledFrame(name, rgb, intrinsics, boxes=boxes.select(is_visible), split=split)

@@ -13,6 +13,8 @@ pytest.importorskip('torch')
 from mtscene_ros.camera.geometry import box_corners, matrix_from_quaternion
 from mtscene_ros.datasets import kitti
 from training.data import manifest_samples, to_manifest
+from training.data.manifest_writer import Account
+from training.data.nuscenes import nuscenes_frames
 
 RNG = np.random.default_rng(5)
 
@@ -108,7 +110,7 @@ def far(got: Any, want: Any) -> float:
 
 
 def kept(row: Any) -> bool:
-    return row['instance_token'] != 'dog' and row['num_lidar_pts'] > 0
+    return bool(row['instance_token'] != 'dog' and row['num_lidar_pts'] > 0)
 
 
 def is_seen(corners: Any) -> bool:
@@ -122,9 +124,7 @@ def is_seen(corners: Any) -> bool:
 
 def test_an_unknown_camera_and_a_missing_table(nuscenes: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='no key frame of CAM_FRONT; --channel takes CAM_BACK'):
-        list(
-            to_manifest.nuscenes_frames(nuscenes, 'v1.0-mini', 'CAM_FRONT', to_manifest.Account())
-        )
+        list(nuscenes_frames(nuscenes, 'v1.0-mini', 'CAM_FRONT', Account()))
     assert to_manifest.main(['nuscenes', str(tmp_path), str(tmp_path / 'o')]) == 2
 
 
