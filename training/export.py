@@ -23,9 +23,11 @@ from training.graphs.onnx_export import (
     check_images,
     current_commit,
     refuse_not_finite_outputs,
+    torch_answers,
     write_onnx,
 )
 from training.graphs.precision import halved
+from training.graphs.reference import add_self_test
 from training.weights.weight_files import graph_from_checkpoint
 
 
@@ -77,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     spec = spec_of(graph, options.version, options.commit or current_commit())
     spec = replace(spec, name=options.name or own_name(config, options.out))
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
+    add_self_test(options.out, spec, torch_answers(plain))
     check(plain, options.out, config.max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
 

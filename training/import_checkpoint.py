@@ -29,9 +29,11 @@ from training.graphs.onnx_export import (
     check_images,
     current_commit,
     refuse_not_finite_outputs,
+    torch_answers,
     write_onnx,
 )
 from training.graphs.precision import halved_published
+from training.graphs.reference import add_self_test
 from training.graphs.simplify import simplified
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import (
@@ -82,7 +84,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images', type=Path, help='folder or bag with further images for the comparison'
     )
-    parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
+    parser.add_argument(
+        '--no-check', action='store_true', help='add no self-test and do not compare with torch'
+    )
     parser.add_argument('--tuned', type=Path, help='fine-tuned checkpoint (VTM), laid over')
     options = parser.parse_args(arguments)
     if options.model in MATCHING:
@@ -125,8 +129,9 @@ def main(arguments: list[str] | None = None) -> int:
     spec = published_spec(graph, options.model, '1', current_commit(), camera, classes)
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
-        max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         plain = PublishedGraph(network, config).eval()
+        add_self_test(options.out, spec, torch_answers(plain))
+        max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         check(plain, options.out, max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0

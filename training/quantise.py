@@ -46,6 +46,7 @@ from mtscene_ros.terminal import exit_status, plural
 from mtscene_ros.types import CameraFrame
 from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
+from training.graphs.reference import add_self_test, file_answers
 
 HELD_BACK = 5  # every fifth image
 METHODS = {
@@ -129,6 +130,7 @@ def quantise(
     properties = {ABOUT_KEY: about.to_json()} if about != About() else {}
     onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **properties})
     write_model(result, out)
+    add_self_test(out, spec, file_answers(source, spec))
     return len(convolutions) - len(kept)
 
 

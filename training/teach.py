@@ -3,8 +3,8 @@
     python -m training.teach my_frames.yaml --weights vtm.safetensors -o floor.onnx
 
 The frames of the manifest's `train` split that have a map of the task become part of the model
-file, which then takes an image like every other one. Weights: those of Visual Token Matching that
-training.import_checkpoint wrote, or a checkpoint of the authors.
+file, which then takes an image like every other one. Weights: match_lite, those of Visual Token
+Matching that training.import_checkpoint wrote, or a checkpoint of the authors.
 """
 
 from __future__ import annotations
@@ -33,29 +33,35 @@ from training.graphs.onnx_export import (
     check,
     check_images,
     current_commit,
+    torch_answers,
     write_onnx,
 )
+from training.graphs.reference import add_self_test
 from training.graphs.taught import TaughtGraph, Windows, taught_spec
-from training.networks.compact_matching import CompactMatchingNetwork
+from training.networks.compact_matching import CompactMatchingConfig, CompactMatchingNetwork
 from training.networks.vtm import VTMNetwork
 from training.networks.zoo import COMPACT_MATCHING
 from training.tasks.channels import ChannelTask, channel_task
-from training.weights.checkpoint_store import CheckpointError
+from training.weights.checkpoint_store import CheckpointError, refuse_not_finite
 from training.weights.checkpoints import mismatches
-from training.weights.matching_checkpoints import imported, read_matching, untouched_rows
+from training.weights.matching_checkpoints import (
+    imported,
+    read_matching,
+    tuned_names,
+    untouched_rows,
+)
+from training.weights.weight_files import FOLDER
 
 COMPARED = 4  # images of each kind, of torch and the model file
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('manifest', type=Path)
-    parser.add_argument('--weights', type=Path, required=True)
+    add_task_options(parser)
     parser.add_argument('-o', '--out', type=Path, required=True)
-    parser.add_argument('--task', help="of the manifest's maps; default: the only one")
-    parser.add_argument('--frames', type=int, help='of `train`, the first ones')
-    parser.add_argument('--tuned', type=Path, help='fine-tuned checkpoint, laid over the weights')
-    parser.add_argument('--row', type=int, help='of the biases; default: an untouched one')
+    parser.add_argument(
+        '--tuned', type=Path, help='what training.tune learned, or a fine-tuned checkpoint'
+    )
     parser.add_argument(
         '--size-px',
         nargs=2,
@@ -67,13 +73,23 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     add_about(parser)
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
-    parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
+    parser.add_argument(
+        '--no-check', action='store_true', help='add no self-test and do not compare with torch'
+    )
     options = parser.parse_args(arguments)
     if options.out.suffix != '.onnx':
         parser.error(f'{options.out} is a model file; give it a name that ends in .onnx.')
     if options.frames is not None and options.frames < 1:
         parser.error(f'{options.frames} frames teach nothing; take one at least.')
     return options
+
+
+def add_task_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('manifest', type=Path)
+    parser.add_argument('--weights', required=True, help='a file, or match_lite')
+    parser.add_argument('--task', help="of the manifest's maps; default: the only one")
+    parser.add_argument('--frames', type=int, help='of `train`, the first ones')
+    parser.add_argument('--row', type=int, help='of the biases; default: an untouched one')
 
 
 def task_name(path: Path, wanted: str | None) -> str:
@@ -112,12 +128,19 @@ def support_of(path: Path, name: str, most: int | None) -> list[Sample]:
     return labelled
 
 
+def task_of_support(path: Path, name: str, support: list[Sample]) -> ChannelTask:
+    """Raises ValueError where no pixel has a label."""
+    return channel_task(name, load(path).maps[name], [sample.maps[name] for sample in support])
+
+
 def arrays_of(
     task: ChannelTask, samples: list[Sample]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Samples at input size → images (N, H, W, 3) and labels (N, T, H, W). A class that no frame
     shows is said."""
     labels = np.stack([task.labels(sample.maps[task.name]) for sample in samples])
+    if task.logarithmic:
+        print(f'{task.name} is matched by its logarithm: {task.low:.3g} to {task.high:.3g}.')
     for number, one in enumerate(task.classes):
         if not (labels[:, number] == 1).any():
             print(f'No support frame shows {one.name}; the model will not find it.')
@@ -146,14 +169,17 @@ def matching_network(
 ) -> tuple[nn.Module, tuple[int, ...], Windows]:
     """The network with its weights, the biases that it takes and the views of an image. A compact
     one sees images of any size whole. Raises CheckpointError or ValueError."""
-    config = COMPACT_MATCHING.get(options.weights.stem)
+    path = Path(options.weights)
+    config = COMPACT_MATCHING.get(path.stem)
+    if config is not None and not path.suffix:
+        path = FOLDER / f'{config.name}.safetensors'
     if config is None:
-        network, _ = imported(options.weights, options.tuned)
+        network, _ = imported(path, options.tuned)
         view = network.config.size_px
         windows = Windows(tuple(options.size_px or (view, view)), (view, view))
         return network, rows_of(network, channels, options.row), windows
-    if options.tuned is not None or options.row is not None:
-        raise ValueError(f'{config.name} has no biases per task; leave --tuned and --row out.')
+    if options.row is not None:
+        raise ValueError(f'{config.name} has one set of biases; leave --row out.')
     size = tuple(options.size_px or (config.height_px, config.width_px))
     if any(side % STRIDE_PX for side in size):
         raise ValueError(
@@ -161,23 +187,38 @@ def matching_network(
             f'{size[1]}x{size[0]}; {nearest_multiple(size[1])}x{nearest_multiple(size[0])} '
             'would do.'
         )
-    compact = CompactMatchingNetwork(config)
-    load_compact(compact, read_matching(options.weights), options.weights)
-    return compact.eval(), (0,), Windows(size, size)
+    return compact_network(config, path, options.tuned), (0,), Windows(size, size)
 
 
-def load_compact(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def compact_network(
+    config: CompactMatchingConfig, path: Path, tuned: Path | None
+) -> CompactMatchingNetwork:
+    """Raises CheckpointError."""
+    network = CompactMatchingNetwork(config)
+    state = {key: value.float() for key, value in read_matching(path).items()}
+    refuse_not_finite(state, path)
     if complaints := mismatches(network.state_dict(), state):
-        raise CheckpointError(f'{path} does not fit {path.stem}: ' + ' '.join(complaints))
+        raise CheckpointError(f'{path} does not fit {config.name}: ' + ' '.join(complaints))
     network.load_state_dict(state)
+    if tuned is not None:
+        network.load_state_dict(tuned_state(network, read_matching(tuned), tuned), strict=False)
+    return network.eval()
+
+
+def tuned_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """What training.tune learned of a compact network. Raises CheckpointError."""
+    refuse_not_finite(state, path)
+    whole = network.state_dict()
+    if complaints := mismatches({name: whole[name] for name in tuned_names(network)}, state):
+        raise CheckpointError(f'{path} was not tuned for this network: ' + ' '.join(complaints))
+    return state
 
 
 def taught(options: argparse.Namespace) -> TaughtGraph:
     """Raises DataError, CheckpointError or ValueError, each one sentence."""
     name = task_name(options.manifest, options.task)
     support = support_of(options.manifest, name, options.frames)
-    classes = load(options.manifest).maps[name]
-    task = channel_task(name, classes, [sample.maps[name] for sample in support])
+    task = task_of_support(options.manifest, name, support)
     network, rows, windows = matching_network(options, task.channels)
     height, width = windows.size_px
     fitted = [letterboxed(sample, width, height) for sample in support]
@@ -195,6 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     spec = taught_spec(graph, options.out.stem, options.version, current_commit())
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
+        add_self_test(options.out, spec, torch_answers(graph))
         check(graph, options.out, 0.0, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0

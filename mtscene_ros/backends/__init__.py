@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.backends import proof
 from mtscene_ros.models.external_data import external_files
 from mtscene_ros.models.spec import TensorSpec
 
@@ -55,6 +56,7 @@ class Backend(Protocol):
     details: Mapping[str, str]  # for diagnostics: engine, GPU memory
     spec_json: str | None  # the spec in the metadata of the file
     tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
+    sidecar: Path | None  # JSON file beside a cached engine, which keeps the verdict about it
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """Runs (B, h, w, 3) uint8 images; returns the named outputs. Raises BackendError."""
@@ -72,6 +74,10 @@ BACKENDS: dict[str, str] = {
     'openvino': 'mtscene_ros.backends.openvino',
     'constant': 'mtscene_ros.backends.constant',
 }
+
+
+# 'auto' returns what one of the others has opened; stored outputs have nothing to prove.
+UNPROVED = ('auto', 'constant')
 
 
 def check_weights(model_path: str) -> None:
@@ -94,7 +100,7 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
     """Loads the model.
 
     Raises BackendError for unknown backends, missing runtimes, unusable files, and where the
-    runtime computes in another precision than requested.
+    runtime computes in another precision than requested or fails the self-test of the file.
     """
     if name not in BACKENDS:
         raise BackendError(f'Backend {name!r} is unknown; use one of {", ".join(BACKENDS)}.')
@@ -112,4 +118,34 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
             f'{model_path} in {backend.precision}; export the model with `--precision '
             f"{options.precision}` or set precision: 'auto'."
         )
+    if name not in UNPROVED:
+        prove(backend, model_path)
     return backend
+
+
+def prove(backend: Backend, model_path: str) -> None:
+    """Runs the self-test of the file and adds the outcome to the description.
+
+    A runtime that computes in a coarser format than the file's has wide bounds, in which damaged
+    weights could hide, so the file is proved on ONNX Runtime as well. Raises BackendError, after
+    closing the backend, where an answer is beyond its bound.
+    """
+    try:
+        if proof.is_coarser(Path(model_path), backend.precision, backend.sidecar):
+            open_backend('onnxruntime', model_path, BackendOptions(threads=1)).close()
+        verdict = proof.verdict_of(
+            Path(model_path), backend.infer, backend.precision, backend.sidecar
+        )
+    except (OSError, ValueError) as error:
+        backend.close()
+        raise BackendError(str(error)) from error
+    except BaseException:
+        backend.close()
+        raise
+    if verdict.failed:
+        backend.close()
+        raise BackendError(
+            f'{backend.description} does not compute what {model_path} was exported with '
+            f'({verdict.failed}); use another backend or precision, or export the model again.'
+        )
+    backend.description += f', {verdict.passed}'

@@ -32,6 +32,7 @@ class OpenVino:
         hint = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.precision = precision if precision != 'fp32' else OPENVINO_NAMES.get(hint, hint)
         self.details: dict[str, str] = {}
+        self.sidecar: Path | None = None
         version = openvino.__version__.split('-')[0]
         self.description = f'OpenVINO {version}, CPU, {self.precision}'
 

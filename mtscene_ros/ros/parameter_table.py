@@ -220,4 +220,17 @@ PARAMETERS: tuple[Parameter, ...] = (
         'end with exit code 1 when an inference hangs, so that `use_respawn` restarts the node',
         dynamic=True,
     ),
+    Parameter(
+        'web.port',
+        0,
+        '-',
+        'port of a live page for browsers, see `mtscene live`; 0: no page',
+        limits=(0, 65535),
+    ),
+    Parameter(
+        'web.host',
+        '127.0.0.1',
+        '-',
+        'address that the live page is served on; 0.0.0.0: everybody on the network can look',
+    ),
 )

@@ -47,3 +47,5 @@ class NodeParams:
     diagnostics_late_frames: int
     watchdog_timeout_s: float
     watchdog_exit: bool
+    web_port: int
+    web_host: str

@@ -1,4 +1,4 @@
-"""What the worker runs, and one image on its way through it."""
+"""What passes between the node and its worker: the model that runs, and one image in progress."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from mtscene_ros.camera.outputs import Output
 from mtscene_ros.estimator import SceneEstimator
+from mtscene_ros.ros.node_page import TASKS
 from mtscene_ros.types import CameraFrame
 
 
@@ -28,10 +29,18 @@ class Pipeline:
 class PendingImage:
     """One image in progress.
 
-    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
+    outputs: those that had a subscriber when the image was taken; pictures: those of the live page
+    that somebody was waiting for; spent_s: seconds by stage.
     """
 
     frame: CameraFrame
     outputs: tuple[Output, ...]
+    pictures: tuple[str, ...]
     arrived_s: float
     spent_s: dict[str, float]
+
+    @property
+    def tasks(self) -> set[str]:
+        """The tasks that outputs and pictures need."""
+        wanted = {task for output in self.outputs for task in output.tasks}
+        return wanted.union(*(TASKS[picture] for picture in self.pictures))

@@ -28,12 +28,12 @@ from mtscene_ros.camera.mailbox import Mailbox, Waiting
 from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
+from mtscene_ros.ros.node_page import NodePage
 from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watch_options
 from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.temporal.gate import EFFECTS, weakened
 from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
@@ -57,10 +57,11 @@ class Worker:
         params: Callable[[], NodeParams],
         troubles: Troubles,
         transforms: Transforms | None,
+        page: NodePage,
     ) -> None:
         self._node, self._mailbox, self.cameras = node, mailbox, cameras
         self._pipeline, self._params, self._troubles = pipeline, params, troubles
-        self._transforms = transforms
+        self._transforms, self._page = transforms, page
         self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
         # A hanging worker is abandoned; should it return, it frees the model and logs nothing.
@@ -84,7 +85,7 @@ class Worker:
             return 'disabled'
         topics = (FRAME_STATS, *(output.topic for output in pipeline.outputs))
         has_subscriber = any(pipeline.is_subscribed(camera, topic) for topic in topics)
-        return '' if has_subscriber else 'no subscribers'
+        return '' if has_subscriber or self._page.is_watched(camera) else 'no subscribers'
 
     def _run(self) -> None:
         while not self._mailbox.closed:
@@ -131,6 +132,7 @@ class Worker:
                 self._mailbox.account(camera, 'dropped')
                 return None
             outputs = tuple(o for o in pipeline.outputs if pipeline.is_subscribed(camera, o.topic))
+            pictures = self._page.due(camera)
             frame, remarks = self.cameras[camera].input.frame(waiting.item)
         except Exception as error:
             self._fail(camera, error, waiting.stamp_ns)
@@ -140,7 +142,7 @@ class Worker:
         if reach:
             self._node.get_logger().info(f'Camera {camera}: {reach}' if camera else reach)
         spent_s = {'receive': start_s - waiting.arrived_s, 'image': time.monotonic() - start_s}
-        return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
+        return PendingImage(frame, outputs, pictures, waiting.arrived_s, spent_s)
 
     def _is_idle(self, camera: str, pipeline: Pipeline) -> bool:
         state, why = self.cameras[camera], self.why_idle(camera, pipeline)
@@ -174,7 +176,7 @@ class Worker:
             return
         assert self.current is not None
         self.current.estimator.watch.options = watch_options(params)
-        tasks = [{task for output in image.outputs for task in output.tasks} for image in images]
+        tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
@@ -189,33 +191,24 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                raised = self._raised(scene, params)
-                if raised and params.gate_mode == 'stop':
+                camera = image.frame.camera
+                used, remarks = self.cameras[camera].judge(scene, params.gate_mode)
+                self._remark(camera, remarks, further=True)
+                if used is None:
                     self._stop(image, scene)
                     continue
-                is_weak = raised and params.gate_mode == 'confidence'
-                used = weakened(scene, raised) if is_weak else scene
                 stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
 
-    def _raised(self, scene: Scene, params: NodeParams) -> list[Signal]:
-        """Returns the signals whose alarm is raised, and says what they are."""
-        camera = scene.frame.camera
-        raised = self.cameras[camera].alarms.update(scene.signals)
-        effect = EFFECTS[params.gate_mode]
-        self._remark(camera, [Remark(Level.WARN, s.text + effect) for s in raised], further=True)
-        return raised
-
     def _stop(self, image: PendingImage, scene: Scene) -> None:
         """Counts an image that gate.mode stopped, and publishes why."""
-        camera, state = image.frame.camera, self.cameras[image.frame.camera]
+        camera, header = image.frame.camera, messages.header_of(new, image.frame)
         self._mailbox.account(camera, 'dropped')
-        state.stopped += 1
-        header = messages.header_of(new, image.frame)
-        self._publish_stats(camera, header, 0.0, scene.stage_s, state.alarms.states)
+        states = self.cameras[camera].alarms.states
+        self._publish_stats(camera, header, 0.0, scene.stage_s, states)
 
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
@@ -236,6 +229,7 @@ class Worker:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)
                 publish_s += time.perf_counter() - before_s
+        self._page.offer(scene, image.pictures)
         whole_s = time.perf_counter() - start_s
         return {'serialise': whole_s - publish_s, 'publish': publish_s}
 

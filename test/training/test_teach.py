@@ -156,6 +156,13 @@ def test_channels_of_classes_and_of_numbers() -> None:
     assert height.decode(torch.full((1, 1, 1, 1), 0.75))['height'].item() == 5.0
 
 
+def test_distances_are_matched_by_their_logarithm() -> None:
+    task = channel_task('range', (), [np.array([[1.0, 100.0]], np.float32)])
+    assert task.labels(np.array([[np.nan, 0.5, 10, 100]])).tolist() == [[[-1, 0, 0.5, 1]]]
+    assert task.decode(torch.full((1, 1, 1, 1), 0.5))['range'].item() == pytest.approx(10)
+    assert not channel_task('level', (), [np.array([[-1.0, 100.0]])]).logarithmic
+
+
 def test_which_biases_a_task_takes(network: VTMNetwork) -> None:
     assert teach.rows_of(network, 5, None) == (0, 1, 2, 3, 4)
     assert teach.rows_of(network, 2, 3) == (3,)
@@ -196,6 +203,32 @@ def test_what_is_wrong_is_one_sentence(
     assert complaint in printed
     assert printed.count('\n') == 1
     assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.mark.parametrize(
+    ('file', 'complaint'),
+    [
+        ('pickled.npy', 'pickled.npy'),
+        ('small.npy', 'small.npy'),
+        ('text.npy', 'text.npy'),
+        ('nan.npy', 'No pixel of height is labelled'),
+        ('none.npy', 'none.npy'),
+    ],
+)
+def test_a_hostile_map_is_refused(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, complaint: str
+) -> None:
+    path = frames(tmp_path, height={})
+    np.save(tmp_path / 'pickled.npy', np.array([{}]), allow_pickle=True)
+    np.save(tmp_path / 'small.npy', np.zeros((3, 4), np.float32))
+    (tmp_path / 'text.npy').write_text('numbers')
+    np.save(tmp_path / 'nan.npy', np.full((64, 96), np.nan, np.float32))
+    rows = [{'image': '0.png', 'maps': {'height': file}}]
+    Path(path).write_text(yaml.safe_dump({'maps': {'height': {}}, 'frames': rows}))
+    assert teach.main([path, '--weights', weights, '-o', str(tmp_path / 'x.onnx')]) == 2
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count('\n') == 1
 
 
 def test_what_teaches_nothing_is_said(

@@ -8,7 +8,7 @@ depth, normals, boundaries, edges and brightness, bent by random curves, and mix
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,36 +25,59 @@ LEAST_SHARE = 0.005  # of the pixels of an episode that a class must have
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """values: (N, H, W) in [0, 1], NaN unknown; binary: a class, whose loss is cross entropy."""
+    """values: (N, H, W) in [0, 1], NaN unknown; binary: a class, whose loss is cross entropy;
+    exclusive: one of several classes, of which a pixel has one."""
 
     values: F32
     binary: bool
+    exclusive: bool = False
 
 
 def class_channel(samples: Sequence[Sample], rng: Rng, left_out: frozenset[int]) -> Channel | None:
     """One class that the frames show, or several. left_out: those that stay unseen."""
     labels = np.stack([sample.labels for sample in samples])
+    shown = shown_classes(labels, left_out)
+    if not shown:
+        return None
+    count = 1 if rng.random() < 0.7 else int(rng.integers(1, len(shown) + 1))
+    return of_classes(labels, rng.choice(shown, count, replace=False), left_out)
+
+
+def class_task(
+    samples: Sequence[Sample], most: int, rng: Rng, left_out: frozenset[int]
+) -> list[Channel]:
+    """Up to `most` channels of one class each, no two the same: a task of classes."""
+    labels = np.stack([sample.labels for sample in samples])
+    shown = shown_classes(labels, left_out)
+    chosen = rng.permutation(shown)[:most]
+    found = [of_classes(labels, chosen[k : k + 1], left_out) for k in range(len(chosen))]
+    return [replace(one, exclusive=True) for one in found]
+
+
+def shown_classes(labels: NDArray[np.uint8], left_out: frozenset[int]) -> list[int]:
+    """Ids of the classes that have enough pixels."""
     ids, counts = np.unique(labels, return_counts=True)
-    shown = [
+    return [
         k
         for k, count in zip(ids.tolist(), counts.tolist(), strict=True)
         if k != UNLABELED and k not in left_out and count >= LEAST_SHARE * labels.size
     ]
-    if not shown:
-        return None
-    count = 1 if rng.random() < 0.7 else int(rng.integers(1, len(shown) + 1))
-    chosen = rng.choice(shown, count, replace=False)
+
+
+def of_classes(
+    labels: NDArray[np.uint8], chosen: NDArray[np.int64], left_out: frozenset[int]
+) -> Channel:
     values = np.isin(labels, chosen).astype(np.float32)
-    values[labels == UNLABELED] = np.nan
-    if left_out:
-        values[np.isin(labels, sorted(left_out))] = np.nan
+    values[np.isin(labels, [UNLABELED, *left_out])] = np.nan
     return Channel(values, True)
 
 
 def depth_channel(samples: Sequence[Sample], rng: Rng, _: frozenset[int]) -> Channel | None:
     """Logarithm or inverse, near or far bright; sky is the far end."""
     depth_m = np.stack([sample.depth_m for sample in samples])
-    far_m = np.nanmax(np.where(np.isfinite(depth_m), depth_m, np.nan))
+    if not np.isfinite(depth_m).any():
+        return None
+    far_m = depth_m[np.isfinite(depth_m)].max()
     depth_m = np.clip(depth_m, 0.1, far_m)
     values = np.log(depth_m) if rng.random() < 0.5 else 1 / depth_m
     return Channel(spread(values if rng.random() < 0.5 else -values), False)
@@ -68,7 +91,7 @@ def normals_channel(samples: Sequence[Sample], rng: Rng, _: frozenset[int]) -> C
     direction = rng.normal(size=3)
     values = (normals @ (direction / np.linalg.norm(direction)) + 1) / 2
     values[np.abs(normals).max(3) == 0] = np.nan
-    return Channel(values.astype(np.float32), False)
+    return None if np.isnan(values).all() else Channel(values.astype(np.float32), False)
 
 
 def boundary_channel(samples: Sequence[Sample], rng: Rng, _: frozenset[int]) -> Channel | None:
@@ -78,8 +101,9 @@ def boundary_channel(samples: Sequence[Sample], rng: Rng, _: frozenset[int]) -> 
     sigma_px = rng.uniform(1, 4)
     maps = [sample.boundary for sample in samples if sample.boundary is not None]
     lines = [(found == 1).astype(np.float32) for found in maps]
-    blurred = [cv2.GaussianBlur(found, (0, 0), sigma_px) for found in lines]
-    return Channel(spread(np.stack(blurred)), False)
+    blurred = np.stack([cv2.GaussianBlur(found, (0, 0), sigma_px) for found in lines])
+    blurred[np.stack(maps) == UNLABELED] = np.nan
+    return None if np.isnan(blurred).all() else Channel(spread(blurred), False)
 
 
 def edge_channel(samples: Sequence[Sample], rng: Rng, _: frozenset[int]) -> Channel | None:

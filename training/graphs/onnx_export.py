@@ -24,6 +24,7 @@ from mtscene_ros.models.spec import METADATA_KEY, ModelSpec
 from mtscene_ros.worlds import FRAMES
 from training.graphs import opset17
 from training.graphs.own_images import frames_of
+from training.graphs.reference import AnswersOf
 
 Images = dict[str, NDArray[np.uint8]]
 
@@ -151,6 +152,16 @@ def check_images(
         ]
         images['own'] = np.stack(fitted)
     return images
+
+
+def torch_answers(plain: nn.Module) -> AnswersOf:
+    """Returns a function that runs a float32 network on (B, H, W, 3) uint8 images."""
+
+    def answers_of(rgb: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        with torch.no_grad():
+            return {name: v.numpy() for name, v in plain(torch.from_numpy(rgb)).items()}
+
+    return answers_of
 
 
 def refuse_not_finite_outputs(plain: nn.Module, images: Images) -> None:

@@ -143,14 +143,7 @@ class TaughtGraph(nn.Module):
 
     def encoded(self, views: Tensor, grouped: bool) -> list[Tensor]:
         """(B, 3, h, w) → maps (B G, ...) for G sets of biases: by image, or grouped by set."""
-        if self.encodings == 1:
-            return self.matching.encode(views, None)
-        rows = torch.arange(self.encodings, device=views.device)
-        if grouped:
-            repeated = views.repeat(self.encodings, 1, 1, 1)
-            return self.matching.encode(repeated, rows.repeat_interleave(len(views)))
-        repeated = views[:, None].expand(-1, self.encodings, -1, -1, -1).flatten(0, 1)
-        return self.matching.encode(repeated, rows.repeat(views.shape[0]))
+        return encoded(self.matching, views, self.encodings, grouped)
 
     @property
     def matching(self) -> MatchingNetwork:
@@ -164,6 +157,20 @@ class TaughtGraph(nn.Module):
             (self.get_buffer(f'key_{level}'), self.get_buffer(f'value_{level}'))
             for level in range(self.levels)
         ]
+
+
+def encoded(
+    matching: MatchingNetwork, views: Tensor, encodings: int, grouped: bool
+) -> list[Tensor]:
+    """As `TaughtGraph.encoded`, with the first `encodings` sets of biases."""
+    if encodings == 1:
+        return matching.encode(views, None)
+    rows = torch.arange(encodings, device=views.device)
+    if grouped:
+        repeated = views.repeat(encodings, 1, 1, 1)
+        return matching.encode(repeated, rows.repeat_interleave(len(views)))
+    repeated = views[:, None].expand(-1, encodings, -1, -1, -1).flatten(0, 1)
+    return matching.encode(repeated, rows.repeat(views.shape[0]))
 
 
 def scaled(rgb: Tensor) -> Tensor:

@@ -156,18 +156,19 @@ def build_learning(
 def load_average(learning: Learning, path: Path) -> None:
     """Starts from another run's averaged network with a new step, optimizer and schedule.
 
-    Where classes or tasks differ, weights go over by name. Raises ValueError for a checkpoint of
-    another configuration.
+    Where classes or tasks differ, weights go over by name, also from another configuration with
+    the same encoder and decoder. Raises ValueError for a checkpoint of another architecture.
     """
     config = learning.config
-    if isinstance(config, CompactConfig):
-        old_config, weights = read_weights(path)
-        name = old_config.name
-    else:
+    if not isinstance(config, CompactConfig):
         load_released(learning, config, path)
         return
-    if name != config.name:
-        raise ValueError(f'{path} is a checkpoint of {name}; give --weights one of {config.name}.')
+    old_config, weights = read_weights(path)
+    if config.architecture != old_config.architecture:
+        why = 'give --weights one with the same encoder, decoder and widths'
+        raise ValueError(
+            f'{path} is a checkpoint of {old_config.name}, not of {config.name}: {why}.'
+        )
     for network in (learning.network, learning.average):
         found = transferred_weights(network.state_dict(), weights, config, old_config)
         load_weights(network, found)

@@ -21,6 +21,8 @@ from training.networks.vit import map_to_tokens, tokens_to_map
 from training.networks.vtm import Matching, Memory, joined_tokens
 from training.networks.vtm_dpt import ResidualConvs
 
+SHARPNESS = 2.0  # length of the first queries and keys
+
 
 @dataclass(frozen=True, slots=True)
 class CompactMatchingConfig:
@@ -77,6 +79,9 @@ class CompactMatchingNetwork(nn.Module):
         self.narrow = nn.ModuleList(narrow)
         self.refine = nn.ModuleList(ResidualConvs(config.features) for _ in range(3))
         self.head = nn.Conv2d(config.features, 1, 1)
+        with torch.no_grad():
+            for level in self.matching:
+                like_looks_for_like(level)
 
     def encode(self, image: Tensor, rows: Tensor | None) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] → tokens at strides 32 and 16, skips at strides 8 and 4."""
@@ -105,6 +110,11 @@ class CompactMatchingNetwork(nn.Module):
 
     def answer(self, maps: list[Tensor], memory: Memory) -> Tensor:
         """Encoded images → logits of every channel (B, T, H, W)."""
+        quarter = self.quarter_answer(maps, memory)
+        return F.interpolate(quarter, scale_factor=4.0, mode='bilinear')
+
+    def quarter_answer(self, maps: list[Tensor], memory: Memory) -> Tensor:
+        """As `answer`, at stride 4: (B, T, H/4, W/4)."""
         channels = memory[0][1].shape[0]
         matched = []
         levels = zip(self.matching, self.narrow, maps[:2], memory, strict=True)
@@ -115,9 +125,17 @@ class CompactMatchingNetwork(nn.Module):
         for refine, skip in zip(self.refine[1:], maps[2:], strict=True):
             by_channel = doubled(x).unflatten(0, (-1, channels)) + skip[:, None]
             x = refine(by_channel.flatten(0, 1))
-        logits = F.interpolate(self.head(x), scale_factor=4.0, mode='bilinear')
-        by_image: Tensor = logits[:, 0].unflatten(0, (-1, channels))
+        by_image: Tensor = self.head(x)[:, 0].unflatten(0, (-1, channels))
         return by_image
+
+
+def like_looks_for_like(level: nn.Module) -> None:
+    """Makes an untrained level a nearest-neighbour search: queries and keys are the same rotation
+    of the tokens, long enough that the softmax prefers what is alike. Training starts far better
+    from there than from attention that is the same everywhere."""
+    assert isinstance(level, Matching)
+    nn.init.orthogonal_(level.fc_q.weight, SHARPNESS)
+    level.fc_k.weight.copy_(level.fc_q.weight)
 
 
 def doubled(maps: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ Compact networks: results of the robot's own pipeline (`SceneEstimator`) in came
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,7 @@ class TorchBackend:
         self.details: Mapping[str, str] = {}
         self.spec_json: str | None = None
         self.tensors: Mapping[str, TensorSpec] = {}
+        self.sidecar: Path | None = None
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         with torch.inference_mode():

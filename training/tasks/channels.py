@@ -1,13 +1,15 @@
 """An own task as channels, what Visual Token Matching predicts: maps of numbers in [0, 1].
 
 A class is a channel that is 1 where the class is; a number per pixel is one channel, scaled to the
-range that the labels have (Kim et al., ICLR 2023).
+range that the labels have (Kim et al., ICLR 2023). Where that range is wide, as that of distances
+is, the logarithm is scaled, so that what is near counts as much as what is far.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import numpy as np
@@ -20,16 +22,19 @@ from training.tasks.semantic import class_table
 
 NOT_KNOWN = -1.0
 LEAST_RANGE = 1e-6  # of labels that are all the same
+WIDE_RANGE = 10.0  # largest by smallest label from which on the logarithm is taken
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelTask:
-    """classes: () for a number per pixel, which then lies between low and high."""
+    """classes: () for a number per pixel, which then lies between low and high; logarithmic: its
+    logarithm is scaled to [0, 1]."""
 
     name: str
     classes: tuple[SemanticClass, ...] = ()
     low: float = 0.0
     high: float = 1.0
+    logarithmic: bool = False
 
     @property
     def channels(self) -> int:
@@ -43,13 +48,23 @@ class ChannelTask:
         else:
             known = np.isfinite(values)
             filled = np.where(known, values, self.low)
-            found = ((filled - self.low) / (self.high - self.low)).astype(np.float32)[None]
+            found = self.scaled(filled.astype(np.float64)).astype(np.float32)[None]
         return np.where(known, np.clip(found, 0, 1), np.float32(NOT_KNOWN))
+
+    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers → [0, 1] between low and high, beyond them outside."""
+        if self.logarithmic:
+            positive = np.maximum(values, self.low)
+            return np.asarray(np.log(positive / self.low) / log(self.high / self.low))
+        return (values - self.low) / (self.high - self.low)
 
     def decode(self, probability: Tensor) -> dict[str, Tensor]:
         """(B, T, H, W) in [0, 1] → the tensors of the model file. The confidence of a class is its
         share of what all classes get."""
         if not self.classes:
+            if self.logarithmic:
+                ratio = (probability[:, 0] * log(self.high / self.low)).exp()
+                return {self.name: ratio * self.low}
             return {self.name: probability[:, 0] * (self.high - self.low) + self.low}
         best, labels = probability.max(1)
         kind = torch.uint8 if self.channels <= UNLABELED else torch.int32
@@ -81,4 +96,5 @@ def channel_task(
         return ChannelTask(name, classes)
     together = np.concatenate(numbers).astype(np.float64)
     low, high = float(together.min()), float(together.max())
-    return ChannelTask(name, (), low, max(high, low + LEAST_RANGE * max(1.0, abs(low))))
+    high = max(high, low + LEAST_RANGE * max(1.0, abs(low)))
+    return ChannelTask(name, (), low, high, low > 0 and high > WIDE_RANGE * low)

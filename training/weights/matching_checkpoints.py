@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.networks.vtm import PATCH_PX, VTMConfig, VTMNetwork
 from training.networks.vtm_beit import TOKEN_CLASSES
@@ -176,3 +176,11 @@ def untouched_rows(network: VTMNetwork) -> tuple[int, ...]:
         for row in range(len(together))
         if sum(torch.equal(together[row], other) for other in together) > 1
     )
+
+
+def tuned_names(network: nn.Module) -> list[str]:
+    """Parameters that a task may change: of Visual Token Matching the image encoder's biases per
+    task, of a compact network all biases and the scales of its normalisations."""
+    found = dict(network.named_parameters())
+    biases = [name for name in found if TASK_BIAS.fullmatch(name)]
+    return biases or [name for name, value in found.items() if value.ndim == 1]
