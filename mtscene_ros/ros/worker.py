@@ -34,7 +34,6 @@ from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watc
 from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.temporal.gate import EFFECTS, weakened
 from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
@@ -176,8 +175,8 @@ class Worker:
         if not images:
             return
         assert self.current is not None
-        tasks = [image.tasks for image in images]
         self.current.estimator.watch.options = watch_options(params)
+        tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
@@ -192,31 +191,24 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                gate = params.gate_mode if (raised := self._raised(scene, params)) else 'warn'
-                if gate == 'stop':
+                camera = image.frame.camera
+                used, remarks = self.cameras[camera].judge(scene, params.gate_mode)
+                self._remark(camera, remarks, further=True)
+                if used is None:
                     self._stop(image, scene)
                     continue
-                used = weakened(scene, raised) if gate == 'confidence' else scene
                 stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
 
-    def _raised(self, scene: Scene, params: NodeParams) -> list[Signal]:
-        """Returns the signals whose alarm is raised, and says what they are."""
-        raised = self.cameras[scene.frame.camera].alarms.update(scene.signals)
-        told = [Remark(Level.WARN, s.text + EFFECTS[params.gate_mode]) for s in raised]
-        self._remark(scene.frame.camera, told, further=True)
-        return raised
-
     def _stop(self, image: PendingImage, scene: Scene) -> None:
         """Counts an image that gate.mode stopped, and publishes why."""
         camera, header = image.frame.camera, messages.header_of(new, image.frame)
-        state = self.cameras[camera]
         self._mailbox.account(camera, 'dropped')
-        state.stopped += 1
-        self._publish_stats(camera, header, 0.0, scene.stage_s, state.alarms.states)
+        states = self.cameras[camera].alarms.states
+        self._publish_stats(camera, header, 0.0, scene.stage_s, states)
 
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
