@@ -3,9 +3,8 @@
 take → decode the image → estimate one batch → for each camera: filter boxes, track them → publish
 
 An rgb8 image at camera size is not copied here: the network's input is scaled from where the
-middleware put the bytes. A map at camera size is made once (depth twice, see tasks/depth.py),
-copied into its message (messages.image_message), by rclpy's publish into the C message, and from
-there into the middleware's memory.
+middleware put the bytes. A map at camera size is made once, copied into a serialized message
+(cdr_writer.py), and from there into the middleware's memory.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
 from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
+from mtscene_ros.ros import cdr_writer
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.node_page import NodePage
@@ -222,8 +222,9 @@ class Worker:
         scene = self._tracked(wanted.kept(scene), params)
         target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
+        direct = replace(found, new=cdr_writer.new) if cdr_writer.is_usual() else found
         for output in image.outputs:
-            message = output.make(found)
+            message = output.make(direct if output.kind in cdr_writer.WRITERS else found)
             if message is not None:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)
