@@ -25,11 +25,11 @@ STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 .PHONY: help demo test lint style types docs docs-commands pictures photographs states trust reliability mutants audit lock trt-check trt-bindings colcon-check dist clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
-	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
+	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)') $(if $(MODEL),--model '$(MODEL)')
 
 # mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
 # Not as `$(MAKE) types`: `make -n` runs such a line, and a test reads the plan of `make test`.

@@ -24,7 +24,8 @@ def recompute_blocks(network: nn.Module, encoder: nn.Module) -> int:
     place. Returns their number."""
     blocks = []
     if isinstance(encoder, TimmEncoder):
-        encoder.model.set_grad_checkpointing()  # by timm's own means
+        model: Any = encoder.model
+        model.set_grad_checkpointing()  # by timm's own means
     else:
         blocks = [block for child in encoder.children() for block in stages(child)]
     blocks += [b for child in network.children() if child is not encoder for b in stages(child)]

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 from torch import Tensor, nn
@@ -45,11 +46,12 @@ def encoder_shape(name: str) -> EncoderShape:
         fix = did_you_mean(name, known, "`timm.list_models('*dinov2*')` lists some.")
         raise ValueError(f'--encoder: timm {timm.__version__} has no {name}; {fix}')
     with torch.device('meta'):
-        model = timm.create_model(name, pretrained=False, num_classes=0)
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0)
     strides = [int(row['reduction']) for row in getattr(model, 'feature_info', None) or ()]
     if not strides or not hasattr(model, 'forward_intermediates'):
         raise ValueError(f'--encoder: {name} gives no maps of its layers; choose another.')
-    is_sized = bool(timm.models.get_pretrained_cfg(name).fixed_input_size)
+    about = timm.models.get_pretrained_cfg(name)
+    is_sized = about is not None and bool(about.fixed_input_size)
     widths = [int(row['num_chs']) for row in model.feature_info]
     if len(set(strides)) == 1 and len(strides) >= len(PYRAMID) + 1:
         count = len(strides)
@@ -85,9 +87,10 @@ class TimmEncoder(nn.Module):
         options: dict[str, Any] = {'img_size': size_px} if shape.is_sized else {}
         if weights is not None:  # timm resamples what depends on the size of the image
             options |= {'pretrained': True, 'pretrained_cfg_overlay': {'file': str(weights)}}
-        self.model: Any = timm.create_model(name, num_classes=0, **options)
-        self.model.prune_intermediate_layers(self.indices, prune_norm=not self.is_plain)
-        scale, shift = rescaling(self.model.pretrained_cfg)
+        model: Any = timm.create_model(name, num_classes=0, **options)
+        model.prune_intermediate_layers(self.indices, prune_norm=not self.is_plain)
+        self.model = model
+        scale, shift = rescaling(model.pretrained_cfg)
         self.scale: Tensor | None
         self.shift: Tensor | None
         self.register_buffer('scale', scale, persistent=False)
@@ -96,7 +99,8 @@ class TimmEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         if self.scale is not None and self.shift is not None:
             image = image * self.scale + self.shift
-        maps: Sequence[Tensor] = self.model.forward_intermediates(
+        model: Any = self.model
+        maps: Sequence[Tensor] = model.forward_intermediates(
             image,
             indices=self.indices,
             norm=self.is_plain,
@@ -106,15 +110,16 @@ class TimmEncoder(nn.Module):
         return list(maps)
 
 
-def rescaling(config: dict[str, Any]) -> tuple[Tensor | None, Tensor | None]:
+def rescaling(config: Any) -> tuple[Tensor | None, Tensor | None]:
     """Returns factor and offset, (3, 1, 1), from our normalisation to that of the encoder's
     training, None where they are the same."""
-    mean, std = torch.tensor(MEAN) / 255, torch.tensor(STD) / 255
-    own_mean, own_std = torch.tensor(config['mean']), torch.tensor(config['std'])
-    if torch.allclose(mean, own_mean, atol=1e-3) and torch.allclose(std, own_std, atol=1e-3):
+    mean, std = np.array(MEAN) / 255, np.array(STD) / 255
+    own_mean, own_std = np.array(config['mean']), np.array(config['std'])
+    if np.allclose([mean, std], [own_mean, own_std], atol=1e-3):
         return None, None
-    scale, shift = std / own_std, (mean - own_mean) / own_std
-    return scale.float()[:, None, None], shift.float()[:, None, None]
+    planes = np.array([std / own_std, (mean - own_mean) / own_std], np.float32)
+    scale, shift = torch.from_numpy(planes[:, :, None, None])
+    return scale, shift
 
 
 def loaded_encoder(name: str, size_px: tuple[int, int], weights: Path) -> dict[str, Tensor]:

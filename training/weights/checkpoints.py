@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mtscene_ros.types import SemanticClass
 from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter import TaskPrompterConfig
-from training.networks.zoo import NetworkConfig, build_on_meta
+from training.networks.zoo import NetworkConfig, build, build_on_meta
 from training.recipes import Recipe
 from training.weights.checkpoint_store import CheckpointError
 from training.weights.released_files import read_released
@@ -89,7 +89,9 @@ def load_network(
     rows and columns of their patches, see resample_position. Raises
     CheckpointError naming every missing, unexpected and misshapen entry.
     """
-    network = build_on_meta(config)
+    # Buffers of timm's encoders that no file holds need values.
+    has_foreign = isinstance(config, InvPTConfig) and bool(config.encoder)
+    network = build(config) if has_foreign else build_on_meta(config)
     state = dict(state)
     dead = [key for key in state if dead_entries(config).match(key)]
     for key in dead:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_shapes() -> None:
 @pytest.mark.parametrize('encoder', [VIT, PYRAMID])
 def test_outputs_gradients_and_rewrites(encoder: str) -> None:
     torch.manual_seed(0)
-    network = build(on(encoder)).eval()
+    network: Any = build(on(encoder)).eval()
     image = torch.randn(1, 3, 64, 128)
     late, early = network(image)
     assert {n: tuple(v.shape) for n, v in late.items()} == {
@@ -61,8 +62,8 @@ def test_outputs_gradients_and_rewrites(encoder: str) -> None:
 
 def test_recomputed_activations_give_the_same_gradients() -> None:
     torch.manual_seed(0)
-    network, image = build(on(VIT)).eval(), torch.randn(1, 3, 64, 128)
-    grads = []
+    network: Any = build(on(VIT)).eval()
+    image, grads = torch.randn(1, 3, 64, 128), []
     for _ in range(2):
         network.zero_grad()
         network(image)[0]['depth'].mean().backward()
@@ -77,7 +78,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     state = timm.create_model(VIT).state_dict()
     torch.save(state, tmp_path / 'vit.pth')
     recipe = replace(RECIPES['tiny_invpt_nyud'], encoder=VIT, size_px=(64, 128))
-    network = learning_published.network_of(recipe)
+    network: Any = learning_published.network_of(recipe)
     learning_published.load_encoder(network, tmp_path / 'vit.pth', recipe)
     got = network.backbone.model.state_dict()
     key = 'blocks.1.mlp.fc1.weight'
