@@ -28,8 +28,8 @@ class SceneEstimator:
 
     backend: the loaded model in its runtime; spec: its contract; decoders: one decoding function
     per task; stretched: images fill the network's input instead of keeping their proportions;
-    output_scale: size of the maps, 1 for the camera image's own size; watch: what is looked at
-    beside the model, nothing unless its options are set.
+    output_scale: size of the maps, 1 for the camera image's own size; model_path: of the model
+    file; watch: what is looked at beside the model, nothing unless its options are set.
     """
 
     def __init__(
@@ -40,10 +40,11 @@ class SceneEstimator:
         *,
         stretched: bool = False,
         output_scale: float = 1.0,
+        model_path: str = '',
     ) -> None:
         self.backend, self.spec, self.decoders = backend, spec, decoders
         self.stretched, self.output_scale = stretched, output_scale
-        self.watch = Watch()
+        self.watch = Watch(spec, model_path)
         self.tasks = {name: task_of(name, spec.tasks[name]) for name in decoders}
 
     def estimate(
@@ -106,6 +107,7 @@ class SceneEstimator:
 
     def _infer(self, inputs: list[NetworkInput], wanted: list[str]) -> dict[str, NDArray[Any]]:
         names = [output for name in wanted for output in self.tasks[name].OUTPUTS]
+        names += [output for output in self.watch.outputs() if output not in names]
         batch = inputs[0].rgb[None] if len(inputs) == 1 else np.stack([i.rgb for i in inputs])
         tensors = self.backend.infer(batch, names)
         lost = sorted(set(names) - set(tensors))
@@ -139,7 +141,8 @@ class SceneEstimator:
         stage_s = {**shared_s, 'decode': time.perf_counter() - watched}
         if self.watch.is_on:
             stage_s['watch'] = watched - start
-        return Scene(frame, results, stage_s, fitting, warnings_about(outputs), signals)
+        warnings = warnings_about(outputs) + ((self.watch.remark,) if self.watch.remark else ())
+        return Scene(frame, results, stage_s, fitting, warnings, signals)
 
 
 def open_estimator(
@@ -174,7 +177,12 @@ def open_estimator(
     if complaints:
         raise SpecError(f'{path} does not keep its spec: {" ".join(complaints)}')
     return SceneEstimator(
-        backend, spec, decoders_of(spec, path), stretched=stretched, output_scale=output_scale
+        backend,
+        spec,
+        decoders_of(spec, path),
+        stretched=stretched,
+        output_scale=output_scale,
+        model_path=path,
     )
 
 

@@ -42,6 +42,8 @@ class NodeParams:
     camera_health_enabled: bool
     camera_health_frozen_s: float
     camera_health_max_edge_width_px: float
+    novelty_enabled: bool
+    novelty_limit: float
     gate_mode: str
     diagnostics_max_latency_ms: float
     diagnostics_late_frames: int

@@ -243,7 +243,10 @@ def policy_of(params: NodeParams) -> Policy:
 def watch_options(params: NodeParams) -> WatchOptions:
     """Returns what is looked at beside the model."""
     health = HealthOptions(params.camera_health_frozen_s, params.camera_health_max_edge_width_px)
-    return WatchOptions(health=health if params.camera_health_enabled else None)
+    return WatchOptions(
+        health=health if params.camera_health_enabled else None,
+        novelty_limit=params.novelty_limit if params.novelty_enabled else None,
+    )
 
 
 def output_params(params: NodeParams) -> OutputParams:

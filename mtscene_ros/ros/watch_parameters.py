@@ -31,10 +31,26 @@ WATCH_PARAMETERS: tuple[Parameter, ...] = (
         dynamic=True,
     ),
     Parameter(
+        'novelty.enabled',
+        False,
+        '-',
+        'warn of images unlike those that the model was trained on; needs MODEL.novelty.json '
+        'beside the model file',
+        dynamic=True,
+    ),
+    Parameter(
+        'novelty.limit',
+        1.0,
+        '-',
+        'novelty beyond which an image is unlike them; 1: one training image in 100 is',
+        limits=(0.1, 100),
+        dynamic=True,
+    ),
+    Parameter(
         'gate.mode',
         'warn',
         '-',
-        'while an alarm of camera_health is raised; warn: publish as ever; '
+        'while an alarm of camera_health or novelty is raised; warn: publish as ever; '
         'confidence: lower confidences and scores; stop: publish nothing, the image counts as '
         'dropped',
         values=tuple(EFFECTS),

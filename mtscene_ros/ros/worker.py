@@ -3,9 +3,8 @@
 take → decode the image → estimate one batch → for each camera: filter boxes, track them → publish
 
 An rgb8 image at camera size is not copied here: the network's input is scaled from where the
-middleware put the bytes. A map at camera size is made once (depth twice, see tasks/depth.py),
-copied into its message (messages.image_message), by rclpy's publish into the C message, and from
-there into the middleware's memory.
+middleware put the bytes. A map at camera size is made once, copied into a serialized message
+(cdr_writer.py), and from there into the middleware's memory.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
 from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
+from mtscene_ros.ros import cdr_writer
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.node_page import NodePage
@@ -34,7 +34,6 @@ from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watc
 from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
-from mtscene_ros.temporal.gate import EFFECTS, weakened
 from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
 from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
@@ -176,8 +175,8 @@ class Worker:
         if not images:
             return
         assert self.current is not None
-        tasks = [image.tasks for image in images]
         self.current.estimator.watch.options = watch_options(params)
+        tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
@@ -192,31 +191,24 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                gate = params.gate_mode if (raised := self._raised(scene, params)) else 'warn'
-                if gate == 'stop':
+                camera = image.frame.camera
+                used, remarks = self.cameras[camera].judge(scene, params.gate_mode)
+                self._remark(camera, remarks, further=True)
+                if used is None:
                     self._stop(image, scene)
                     continue
-                used = weakened(scene, raised) if gate == 'confidence' else scene
                 stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
 
-    def _raised(self, scene: Scene, params: NodeParams) -> list[Signal]:
-        """Returns the signals whose alarm is raised, and says what they are."""
-        raised = self.cameras[scene.frame.camera].alarms.update(scene.signals)
-        told = [Remark(Level.WARN, s.text + EFFECTS[params.gate_mode]) for s in raised]
-        self._remark(scene.frame.camera, told, further=True)
-        return raised
-
     def _stop(self, image: PendingImage, scene: Scene) -> None:
         """Counts an image that gate.mode stopped, and publishes why."""
         camera, header = image.frame.camera, messages.header_of(new, image.frame)
-        state = self.cameras[camera]
         self._mailbox.account(camera, 'dropped')
-        state.stopped += 1
-        self._publish_stats(camera, header, 0.0, scene.stage_s, state.alarms.states)
+        states = self.cameras[camera].alarms.states
+        self._publish_stats(camera, header, 0.0, scene.stage_s, states)
 
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
@@ -230,8 +222,9 @@ class Worker:
         scene = self._tracked(wanted.kept(scene), params)
         target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
+        direct = replace(found, new=cdr_writer.new) if cdr_writer.is_usual() else found
         for output in image.outputs:
-            message = output.make(found)
+            message = output.make(direct if output.kind in cdr_writer.WRITERS else found)
             if message is not None:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)
