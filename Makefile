@@ -86,6 +86,7 @@ pictures: $(VENV)/test.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo --out build/pictures
 	$(VENV)/bin/python docs/make_picture.py build/pictures/out.mcap
 	$(VENV)/bin/python docs/make_worlds.py
+	$(VENV)/bin/python docs/make_animation.py
 	$(VENV)/bin/python -m docs.make_screens build/pictures
 
 # Every bundled model on CamVid and KITTI, in DATA.
