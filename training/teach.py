@@ -40,6 +40,7 @@ from training.graphs.onnx_export import (
     write_onnx,
 )
 from training.graphs.taught import TaughtGraph, Windows, taught_spec
+from training.graphs.taught_template import write_taught
 from training.networks.compact_matching import CompactMatchingConfig, CompactMatchingNetwork
 from training.networks.vtm import VTMNetwork
 from training.networks.zoo import COMPACT_MATCHING
@@ -274,7 +275,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     spec = taught_spec(graph, options.out.stem, options.version, current_commit())
-    write_onnx(graph, spec, options.out, options.opset, about_from(options))
+    compact = isinstance(graph.network, CompactMatchingNetwork)
+    write = write_taught if compact else write_onnx
+    write(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
         check(graph, options.out, 0.0, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
