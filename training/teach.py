@@ -107,7 +107,7 @@ def own_name(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TaughtSource:
     """A dense task of a manifest; is_semantic: its labels are those of `semantic`."""
 
     manifest: Path
@@ -123,14 +123,14 @@ class Source:
         return replace(sample, maps={self.name: sample.labels})
 
 
-def source_of(options: argparse.Namespace) -> Source:
+def source_of(options: argparse.Namespace) -> TaughtSource:
     """Raises DataError where the manifest has no such task, or several and none is wanted."""
     path, wanted = options.manifest, options.task
     manifest = load(path)
     if options.semantic is not None:
         if not manifest.semantic:
             raise DataError(f'{path} has no `semantic` classes; leave --semantic out.')
-        return Source(path, options.semantic, manifest.semantic, True)
+        return TaughtSource(path, options.semantic, manifest.semantic, True)
     maps = manifest.maps
     if not maps:
         fix = '; teach its `semantic` labels with --semantic NAME' if manifest.semantic else ''
@@ -140,10 +140,10 @@ def source_of(options: argparse.Namespace) -> Source:
     if wanted is not None and wanted not in maps:
         raise DataError(f'{path} has no task {wanted}; it has {", ".join(maps)}.')
     name = wanted or next(iter(maps))
-    return Source(path, name, maps[name])
+    return TaughtSource(path, name, maps[name])
 
 
-def support_of(source: Source, most: int | None) -> list[Sample]:
+def support_of(source: TaughtSource, most: int | None) -> list[Sample]:
     """Frames with labels of the task; how many have none is said. Raises DataError."""
     path, name = source.manifest, source.name
     labelled: list[Sample] = []
@@ -168,7 +168,7 @@ def support_of(source: Source, most: int | None) -> list[Sample]:
     return labelled
 
 
-def task_of(source: Source, support: list[Sample]) -> ChannelTask:
+def task_of(source: TaughtSource, support: list[Sample]) -> ChannelTask:
     """Raises ValueError where no pixel has a label."""
     maps = [sample.maps[source.name] for sample in support]
     return channel_task(source.name, source.classes, maps)
