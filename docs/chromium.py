@@ -73,6 +73,22 @@ class Chromium:
         self.call('Page.navigate', url=address)
         next(m for m in self._messages() if m.get('method') == 'Page.loadEventFired')
 
+    def value(self, expression: str) -> Any:
+        """Of an expression in JavaScript, a promise's once it is there."""
+        answer = self.call(
+            'Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert 'exceptionDetails' not in answer, answer
+        return answer['result'].get('value')
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard, down and up: 'Tab', ' ', 'ArrowRight'."""
+        code = {'Tab': 9, ' ': 32, 'Enter': 13, 'Escape': 27, 'ArrowLeft': 37, 'ArrowRight': 39}
+        about = {'key': key, 'windowsVirtualKeyCode': code[key]}
+        text = {'text': {' ': ' ', 'Enter': '\r'}[key]} if key in (' ', 'Enter') else {}
+        self.call('Input.dispatchKeyEvent', type='keyDown', **about, **text)
+        self.call('Input.dispatchKeyEvent', type='keyUp', **about)
+
     def picture(self) -> np.ndarray:
         """(H, W, 3) RGB of what the page shows now."""
         data = base64.b64decode(self.call('Page.captureScreenshot')['data'])

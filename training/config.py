@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mtscene_ros.datasets.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES
+from mtscene_ros.datasets.classes import CAMVID, CITYSCAPES_19, DRIVE_BOXES, NYUD_40
 from mtscene_ros.types import SemanticClass
 
 # Fractions of the pixels in 120 drive worlds (seed 900 at 9b389b1), in the order of CITYSCAPES_19.
@@ -82,6 +82,11 @@ class CompactConfig:
                 f'{self.width_px}x{self.height_px}; {fitting[1]}x{fitting[0]} would do.'
             )
 
+    @property
+    def architecture(self) -> tuple[str, str, tuple[int, int, int]]:
+        """What two networks have to share so that one can start from the weights of the other."""
+        return self.encoder, self.decoder, self.widths
+
 
 def nearest_multiple(pixels: int) -> int:
     return max(STRIDE_PX, round(pixels / STRIDE_PX) * STRIDE_PX)
@@ -110,6 +115,18 @@ CONFIGS: dict[str, CompactConfig] = {
         class_weights=DRIVE_WEIGHTS,
         min_score=0.1,
         encoder_rate=0.3,
+    ),
+    'room_lite': CompactConfig(  # for 4:3 cameras, as RGB-D cameras are
+        'room_lite',
+        'tf_efficientnet_lite0',
+        288,
+        384,
+        ('semantic', 'depth', 'normals'),
+        classes=NYUD_40,
+        focal_px=320.0,
+        min_m=0.2,
+        max_m=20.0,
+        encoder_rate=0.5,
     ),
     'drive_small': CompactConfig(
         'drive_small',

@@ -29,10 +29,13 @@ from training.graphs.onnx_export import (
     check_images,
     current_commit,
     refuse_not_finite_outputs,
+    torch_answers,
     write_onnx,
 )
 from training.graphs.precision import halved_published
+from training.graphs.reference import add_self_test
 from training.graphs.simplify import simplified
+from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import (
     MATCHING,
@@ -40,11 +43,12 @@ from training.networks.zoo import (
     PUBLISHED,
     NetworkConfig,
     resized_config,
-    with_classes,
 )
+from training.recipes import RECIPES
 from training.weights.checkpoint_store import CheckpointError
-from training.weights.checkpoints import load_network, own_classes, read_checkpoint
+from training.weights.checkpoints import load_network, recorded
 from training.weights.import_matching import import_matching, refuse_what_needs_a_task
+from training.weights.released_files import read_released
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -82,7 +86,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--images', type=Path, help='folder or bag with further images for the comparison'
     )
-    parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
+    parser.add_argument(
+        '--no-check', action='store_true', help='add no self-test and do not compare with torch'
+    )
     parser.add_argument('--tuned', type=Path, help='fine-tuned checkpoint (VTM), laid over')
     options = parser.parse_args(arguments)
     if options.model in MATCHING:
@@ -98,18 +104,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = options_from(arguments)
     if options.model in MATCHING:
         return import_matching(options)
-    config = NETWORKS[options.model]
     try:
-        if options.size_px:
-            config = resized_config(config, *options.size_px)
-        classes = own_classes(options.checkpoint)
-        config = with_classes(config, len(classes))
-        network, dropped = load_network(config, read_checkpoint(options.checkpoint))
+        file = read_released(options.checkpoint)
+        recipe = recorded(RECIPES[options.model], file.adapted)
+        classes, trained = recipe.classes, recipe.network_config
+        config = resized_config(
+            trained, *(options.size_px or (trained.height_px, trained.width_px))
+        )
+        grid = trained.grid if isinstance(trained, InvPTConfig) else None
+        network, dropped = load_network(config, file.state, grid)
         size_px = (config.height_px, config.width_px)
         images = check_images(world_of(config), size_px, 1, options.images)
     except (CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    for sentence in file.said:
+        print(sentence)
     for key in dropped:
         print(f'skipped, because no output depends on it: {key}')
     usual = default_camera(config)
@@ -125,8 +135,9 @@ def main(arguments: list[str] | None = None) -> int:
     spec = published_spec(graph, options.model, '1', current_commit(), camera, classes)
     write_onnx(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
-        max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         plain = PublishedGraph(network, config).eval()
+        add_self_test(options.out, spec, torch_answers(plain))
+        max_m = spec.tasks.get('depth', {}).get('max_m', 0.0)
         check(plain, options.out, max_m, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0

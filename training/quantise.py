@@ -34,7 +34,8 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mtscene_ros.backends import BackendError
-from mtscene_ros.estimator import SceneEstimator, open_estimator, prepare
+from mtscene_ros.camera.network_input import prepare
+from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.agreement import agreement, table
 from mtscene_ros.models.about import ABOUT_KEY, About, about_of
 from mtscene_ros.models.atomic_file import write_text
@@ -45,6 +46,7 @@ from mtscene_ros.terminal import exit_status, plural
 from mtscene_ros.types import CameraFrame
 from training.graphs.onnx_export import write_model
 from training.graphs.own_images import frames_of
+from training.graphs.reference import add_self_test, file_answers
 
 HELD_BACK = 5  # every fifth image
 METHODS = {
@@ -128,6 +130,7 @@ def quantise(
     properties = {ABOUT_KEY: about.to_json()} if about != About() else {}
     onnx.helper.set_model_props(result, {METADATA_KEY: spec.to_json(), **properties})
     write_model(result, out)
+    add_self_test(out, spec, file_answers(source, spec))
     return len(convolutions) - len(kept)
 
 

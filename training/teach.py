@@ -37,8 +37,10 @@ from training.graphs.onnx_export import (
     check,
     check_images,
     current_commit,
+    torch_answers,
     write_onnx,
 )
+from training.graphs.reference import add_self_test
 from training.graphs.taught import TaughtGraph, Windows, taught_spec
 from training.graphs.taught_template import write_taught
 from training.networks.compact_matching import CompactMatchingConfig, CompactMatchingNetwork
@@ -76,7 +78,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--opset', type=int, choices=OPSETS, default=OPSET, help=OPSET_HELP)
     add_about(parser)
     parser.add_argument('--images', type=Path, help='folder or bag, to compare on as well')
-    parser.add_argument('--no-check', action='store_true', help='do not compare with torch')
+    parser.add_argument(
+        '--no-check', action='store_true', help='add no self-test and do not compare with torch'
+    )
     options = parser.parse_args(arguments)
     if options.out.suffix != '.onnx':
         parser.error(f'{options.out} is a model file; give it a name that ends in .onnx.')
@@ -279,6 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
     write = write_taught if compact else write_onnx
     write(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
+        add_self_test(options.out, spec, torch_answers(graph))
         check(graph, options.out, 0.0, images)
     print(f'{options.out}: {options.out.stat().st_size / 1e6:.1f} MB')
     return 0

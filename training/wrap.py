@@ -31,6 +31,7 @@ from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.terminal import exit_status
 from mtscene_ros.worlds import FRAMES
+from training.graphs.reference import add_self_test, file_answers
 from training.graphs.wrapped import (
     IDS,
     IMAGE,
@@ -272,6 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(options.output) as part:
         part.write_bytes(model.SerializeToString())
+    add_self_test(options.output, spec, file_answers(options.output, spec))
     print(f'{options.output}: {100 * share:.2f} % of the pixels of two images as the original')
     return 0
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.backends import proof
 from mtscene_ros.models.external_data import external_files
 from mtscene_ros.models.spec import TensorSpec
 
@@ -33,15 +34,16 @@ class BackendOptions:
 
     threads: CPU threads of the runtime, 0 for one per physical core; gpu_id: index of the GPU;
     max_batch: images per inference; precision: the number format that the runtime must compute in,
-    'auto' for the one of the file; dla_core: of a Jetson, -1 for none; engine_folder: '' for the
-    user's cache; progress: called with phase and share done while an engine is built, and cancels
-    the build by returning False.
+    'file' for the one of the file, 'auto' for the fastest whose answers are right (backend 'auto'
+    on a CPU; elsewhere that of the file); dla_core: of a Jetson, -1 for none; engine_folder: ''
+    for the user's cache; progress: called with phase and share done while an engine is built or
+    runtimes are tried, and cancels that by returning False.
     """
 
     threads: int = 0
     gpu_id: int = 0
     max_batch: int = 1
-    precision: str = 'auto'
+    precision: str = 'file'
     dla_core: int = -1
     engine_folder: str = ''
     progress: Callable[[str, float], bool] | None = None
@@ -51,10 +53,11 @@ class Backend(Protocol):
     """A loaded model. All calls come from one thread."""
 
     description: str  # runtime, version, device and actual precision, for logs and diagnostics
-    precision: str  # the actual one: fp32, fp16, int8
+    precision: str  # the actual one: fp32, bf16, fp16, int8
     details: Mapping[str, str]  # for diagnostics: engine, GPU memory
     spec_json: str | None  # the spec in the metadata of the file
     tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
+    sidecar: Path | None  # JSON file beside a cached engine, which keeps the verdict about it
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """Runs (B, h, w, 3) uint8 images; returns the named outputs. Raises BackendError."""
@@ -72,6 +75,10 @@ BACKENDS: dict[str, str] = {
     'openvino': 'mtscene_ros.backends.openvino',
     'constant': 'mtscene_ros.backends.constant',
 }
+
+
+# 'auto' returns what one of the others has opened; stored outputs have nothing to prove.
+UNPROVED = ('auto', 'constant')
 
 
 def check_weights(model_path: str) -> None:
@@ -94,7 +101,7 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
     """Loads the model.
 
     Raises BackendError for unknown backends, missing runtimes, unusable files, and where the
-    runtime computes in another precision than requested.
+    runtime computes in another precision than requested or fails the self-test of the file.
     """
     if name not in BACKENDS:
         raise BackendError(f'Backend {name!r} is unknown; use one of {", ".join(BACKENDS)}.')
@@ -105,11 +112,49 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
     if name != 'constant':  # all others read ONNX, whatever the name of the file
         check_weights(model_path)
     backend: Backend = module.load(model_path, options)
-    if options.precision not in ('auto', backend.precision):
+    if options.precision not in ('auto', 'file', backend.precision):
         backend.close()
         raise BackendError(
             f'precision is {options.precision!r}, but {backend.description} computes '
-            f'{model_path} in {backend.precision}; export the model with `--precision '
-            f"{options.precision}` or set precision: 'auto'."
+            f'{model_path} in {backend.precision}; {how_to_get(options.precision)}, or set '
+            "precision: 'auto'."
         )
+    if name not in UNPROVED:
+        prove(backend, model_path)
     return backend
+
+
+def how_to_get(precision: str) -> str:
+    if precision == 'bf16':
+        return (
+            'bf16 needs backend: openvino, a float32 file and a processor with AVX512_BF16 or AMX'
+        )
+    return f'export the model with `--precision {precision}`'
+
+
+def prove(backend: Backend, model_path: str) -> None:
+    """Runs the self-test of the file and adds the outcome to the description.
+
+    A runtime that computes in a coarser format than the file's has wide bounds, in which damaged
+    weights could hide, so the file is proved on ONNX Runtime as well. Raises BackendError, after
+    closing the backend, where an answer is beyond its bound.
+    """
+    try:
+        if proof.is_coarser(Path(model_path), backend.precision, backend.sidecar):
+            open_backend('onnxruntime', model_path, BackendOptions(threads=1)).close()
+        verdict = proof.verdict_of(
+            Path(model_path), backend.infer, backend.precision, backend.sidecar
+        )
+    except (OSError, ValueError) as error:
+        backend.close()
+        raise BackendError(str(error)) from error
+    except BaseException:
+        backend.close()
+        raise
+    if verdict.failed:
+        backend.close()
+        raise BackendError(
+            f'{backend.description} does not compute what {model_path} was exported with '
+            f'({verdict.failed}); use another backend or precision, or export the model again.'
+        )
+    backend.description += f', {verdict.passed}'

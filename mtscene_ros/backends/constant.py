@@ -142,6 +142,7 @@ class Constant:
         }
         self.precision = 'fp32'
         self.details: dict[str, str] = {}
+        self.sidecar: Path | None = None
         self.description = f'stored outputs, {1e3 * self.delay_s:.0f} ms per inference'
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:

@@ -57,6 +57,7 @@ class OnnxRuntime:
         self.spec_json = metadata_of_session(session)
         self.description = f'ONNX Runtime {ort.__version__}, CPU, {precision}'
         self.details: dict[str, str] = {}
+        self.sidecar: Path | None = None
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """See `Backend.infer`."""

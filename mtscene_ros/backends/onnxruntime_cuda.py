@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class BoundOnnxRuntime:
         provider = session.get_providers()[0].removesuffix('ExecutionProvider')
         self.description = f'ONNX Runtime {ort.__version__}, {provider}, {precision}'
         self.details = {'provider': provider}
+        self.sidecar: Path | None = None  # ONNX Runtime keeps its engines itself
 
     def infer(self, batch: NDArray[np.uint8], names: Collection[str]) -> dict[str, NDArray[Any]]:
         """See `Backend.infer`."""

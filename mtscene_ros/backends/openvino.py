@@ -32,6 +32,7 @@ class OpenVino:
         hint = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.precision = precision if precision != 'fp32' else OPENVINO_NAMES.get(hint, hint)
         self.details: dict[str, str] = {}
+        self.sidecar: Path | None = None
         version = openvino.__version__.split('-')[0]
         self.description = f'OpenVINO {version}, CPU, {self.precision}'
 
@@ -62,7 +63,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     precision = checked_precision(model_path)
     settings: dict[str, Any] = {
         # Without the hint OpenVINO computes in bfloat16 where the processor supports it.
-        'INFERENCE_PRECISION_HINT': 'f32',
+        'INFERENCE_PRECISION_HINT': 'bf16' if options.precision == 'bf16' else 'f32',
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': options.threads,
     }

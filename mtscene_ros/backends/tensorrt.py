@@ -42,6 +42,7 @@ class TensorRt:
         self._thread, self._execution, self.spec_json = thread, execution, spec_json
         self.tensors = execution.tensors
         self.precision, self.description = execution.precision, execution.description
+        self.sidecar: Path | None = execution.sidecar
 
     @property
     def details(self) -> dict[str, str]:
@@ -94,6 +95,7 @@ class Execution:
             f'{kind} {trt.__version__}, {cuda.gpu.name}, {self.precision}, up to '
             f'{self.max_batch} images at once'
         )
+        self.sidecar = found.path.with_suffix('.json')
         # RTX compiles kernels on the target machine; the compiled ones are kept beside the engine.
         self._jit_path = found.path.with_suffix('.jit')
         self._runtime_config: Any = None

@@ -85,19 +85,24 @@ def draw_boxes(rgb: Picture, boxes: Boxes3D, intrinsics: Intrinsics) -> Picture:
     """Returns a copy of the image with each box's edges, class and distance, its front tinted."""
     picture = np.array(rgb, np.uint8)
     corners = _corners(boxes)
+    edges = _edges(corners, intrinsics)
     width = max(1, round(picture.shape[0] / 300))
+    tops_m = corners[:, 4:].mean(1)
+    # What is not in front of the camera is projected from a point that is, and not drawn.
+    is_whole, is_above = corners[..., 2].min(1) > NEAR_PLANE_M, tops_m[:, 2] > NEAR_PLANE_M
+    fronts_px = project(np.where(is_whole[:, None, None], corners[:, _FRONT], 1.0), intrinsics)
+    tops_px = project(np.where(is_above[:, None], tops_m, 1.0), intrinsics)
     far_first = np.argsort(-boxes.centers_m[:, 2])
     for i in far_first:
         color = bright(boxes.classes[boxes.class_ids[i]].color_rgb)
-        if corners[i, :, 2].min() > NEAR_PLANE_M:
-            _tint(picture, project(corners[i, list(_FRONT)], intrinsics), color)
-        for a, b in EDGES:
-            _edge(picture, corners[i, a], corners[i, b], intrinsics, color, width)
+        if is_whole[i]:
+            _tint(picture, fronts_px[i], color)
+        for start, end in edges[i]:
+            cv2.line(picture, start, end, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
     for i in far_first:
-        top = corners[i, 4:].mean(0)
-        if top[2] > NEAR_PLANE_M:
+        if is_above[i]:
             text = f'{boxes.classes[boxes.class_ids[i]].name} {boxes.centers_m[i, 2]:.0f} m'
-            write_plate(picture, text, project(top, intrinsics))
+            write_plate(picture, text, tops_px[i])
     return picture
 
 
@@ -110,7 +115,7 @@ def depth_rgb(depth_m: NDArray[np.float32], max_m: float) -> Picture:
     known = np.nan_to_num(depth_m, nan=max_m, posinf=max_m, neginf=0)
     nearness = 1 - np.sqrt(np.clip(known / max_m, 0, 1))
     colors = cv2.applyColorMap(np.rint(255 * nearness).astype(np.uint8), cv2.COLORMAP_TURBO)
-    picture = np.ascontiguousarray(np.asarray(colors, np.uint8)[..., ::-1])
+    picture = np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), np.uint8)
     picture[np.isnan(depth_m)] = _NO_DEPTH_RGB
     return picture
 
@@ -165,22 +170,24 @@ def _fixed(points_px: F64) -> NDArray[np.int32]:
     return np.asarray(np.rint(points_px * 2**_SUBPIXEL_BITS), np.int32)
 
 
-def _edge(
-    picture: Picture,
-    a_m: F64,
-    b_m: F64,
-    intrinsics: Intrinsics,
-    color: tuple[int, int, int],
-    width: int,
-) -> None:
-    if a_m[2] > b_m[2]:
-        a_m, b_m = b_m, a_m
-    if b_m[2] <= NEAR_PLANE_M:
-        return
-    if a_m[2] < NEAR_PLANE_M:
-        a_m = a_m + (b_m - a_m) * (NEAR_PLANE_M - a_m[2]) / (b_m[2] - a_m[2])
-    a, b = _fixed(project(np.stack([a_m, b_m]), intrinsics)).tolist()
-    cv2.line(picture, a, b, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+def _edges(corners: F64, intrinsics: Intrinsics) -> list[list[list[list[int]]]]:
+    """Returns start and end of the visible edges of each box in fixed-point pixels.
+
+    corners: (N, 8, 3); what lies behind the near plane is cut off.
+    """
+    ends = corners[:, np.array(EDGES)]  # (N, 12, 2, 3)
+    ends = np.take_along_axis(ends, np.argsort(ends[..., 2:], axis=2), 2)  # the nearer end first
+    near, far = ends[..., 0, :], ends[..., 1, :]
+    is_seen = far[..., 2] > NEAR_PLANE_M
+    is_cut = is_seen & (near[..., 2] < NEAR_PLANE_M)
+    missing = (NEAR_PLANE_M - near[is_cut, 2]) / (far[is_cut, 2] - near[is_cut, 2])
+    near[is_cut] += (far - near)[is_cut] * missing[:, None]
+    ends[~is_seen] = 1.0  # anything that can be projected
+    pixels = _fixed(project(ends, intrinsics)).tolist()
+    return [
+        [edge for edge, is_drawn in zip(edges, drawn, strict=True) if is_drawn]
+        for edges, drawn in zip(pixels, is_seen.tolist(), strict=True)
+    ]
 
 
 def _tint(picture: Picture, polygon_px: F64, color: tuple[int, int, int]) -> None:

@@ -20,8 +20,10 @@ import numpy as np
 from mtscene_ros.backends import BackendError, engine_build
 from mtscene_ros.backends.cuda import Cuda, Gpu, open_driver
 from mtscene_ros.backends.engine_build import EngineError
+from mtscene_ros.backends.proof import judged, test_of
 from mtscene_ros.cli import middleware
-from mtscene_ros.estimator import open_model
+from mtscene_ros.estimator import SceneModel, open_model
+from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of
 from mtscene_ros.models.child_process import module_command
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.finding import FAIL, OK, WARN, Finding
@@ -176,7 +178,8 @@ def runtime(_: Configuration) -> Finding:
 
 
 def model(configuration: Configuration) -> Finding:
-    """Opens the model as the node would and runs it on a few grey images of its own size."""
+    """Opens the model as the node would, runs it on a few grey images of its own size, and shows
+    how closely the runtime answers the file's self-test."""
     try:
         opened = open_model(configuration.model, configuration.backend)
     except (BackendError, EngineError, SpecError, OSError, ValueError) as error:
@@ -189,11 +192,26 @@ def model(configuration: Configuration) -> Finding:
             spent_s = [
                 timed(lambda: opened.estimate(grey, intrinsics=camera)) for _ in range(IMAGES)
             ]
-        except BackendError as error:
+            numbers = self_test_numbers(opened, configuration.model)
+        except (BackendError, ValueError) as error:
             return Finding('model', FAIL, str(error), 'choose another --backend')
     median_ms = 1e3 * sorted(spent_s)[IMAGES // 2]
     what = f'{spec.name} {spec.version} ({", ".join(spec.tasks)})'
-    return Finding('model', OK, f'{what} on {description}: {median_ms:.0f} ms per image')
+    return Finding('model', OK, f'{what} on {description}: {median_ms:.0f} ms per image{numbers}')
+
+
+def self_test_numbers(opened: SceneModel, path: str) -> str:
+    """Runs the self-test again, whatever a cached engine remembers, and returns its numbers, ''
+    for a file without one. Raises BackendError where it fails, and ValueError."""
+    backend, where = opened.estimator.backend, Path(file_of(path) or BUNDLED_MODEL)
+    test = test_of(where) if where.suffix == '.onnx' else None
+    if test is None:
+        return ''
+    found = judged(test, backend.infer, backend.precision)
+    numbers = '; '.join(map(str, found))
+    if not all(agreement.passes for agreement in found):
+        raise BackendError(f'{where} fails its self-test on {backend.description} ({numbers}).')
+    return f'; self-test: {numbers}'
 
 
 def timed(call: Callable[[], object]) -> float:

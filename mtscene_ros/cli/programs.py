@@ -20,6 +20,8 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     'tune': ('training.tune', 'fine-tune for such a task what teach leaves as it is'),
     'export': ('training.export', 'write a checkpoint as a model file'),
     'wrap': ('training.wrap', 'make a model file of an ONNX file that others have exported'),
+    'label': ('training.label', 'label a recording by models, where they agree'),
+    'mine': ('training.mine', 'pick the frames of a recording that are worth labelling by hand'),
     'data convert': (
         'training.data.to_manifest',
         'convert annotations of other tools, bags, KITTI',
@@ -33,6 +35,8 @@ WITHOUT_TORCH = (
     'training.check_data',
     'training.data.merge_manifests',
     'training.wrap',
+    'training.label',
+    'training.mine',
 )
 INSTALL = 'clone the repository, run `pip install -r requirements/test.txt` and start it there'
 

@@ -20,6 +20,8 @@ from mtscene_ros.report.html import page
 WANTED_S = 5.0  # a picture that nobody has asked for so long is not made any more
 WAIT_S = 4.0  # of an answer for the next picture
 POLL_S = 0.1  # of the server's thread, which `close` waits for
+MAX_CONNECTIONS = 32  # a tab opens up to six; each one costs the serving process a thread
+SHOWN = 4  # pictures that a page shows at first
 LOCAL = ('localhost', '127.0.0.1', '::1')
 HEADERS = {
     'Cache-Control': 'no-store',
@@ -82,12 +84,29 @@ class LiveServer(ThreadingHTTPServer):
             ) from None
         self.state, self.document = state, document(title, state.names).encode()
         self.is_local = host in LOCAL
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         serve = partial(self.serve_forever, POLL_S)
         threading.Thread(target=serve, name='live-page', daemon=True).start()
 
     @property
     def address(self) -> str:
         return f'http://{self.server_address[0]!s}:{self.server_port}/'
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Refuses a connection beyond MAX_CONNECTIONS by closing it."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a connection that broke; the terminal belongs to the program."""
 
     def close(self) -> None:
         self.shutdown()
@@ -216,9 +235,11 @@ refresh();
 
 
 def document(title: str, names: Sequence[str]) -> str:
-    """Returns the page; title: of the node; names: of the pictures, the first ones are shown."""
+    """Returns the page; title: of the node; names: of the pictures, SHOWN of which are
+    ticked."""
     boxes = ''.join(
-        f'<label><input type="checkbox" value="{name}" checked> {name}</label>' for name in names
+        f'<label><input type="checkbox" value="{name}"{" checked" * (k < SHOWN)}> {name}</label>'
+        for k, name in enumerate(names)
     )
     figures = ''.join(
         f'<figure data-name="{name}"><img alt="{name}"><figcaption>{name}<output></output>'

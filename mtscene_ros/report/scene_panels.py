@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,14 +99,39 @@ def labels_of_size(labels: LabelMap, width_px: int, height_px: int) -> LabelMap:
     """Resizes labels by nearest neighbour."""
     if labels.labels.shape == (height_px, width_px):
         return labels
-    ids = labels.labels[nearest(labels.labels.shape[0], height_px)]
-    ids = ids[:, nearest(labels.labels.shape[1], width_px)]
+    ids = at_nearest(labels.labels, width_px, height_px)
     return LabelMap(ids, np.zeros((height_px, width_px), np.uint8), labels.classes)
 
 
-def nearest(count: int, wanted: int) -> NDArray[np.int64]:
-    """Returns (wanted,) indices below count, spread evenly: 4 → 2 is [1, 3]."""
-    return (2 * np.arange(wanted) + 1) * count // (2 * wanted)
+def at_nearest(values: NDArray[Any], width_px: int, height_px: int) -> NDArray[Any]:
+    """Returns a copy, (height_px, width_px), of the nearest values of an (H, W) array."""
+    size = width_px, height_px
+    return np.array(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def small_scene(scene: Scene, longest_px: int, longest_depth_px: int) -> Scene:
+    """Returns labels, depth and boxes of a scene with images of at most that size.
+
+    Labels and depth are those of the nearest pixels. No image is shared with the scene, so that
+    another thread can draw the result.
+    """
+    width_px, height_px = panel_size(scene, PanelStyle((), longest_px))
+    frame, results = scene.frame, dict(scene.results)
+    # Linear: a mean over all pixels of a 1080p image takes five times as long.
+    rgb = np.array(cv2.resize(frame.rgb, (width_px, height_px)), np.uint8)
+    intrinsics = frame.intrinsics and frame.intrinsics.resized(width_px, height_px)
+    kept: dict[str, Result] = {}
+    labels, depth = results.get('semantic'), results.get('depth')
+    if isinstance(labels, LabelMap):
+        ids = at_nearest(labels.labels, width_px, height_px)
+        kept['semantic'] = LabelMap(ids, np.zeros(ids.shape, np.uint8), labels.classes)
+    if isinstance(depth, DepthMap):
+        size = panel_size(scene, PanelStyle((), longest_depth_px))
+        kept['depth'] = DepthMap(at_nearest(depth.depth_m, *size))
+    if 'boxes3d' in results:
+        kept['boxes3d'] = results['boxes3d']
+    small = replace(frame, rgb=rgb, intrinsics=intrinsics, unseen=None)
+    return Scene(small, kept)
 
 
 def panel(scene: Scene, task: str, style: PanelStyle) -> Picture:
@@ -122,6 +148,10 @@ def panel(scene: Scene, task: str, style: PanelStyle) -> Picture:
     )
     far = f', dark blue: {style.depth_max_m:g} m and more'
     return captioned(sized, task + (far if isinstance(result, DepthMap) else ''))
+
+
+def depth_panel(scene: Scene, style: PanelStyle) -> Picture:
+    return panel(scene, 'depth', style)
 
 
 def drawn(scene: Scene, result: Result, style: PanelStyle) -> Picture:

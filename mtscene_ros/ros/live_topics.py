@@ -85,7 +85,8 @@ def narrow(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def encoded(rgb: NDArray[np.uint8]) -> bytes:
-    return cv2.imencode('.jpg', rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def follow_live(name: str, state: LiveState) -> None:

@@ -15,7 +15,7 @@ from mtscene_ros.models.catalogue import licence_remark, spec_of_file
 from mtscene_ros.models.spec import SpecError
 from mtscene_ros.ros.loading import Loading, PendingReply, opener
 from mtscene_ros.ros.parameter_values import NodeParams
-from mtscene_ros.ros.worker import Pipeline
+from mtscene_ros.ros.pipeline import Pipeline
 from mtscene_ros.tasks.task_decoders import decoders_of
 
 BUNDLED = 'the bundled model'

@@ -30,17 +30,19 @@ from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.lifecycle import guard_transitions
 from mtscene_ros.ros.model_swap import Models
+from mtscene_ros.ros.node_page import NodePage
 from mtscene_ros.ros.parameter_values import NodeParams
 from mtscene_ros.ros.params import declare, policy_of, read, unknown, unknown_overrides
+from mtscene_ros.ros.pipeline import Pipeline
 from mtscene_ros.ros.process import run
 from mtscene_ros.ros.publishers import Publishers
 from mtscene_ros.ros.qos import Incompatible, QosError
-from mtscene_ros.ros.transforms import Transforms, TransformsError
+from mtscene_ros.ros.transforms import Transforms, TransformsError, wanted_transforms
 from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
-from mtscene_ros.ros.worker import Pipeline, Worker
+from mtscene_ros.ros.worker import Worker
 from mtscene_ros.tasks.task_decoders import decoders_of
-from mtscene_ros.tracking import TrackingError, check_installed
+from mtscene_ros.temporal.tracking import TrackingError
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -68,6 +70,9 @@ class PerceptionNode(LifecycleNode):
         self._mailbox: Mailbox[bytes] = Mailbox(tuple(self.params.cameras))
         self._worker: Worker | None = None
         self._watchdog = Watchdog(self.get_logger())
+        name, logger = self.get_fully_qualified_name(), self.get_logger()
+        self._page = NodePage(name, self.params.cameras, logger, self._troubles.warn_once)
+        self._page.serve(self.params.web_host, self.params.web_port)
         self.has_failed = self._has_given_up = False
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not the node's clock: under use_sim_time it stands still until a bag plays.
@@ -96,7 +101,7 @@ class PerceptionNode(LifecycleNode):
         try:
             spec = spec_of_file(params.model)
             decoders_of(spec, params.model)
-            self._transforms = self._transforms or self._wanted_transforms(params)
+            self._transforms = self._transforms or wanted_transforms(self, params)
             self._topics.advertise(spec, params.cameras, is_active=False)
         except (SpecError, TransformsError, TrackingError, QosError) as error:
             self._models.error = str(error)
@@ -105,24 +110,6 @@ class PerceptionNode(LifecycleNode):
             return FAILURE
         self._models.load(params)
         return OK
-
-    def _wanted_transforms(self, params: NodeParams) -> Transforms | None:
-        """Opens TF where a parameter needs it.
-
-        Raises TransformsError where `target_frame` is set and TF is missing, TrackingError where
-        tracking is enabled and SciPy is missing.
-        """
-        if params.tracking_enabled:
-            check_installed()
-        if not (params.target_frame or (params.tracking_enabled and params.tracking_frame)):
-            return None
-        try:
-            return Transforms(self)
-        except TransformsError as error:
-            if params.target_frame:
-                raise
-            self.get_logger().warning(f'{error} Objects are tracked in the camera frame instead.')
-            return None
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes and starts the worker; images wait until the model is loaded."""
@@ -150,6 +137,7 @@ class PerceptionNode(LifecycleNode):
             lambda: read(self),  # some may have changed
             self._troubles,
             self._transforms,
+            self._page,
         )
         self._repeat_classes()
         for sentence in unknown_overrides(self._parameter_overrides, self._parameters):
@@ -182,6 +170,7 @@ class PerceptionNode(LifecycleNode):
         """Stops the worker and the loading thread before the handles that they use are gone."""
         self._stop(LAST_WAIT_S)
         self._models.release(wait_s=2.0)  # an engine's builder is a process of its own
+        self._page.close()
         super().destroy_node()
 
     def _patience_s(self) -> float | None:
@@ -271,7 +260,9 @@ class PerceptionNode(LifecycleNode):
                     diagnostics.camera_status(name, camera, state, self._mailbox, missing, idle)
                 )
                 self._troubles.warn_lasting(f'{camera} load', state.load.sentence, 0.0)
-        self._diagnostics.publish(diagnostics.array(self, entries))
+        message = diagnostics.array(self, entries)
+        self._diagnostics.publish(message)
+        self._page.show_status(message)
 
     def _check_for_hanging(self) -> str:
         """Returns the watchdog's sentence, '' where nothing hangs."""

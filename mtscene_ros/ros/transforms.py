@@ -11,6 +11,8 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion
+from mtscene_ros.ros.parameter_values import NodeParams
+from mtscene_ros.temporal.tracking import check_installed
 
 # Odometry arrives at 20 to 100 Hz, so the pose for an image's stamp may come after the image.
 PATIENCE = Duration(nanoseconds=50_000_000)
@@ -66,3 +68,22 @@ class Transforms:
         pose[:3, :3] = matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w]))
         pose[:3, 3] = t.x, t.y, t.z
         return pose, ''
+
+
+def wanted_transforms(node: Node, params: NodeParams) -> Transforms | None:
+    """Opens TF where a parameter needs it.
+
+    Raises TransformsError where `target_frame` is set and TF is missing, TrackingError where
+    tracking is enabled and SciPy is missing.
+    """
+    if params.tracking_enabled:
+        check_installed()
+    if not (params.target_frame or (params.tracking_enabled and params.tracking_frame)):
+        return None
+    try:
+        return Transforms(node)
+    except TransformsError as error:
+        if params.target_frame:
+            raise
+        node.get_logger().warning(f'{error} Objects are tracked in the camera frame instead.')
+        return None

@@ -3,17 +3,16 @@
 take → decode the image → estimate one batch → for each camera: filter boxes, track them → publish
 
 An rgb8 image at camera size is not copied here: the network's input is scaled from where the
-middleware put the bytes. A map at camera size is made once (depth twice, see tasks/depth.py),
-copied into its message (messages.image_message), by rclpy's publish into the C message, and from
-there into the middleware's memory.
+middleware put the bytes. A map at camera size is made once, copied into a serialized message
+(cdr_writer.py), and from there into the middleware's memory.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,45 +24,21 @@ from mtscene_ros.camera import messages
 from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
-from mtscene_ros.camera.outputs import FRAME_STATS, Output, OutputContext
-from mtscene_ros.estimator import SceneEstimator
+from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
+from mtscene_ros.ros import cdr_writer
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
+from mtscene_ros.ros.node_page import NodePage
 from mtscene_ros.ros.parameter_values import NodeParams
-from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
+from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watch_options
+from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
+from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
-from mtscene_ros.tracking import TrackingOptions
-from mtscene_ros.types import Boxes3D, CameraFrame, Scene
+from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
 
 Pose = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pipeline:
-    """The model that runs and what it publishes; publishers: camera → topic → publisher."""
-
-    estimator: SceneEstimator
-    outputs: tuple[Output, ...]
-    publishers: Mapping[str, Mapping[str, Any]]
-
-    def is_subscribed(self, camera: str, topic: str) -> bool:
-        publisher = self.publishers[camera].get(topic)
-        return publisher is not None and publisher.get_subscription_count() > 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingImage:
-    """One image in progress.
-
-    outputs: those that had a subscriber when the image was taken; spent_s: seconds by stage.
-    """
-
-    frame: CameraFrame
-    outputs: tuple[Output, ...]
-    arrived_s: float
-    spent_s: dict[str, float]
 
 
 class Worker:
@@ -82,10 +57,11 @@ class Worker:
         params: Callable[[], NodeParams],
         troubles: Troubles,
         transforms: Transforms | None,
+        page: NodePage,
     ) -> None:
         self._node, self._mailbox, self.cameras = node, mailbox, cameras
         self._pipeline, self._params, self._troubles = pipeline, params, troubles
-        self._transforms = transforms
+        self._transforms, self._page = transforms, page
         self.current: Pipeline | None = None
         self.is_enabled, self._busy_since_s = True, 0.0  # 0: between two batches
         # A hanging worker is abandoned; should it return, it frees the model and logs nothing.
@@ -109,7 +85,7 @@ class Worker:
             return 'disabled'
         topics = (FRAME_STATS, *(output.topic for output in pipeline.outputs))
         has_subscriber = any(pipeline.is_subscribed(camera, topic) for topic in topics)
-        return '' if has_subscriber else 'no subscribers'
+        return '' if has_subscriber or self._page.is_watched(camera) else 'no subscribers'
 
     def _run(self) -> None:
         while not self._mailbox.closed:
@@ -156,6 +132,7 @@ class Worker:
                 self._mailbox.account(camera, 'dropped')
                 return None
             outputs = tuple(o for o in pipeline.outputs if pipeline.is_subscribed(camera, o.topic))
+            pictures = self._page.due(camera)
             frame, remarks = self.cameras[camera].input.frame(waiting.item)
         except Exception as error:
             self._fail(camera, error, waiting.stamp_ns)
@@ -165,7 +142,7 @@ class Worker:
         if reach:
             self._node.get_logger().info(f'Camera {camera}: {reach}' if camera else reach)
         spent_s = {'receive': start_s - waiting.arrived_s, 'image': time.monotonic() - start_s}
-        return PendingImage(frame, outputs, waiting.arrived_s, spent_s)
+        return PendingImage(frame, outputs, pictures, waiting.arrived_s, spent_s)
 
     def _is_idle(self, camera: str, pipeline: Pipeline) -> bool:
         state, why = self.cameras[camera], self.why_idle(camera, pipeline)
@@ -198,7 +175,8 @@ class Worker:
         if not images:
             return
         assert self.current is not None
-        tasks = [{task for output in image.outputs for task in output.tasks} for image in images]
+        self.current.estimator.watch.options = watch_options(params)
+        tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
             scenes = self.current.estimator.estimate([image.frame for image in images], tasks)
@@ -213,18 +191,30 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, scene, params)}
+                camera = image.frame.camera
+                used, remarks = self.cameras[camera].judge(scene, params.gate_mode)
+                self._remark(camera, remarks, further=True)
+                if used is None:
+                    self._stop(image, scene)
+                    continue
+                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
 
+    def _stop(self, image: PendingImage, scene: Scene) -> None:
+        """Counts an image that gate.mode stopped, and publishes why."""
+        camera, header = image.frame.camera, messages.header_of(new, image.frame)
+        self._mailbox.account(camera, 'dropped')
+        states = self.cameras[camera].alarms.states
+        self._publish_stats(camera, header, 0.0, scene.stage_s, states)
+
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
         pipeline, camera = self.current, image.frame.camera
         assert pipeline is not None
-        start_s, publish_s = time.perf_counter(), 0.0
-        header = messages.header_of(new, image.frame)
+        start_s, publish_s, header = time.perf_counter(), 0.0, messages.header_of(new, image.frame)
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         wanted = box_filter_of(params)
         for sentence in wanted.unknown(scene):
@@ -232,12 +222,14 @@ class Worker:
         scene = self._tracked(wanted.kept(scene), params)
         target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
+        direct = replace(found, new=cdr_writer.new) if cdr_writer.is_usual() else found
         for output in image.outputs:
-            message = output.make(found)
+            message = output.make(direct if output.kind in cdr_writer.WRITERS else found)
             if message is not None:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)
                 publish_s += time.perf_counter() - before_s
+        self._page.offer(scene, image.pictures)
         whole_s = time.perf_counter() - start_s
         return {'serialise': whole_s - publish_s, 'publish': publish_s}
 
@@ -249,7 +241,7 @@ class Worker:
         age_s = (self._node.get_clock().now().nanoseconds - image.frame.stamp_ns) * 1e-9
         state.health.add(is_late=0 < params.diagnostics_max_latency_ms < 1e3 * latency_s)
         state.latencies.add({**stage_s, 'latency': latency_s, 'age': age_s})
-        self._publish_stats(camera, header, age_s, stage_s)
+        self._publish_stats(camera, header, age_s, stage_s, state.alarms.states)
 
     def _tracked(self, scene: Scene, params: NodeParams) -> Scene:
         boxes = scene.results.get('boxes3d')
@@ -269,11 +261,16 @@ class Worker:
         return pose
 
     def _publish_stats(
-        self, camera: str, header: Any, age_s: float, stage_s: dict[str, float]
+        self,
+        camera: str,
+        header: Any,
+        age_s: float,
+        stage_s: Mapping[str, float],
+        signals: Sequence[tuple[Signal, bool]] = (),
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
-        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
+        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts, signals)
         try:
             self.current.publishers[camera][FRAME_STATS].publish(message)
         except Exception as error:  # this image is accounted for already, and others follow

@@ -134,6 +134,12 @@ def camera_pose(rng: Rng, size: F64) -> F64:
     ahead = size[:2] * rng.uniform(0.35, 0.65, 2) - at
     yaw = np.arctan2(ahead[1], ahead[0]) + rng.normal(0, 0.25)
     pitch, roll = rng.normal(0.15, 0.13), rng.normal(0, 0.03)
+    return pose_of(np.array([*at, np.clip(rng.normal(1.35, 0.2), 0.8, 1.8)]), yaw, pitch, roll)
+
+
+def pose_of(at_m: F64, yaw: float, pitch: float, roll: float) -> F64:
+    """Returns world_from_optical (4, 4) of a camera at (3,) metres; angles in radians, pitch is
+    positive downwards."""
     c, s, n, m = np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
     about_y, about_x = (
         np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]),
@@ -141,7 +147,7 @@ def camera_pose(rng: Rng, size: F64) -> F64:
     )
     pose = np.eye(4)
     pose[:3, :3] = turn(yaw) @ about_y @ about_x @ raycast.OPTICAL_FROM_CAMERA.T
-    pose[:3, 3] = *at, np.clip(rng.normal(1.35, 0.2), 0.8, 1.8)
+    pose[:3, 3] = at_m
     return pose
 
 

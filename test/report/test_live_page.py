@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -15,7 +17,7 @@ import pytest
 
 from docs.chromium import PROGRAM, Chromium
 from mtscene_ros.cli.main import main
-from mtscene_ros.report.live_page import LiveServer, LiveState
+from mtscene_ros.report.live_page import MAX_CONNECTIONS, LiveServer, LiveState
 
 STATUS = {
     'title': 'camera',
@@ -90,6 +92,20 @@ def test_a_port_that_is_taken_is_one_sentence(
     said = capsys.readouterr().err
     assert f'Nothing can be served on 127.0.0.1:{server.server_port} ' in said
     assert said.count('\n') == 1
+
+
+def test_a_flood_of_connections_is_closed_and_the_page_goes_on(server: LiveServer) -> None:
+    host, port = '127.0.0.1', server.server_port
+    held = [socket.create_connection((host, port)) for _ in range(MAX_CONNECTIONS)]
+    with socket.create_connection((host, port)) as beyond:
+        assert beyond.recv(1) == b''
+    for connection in held:
+        connection.close()
+    for _ in range(100):  # until the server has noticed
+        with contextlib.suppress(OSError), get(server, 'status.json') as answer:
+            assert answer.status == 200
+            return
+    raise AssertionError('the page does not answer any more')
 
 
 @pytest.mark.skipif(not PROGRAM, reason='no Chromium: apt-get install chromium')

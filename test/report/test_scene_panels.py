@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mtscene_ros.report.overlay_video import OverlayVideo
-from mtscene_ros.report.scene_panels import PanelStyle, legend, nearest, scene_picture
+from mtscene_ros.report.scene_panels import PanelStyle, at_nearest, legend, scene_picture
 from mtscene_ros.report.scene_tables import class_shares, write_depth
 from mtscene_ros.types import CameraFrame, DepthMap, LabelMap, Scene, SemanticClass
 
@@ -51,8 +51,9 @@ def test_a_result_that_is_missing_is_a_grey_panel() -> None:
 
 
 def test_nearest_takes_the_middle() -> None:
-    assert nearest(4, 2).tolist() == [1, 3]
-    assert nearest(2, 4).tolist() == [0, 0, 1, 1]
+    row = np.array([[10, 11, 12, 13]], np.uint8)
+    assert at_nearest(row, 2, 1).tolist() == [[11, 13]]
+    assert at_nearest(row[:, :2], 4, 1).tolist() == [[10, 10, 11, 11]]
 
 
 def test_the_share_of_classes() -> None:

@@ -16,7 +16,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
 from mtscene_ros.ros.node import PerceptionNode
-from mtscene_ros.ros.worker import Pipeline, Worker
+from mtscene_ros.ros.pipeline import Pipeline
+from mtscene_ros.ros.worker import Worker
 
 from .fleet import Fleet
 

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from mtscene_ros.backends.proof import test_of  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.models.about import About, about_of  # noqa: E402
 from mtscene_ros.models.onnx_file import metadata_of  # noqa: E402
@@ -47,6 +48,9 @@ def test_int8_file_agrees_with_its_source(
     assert kinds.count('QuantizeLinear') > 5
     assert open_estimator(str(out), 'onnxruntime').spec.name == 'test'
     assert about_of(out, metadata_of(out)) == About(licence='MIT')  # without the source's scores
+    test = test_of(out)
+    assert test is not None
+    assert {answer.task for answer in test.answers} == {'semantic', 'depth', 'boxes3d'}
     printed = capsys.readouterr().out
     assert (folder / 'int8.agreement.md').read_text() in printed
     assert 'on 2 images' in printed

@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from training.data import camvid, manifest_samples, nyud, pascal_context, rendered
+from training.data import (
+    camvid,
+    manifest_samples,
+    nyud,
+    pascal_context,
+    rendered,
+    rgbd_samples,
+)
 from training.data.by_name import Tables
 from training.data.cityscapes3d import PUBLISHED_SKY_ID, Cityscapes3D
 from training.data.kitti_samples import KittiObject, KittiTracking
@@ -41,4 +48,5 @@ DATASETS: dict[str, DataSet] = {
     'camvid': camvid,
     'kitti_object': KittiObject(),
     'kitti_tracking': KittiTracking(),
+    'rgbd': rgbd_samples,
 }

@@ -38,14 +38,25 @@ class Frame:
 
 def list_frames(data_set: str, folders: list[Path], split: str, config: Config) -> list[Frame]:
     """Lists the split's frames of all folders, whose classes are matched with the network's by
-    name. Raises DataError if there are none, or for classes that the network does not have."""
-    source, network = DATASETS[data_set], kind_of(config).tables_of(config)
+    name. A folder of another data set is given as NAME:FOLDER, and one that is named twice counts
+    twice. Raises DataError if there are none, or for classes that the network does not have."""
+    network = kind_of(config).tables_of(config)
     found = []
-    for folder in folders:
+    for given in folders:
+        source, folder = source_of(given, data_set)
         names = source.names(folder, split)
         ids = ids_by_name(source.tables(folder), network, folder)
         found += [Frame(source, folder, name, ids) for name in names]
     return found
+
+
+def source_of(given: Path, data_set: str) -> tuple[DataSet, Path]:
+    """'rgbd:DIR' → the data set 'rgbd' and DIR; a path without a data set's name is one of
+    `data_set`."""
+    name, colon, folder = str(given).partition(':')
+    if colon and name in DATASETS:
+        return DATASETS[name], Path(folder)
+    return DATASETS[data_set], given
 
 
 class Frames(Dataset[dict[str, Any]]):

@@ -12,7 +12,8 @@ from mtscene_ros.models.about import About
 from mtscene_ros.models.catalogue import licence_remark
 from training.config import CompactConfig
 from training.graphs.deploy import DeployGraph, merge_branches, spec_of
-from training.graphs.onnx_export import current_commit, write_onnx
+from training.graphs.onnx_export import current_commit, torch_answers, write_onnx
+from training.graphs.reference import add_self_test
 from training.learn.adapting import adaptation_of
 from training.weights.checkpoint_store import save
 
@@ -51,4 +52,5 @@ def write_adapted(
     spec = spec_of(graph, VERSION, current_commit())
     licence = licence_of_adapted(config.name, is_commercial)
     write_onnx(graph, spec, path, about=About(licence, trained_on))
+    add_self_test(path, spec, torch_answers(graph))
     return path
