@@ -54,7 +54,7 @@ MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
         'mtscene_ros/camera/mailbox.py',
         ('test/camera/test_mailbox_accounting.py', 'test/camera/test_mailbox.py'),
     ),
-    'tracking': ('mtscene_ros/tracking.py', ('test/test_tracking.py',)),
+    'tracking': ('mtscene_ros/temporal/tracking.py', ('test/temporal/test_tracking.py',)),
     'spec': ('mtscene_ros/models/spec.py', ('test/models/test_spec.py',)),
     'metrics': (
         'mtscene_ros/evaluate/scores/metrics.py',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Page → what it is about, and its modules below mtscene_ros.
 PAGES = {
-    'line': ('The line', 'Results and the estimator.', ('types', 'estimator', 'tracking')),
+    'line': ('The line', 'Results and the estimator.', ('types', 'estimator')),
     'camera': (
         'Camera',
         'From the bytes of a message to a frame, and from results to messages. Nothing here '
@@ -49,6 +49,19 @@ PAGES = {
             'tasks.normals',
             'tasks.probability',
             'tasks.values',
+        ),
+    ),
+    'temporal': (
+        'From image to image',
+        'What the images of a camera tell about one another.',
+        (
+            'temporal.tracking',
+            'temporal.image_health',
+            'temporal.alarms',
+            'temporal.image_features',
+            'temporal.novelty',
+            'temporal.gate',
+            'temporal.watch',
         ),
     ),
     'recordings': (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, open_backend
-from mtscene_ros.camera.letterbox import Letterbox
+from mtscene_ros.camera.network_input import NetworkInput, prepare
 from mtscene_ros.camera.photograph import frame_of_photograph
 from mtscene_ros.camera.unseen import without_unseen
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of, licence_remark, path_of
 from mtscene_ros.models.spec import ModelSpec, SpecError, mismatches, spec_from_json
 from mtscene_ros.tasks import Decode, task_of
 from mtscene_ros.tasks.task_decoders import decoders_of
+from mtscene_ros.temporal.watch import Watch
 from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene
 
 
@@ -28,7 +28,8 @@ class SceneEstimator:
 
     backend: the loaded model in its runtime; spec: its contract; decoders: one decoding function
     per task; stretched: images fill the network's input instead of keeping their proportions;
-    output_scale: size of the maps, 1 for the camera image's own size.
+    output_scale: size of the maps, 1 for the camera image's own size; model_path: of the model
+    file; watch: what is looked at beside the model, nothing unless its options are set.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class SceneEstimator:
         *,
         stretched: bool = False,
         output_scale: float = 1.0,
+        model_path: str = '',
     ) -> None:
         self.backend, self.spec, self.decoders = backend, spec, decoders
         self.stretched, self.output_scale = stretched, output_scale
+        self.watch = Watch(spec, model_path)
         self.tasks = {name: task_of(name, spec.tasks[name]) for name in decoders}
 
     def estimate(
@@ -104,6 +107,7 @@ class SceneEstimator:
 
     def _infer(self, inputs: list[NetworkInput], wanted: list[str]) -> dict[str, NDArray[Any]]:
         names = [output for name in wanted for output in self.tasks[name].OUTPUTS]
+        names += [output for output in self.watch.outputs() if output not in names]
         batch = inputs[0].rgb[None] if len(inputs) == 1 else np.stack([i.rgb for i in inputs])
         tensors = self.backend.infer(batch, names)
         lost = sorted(set(names) - set(tensors))
@@ -123,6 +127,8 @@ class SceneEstimator:
         shared_s: Mapping[str, float],
     ) -> Scene:
         start = time.perf_counter()
+        signals = self.watch.signals(frame, network_input, outputs) if self.watch.is_on else ()
+        watched = time.perf_counter()
         results: dict[str, Result] = {
             name: without_unseen(
                 self.decoders[name](outputs, network_input.letterbox, frame), frame
@@ -132,8 +138,11 @@ class SceneEstimator:
         }
         letterbox, camera = network_input.letterbox, frame.intrinsics
         fitting = camera and camera.resized(letterbox.output_width_px, letterbox.output_height_px)
-        stage_s = {**shared_s, 'decode': time.perf_counter() - start}
-        return Scene(frame, results, stage_s, fitting, warnings_about(outputs))
+        stage_s = {**shared_s, 'decode': time.perf_counter() - watched}
+        if self.watch.is_on:
+            stage_s['watch'] = watched - start
+        warnings = warnings_about(outputs) + ((self.watch.remark,) if self.watch.remark else ())
+        return Scene(frame, results, stage_s, fitting, warnings, signals)
 
 
 def open_estimator(
@@ -168,7 +177,12 @@ def open_estimator(
     if complaints:
         raise SpecError(f'{path} does not keep its spec: {" ".join(complaints)}')
     return SceneEstimator(
-        backend, spec, decoders_of(spec, path), stretched=stretched, output_scale=output_scale
+        backend,
+        spec,
+        decoders_of(spec, path),
+        stretched=stretched,
+        output_scale=output_scale,
+        model_path=path,
     )
 
 
@@ -274,27 +288,3 @@ def _check(tensor: NDArray[Any], shape: tuple[int, ...], dtype: str) -> None:
         raise BackendError(
             f'The runtime returned {tensor.dtype.name} {tensor.shape} instead of {dtype} {shape}.'
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NetworkInput:
-    """One image as the network takes it.
-
-    rgb: (h, w, 3) uint8 at network size; letterbox: the way back to camera pixels.
-    """
-
-    rgb: NDArray[np.uint8]
-    letterbox: Letterbox
-
-
-def prepare(
-    frame: CameraFrame, spec: ModelSpec, *, stretched: bool = False, output_scale: float = 1.0
-) -> NetworkInput:
-    """Scales an image into the network's input; normalisation happens inside the graph.
-
-    frame: the image; spec: the contract with the input's size; stretched: fill the input instead
-    of keeping proportions; output_scale: size of the maps that come back.
-    """
-    height, width = frame.rgb.shape[:2]
-    letterbox = Letterbox(width, height, spec.width_px, spec.height_px, stretched, output_scale)
-    return NetworkInput(letterbox.to_network(frame.rgb), letterbox)

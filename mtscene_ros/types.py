@@ -176,13 +176,34 @@ class MissingResultError(LookupError):
     """A scene lacks the result of a task; one sentence says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A number that says how far an image can be trusted.
+
+    name: what was measured; value: in the unit that the text names; limit: a larger value means
+    trouble; text: the sentence for that case; is_blind: nothing in such an image can be trusted.
+    """
+
+    name: str
+    value: float
+    limit: float
+    text: str
+    is_blind: bool = False
+
+    @property
+    def factor(self) -> float:
+        """What remains of confidences, 0 to 1, where the value is beyond the limit."""
+        return 0.0 if self.is_blind else min(1.0, self.limit / max(self.value, 1e-9))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """Everything known about one image.
 
     frame: the image; results: by task name; stage_s: seconds spent by stage name;
     output_intrinsics: intrinsics that fit the maps among the results, which may be smaller than
-    the image, None for an uncalibrated camera; warnings: sentences about what the model returned.
+    the image, None for an uncalibrated camera; warnings: sentences about what the model returned;
+    signals: how far the image can be trusted, empty unless a `Watch` was asked for.
     """
 
     frame: CameraFrame
@@ -190,6 +211,7 @@ class Scene:
     stage_s: Mapping[str, float] = field(default_factory=dict)
     output_intrinsics: Intrinsics | None = None
     warnings: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
     @property
     def labels(self) -> Ids:

@@ -38,7 +38,7 @@ def twice(named: dict[str, list[str]]) -> dict[str, list[str]]:
     [
         ('mtscene_ros.estimator', ()),
         ('mtscene_ros.worlds.drive', ()),
-        ('mtscene_ros.tracking', ()),
+        ('mtscene_ros.temporal.tracking', ()),
         ('mtscene_ros.backends.onnxruntime', ('onnxruntime',)),
         ('mtscene_ros.camera.outputs', ()),
         ('mtscene_ros.evaluate.run.bag', ('rosbags',)),

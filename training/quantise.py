@@ -34,7 +34,8 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mtscene_ros.backends import BackendError
-from mtscene_ros.estimator import SceneEstimator, open_estimator, prepare
+from mtscene_ros.camera.network_input import prepare
+from mtscene_ros.estimator import SceneEstimator, open_estimator
 from mtscene_ros.evaluate.scores.agreement import agreement, table
 from mtscene_ros.models.about import ABOUT_KEY, About, about_of
 from mtscene_ros.models.atomic_file import write_text

@@ -10,7 +10,7 @@ messages of the node and those of an evaluated recording.
 from __future__ import annotations
 
 import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from mtscene_ros.types import (
     NormalMap,
     ProbabilityMap,
     SemanticClass,
+    Signal,
 )
 
 Message = Any  # an object with the fields of its kind, of whichever class
@@ -200,14 +201,20 @@ def frame_stats(
     age_s: float,
     stage_s: Mapping[str, float],
     counts: Counts,
+    signals: Sequence[tuple[Signal, bool]] = (),
 ) -> Message:
     """Makes a mtscene_msgs/FrameStats.
 
     camera: its name; age_s: from the image's stamp to its results, seconds; stage_s: seconds spent
-    by stage name; counts: of all images of this camera so far.
+    by stage name; counts: of all images of this camera so far; signals: each with whether its
+    alarm is raised.
     """
     stages = [
         new('mtscene_msgs/msg/StageTime', name=name, duration_s=s) for name, s in stage_s.items()
+    ]
+    measured = [
+        new('mtscene_msgs/msg/Signal', name=s.name, value=s.value, limit=s.limit, is_raised=raised)
+        for s, raised in signals
     ]
     return new(
         'mtscene_msgs/msg/FrameStats',
@@ -219,6 +226,8 @@ def frame_stats(
         published=counts.published,
         dropped=counts.dropped,
         failed=counts.failed,
+        # So that images without signals do not need a newer mtscene_msgs.
+        **({'signals': measured} if measured else {}),
     )
 
 

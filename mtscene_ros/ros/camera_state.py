@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mtscene_ros.camera.camera_frames import Remark
+from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.estimator import SceneEstimator
 from mtscene_ros.ros.camera_input import CameraInput
 from mtscene_ros.ros.latency import Hysteresis, Latencies, Rate
 from mtscene_ros.ros.overload import Load
 from mtscene_ros.tasks.reach import reach_sentence
-from mtscene_ros.tracking import Tracker
-from mtscene_ros.types import CameraFrame, Intrinsics
+from mtscene_ros.temporal.alarms import Alarms
+from mtscene_ros.temporal.gate import EFFECTS, weakened
+from mtscene_ros.temporal.tracking import Tracker
+from mtscene_ros.types import CameraFrame, Intrinsics, Scene
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,8 @@ class CameraState:
 
     input: CameraInput
     tracker: Tracker = field(default_factory=Tracker)
+    alarms: Alarms = field(default_factory=Alarms)
+    stopped: int = 0  # images that gate.mode stopped; they count as dropped
     health: Hysteresis = field(default_factory=lambda: Hysteresis(1))
     latencies: Latencies = field(default_factory=Latencies)
     received: Rate = field(default_factory=Rate)
@@ -42,3 +46,13 @@ class CameraState:
         text = reach_sentence(estimator.spec, frame, stretched=estimator.stretched)
         is_new, self.intrinsics, self.reach = text != self.reach, frame.intrinsics, text
         return text if is_new else ''
+
+    def judge(self, scene: Scene, gate_mode: str) -> tuple[Scene | None, list[Remark]]:
+        """Returns what of a scene is published, None where gate.mode stops it, and remarks on the
+        alarms that are raised."""
+        raised = self.alarms.update(scene.signals)
+        remarks = [Remark(Level.WARN, signal.text + EFFECTS[gate_mode]) for signal in raised]
+        if raised and gate_mode == 'stop':
+            self.stopped += 1
+            return None, remarks
+        return weakened(scene, raised) if raised and gate_mode == 'confidence' else scene, remarks

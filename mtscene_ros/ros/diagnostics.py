@@ -100,6 +100,11 @@ def camera_status(
     for stage, p in stages.items():
         seconds = (p.p50_s, p.p95_s, p.p99_s)
         values[f'{stage} p50/p95/p99, ms'] = ' / '.join(f'{1e3 * s:.1f}' for s in seconds)
+    for signal, raised in state.alarms.states:
+        alarm = ', alarm' if raised else ''
+        values[f'signal {signal.name}'] = f'{signal.value:.3g} of {signal.limit:.3g}{alarm}'
+    if state.stopped:
+        values['stopped by gate.mode'] = str(state.stopped)
     period_ns = mailbox.policy.min_period_ns
     if missing or idle or mailbox.behind_ns(camera):
         state.load.reset()

@@ -42,7 +42,7 @@ from mtscene_ros.ros.troubles import Troubles
 from mtscene_ros.ros.watchdog import LAST_WAIT_S, Watchdog, patience_s
 from mtscene_ros.ros.worker import Worker
 from mtscene_ros.tasks.task_decoders import decoders_of
-from mtscene_ros.tracking import TrackingError
+from mtscene_ros.temporal.tracking import TrackingError
 
 OK, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

@@ -39,6 +39,12 @@ class NodeParams:
     tracking_enabled: bool
     tracking_frame: str
     tracking_max_age_s: float
+    camera_health_enabled: bool
+    camera_health_frozen_s: float
+    camera_health_max_edge_width_px: float
+    novelty_enabled: bool
+    novelty_limit: float
+    gate_mode: str
     diagnostics_max_latency_ms: float
     diagnostics_late_frames: int
     watchdog_timeout_s: float

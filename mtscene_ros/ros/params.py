@@ -19,8 +19,11 @@ from rclpy.parameter import Parameter as RosParameter
 from mtscene_ros.camera.box_filter import BoxFilter, BoxFilterError, box_filter
 from mtscene_ros.camera.mailbox import Policy
 from mtscene_ros.camera.outputs import OutputParams
-from mtscene_ros.ros.parameter_table import PARAMETERS, Parameter
+from mtscene_ros.ros.parameter_row import Parameter
+from mtscene_ros.ros.parameter_table import PARAMETERS
 from mtscene_ros.ros.parameter_values import NodeParams
+from mtscene_ros.temporal.image_health import HealthOptions
+from mtscene_ros.temporal.watch import WatchOptions
 from mtscene_ros.terminal import did_you_mean
 
 # Parameters that rclpy declares itself, and the name under which launch/perception.launch.py
@@ -235,6 +238,15 @@ def policy_of(params: NodeParams) -> Policy:
     # Stamps jitter, hence 2 % less; the lower bound keeps a tiny rate from overflowing.
     period_ns = 0.98e9 / max(params.max_rate_hz, 1e-8) if params.max_rate_hz else 0.0
     return Policy(max_skew_ns=round(1e6 * skew_ms), min_period_ns=round(period_ns))
+
+
+def watch_options(params: NodeParams) -> WatchOptions:
+    """Returns what is looked at beside the model."""
+    health = HealthOptions(params.camera_health_frozen_s, params.camera_health_max_edge_width_px)
+    return WatchOptions(
+        health=health if params.camera_health_enabled else None,
+        novelty_limit=params.novelty_limit if params.novelty_enabled else None,
+    )
 
 
 def output_params(params: NodeParams) -> OutputParams:

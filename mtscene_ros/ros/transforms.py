@@ -12,7 +12,7 @@ from rclpy.time import Time
 
 from mtscene_ros.camera.geometry import matrix_from_quaternion
 from mtscene_ros.ros.parameter_values import NodeParams
-from mtscene_ros.tracking import check_installed
+from mtscene_ros.temporal.tracking import check_installed
 
 # Odometry arrives at 20 to 100 Hz, so the pose for an image's stamp may come after the image.
 PATIENCE = Duration(nanoseconds=50_000_000)

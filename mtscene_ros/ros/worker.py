@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,13 +30,13 @@ from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.node_page import NodePage
 from mtscene_ros.ros.parameter_values import NodeParams
-from mtscene_ros.ros.params import box_filter_of, output_params, policy_of
+from mtscene_ros.ros.params import box_filter_of, output_params, policy_of, watch_options
 from mtscene_ros.ros.pipeline import PendingImage, Pipeline
 from mtscene_ros.ros.transforms import Transforms
 from mtscene_ros.ros.troubles import Troubles
+from mtscene_ros.temporal.tracking import TrackingOptions
 from mtscene_ros.terminal import shown
-from mtscene_ros.tracking import TrackingOptions
-from mtscene_ros.types import Boxes3D, CameraFrame, Scene
+from mtscene_ros.types import Boxes3D, CameraFrame, Scene, Signal
 
 Pose = NDArray[np.float64]
 
@@ -175,6 +175,7 @@ class Worker:
         if not images:
             return
         assert self.current is not None
+        self.current.estimator.watch.options = watch_options(params)
         tasks = [image.tasks for image in images]
         scenes, failure, self._busy_since_s = [], None, time.monotonic()
         try:
@@ -190,18 +191,30 @@ class Worker:
             return
         for image, scene in zip(images, scenes, strict=True):
             try:
-                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, scene, params)}
+                camera = image.frame.camera
+                used, remarks = self.cameras[camera].judge(scene, params.gate_mode)
+                self._remark(camera, remarks, further=True)
+                if used is None:
+                    self._stop(image, scene)
+                    continue
+                stage_s = {**image.spent_s, **scene.stage_s, **self._publish(image, used, params)}
             except Exception as error:
                 self._fail(image.frame.camera, error, image.frame.stamp_ns)
             else:
                 self._account(image, stage_s, params)
 
+    def _stop(self, image: PendingImage, scene: Scene) -> None:
+        """Counts an image that gate.mode stopped, and publishes why."""
+        camera, header = image.frame.camera, messages.header_of(new, image.frame)
+        self._mailbox.account(camera, 'dropped')
+        states = self.cameras[camera].alarms.states
+        self._publish_stats(camera, header, 0.0, scene.stage_s, states)
+
     def _publish(self, image: PendingImage, scene: Scene, params: NodeParams) -> dict[str, float]:
         """Returns the seconds for making the messages and for handing them to the middleware."""
         pipeline, camera = self.current, image.frame.camera
         assert pipeline is not None
-        start_s, publish_s = time.perf_counter(), 0.0
-        header = messages.header_of(new, image.frame)
+        start_s, publish_s, header = time.perf_counter(), 0.0, messages.header_of(new, image.frame)
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         wanted = box_filter_of(params)
         for sentence in wanted.unknown(scene):
@@ -228,7 +241,7 @@ class Worker:
         age_s = (self._node.get_clock().now().nanoseconds - image.frame.stamp_ns) * 1e-9
         state.health.add(is_late=0 < params.diagnostics_max_latency_ms < 1e3 * latency_s)
         state.latencies.add({**stage_s, 'latency': latency_s, 'age': age_s})
-        self._publish_stats(camera, header, age_s, stage_s)
+        self._publish_stats(camera, header, age_s, stage_s, state.alarms.states)
 
     def _tracked(self, scene: Scene, params: NodeParams) -> Scene:
         boxes = scene.results.get('boxes3d')
@@ -248,11 +261,16 @@ class Worker:
         return pose
 
     def _publish_stats(
-        self, camera: str, header: Any, age_s: float, stage_s: dict[str, float]
+        self,
+        camera: str,
+        header: Any,
+        age_s: float,
+        stage_s: Mapping[str, float],
+        signals: Sequence[tuple[Signal, bool]] = (),
     ) -> None:
         assert self.current is not None
         counts = self._mailbox.counts(camera)
-        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts)
+        message = messages.frame_stats(new, header, camera, age_s, stage_s, counts, signals)
         try:
             self.current.publishers[camera][FRAME_STATS].publish(message)
         except Exception as error:  # this image is accounted for already, and others follow

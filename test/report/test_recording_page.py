@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mtscene_ros.camera import messages
+from mtscene_ros.camera.mailbox import Counts
 from mtscene_ros.datasets.classes import CITYSCAPES_19
+from mtscene_ros.recordings.bag_messages import maker
 from mtscene_ros.recordings.bags import BagError, BagWriter
 from mtscene_ros.recordings.node_results import read_recording
 from mtscene_ros.report.recording_page import rate_hz, write_report
@@ -87,11 +90,12 @@ def write_drive(path: Path, length: int, width: int = 64, height: int = 32) -> N
             if k != 1:
                 bag.image('/perception/depth/image', '32FC1', t, world.depth_m * np.float32(1.1))
             bag.boxes('/perception/detections_3d', t, world.boxes)
-            stages = [bag.make('mtscene_msgs/StageTime', n, s * (k + 1))
-                      for n, s in (('infer', 0.010), ('publish', 0.001))]  # fmt: skip
-            counts = {'received': k + 2, 'published': k + 1, 'dropped': 1, 'failed': 0}
-            bag.put('/perception/debug/frame_stats', 'mtscene_msgs/FrameStats', t,
-                    camera='', age_s=0.1, stages=stages, **counts)  # fmt: skip
+            stage_s = {'infer': 0.010 * (k + 1), 'publish': 0.001 * (k + 1)}
+            header = messages.header(maker(bag.types), t, bag.frame_id)
+            stats = messages.frame_stats(
+                maker(bag.types), header, '', 0.1, stage_s, Counts(k + 2, k + 1, 1, 0)
+            )
+            bag.write('/perception/debug/frame_stats', 'mtscene_msgs/msg/FrameStats', t, stats)
 
 
 @pytest.fixture(scope='module')

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtscene_ros.camera.mailbox import Counts
+from mtscene_ros.camera.messages import frame_stats
 from mtscene_ros.datasets.classes import CITYSCAPES_19, DRIVE_BOXES
-from mtscene_ros.recordings.bag_messages import Messages
+from mtscene_ros.recordings.bag_messages import Messages, maker
 from mtscene_ros.recordings.bags import BagWriter
 from mtscene_ros.types import Boxes3D, Intrinsics
 
@@ -34,14 +36,12 @@ def write_outputs(
     topics: tuple[str, ...] = (),
 ) -> None:
     """Sky over road, 8 m and 20 m away, one car; maps half as large as the image."""
-    messages, kinds = Messages(bag.types), bag.types.types
+    messages = Messages(bag.types)
     header = messages.header(STAMP_NS, frame_id)
     labels, depth_m = np.full((160, 320), SKY, np.uint8), np.full((160, 320), 20, np.float32)
     labels[80:], depth_m[80:], depth_m[0] = ROAD, 8.0, np.nan
-    times = [
-        kinds['mtscene_msgs/msg/StageTime'](n, s) for n, s in (('infer', 0.03), ('publish', 0.002))
-    ]
-    stats = kinds['mtscene_msgs/msg/FrameStats'](header, '', 0.1, times, 1, 1, 0, 0)
+    times = {'infer': 0.03, 'publish': 0.002}
+    stats = frame_stats(maker(bag.types), header, '', 0.1, times, Counts(1, 1))
     small = CAMERA.resized(320, 160)
     infos = messages.label_info(CITYSCAPES_19, messages.header(STAMP_NS, ''))
     image, boxes = 'sensor_msgs/msg/Image', messages.detections_3d(CAR, header)

@@ -7,7 +7,7 @@ import pytest
 
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.datasets.classes import DRIVE_BOXES
-from mtscene_ros.tracking import Track, Tracker, TrackingOptions, correct, predict
+from mtscene_ros.temporal.tracking import Track, Tracker, TrackingOptions, correct, predict
 from mtscene_ros.types import Boxes3D
 from mtscene_ros.worlds import SEQUENCES
 from mtscene_ros.worlds.frame import WorldFrame
