@@ -22,14 +22,14 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint style types docs docs-commands pictures photographs states trust reliability mutants audit lock trt-check trt-bindings colcon-check clean
+.PHONY: help demo test lint style types docs docs-commands pictures photographs states trust reliability mutants audit lock trt-check trt-bindings colcon-check dist clean
 
 help:
-	@echo 'make demo [BAG=path] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
-	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)')
+	$(VENV)/bin/python -m mtscene_ros.cli demo $(if $(BAG),--bag '$(BAG)') $(if $(MODEL),--model '$(MODEL)')
 
 # mypy beside the tests, which come in processes of their own: with a ROS domain each, and one thread.
 # Not as `$(MAKE) types`: `make -n` runs such a line, and a test reads the plan of `make test`.
@@ -118,8 +118,12 @@ states: $(VENV)/test.stamp
 colcon-check:
 	PYTHON='$(PYTHON)' .ci/colcon_check
 
+# Wheel and sdist, ready for an index; installed into an empty environment and tried there.
+dist:
+	PYTHON='$(PYTHON)' .ci/dist_check
+
 clean:
-	rm -rf .venv .venv-audit .venv-colcon build install log *.egg-info .*_cache
+	rm -rf .venv .venv-audit .venv-colcon .venv-dist build dist install log *.egg-info .*_cache
 
 $(VENV)/requirements.stamp: requirements/ros.txt requirements/runtime.txt
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -8,6 +8,7 @@ MTSCENE_INTERFACES=skip leaves the interface packages out.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -183,15 +184,33 @@ os.chdir(ROOT)
 PACKAGE = {
     element.tag: element.text or '' for element in ElementTree.parse('package.xml').getroot()
 }
+LINK = re.compile(r'!?\[((?:[^][]|\[[^]]*\])*)\]\((?!https?:)[^)]*\)')
+
+
+def shown_on_an_index() -> str:
+    """README without pictures and links that lead into the repository; '' in a part of it."""
+    readme = ROOT / 'README.md'
+    text = readme.read_text() if readme.exists() else ''
+    return LINK.sub(lambda link: '' if link[0].startswith('!') else link[1], text)
+
+
 REQUIREMENTS = (ROOT / 'requirements' / 'runtime.txt').read_text().splitlines()
 
 setup(
     name=PACKAGE['name'],
     version=PACKAGE['version'],
     description=PACKAGE['description'],
+    long_description=shown_on_an_index(),
+    long_description_content_type='text/markdown',
     maintainer=PACKAGE['maintainer'],
     license=PACKAGE['license'],
     python_requires='>=3.10',
+    classifiers=[
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     packages=find_packages(include=['mtscene_ros', 'mtscene_ros.*']),
     package_data={'mtscene_ros': ['models/*.onnx', 'models/*.json', 'models/*.md']},
     data_files=[

@@ -53,9 +53,9 @@ class FewShotTask:
     def scores(self, outputs: Sequence[Outputs]) -> dict[str, Any]:
         truths = np.stack([sample.maps[NAME] for sample in self.asked])
         if self.classes:
-            found = np.concatenate([output[f'{NAME}_labels'] for output in outputs])
+            found = at_full_size([output[f'{NAME}_labels'] for output in outputs])
             return class_scores(found, truths, self.classes)
-        found = np.concatenate([output[NAME] for output in outputs]).astype(np.float64)
+        found = at_full_size([output[NAME] for output in outputs]).astype(np.float64)
         known = np.isfinite(truths)
         if self.distance:
             known &= (truths > 0) & (truths <= FAR_M)
@@ -63,6 +63,14 @@ class FewShotTask:
         error = np.abs(found - truths)[known].mean()
         spread = np.abs(truths[known] - np.median(truths[known])).mean()
         return {'error_by_median': round(float(error / spread), 4)}
+
+
+def at_full_size(maps: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """(1, h, w) each, of adapted networks at half the size of the input → (N, H, W)."""
+    size = WIDTH_PX, HEIGHT_PX
+    labels = maps[0].dtype == np.uint8
+    how = cv2.INTER_NEAREST_EXACT if labels else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(one[0], size, interpolation=how) for one in maps])
 
 
 def class_scores(

@@ -1,13 +1,16 @@
-"""Teaches a trained compact network new classes or another dense task from a few frames.
+"""Teaches a trained network new classes or another dense task from a few frames.
 
     python -m training.adapt my_frames.yaml --out runs/mine
     python -m training.export runs/mine/last.pt mine.onnx --version 1
     python -m training.adapt --statistics RECORDING... --out runs/mine
     python -m training.adapt --unlabelled RECORDING... --out runs/mine
 
-The last two need no labels; `--statistics x --help` and `--unlabelled x --help` show their
-options. The first learns the tasks for which the manifest has labels; distillation from the frozen
-original keeps the other tasks, and boxes of classes without labels, as they were. The encoder
+    python -m training.adapt my_frames.yaml --weights InvPT.pth --model invpt_vitb_nyud --out ...
+
+`--statistics` and `--unlabelled` need no labels; `--statistics x --help` and `--unlabelled x
+--help` show their options. A network of the papers is fine-tuned as a whole, by its recipe. A
+compact one learns the tasks for which the manifest has labels; distillation from the frozen
+original keeps the other tasks, and boxes of classes without labels, as they were, and the encoder
 stays unchanged unless --encoder is given. Prints the scores of the `val` frames before and after.
 Stopped at any moment, the same command goes on; last.pt and best.pt are there.
 """
@@ -29,8 +32,9 @@ from mtscene_ros.cli.arguments import positive
 from mtscene_ros.datasets.class_tables import lonely_class
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.terminal import exit_status
+from mtscene_ros.terminal import exit_status, listed
 from mtscene_ros.types import UNLABELED
+from training import train
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.augment import letterboxed
@@ -48,7 +52,10 @@ from training.learn.processes import device_of_this_process, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.transfer import transferred_weights
 from training.networks.decoders import compact_network
+from training.recipes import RECIPES
 from training.unlabelled import fold_statistics, learn_recordings
+from training.weights.checkpoint_store import CheckpointError
+from training.weights.released_files import config_name
 from training.weights.weight_files import read_weights
 
 DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
@@ -73,6 +80,18 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=DEMO_WEIGHTS,
         help='checkpoint to start from; default: the demo model',
+    )
+    parser.add_argument(
+        '--model',
+        choices=RECIPES,
+        metavar='NAME',
+        help='the network of a checkpoint that the authors released, or others with their code',
+    )
+    parser.add_argument(
+        '--tasks', nargs='+', help="of a paper's network; default: those of its paper"
+    )
+    parser.add_argument(
+        '--size-px', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='input size (InvPT)'
     )
     parser.add_argument('--frames', type=int, help='use only the first frames of `train`')
     parser.add_argument('--steps', type=positive, default=400)
@@ -160,6 +179,8 @@ def learning_of(start: Start, options: argparse.Namespace) -> Learning:
 def adapt(options: argparse.Namespace) -> dict[str, Any]:
     """Runs the whole adaptation. Returns the scores before and after and the duration in
     minutes."""
+    if options.tasks or options.size_px:
+        raise ValueError("--tasks and --size-px are for the papers' networks; leave them out.")
     if rank_and_world()[1] > 1:
         raise ValueError('training.adapt runs in one process; start it without torchrun.')
     names = manifest_samples.names(options.manifest, 'train')
@@ -192,6 +213,49 @@ def adapt(options: argparse.Namespace) -> dict[str, Any]:
     return {**about, 'before': before, 'after': score(learning)}
 
 
+def adapt_published(options: argparse.Namespace, model: str) -> dict[str, Any]:
+    """Fine-tunes a paper's network by its recipe. Returns what `adapt` does."""
+    if options.scratch or options.encoder:
+        raise ValueError(f'--scratch and --encoder are for compact networks, not for {model}.')
+    wanted = [model, '--data-set', 'manifest', '--data', str(options.manifest)]
+    wanted += ['--weights', str(options.weights), '--out', str(options.out)]
+    if 'val' in manifest_samples.splits(options.manifest):
+        wanted += ['--val', str(options.manifest)]
+    training = train.options_from(wanted)
+    for name, value in vars(options).items():
+        if hasattr(training, name) and value is not None:
+            setattr(training, name, value)
+    learning, data = train.prepared(training)
+    frames = data.frames[: options.frames]
+    fingerprint = fingerprint_of('manifest', f'train[:{options.frames}]', frames)
+    data = replace(data, frames=frames, fingerprint=fingerprint)
+
+    def score(now: Learning) -> Scores:
+        return data.score(now) if data.score else {}
+
+    before = first_scores(score, learning, options)
+    counts = run(learning, data, training)
+    minutes = round(counts['elapsed_s'] / 60, 2)
+    about = {'frames': len(frames), 'steps': options.steps, 'minutes': minutes}
+    return {**about, 'before': before, 'after': score(learning)}
+
+
+def published_model(options: argparse.Namespace) -> str | None:
+    """Returns the recipe of the checkpoint's network, None for a compact one. Raises
+    CheckpointError for a checkpoint that does not say what it is."""
+    if options.model:
+        return str(options.model)
+    if options.weights.suffix == '.safetensors':
+        return None
+    name = config_name(options.weights)
+    if not name:
+        raise CheckpointError(
+            f'{options.weights} does not say which network it is of; add --model, such as '
+            f'{listed([n for n in RECIPES if n[:5] != "tiny_"], 4)}.'
+        )
+    return name if name in RECIPES else None
+
+
 def first_scores(score: Any, learning: Learning, options: argparse.Namespace) -> Any:
     """Returns the scores before the first step, also of a run that resumes."""
     path = options.out / 'before.json'
@@ -217,7 +281,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if flag in (sys.argv[1:] if arguments is None else arguments):
             return {'model': str(program(arguments))}
     options = options_from(arguments)
-    found = adapt(options)
+    model = published_model(options)
+    found = adapt_published(options, model) if model else adapt(options)
     text = json.dumps(found, indent=2)
     write_text(options.out / 'adapted.json', text + '\n')
     print(text)

@@ -15,20 +15,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
-from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7
 from mtscene_ros.datasets.label_files import read_json
 from mtscene_ros.estimator import SceneEstimator
-from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.evaluate.suites.drives import MAX_M
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.terminal import exit_status
@@ -36,7 +33,6 @@ from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
 from training.data.by_name import scored_ids
-from training.data.sample import Sample
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
 from training.learn.learning import ALL_CONFIGS, Config, kind_of
@@ -46,6 +42,8 @@ from training.recipes import Recipe
 from training.scores.boundary_score import MAX_DIST, OTHERWISE, BoundaryTensorMeter
 from training.scores.comparisons import (
     Pairs,
+    add_boxes,
+    boxes_meter,
     compact_pairs,
     frame_of,
     published_objects,
@@ -63,7 +61,8 @@ from training.scores.task_metrics import (
     label_meter,
     value_meter,
 )
-from training.weights.checkpoints import load_network, own_classes, read_checkpoint
+from training.weights.checkpoints import load_network, read_checkpoint, recorded
+from training.weights.released_files import read_released
 from training.weights.weight_files import graph_from_checkpoint, read_weights
 
 
@@ -149,16 +148,29 @@ def evaluate(
     meters = Meters(config, options.data_set, options.jobs, scored)
     own = frames[int(os.environ.get('RANK', '0')) :: int(os.environ.get('WORLD_SIZE', '1'))]
     if isinstance(config, Recipe):
-        further = evaluate_published(config, checkpoint, own, meters, device)
+        network, _ = load_network(config.network_config, read_checkpoint(checkpoint))
+        further = evaluate_published(config, network, own, meters, device)
     else:
         further = evaluate_compact(config, checkpoint, own, meters, device)
     return {'frames': len(frames), **meters.result(), **further}
 
 
+def published_scores(
+    recipe: Recipe, network: nn.Module, frames: list[Frame]
+) -> dict[str, dict[str, float]]:
+    """Scores a published network's dense tasks on this machine's CPU."""
+    meters = Meters(recipe, 'manifest', jobs=1)
+    graph = PublishedGraph(network, recipe.network_config).eval()
+    for frame in frames:
+        sample = whole(frame.read(), recipe)
+        outputs = published_outputs(graph, sample, torch.device('cpu'))
+        meters.update(published_pairs(outputs, sample, recipe))
+    return meters.result()
+
+
 def evaluate_published(
-    recipe: Recipe, checkpoint: Path, frames: list[Frame], meters: Meters, device: torch.device
+    recipe: Recipe, network: nn.Module, frames: list[Frame], meters: Meters, device: torch.device
 ) -> dict[str, Any]:
-    network, _ = load_network(recipe.network_config, read_checkpoint(checkpoint))
     graph = PublishedGraph(network.to(device), recipe.network_config).eval()
     detects = '3ddet' in recipe.tasks
     with tempfile.TemporaryDirectory() as temporary:
@@ -238,28 +250,6 @@ def estimator_scores(
     return {'boxes3d': seen} if seen else {}
 
 
-def boxes_meter(config: CompactConfig) -> BoxesMeter:
-    return BoxesMeter([c.name for c in config.box_classes], CLOSE_RANGE_M)
-
-
-def add_boxes(boxes: BoxesMeter, found: Boxes3D, sample: Sample, config: CompactConfig) -> None:
-    """Adds boxes within CLOSE_RANGE_M. A true box counts if at least a quarter of it is visible
-    and half of it lies inside the image."""
-    quaternions = sample.quaternions_xyzw
-    if quaternions is None:
-        quaternions = quaternion_from_matrix(optical_from_level_box(sample.yaw_rad))
-    truth = Boxes3D(
-        sample.class_ids,
-        np.ones(len(sample.class_ids), np.float32),
-        sample.centers_m,
-        sample.sizes_m,
-        quaternions,
-        config.box_classes,
-    )
-    required = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
-    boxes.update(found, truth, required)
-
-
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = options_from(arguments)
     together = int(os.environ.get('WORLD_SIZE', '1')) > 1
@@ -270,7 +260,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if isinstance(config, CompactConfig):  # a checkpoint may have classes of its own
             config = read_weights(options.checkpoint)[0]
         else:
-            config = replace(config, classes=own_classes(options.checkpoint))
+            config = recorded(config, read_released(options.checkpoint).adapted)
         frames = list_frames(options.data_set, [options.data], options.split, config)
         frames = frames[: options.frames]
         scores = evaluate(config, options.checkpoint, frames, options)

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from mtscene_ros.datasets.classes import NYUD_40
 from mtscene_ros.terminal import exit_status
 from training.config import CONFIGS, CompactConfig
 from training.graphs.deploy import DeployGraph, spec_of
@@ -39,6 +40,11 @@ def own_name(config: CompactConfig, out: Path) -> str:
         named.classes, named.box_classes, named.tasks
     )  # fmt: skip
     return config.name if is_as_named else out.stem
+
+
+def world_of(config: CompactConfig) -> str:
+    """Returns the generated world on which a network is compared: the one with its classes."""
+    return 'room' if config.classes == NYUD_40 else 'drive'
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -71,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     plain = graph_from_checkpoint(options.checkpoint, options.size_px)
     config = plain.config
     size_px = (config.height_px, config.width_px)
-    images = check_images('drive', size_px, 4, options.images)
+    images = check_images(world_of(config), size_px, 4, options.images)
     graph = plain
     if options.precision == 'fp16':
         graph = DeployGraph(halved(plain.network), plain.config).eval()

@@ -35,6 +35,7 @@ from training.graphs.onnx_export import (
 from training.graphs.precision import halved_published
 from training.graphs.reference import add_self_test
 from training.graphs.simplify import simplified
+from training.networks.invpt import InvPTConfig
 from training.networks.taskprompter_swin import SwinConfig
 from training.networks.zoo import (
     MATCHING,
@@ -42,11 +43,12 @@ from training.networks.zoo import (
     PUBLISHED,
     NetworkConfig,
     resized_config,
-    with_classes,
 )
+from training.recipes import RECIPES
 from training.weights.checkpoint_store import CheckpointError
-from training.weights.checkpoints import load_network, own_classes, read_checkpoint
+from training.weights.checkpoints import load_network, recorded
 from training.weights.import_matching import import_matching, refuse_what_needs_a_task
+from training.weights.released_files import read_released
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -102,18 +104,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = options_from(arguments)
     if options.model in MATCHING:
         return import_matching(options)
-    config = NETWORKS[options.model]
     try:
-        if options.size_px:
-            config = resized_config(config, *options.size_px)
-        classes = own_classes(options.checkpoint)
-        config = with_classes(config, len(classes))
-        network, dropped = load_network(config, read_checkpoint(options.checkpoint))
+        file = read_released(options.checkpoint)
+        recipe = recorded(RECIPES[options.model], file.adapted)
+        classes, trained = recipe.classes, recipe.network_config
+        config = resized_config(
+            trained, *(options.size_px or (trained.height_px, trained.width_px))
+        )
+        grid = trained.grid if isinstance(trained, InvPTConfig) else None
+        network, dropped = load_network(config, file.state, grid)
         size_px = (config.height_px, config.width_px)
         images = check_images(world_of(config), size_px, 1, options.images)
     except (CheckpointError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    for sentence in file.said:
+        print(sentence)
     for key in dropped:
         print(f'skipped, because no output depends on it: {key}')
     usual = default_camera(config)

@@ -20,6 +20,12 @@ WEIGHTS: dict[str, dict[str, float]] = {
     'pascal': {'semseg': 1, 'human_parts': 2, 'sal': 5, 'normals': 10, 'edge': 50},
     'cityscapes3d': {'semseg': 100, 'depth': 1, '3ddet': 1},
 }
+OF_OTHERS = WEIGHTS['pascal'] | WEIGHTS['nyud']  # of tasks that the recipe's paper does not have
+
+
+def task_weights(name: str) -> dict[str, float]:
+    """Returns the published weights, also for tasks of the other data sets."""
+    return OF_OTHERS | WEIGHTS[name]
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:

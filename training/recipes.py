@@ -15,7 +15,14 @@ import math
 from dataclasses import dataclass, replace
 
 from mtscene_ros.types import SemanticClass
-from training.networks.zoo import NETWORKS, NetworkConfig, with_classes
+from training.networks.zoo import (
+    NETWORKS,
+    NetworkConfig,
+    resized_config,
+    with_classes,
+    with_encoder,
+    with_tasks,
+)
 
 STEPS = 40_000
 DROP_PATH = 0.15
@@ -26,8 +33,8 @@ class Recipe:
     """One published training. network: name in training.networks.zoo; data_set: name in
     training.data; loss_weights: name in training.losses; batch: images per process and pass;
     accumulate: passes per step; processes: number used by the authors; unknown_depth: the value
-    for unknown depth, 255 in InvPT and -1 in TaskPrompter; classes: of a user's own data, () for
-    those of the paper.
+    for unknown depth, 255 in InvPT and -1 in TaskPrompter; classes, own_tasks, size_px (height and
+    width), encoder (of timm): of a user's own, () or '' for those of the paper.
     """
 
     name: str
@@ -46,10 +53,16 @@ class Recipe:
     recompute: bool = False
     bf16: bool = False
     classes: tuple[SemanticClass, ...] = ()
+    own_tasks: tuple[str, ...] = ()
+    size_px: tuple[int, int] | tuple[()] = ()
+    encoder: str = ''
 
     @property
     def network_config(self) -> NetworkConfig:
-        return with_classes(NETWORKS[self.network], len(self.classes))
+        """Raises ValueError for tasks, an encoder or a size that the network cannot have."""
+        config = with_tasks(NETWORKS[self.network], self.own_tasks)
+        config = with_encoder(with_classes(config, len(self.classes)), self.encoder)
+        return resized_config(config, *(self.size_px or (config.height_px, config.width_px)))
 
     @property
     def tasks(self) -> tuple[str, ...]:

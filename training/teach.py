@@ -10,7 +10,9 @@ Matching that training.import_checkpoint wrote, or a checkpoint of the authors.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,9 @@ from torch import Tensor, nn
 
 from mtscene_ros.datasets.label_files import DataError
 from mtscene_ros.datasets.manifest import load
+from mtscene_ros.tasks import TASKS
 from mtscene_ros.terminal import exit_status
+from mtscene_ros.types import UNLABELED, SemanticClass
 from training.config import STRIDE_PX, nearest_multiple
 from training.data import manifest_samples
 from training.data.augment import letterboxed
@@ -87,31 +91,70 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('manifest', type=Path)
     parser.add_argument('--weights', required=True, help='a file, or match_lite')
-    parser.add_argument('--task', help="of the manifest's maps; default: the only one")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--task', help="of the manifest's maps; default: the only one")
+    which.add_argument(
+        '--semantic', metavar='NAME', type=own_name, help='take its `semantic` labels as task NAME'
+    )
     parser.add_argument('--frames', type=int, help='of `train`, the first ones')
     parser.add_argument('--row', type=int, help='of the biases; default: an untouched one')
 
 
-def task_name(path: Path, wanted: str | None) -> str:
+def own_name(word: str) -> str:
+    if not re.fullmatch('[a-z][a-z0-9_]*', word) or word in TASKS:
+        raise argparse.ArgumentTypeError(
+            f'{word!r} cannot name a task of your own; use lower-case letters, digits and _, and '
+            f'none of {", ".join(TASKS)}.'
+        )
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dense task of a manifest; is_semantic: its labels are those of `semantic`."""
+
+    manifest: Path
+    name: str
+    classes: tuple[SemanticClass, ...]
+    is_semantic: bool = False
+
+    def read(self, number: str) -> Sample:
+        """Raises DataError."""
+        sample = manifest_samples.read(self.manifest, number)
+        if not self.is_semantic or (sample.labels == UNLABELED).all():
+            return sample
+        return replace(sample, maps={self.name: sample.labels})
+
+
+def source_of(options: argparse.Namespace) -> Source:
     """Raises DataError where the manifest has no such task, or several and none is wanted."""
-    maps = load(path).maps
+    path, wanted = options.manifest, options.task
+    manifest = load(path)
+    if options.semantic is not None:
+        if not manifest.semantic:
+            raise DataError(f'{path} has no `semantic` classes; leave --semantic out.')
+        return Source(path, options.semantic, manifest.semantic, True)
+    maps = manifest.maps
     if not maps:
-        raise DataError(f'{path} has no maps; name the task and its labels there.')
+        fix = '; teach its `semantic` labels with --semantic NAME' if manifest.semantic else ''
+        raise DataError(f'{path} has no maps; name the task and its labels there{fix}.')
     if wanted is None and len(maps) > 1:
         raise DataError(f'{path} has the tasks {", ".join(maps)}; choose one with --task.')
     if wanted is not None and wanted not in maps:
         raise DataError(f'{path} has no task {wanted}; it has {", ".join(maps)}.')
-    return wanted or next(iter(maps))
+    name = wanted or next(iter(maps))
+    return Source(path, name, maps[name])
 
 
-def support_of(path: Path, name: str, most: int | None) -> list[Sample]:
+def support_of(source: Source, most: int | None) -> list[Sample]:
     """Frames with labels of the task; how many have none is said. Raises DataError."""
+    path, name = source.manifest, source.name
     labelled: list[Sample] = []
     bare = 0
     for number in manifest_samples.names(path, 'train'):
         if len(labelled) == most:
             break
-        sample = manifest_samples.read(path, number)
+        sample = source.read(number)
         if name in sample.maps:
             labelled.append(sample)
         else:
@@ -128,9 +171,10 @@ def support_of(path: Path, name: str, most: int | None) -> list[Sample]:
     return labelled
 
 
-def task_of_support(path: Path, name: str, support: list[Sample]) -> ChannelTask:
+def task_of(source: Source, support: list[Sample]) -> ChannelTask:
     """Raises ValueError where no pixel has a label."""
-    return channel_task(name, load(path).maps[name], [sample.maps[name] for sample in support])
+    maps = [sample.maps[source.name] for sample in support]
+    return channel_task(source.name, source.classes, maps)
 
 
 def arrays_of(
@@ -216,9 +260,9 @@ def tuned_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> dic
 
 def taught(options: argparse.Namespace) -> TaughtGraph:
     """Raises DataError, CheckpointError or ValueError, each one sentence."""
-    name = task_name(options.manifest, options.task)
-    support = support_of(options.manifest, name, options.frames)
-    task = task_of_support(options.manifest, name, support)
+    source = source_of(options)
+    support = support_of(source, options.frames)
+    task = task_of(source, support)
     network, rows, windows = matching_network(options, task.channels)
     height, width = windows.size_px
     fitted = [letterboxed(sample, width, height) for sample in support]

@@ -23,7 +23,7 @@ import torch
 from mtscene_ros.terminal import exit_status
 from training.config import CompactConfig
 from training.data import DATASETS
-from training.evaluate import scores_of
+from training.evaluate import published_scores, scores_of
 from training.graphs.deploy import DeployGraph
 from training.learn.learning import (
     ALL_CONFIGS,
@@ -39,6 +39,7 @@ from training.learn.own_tables import balanced, own_config, own_recipe, with_tas
 from training.learn.processes import device_of_this_process, process_group, rank_and_world
 from training.learn.run_options import add_run_options
 from training.learn.weighting import WEIGHTINGS
+from training.recipes import Recipe
 
 SCORED_FRAMES = 100  # of the validation, where a metric is asked for
 
@@ -51,9 +52,23 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', type=Path, nargs='+', required=True)
     parser.add_argument('--data-set', choices=sorted(DATASETS), help="default: the config's")
     parser.add_argument('--split', default='train')
-    parser.add_argument('--tasks', nargs='+', help="some of the config's; default: all")
+    parser.add_argument(
+        '--tasks',
+        nargs='+',
+        help="some of the config's, default: all; for the papers' networks also further ones",
+    )
+    parser.add_argument(
+        '--size-px',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help="input size other than the paper's (InvPT)",
+    )
     parser.add_argument('--val', type=Path, nargs='+', help='frames by which best.pt is chosen')
     parser.add_argument('--val-split', default='val')
+    parser.add_argument(
+        '--encoder', default='', metavar='NAME', help="timm's name of another encoder (InvPT)"
+    )
     parser.add_argument('--encoder-weights', type=Path, help='see training/learn/pretrained.py')
     parser.add_argument(
         '--weights', type=Path, help='checkpoint whose network is the start, of the authors too'
@@ -97,6 +112,12 @@ def main(arguments: list[str] | None = None) -> Path:
 
 def train(options: argparse.Namespace) -> None:
     """Runs the whole training in this process. Raises ValueError."""
+    learning, data = prepared(options)
+    run(learning, data, options)
+
+
+def prepared(options: argparse.Namespace) -> tuple[Learning, Data]:
+    """Returns network and data as a training begins. Raises ValueError."""
     config = config_from(options)
     data = data_of(config, options)
     if options.class_weights == 'balanced':
@@ -113,7 +134,7 @@ def train(options: argparse.Namespace) -> None:
     )
     if options.weights:
         load_average(learning, options.weights)
-    run(learning, data, options)
+    return learning, data
 
 
 def data_of(config: Config, options: argparse.Namespace) -> Data:
@@ -125,10 +146,10 @@ def data_of(config: Config, options: argparse.Namespace) -> Data:
     val = list_frames(options.data_set, options.val, options.val_split, config)
 
     def score(learning: Learning) -> Scores:
-        if not isinstance(config, CompactConfig):
-            raise ValueError("--metric is for compact networks; the papers' have their loss.")
-        graph = DeployGraph(copy.deepcopy(learning.average).cpu(), config).eval()
-        return flat(scores_of(graph, val[:SCORED_FRAMES]))
+        average, seen = copy.deepcopy(learning.average).cpu(), val[:SCORED_FRAMES]
+        if isinstance(config, Recipe):
+            return published_scores(config, average, seen)
+        return flat(scores_of(DeployGraph(average, config).eval(), seen))
 
     return Data(frames, fingerprint, val, score)
 
@@ -148,18 +169,31 @@ def flat(scores: dict[str, Any]) -> Scores:
 def config_from(options: argparse.Namespace) -> Config:
     """Returns the named configuration as the options and the data change it. Raises ValueError."""
     config = ALL_CONFIGS[options.config]
+    is_own = options.data_set == 'manifest'
+    said: list[str] = []
     if isinstance(config, CompactConfig):
-        if options.data_set == 'manifest':
+        if options.encoder:
+            raise ValueError(
+                "--encoder is for the papers' networks; compact ones name theirs in "
+                'training/config.py.'
+            )
+        if options.size_px:
+            raise ValueError(
+                '--size-px: a compact network takes any size at export (training.export '
+                '--size-px); leave it out.'
+            )
+        if is_own:
             config, said = own_config(config, options.data[0], options.split, options.tasks)
-            for sentence in said:
-                print(sentence, file=sys.stderr)
         config = with_tasks(config, options.tasks)
-    elif options.tasks:
-        raise ValueError(f'--tasks: {config.name} has the tasks of its paper; leave it out.')
-    elif options.data_set == 'manifest':
-        config, said = own_recipe(config, options.data[0])
-        for sentence in said:
-            print(sentence, file=sys.stderr)
+    else:
+        size_px = (options.size_px[0], options.size_px[1]) if options.size_px else ()
+        own_tasks = tuple(options.tasks or ())
+        config = replace(config, own_tasks=own_tasks, size_px=size_px, encoder=options.encoder)
+        _ = config.network_config  # refuses here what the network cannot have
+        if is_own:
+            config, said = own_recipe(config, options.data[0], options.split)
+    for sentence in said:
+        print(sentence, file=sys.stderr)
     return replace(config, batch=options.batch or config.batch)
 
 

@@ -35,7 +35,14 @@ from training.graphs.onnx_export import OPSET, OPSETS, current_commit, write_onn
 from training.graphs.precision import halved, halved_published
 from training.graphs.simplify import simplified
 from training.networks.decoders import compact_network
-from training.networks.zoo import COMPACT, NETWORKS, build
+from training.networks.zoo import (
+    COMPACT,
+    NETWORKS,
+    NetworkConfig,
+    build,
+    resized_config,
+    with_encoder,
+)
 from training.quantise import quantise
 
 PUBLISHED = (
@@ -43,6 +50,11 @@ PUBLISHED = (
     'taskprompter_vitb_pascal',
     'taskprompter_swinb_cityscapes3d',
 )
+# InvPT on other encoders: encoder, height and width.
+ON_ENCODERS = {
+    'invpt_dinov2s_nyud': ('vit_small_patch14_dinov2', 448, 560),
+    'invpt_convnextt_nyud': ('convnext_tiny', 448, 576),
+}
 PRECISIONS = ('fp32', 'fp16', 'int8')
 INT8 = ('drive_lite',)
 CALIBRATION = 2  # frames; the measured ranges do not matter here
@@ -51,11 +63,20 @@ RESULTS = Path(__file__).parents[1] / 'benchmarks/results/trt_check.md'
 LIMIT_S = 900
 
 
+def published_config(name: str) -> NetworkConfig | None:
+    """Returns None for a compact network."""
+    if name not in ON_ENCODERS:
+        return NETWORKS.get(name)
+    encoder, height_px, width_px = ON_ENCODERS[name]
+    on_encoder = with_encoder(NETWORKS['invpt_vitb_nyud'], encoder)
+    return resized_config(on_encoder, height_px, width_px)
+
+
 def export(name: str, precision: str, path: Path, opset: int = OPSET) -> None:
     """Exports a model file with random weights."""
     torch.manual_seed(0)
-    if name in NETWORKS:
-        config = NETWORKS[name]
+    config = published_config(name)
+    if config is not None:
         network = simplified(build(config).eval().requires_grad_(False))
         if precision == 'fp16':
             network = halved_published(network)
@@ -139,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         'ignore'
     )  # torch.onnx of torch 2.13 calls functions that torch deprecates
     rows = []
-    for name in options.networks or (*COMPACT, *PUBLISHED):
+    for name in options.networks or (*COMPACT, *PUBLISHED, *ON_ENCODERS):
         for precision in options.precisions or precisions_of(name):
             rows.append(checked(name, precision, options.targets, options.opset))
             print(json.dumps(rows[-1]), flush=True)

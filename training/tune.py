@@ -34,9 +34,9 @@ from training.tasks.channels import ChannelTask
 from training.teach import (
     add_task_options,
     matching_network,
+    source_of,
     support_of,
-    task_name,
-    task_of_support,
+    task_of,
 )
 from training.weights.checkpoint_store import CheckpointError, read_file, save, save_weights
 from training.weights.matching_checkpoints import tuned_names
@@ -78,9 +78,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 
 def tuning_of(options: argparse.Namespace) -> Tuning:
     """Raises DataError, CheckpointError or ValueError."""
-    name = task_name(options.manifest, options.task)
-    samples = support_of(options.manifest, name, options.frames)
-    task = task_of_support(options.manifest, name, samples)
+    source = source_of(options)
+    samples = support_of(source, options.frames)
+    task = task_of(source, samples)
     network, rows, windows = matching_network(options, task.channels)
     sets = 1
     if isinstance(network, VTMNetwork):
@@ -182,7 +182,17 @@ def keep(
 
 def about(options: argparse.Namespace) -> str:
     """What has to be the same for a run to go on."""
-    names = ('manifest', 'weights', 'task', 'frames', 'row', 'steps', 'learning_rate', 'seed')
+    names = (
+        'manifest',
+        'weights',
+        'task',
+        'semantic',
+        'frames',
+        'row',
+        'steps',
+        'learning_rate',
+        'seed',
+    )
     return ', '.join(f'{name} {getattr(options, name)}' for name in names)
 
 

@@ -34,15 +34,16 @@ class BackendOptions:
 
     threads: CPU threads of the runtime, 0 for one per physical core; gpu_id: index of the GPU;
     max_batch: images per inference; precision: the number format that the runtime must compute in,
-    'auto' for the one of the file; dla_core: of a Jetson, -1 for none; engine_folder: '' for the
-    user's cache; progress: called with phase and share done while an engine is built, and cancels
-    the build by returning False.
+    'file' for the one of the file, 'auto' for the fastest whose answers are right (backend 'auto'
+    on a CPU; elsewhere that of the file); dla_core: of a Jetson, -1 for none; engine_folder: ''
+    for the user's cache; progress: called with phase and share done while an engine is built or
+    runtimes are tried, and cancels that by returning False.
     """
 
     threads: int = 0
     gpu_id: int = 0
     max_batch: int = 1
-    precision: str = 'auto'
+    precision: str = 'file'
     dla_core: int = -1
     engine_folder: str = ''
     progress: Callable[[str, float], bool] | None = None
@@ -52,7 +53,7 @@ class Backend(Protocol):
     """A loaded model. All calls come from one thread."""
 
     description: str  # runtime, version, device and actual precision, for logs and diagnostics
-    precision: str  # the actual one: fp32, fp16, int8
+    precision: str  # the actual one: fp32, bf16, fp16, int8
     details: Mapping[str, str]  # for diagnostics: engine, GPU memory
     spec_json: str | None  # the spec in the metadata of the file
     tensors: Mapping[str, TensorSpec]  # inputs and outputs as the runtime reports them
@@ -111,16 +112,24 @@ def open_backend(name: str, model_path: str, options: BackendOptions) -> Backend
     if name != 'constant':  # all others read ONNX, whatever the name of the file
         check_weights(model_path)
     backend: Backend = module.load(model_path, options)
-    if options.precision not in ('auto', backend.precision):
+    if options.precision not in ('auto', 'file', backend.precision):
         backend.close()
         raise BackendError(
             f'precision is {options.precision!r}, but {backend.description} computes '
-            f'{model_path} in {backend.precision}; export the model with `--precision '
-            f"{options.precision}` or set precision: 'auto'."
+            f'{model_path} in {backend.precision}; {how_to_get(options.precision)}, or set '
+            "precision: 'auto'."
         )
     if name not in UNPROVED:
         prove(backend, model_path)
     return backend
+
+
+def how_to_get(precision: str) -> str:
+    if precision == 'bf16':
+        return (
+            'bf16 needs backend: openvino, a float32 file and a processor with AVX512_BF16 or AMX'
+        )
+    return f'export the model with `--precision {precision}`'
 
 
 def prove(backend: Backend, model_path: str) -> None:

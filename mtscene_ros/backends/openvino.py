@@ -63,7 +63,7 @@ def load(model_path: str, options: BackendOptions) -> OpenVino:
     precision = checked_precision(model_path)
     settings: dict[str, Any] = {
         # Without the hint OpenVINO computes in bfloat16 where the processor supports it.
-        'INFERENCE_PRECISION_HINT': 'f32',
+        'INFERENCE_PRECISION_HINT': 'bf16' if options.precision == 'bf16' else 'f32',
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': options.threads,
     }

@@ -1,8 +1,9 @@
 """Results → ROS messages: everything the package knows about message fields.
 
 The rules are those of docs/conventions.md, sections 1 to 4. No message class is imported: `new`
-makes a message of a type from named fields, of rclpy's classes in the node (ros/message_types.py)
-and of rosbags' classes without ROS (bag_messages.py). The same functions therefore make the
+makes a message of a type from named fields, of rclpy's classes in the node (ros/message_types.py),
+of bytes where those are large (ros/cdr_writer.py), and of rosbags' classes without ROS
+(bag_messages.py). The same functions therefore make the
 messages of the node and those of an evaluated recording.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import cv2
@@ -34,11 +36,30 @@ Message = Any  # an object with the fields of its kind, of whichever class
 UINT8, UINT16, FLOAT32 = 2, 4, 7
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Octets:
+    """The bytes of an array of any shape, for a field of uint8[]; whoever makes the message copies
+    them, once."""
+
+    values: NDArray[Any]
+
+    def copied(self) -> array.array[int]:
+        """Returns them in the one type that rclpy accepts without checking every element."""
+        if self.values.flags.c_contiguous:
+            data = array.array('B')
+            data.frombytes(self.values.data.cast('B'))
+            return data
+        data = array.array('B', [0]) * self.values.nbytes  # a part of a larger array, row by row
+        into = np.frombuffer(data, self.values.dtype).reshape(self.values.shape)
+        np.copyto(into, self.values)
+        return data
+
+
 class New(Protocol):
     """Makes a message of a type, for example 'sensor_msgs/msg/Image', from fields by name.
 
     Fields that are not given have ROS's defaults. Arrays of numbers may be given as list,
-    array.array or (N,) ndarray.
+    array.array or (N,) ndarray, arrays of bytes as Octets as well.
     """
 
     def __call__(self, kind: str, /, **fields: Any) -> Message: ...
@@ -61,7 +82,7 @@ def header_of(new: New, frame: CameraFrame) -> Message:
 
 
 def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message) -> Message:
-    """Makes a sensor_msgs/Image from an (H, W) or (H, W, C) array; copies the pixels once."""
+    """Makes a sensor_msgs/Image from an (H, W) or (H, W, C) array."""
     height, width = pixels.shape[:2]
     return new(
         'sensor_msgs/msg/Image',
@@ -71,7 +92,7 @@ def image_message(new: New, pixels: NDArray[Any], encoding: str, header: Message
         encoding=encoding,
         is_bigendian=0,
         step=pixels.nbytes // height,
-        data=octets(pixels),
+        data=Octets(pixels),
     )
 
 
@@ -86,20 +107,8 @@ def compressed_image(new: New, rgb: NDArray[np.uint8], form: str, header: Messag
         'sensor_msgs/msg/CompressedImage',
         header=header,
         format=f'rgb8; {form} compressed bgr8',
-        data=octets(data),
+        data=Octets(data),
     )
-
-
-def octets(values: NDArray[Any]) -> array.array[int]:
-    """Copies the bytes of an array once, into the one type that rclpy accepts without checking
-    every element."""
-    if values.flags.c_contiguous:
-        data = array.array('B')
-        data.frombytes(values.data.cast('B'))
-        return data
-    data = array.array('B', [0]) * values.nbytes  # a part of a larger array, row by row
-    np.copyto(np.frombuffer(data, values.dtype).reshape(values.shape), values)
-    return data
 
 
 def depth_image(new: New, depth: DepthMap, encoding: str, header: Message) -> Message:
@@ -181,7 +190,7 @@ def point_cloud(new: New, points: NDArray[np.void], header: Message) -> Message:
         is_dense=False,
         point_step=dtype.itemsize,
         row_step=dtype.itemsize * points.shape[1],
-        data=octets(points),
+        data=Octets(points),
     )
 
 

@@ -54,7 +54,13 @@ def add_many(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--model', default='', help='file or name; default: drive_lite')
     parser.add_argument('--backend', default='auto')
-    parser.add_argument('--precision', default='auto', choices=('auto', 'fp32', 'fp16', 'int8'))
+    parser.add_argument(
+        '--precision',
+        default='file',
+        choices=('file', 'auto', 'fp32', 'bf16', 'fp16', 'int8'),
+        help='default: %(default)s, so that scores do not depend on the processor; auto: as the '
+        'node',
+    )
     parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: one per core')
 
 

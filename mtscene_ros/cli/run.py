@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='file, or name as `mtscene models` lists it; default: drive_lite',
     )
     parser.add_argument('--backend', default='', help=BACKENDS_HELP)
-    parser.add_argument('--precision', default='', help='auto, fp32, fp16 or int8')
+    parser.add_argument('--precision', default='', help='auto, file, fp32, bf16, fp16 or int8')
     parser.add_argument(
         '--params-file', type=Path, metavar='YAML', help='parameter file; options override it'
     )

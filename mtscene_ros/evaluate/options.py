@@ -30,7 +30,7 @@ class EvaluateOptions:
 
     model: str = ''
     backend: str = 'auto'
-    precision: str = 'auto'
+    precision: str = 'file'
     threads: int = 0
     truth: str = 'topics'
     image_topic: str = ''

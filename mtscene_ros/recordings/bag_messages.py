@@ -12,7 +12,7 @@ from rosbags.typesys.store import Typestore
 
 from mtscene_ros.camera import box_messages, messages
 from mtscene_ros.camera.geometry import quaternion_from_matrix
-from mtscene_ros.camera.messages import FLOAT32, Message, New
+from mtscene_ros.camera.messages import FLOAT32, Message, New, Octets
 from mtscene_ros.types import Boxes3D, Intrinsics, SemanticClass
 
 F64 = NDArray[np.float64]
@@ -67,6 +67,8 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 def fitting(field: Any, value: Any) -> Any:
     """Converts the numbers of an array to the type that rosbags expects."""
+    if isinstance(value, Octets):
+        return np.frombuffer(value.copied(), np.uint8)
     nodetype, about = field
     if nodetype in (Nodetype.ARRAY, Nodetype.SEQUENCE):
         dtype = numbers(about[0])

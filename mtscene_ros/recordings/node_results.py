@@ -91,7 +91,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
     """
     with open_bag(path) as bag:
         node, others = node_of(bag, path.name, node)
-        stamps = _stamps(bag)
+        stamps = stamps_of(bag)
         results = {task: f'{node}/{result_topic(task)}' for task in TASKS_READ}
         results = {task: topic for task, topic in results.items() if stamps.get(topic)}
         answers = [*results.values(), *filter(stamps.get, [f'{node}/{FRAME_STATS}'])]
@@ -115,7 +115,7 @@ def read_recording(path: Path, shown: int = 6, node: str = '', image: str = '') 
     return recording
 
 
-def _stamps(bag: CheckedReader) -> dict[str, list[int]]:
+def stamps_of(bag: CheckedReader) -> dict[str, list[int]]:
     """Returns topic → stamps in recorded order, for messages that begin with a header."""
     stamps = defaultdict(list)
     for connection, _, raw in bag.messages([c for c in bag.connections if _has_header(bag, c)]):

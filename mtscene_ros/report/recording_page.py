@@ -32,7 +32,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '', image: s
     recording = read_recording(bag, shown, node, image)
     for sentence in recording.notes:
         print(sentence, file=sys.stderr)
-    depth_max_m = _depth_range_m([m.scene for m in recording.shown])
+    depth_max_m = depth_range_m([m.scene for m in recording.shown])
     parts = [
         f'<h1>mtscene_ros</h1><div class="soft">{escape(bag.name)} · '
         f'{escape(recording.image_topic)} · written {time.strftime("%Y-%m-%d %H:%M %Z")}</div>',
@@ -47,7 +47,7 @@ def write_report(bag: Path, html: Path, shown: int = 6, node: str = '', image: s
     write_text(html, page(f'mtscene_ros: {bag.name}', parts))
 
 
-def _depth_range_m(scenes: list[Scene]) -> float:
+def depth_range_m(scenes: list[Scene]) -> float:
     """Returns the end of the depth scale: a round number that covers 95 % of the pixels."""
     maps = [s.results['depth'] for s in scenes if 'depth' in s.results]
     depths = [d.depth_m[np.isfinite(d.depth_m)] for d in maps if isinstance(d, DepthMap)]

@@ -9,6 +9,8 @@ from typing import Any
 
 from ament_index_python import get_resource
 
+from mtscene_ros.camera.messages import Octets
+
 
 @cache
 def message_class(kind: str) -> type | None:
@@ -41,4 +43,8 @@ def installed(kind: str) -> type:
 
 def new(kind: str, /, **fields: Any) -> Any:
     """Returns a message with these fields and ROS's defaults elsewhere (see messages.New)."""
-    return installed(kind)(**fields)
+    octets = {name: value for name, value in fields.items() if isinstance(value, Octets)}
+    message = installed(kind)(**{k: v for k, v in fields.items() if k not in octets})
+    for name, value in octets.items():  # the constructor would copy them once more
+        setattr(message, name, value.copied())
+    return message

@@ -24,8 +24,9 @@ PARAMETERS: tuple[Parameter, ...] = (
         'precision',
         'auto',
         '-',
-        'number format that the runtime must compute in; auto: the one of the model file',
-        values=('auto', 'fp32', 'fp16', 'int8'),
+        'number format that the runtime must compute in; file: the one of the model file; auto: '
+        'on a CPU the fastest whose answers are right, from a trial at the first start; else file',
+        values=('auto', 'file', 'fp32', 'bf16', 'fp16', 'int8'),
     ),
     Parameter(
         'threads', 0, 'threads', 'CPU threads of the runtime; 0: one per core', limits=(0, 256)

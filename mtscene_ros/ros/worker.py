@@ -3,9 +3,8 @@
 take → decode the image → estimate one batch → for each camera: filter boxes, track them → publish
 
 An rgb8 image at camera size is not copied here: the network's input is scaled from where the
-middleware put the bytes. A map at camera size is made once (depth twice, see tasks/depth.py),
-copied into its message (messages.image_message), by rclpy's publish into the C message, and from
-there into the middleware's memory.
+middleware put the bytes. A map at camera size is made once, copied into a serialized message
+(cdr_writer.py), and from there into the middleware's memory.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from mtscene_ros.camera.camera_frames import Level, Remark
 from mtscene_ros.camera.images import ImageError
 from mtscene_ros.camera.mailbox import Mailbox, Waiting
 from mtscene_ros.camera.outputs import FRAME_STATS, OutputContext
+from mtscene_ros.ros import cdr_writer
 from mtscene_ros.ros.camera_state import CameraState
 from mtscene_ros.ros.message_types import new
 from mtscene_ros.ros.node_page import NodePage
@@ -214,8 +214,7 @@ class Worker:
         """Returns the seconds for making the messages and for handing them to the middleware."""
         pipeline, camera = self.current, image.frame.camera
         assert pipeline is not None
-        start_s, publish_s = time.perf_counter(), 0.0
-        header = messages.header_of(new, image.frame)
+        start_s, publish_s, header = time.perf_counter(), 0.0, messages.header_of(new, image.frame)
         self._remark(camera, [Remark(Level.WARN, s) for s in scene.warnings], further=True)
         wanted = box_filter_of(params)
         for sentence in wanted.unknown(scene):
@@ -223,8 +222,9 @@ class Worker:
         scene = self._tracked(wanted.kept(scene), params)
         target = self._pose(params.target_frame, image.frame) if params.target_frame else None
         found = OutputContext(scene, header, output_params(params), new, target)
+        direct = replace(found, new=cdr_writer.new) if cdr_writer.is_usual() else found
         for output in image.outputs:
-            message = output.make(found)
+            message = output.make(direct if output.kind in cdr_writer.WRITERS else found)
             if message is not None:
                 before_s = time.perf_counter()
                 pipeline.publishers[camera][output.topic].publish(message)

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'docker').glob('Dockerfile.*'))
 
 
-def test_there_are_two() -> None:
-    assert [path.suffix for path in FILES] == ['.gpu', '.jetson']
+def test_there_are_three() -> None:
+    assert [path.suffix for path in FILES] == ['.cpu', '.gpu', '.jetson']
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.suffix)
@@ -43,8 +43,9 @@ def test_versions_are_those_of_requirements() -> None:
         assert f"'{line}'" in (ROOT / 'docker' / 'Dockerfile.jetson').read_text()
 
 
-def test_packages_of_the_gpu_image_are_locked() -> None:
-    text = (ROOT / 'docker' / 'Dockerfile.gpu').read_text().replace('\\\n', ' ')
+@pytest.mark.parametrize('name', ['cpu', 'gpu'])
+def test_packages_of_the_image_are_locked(name: str) -> None:
+    text = (ROOT / 'docker' / f'Dockerfile.{name}').read_text().replace('\\\n', ' ')
     [names] = re.findall(r'locked\.py ([\w -]+) > locked\.txt', text)
     command = [sys.executable, str(ROOT / 'requirements' / 'locked.py'), *names.split()]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,7 @@
 """What pip leaves behind, looked at where it has been put: a real wheel under a real prefix."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # What a checkout of its own needs; a build in ROOT would find leftovers of earlier ones.
 FOLDERS = ('mtscene_ros', 'launch', 'config', 'rviz', 'foxglove', 'resource', 'requirements')
-FILES = ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'MANIFEST.in')
+FILES = ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'MANIFEST.in', 'README.md')
 
 
 def run(*words: str | Path, **environment: str) -> str:
@@ -72,3 +73,11 @@ def test_the_launcher_runs_the_installed_code(prefix: Path) -> None:
     words = (prefix / 'lib' / 'mtscene_ros' / 'mtscene', 'models', '--json')
     shown = run(*words, PYTHONPATH=str(site))
     assert str(site / 'mtscene_ros' / 'models' / 'drive_lite.onnx') in shown
+
+
+def test_an_index_shows_the_readme_without_links_into_the_repository(prefix: Path) -> None:
+    (metadata,) = prefix.glob('lib*/python*/*-packages/mtscene_ros-*.dist-info/METADATA')
+    text = metadata.read_text()
+    assert 'Description-Content-Type: text/markdown' in text
+    assert '`mtscene predict`' in text
+    assert not re.findall(r'\]\((?!https?:)', text)

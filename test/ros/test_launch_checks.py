@@ -52,7 +52,7 @@ def test_an_argument_that_would_be_ignored_is_refused() -> None:
             'loud',
             "log_level is 'loud'; it must be debug, info, warn, error or fatal.",
         ),
-        ('precision', 'fp8', "Parameter precision is 'fp8'; it must be one of auto, fp32, fp16"),
+        ('precision', 'fp8', "Parameter precision is 'fp8'; it must be one of auto, file, fp32"),
         ('model', '/no.onnx', "model is '/no.onnx', which is not a file."),
         ('params_file', '/no.yaml', 'params_file /no.yaml cannot be read: No such file or dir'),
     ],

@@ -231,6 +231,24 @@ def test_a_hostile_map_is_refused(
     assert printed.count('\n') == 1
 
 
+def test_semantic_labels_are_taught_under_a_name(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames(tmp_path, ground={})
+    rows = [{'image': f'{k}.png', 'semantic': f'{k}_ids.png'} for k in range(2)]
+    about = {'semantic': ['ground', 'rest'], 'frames': [*rows, {'image': '2.png'}]}
+    (tmp_path / 'm.yaml').write_text(yaml.safe_dump(about))
+    words = [str(tmp_path / 'm.yaml'), '--weights', weights, '-o', 'x.onnx', '--row', '0']
+    graph = teach.taught(teach.options_from([*words, '--semantic', 'floor']))
+    assert graph.task.options()['classes'][0]['name'] == 'ground'
+    assert set(graph(torch.zeros(1, 64, 64, 3))) == {'floor_labels', 'floor_confidence'}
+    assert '1 of 3 frames has no map of floor' in capsys.readouterr().out
+    assert teach.main(words) == 2
+    assert 'teach its `semantic` labels with --semantic NAME' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        teach.options_from([*words, '--semantic', 'depth'])
+
+
 def test_what_teaches_nothing_is_said(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.images import check_size
 from mtscene_ros.datasets.label_files import DataError, read_any_json
 from mtscene_ros.models.spec import MALFORMED, brief
-from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED
-from training.data.drawing import DrawOptions, box_mask
-from training.data.image_search import ImageSearch, rgb_as_annotated
+from training.data.drawing import DrawOptions, Size, box_mask
 from training.data.manifest_writer import Account, LabelledFrame
+from training.data.shapes import found_frames
 
 MAX_CORNER = 4.0  # times the image size, from the origin
 Rows = list[dict[str, Any]]
@@ -110,21 +109,15 @@ def frames_of(
     options: DrawOptions,
     account: Account,
 ) -> Iterator[LabelledFrame]:
-    search, missing = ImageSearch(options.images, source), []
-    for name, size, rows in found:
-        path = search.find(name)
-        if path is None:
-            missing.append(name)
-            continue
+    def paint(named: tuple[str, Rows], size: Size) -> NDArray[np.uint8]:
+        name, rows = named
         labels = np.full(size, UNLABELED, np.uint8)
         for row in rows:
             labels[mask_of(row, size, coco, f'{source}, {name}')] = ids[int(row['category_id'])]
-        yield LabelledFrame(search.name_of(path), rgb_as_annotated(path, size), labels=labels)
-    if missing:
-        account.remark(
-            f'{len(missing)} of {plural(len(found), "image")} of {source} are not in '
-            f'{options.images}, such as {missing[0][:80]!r}; they are left out.'
-        )
+        return labels
+
+    images = [(name, size, (name, rows)) for name, size, rows in found]
+    return found_frames(source, images, paint, options, account)
 
 
 def mask_of(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from mtscene_ros.camera.images import MAX_PIXELS, check_size
 from mtscene_ros.datasets.label_files import DataError, read_any_json
 from mtscene_ros.models.spec import MALFORMED, brief
-from mtscene_ros.terminal import plural
 from mtscene_ros.types import UNLABELED
 from training.data.drawing import (
     DrawOptions,
@@ -28,8 +27,8 @@ from training.data.drawing import (
     polygon_mask,
     turned_box,
 )
-from training.data.image_search import ImageSearch, rgb_as_annotated
 from training.data.manifest_writer import Account, LabelledFrame
+from training.data.shapes import found_frames
 
 MAX_PERCENT = 1e4  # a region may start outside its image, but not at infinity
 Region = dict[str, Any]
@@ -70,26 +69,15 @@ def frames_of(
     options: DrawOptions,
     account: Account,
 ) -> Iterator[LabelledFrame]:
-    search, missing = ImageSearch(options.images, source), []
-    for name, size, regions in drawn:
-        path = search.find(name)
-        if path is None:
-            missing.append(name)
-            continue
-        rgb = rgb_as_annotated(path, size)
-        labels = np.full(rgb.shape[:2], UNLABELED, np.uint8)
+    def paint(named: tuple[str, list[Region]], size: Size) -> NDArray[np.uint8]:
+        name, regions = named
+        labels = np.full(size, UNLABELED, np.uint8)
         for region in regions:
             draw(region, labels, names, f'{source}, {name}', account)
-        yield LabelledFrame(search.name_of(path), rgb, labels=labels)
-    if missing and len(missing) == len(drawn):
-        raise DataError(
-            f'{source} refers to {missing[0][:80]!r}, which is not in {options.images}.'
-        )
-    if missing:
-        account.remark(
-            f'{len(missing)} of {plural(len(drawn), "image")} are not in {options.images}, such '
-            f'as {missing[0][:80]!r}; they are left out.'
-        )
+        return labels
+
+    images = [(name, size, (name, regions)) for name, size, regions in drawn]
+    return found_frames(source, images, paint, options, account)
 
 
 def draw(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from training.data.image_search import ImageSearch, rgb_as_annotated
 from training.data.manifest_writer import Account, LabelledFrame
 
 Found = tuple[list[str], Iterator[LabelledFrame]]
+T = TypeVar('T')
 # Kinds that cover no area, as tools call them → how an account names them.
 WITHOUT_AREA = {
     'point': 'key point{s}', 'points': 'set{s} of key points', 'skeleton': 'skeleton{s}',
@@ -100,15 +102,36 @@ def frames_of(
     options: DrawOptions,
     account: Account,
 ) -> Iterator[LabelledFrame]:
+    named = [(image.name, image.size, image) for image in images]
+
+    def paint(image: AnnotatedImage, size: Size) -> NDArray[np.uint8]:
+        return painted(image, size, classes, source)
+
+    return found_frames(source, named, paint, options, account)
+
+
+def found_frames(
+    source: Path,
+    images: Sequence[tuple[str, Size | None, T]],
+    paint: Callable[[T, Size], NDArray[np.uint8]],
+    options: DrawOptions,
+    account: Account,
+) -> Iterator[LabelledFrame]:
+    """Yields the images that are there, in their annotators' orientation; says which are not.
+
+    images: name, height and width as annotated, and what `paint` draws. Raises DataError where
+    none is there.
+    """
     search, missing = ImageSearch(options.images, source), []
-    for image in images:
-        path = search.find(image.name)
+    for name, size, what in images:
+        path = search.find(name)
         if path is None:
-            missing.append(image.name)
+            missing.append(name)
             continue
-        rgb = rgb_as_annotated(path, image.size)
-        labels = painted(image, (rgb.shape[0], rgb.shape[1]), classes, source)
-        yield LabelledFrame(search.name_of(path), rgb, labels=labels, split=image.split)
+        rgb = rgb_as_annotated(path, size)
+        labels = paint(what, (rgb.shape[0], rgb.shape[1]))
+        split = what.split if isinstance(what, AnnotatedImage) else ''
+        yield LabelledFrame(search.name_of(path), rgb, labels=labels, split=split)
     if missing:
         say_missing(missing, len(images), source, options.images, account)
 

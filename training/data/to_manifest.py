@@ -10,6 +10,7 @@ python -m training.data.to_manifest labelme photos out
 python -m training.data.to_manifest voc VOC2012 out
 python -m training.data.to_manifest supervisely project out
 python -m training.data.to_manifest kitti KITTI out --layout kitti_tracking --split 0001
+python -m training.data.to_manifest nuscenes NUSCENES out --version v1.0-mini --channel CAM_FRONT
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from training.data.label_studio import label_studio_frames
 from training.data.labelme import labelme_frames
 from training.data.manifest_writer import Account, LabelledFrame, Writer
 from training.data.mask_folders import mask_frames
+from training.data.nuscenes import nuscenes_frames
 from training.data.pascal_voc import voc_frames
 from training.data.sample import Sample
 from training.data.supervisely import supervisely_frames
@@ -83,7 +85,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     kinds = parser.add_subparsers(dest='kind', required=True)
-    for kind in ('bag', *DRAWN, 'kitti'):
+    for kind in ('bag', *DRAWN, 'kitti', 'nuscenes'):
         sub = kinds.add_parser(kind)
         sub.add_argument('source', type=Path)
         sub.add_argument('out', type=Path)
@@ -93,6 +95,9 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     layouts = ('kitti_object', 'kitti_tracking')
     kitti.add_argument('--layout', choices=layouts, default='kitti_object')
     kitti.add_argument('--split', default='all')
+    nuscenes = kinds.choices['nuscenes']
+    nuscenes.add_argument('--version', default='v1.0-trainval', help='folder of the tables')
+    nuscenes.add_argument('--channel', default='CAM_FRONT')
     bag = kinds.choices['bag']
     bag.add_argument('--every', type=positive, default=1, help='take every n-th image')
     bag.add_argument(
@@ -137,6 +142,8 @@ def frames_of(options: argparse.Namespace, account: Account) -> Found:
         return bag_frames(options.source, options, account)
     if options.kind == 'kitti':
         return [], kitti_frames(options.source, options.layout, options.split)
+    if options.kind == 'nuscenes':
+        return [], nuscenes_frames(options.source, options.version, options.channel, account)
     inside = options.source if options.source.is_dir() else options.source.parent
     drawing = DrawOptions(
         options.images or inside,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import hashlib
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -63,8 +66,8 @@ def write_onnx(
     opset: int = OPSET,
     about: About | None = None,
 ) -> None:
-    """Writes one .onnx file with its spec; weights beyond protobuf's 2 GB go to PATH.data. opset:
-    17 to 20."""
+    """Writes one .onnx file with its spec; weights beyond protobuf's 2 GB go to a second one.
+    opset: 17 to 20."""
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
     with mock.patch.object(slice_split_rule, 'try_rewrite', split_slices):
         program = torch.onnx.export(
@@ -90,22 +93,36 @@ def write_onnx(
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
     """Checks and writes the model, all of it or nothing: a failure leaves the previous file.
-    Constants that the rewrites add count as well, so a graph may exceed its network's
-    parameters."""
+
+    Weights of PROTOBUF_LIMIT and more go to PATH.DIGEST.data. The digest of what it holds is part
+    of the name, so that old and new weights lie side by side until the model file itself, which
+    names one of them, is replaced in one step. Constants that the rewrites add count as well, so
+    a graph may exceed its network's parameters.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + '.data')
+    weights = [tensor.raw_data for tensor in model.graph.initializer]
     with scratch_folder(path.parent, '.partial-') as folder:
-        part, part_beside = folder / path.name, folder / beside.name
-        if sum(len(tensor.raw_data) for tensor in model.graph.initializer) < PROTOBUF_LIMIT:
+        part = folder / path.name
+        if sum(map(len, weights)) < PROTOBUF_LIMIT:
             onnx.checker.check_model(model, full_check=True)
             onnx.save(model, part)
         else:
-            onnx.save(model, part, save_as_external_data=True, location=beside.name)
+            beside = f'{path.name}.{digest_of(weights)}.data'
+            onnx.save(model, part, save_as_external_data=True, location=beside)
             onnx.checker.check_model(str(part), full_check=True)
-            move_into_place(part_beside, beside)
+            move_into_place(folder / beside, path.with_name(beside))
         move_into_place(part, path)
-    if beside not in external_files(path):
-        beside.unlink(missing_ok=True)  # left over from a previous, larger model
+    for old in path.parent.glob(f'{glob.escape(path.name)}*.data'):
+        if old not in external_files(path):
+            old.unlink(missing_ok=True)  # of an earlier model, or of a write that was killed
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """Returns 12 hexadecimal digits of the SHA-256 of all bytes in turn."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()[:12]
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,6 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mtscene_ros.terminal import plural
 from mtscene_ros.types import SemanticClass
 from training.config import CONFIGS, CompactConfig
 from training.data.by_name import Tables
@@ -27,7 +26,9 @@ from training.learn.transfer import transferred_weights
 from training.learn.weighting import WEIGHTINGS
 from training.networks.decoders import load_weights
 from training.recipes import RECIPES, Recipe
-from training.weights.checkpoints import released_weights
+from training.weights.checkpoint_store import CheckpointError
+from training.weights.released_files import read_released
+from training.weights.released_transfer import started
 from training.weights.weight_files import read_weights
 
 Batch = dict[str, dict[str, Tensor]]
@@ -175,15 +176,17 @@ def load_average(learning: Learning, path: Path) -> None:
 
 
 def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
-    """Starts from a checkpoint that the authors released, or one of this training; layers of other
-    semantic classes start afresh, which is said. Raises CheckpointError."""
-    fresh = learning.network.state_dict()
-    found, afresh = released_weights(fresh, recipe.network_config, path)
-    if afresh:
-        names = f'{plural(len(afresh), "layer")} of the semantic classes'
-        print(f'{path}: {names} start afresh, for {len(recipe.classes)} classes.', file=sys.stderr)
+    """Starts from a checkpoint that the authors or others released, or one of this training; says
+    what starts afresh and what is left out. Raises CheckpointError."""
+    file = read_released(path)
+    try:
+        start = started(learning.network.state_dict(), recipe, file)
+    except CheckpointError as error:
+        raise CheckpointError(f'{path} does not fit the network: {error}') from None
+    for sentence in (*file.said, *start.said):
+        print(sentence, file=sys.stderr)
     for network in (learning.network, learning.average):
-        network.load_state_dict(found)
+        network.load_state_dict(start.weights)
 
 
 def set_train_mode(network: nn.Module, freeze_batch_norm: bool) -> None:

@@ -25,15 +25,16 @@ from training.learn.pretrained import read_weights
 from training.learn.published_targets import Arrays, objects_of
 from training.learn.published_targets import targets as published_targets
 from training.losses import (
-    WEIGHTS,
     class_loss,
     depth_loss,
     edge_loss,
     normals_loss,
     saliency_loss,
+    task_weights,
 )
 from training.networks.detection3d import DetectionMaps
 from training.networks.taskprompter_swin import SwinConfig
+from training.networks.timm_encoder import TimmEncoder, loaded_encoder
 from training.networks.vit import set_drop_path
 from training.networks.zoo import build
 from training.recipes import DROP_PATH, Recipe
@@ -57,7 +58,9 @@ def encoder_of(network: nn.Module) -> nn.Module:
 
 
 def encoder_blocks(encoder: nn.Module) -> list[nn.Module]:
-    """Returns the encoder's blocks in order."""
+    """Returns the encoder's blocks in order, none of timm's other encoders."""
+    if isinstance(encoder, TimmEncoder):
+        return []
     return [module for module in encoder.modules() if hasattr(module, 'drop')]
 
 
@@ -70,6 +73,10 @@ def load_encoder(network: nn.Module, path: Path, recipe: Recipe) -> None:
     fit.
     """
     encoder, found = encoder_of(network), read_weights(path)
+    if recipe.encoder:
+        size_px = recipe.height_px, recipe.width_px
+        encoder.load_state_dict(loaded_encoder(recipe.encoder, size_px, path))
+        return
     named = {stage_as_published(k): v for k, v in found.items()}
     wanted = encoder.state_dict()
     if 'pos_embed' in named and 'pos_embed' in wanted:
@@ -179,7 +186,7 @@ def detection_loss(maps: DetectionMaps, rows: dict[str, Tensor], recipe: Recipe)
 
 def weighted(found: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
     """Returns by task the loss plus the preliminary loss, multiplied by the published weight."""
-    weights = WEIGHTS[recipe.loss_weights]
+    weights = task_weights(recipe.loss_weights)
     nothing = torch.zeros(())
     return {
         n: weights[n] * (found[n] + found.get(f'{n}_preliminary', nothing.to(found[n])))
@@ -195,7 +202,7 @@ def tables_of(recipe: Recipe) -> Tables:
 
 
 def classes_of(recipe: Recipe) -> tuple[SemanticClass, ...]:
-    return recipe.classes or SEMANTIC[dict(recipe.network_config.tasks)['semseg']]
+    return recipe.classes or SEMANTIC.get(dict(recipe.network_config.tasks).get('semseg', 0), ())
 
 
 def deployed(network: nn.Module, recipe: Recipe) -> nn.Module:

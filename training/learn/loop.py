@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from training.learn.loader import Frame, Frames, Positions, batches, one_pass
 from training.learn.processes import asked_to_stop, rank_and_world, shared_progress
 from training.learn.run_log import RunLog
 from training.learn.schedule import learning_rate
+from training.recipes import Recipe
 from training.weights.checkpoint_store import (
     CheckpointError,
     read_file,
@@ -36,6 +37,7 @@ from training.weights.checkpoint_store import (
     save,
     save_weights,
 )
+from training.weights.checkpoints import record_of, recorded
 
 MAX_SKIPPED = 20  # steps in a row
 # Scores of which less is better; of all others more is.
@@ -101,9 +103,9 @@ def identity(
     found: list[tuple[str, Any, Any]] = [('configuration', config.name, state.get('config'))]
     adapted = state.get('adapted')
     if not isinstance(config, CompactConfig):
-        before = (adapted or {}).get('classes', ())
-        now_names = listed([c.name for c in config.classes])
-        found.append(('classes', now_names or "the paper's", names_of(before) or "the paper's"))
+        if config.name == state.get('config'):
+            old = recorded(config, adapted or {})
+            found += differences_of(config, old)
     elif adapted:
         now = adaptation_of(config)
         for key, what in (('classes', 'classes'), ('box_classes', 'classes of boxes')):
@@ -113,6 +115,16 @@ def identity(
     if 'data' in state:
         found.append(('data', data.fingerprint, state['data']))
     return found
+
+
+def differences_of(config: Recipe, old: Recipe) -> list[tuple[str, str, str]]:
+    """Returns what may differ between two trainings of one recipe, as identity() does."""
+    rows = [
+        (listed([c.name for c in r.classes]) or "the paper's", listed(r.tasks),
+         f'{r.width_px}x{r.height_px}', r.encoder or "the paper's")
+        for r in (config, old)
+    ]  # fmt: skip
+    return list(zip(('classes', 'tasks', 'image size', 'encoder'), *rows, strict=True))
 
 
 def names_of(rows: Any) -> str:
@@ -223,8 +235,8 @@ def save_checkpoints(
     about = {'config': config.name, 'code': current_commit(), 'data': data.fingerprint, **counts}
     if isinstance(config, CompactConfig):
         about['adapted'] = adaptation_of(config)
-    elif config.classes:
-        about['adapted'] = {'classes': [asdict(c) for c in config.classes]}
+    else:
+        about['adapted'] = record_of(config)
     about['rng'] = torch.get_rng_state()
     state = about | {name: part.state_dict() for name, part in learning.parts().items()}
     save(options.out / 'last.pt', state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from mtscene_ros.types import UNLABELED
 from training.config import CompactConfig
 from training.data import manifest_samples
 from training.data.by_name import Tables
+from training.data.sample import Sample
 from training.learn.adapting import labelled_in, own_task
 from training.learn.learning_published import classes_of
 from training.learn.loader import Frame
+from training.networks.zoo import node_name
 from training.recipes import Recipe
 
 LEAST_SHARE, BALANCE = 1e-3, 0.35
@@ -36,34 +39,47 @@ def own_config(
         changes |= {'classes': tables.semantic, 'class_weights': ()}
     if tables.boxes and not tables.class_map:
         changes['box_classes'] = tables.boxes
-    names = manifest_samples.names(manifest, split)[:SAMPLES]
-    samples = [manifest_samples.read(manifest, name) for name in names]
+    samples = first_samples(manifest, split)
     own = tuple(own_task(name, classes, samples) for name, classes in tables.maps.items())
     config = replace(
         config, **changes, own_tasks=own, tasks=(*config.tasks, *(task.name for task in own))
     )
-    bare = sorted(set(tasks or config.tasks) - labelled_in(samples))
     said = said_of(tables, changes, config)
-    if bare:
-        said.append(
-            f'The first {plural(len(samples), "frame")} have no labels for {listed(bare)}: what '
-            'the network says of that stays random; --tasks leaves it out.'
-        )
-    return config, said
+    return config, [*said, *bare_sentence(tasks or config.tasks, samples)]
 
 
-def own_recipe(recipe: Recipe, manifest: Path) -> tuple[Recipe, list[str]]:
-    """Returns a paper's recipe with the manifest's semantic classes, and a sentence if they are
-    other ones. Raises DataError."""
+def first_samples(manifest: Path, split: str) -> list[Sample]:
+    """Returns the first samples of a split. Raises DataError."""
+    names = manifest_samples.names(manifest, split)[:SAMPLES]
+    return [manifest_samples.read(manifest, name) for name in names]
+
+
+def bare_sentence(tasks: Iterable[str], samples: list[Sample]) -> list[str]:
+    bare = sorted(set(tasks) - labelled_in(samples))
+    if not bare:
+        return []
+    return [
+        f'The first {plural(len(samples), "frame")} have no labels for {listed(bare)}, which '
+        'therefore learns nothing here; --tasks leaves it out.'
+    ]
+
+
+def own_recipe(recipe: Recipe, manifest: Path, split: str) -> tuple[Recipe, list[str]]:
+    """Returns a paper's recipe with the manifest's semantic classes if they are other ones, and
+    sentences. Raises DataError."""
     tables = manifest_samples.tables(manifest)
+    said = bare_sentence([node_name(t) for t in recipe.tasks], first_samples(manifest, split))
+    if tables.maps:
+        said.append(f"The papers' networks have no {listed(list(tables.maps))}: left out.")
     names = [c.name for c in tables.semantic]
     published = [c.name for c in classes_of(recipe)]
-    if tables.class_map or set(names) <= set(published):
-        return recipe, []
+    if tables.class_map or set(names) <= set(published) or 'semseg' not in recipe.tasks:
+        return recipe, said
     found = replace(recipe, classes=tables.semantic)
     count = plural(len(names), 'class', 'classes')
     return found, [
-        f"semantic: the manifest's {count} in place of the {len(published)} of the paper."
+        f"semantic: the manifest's {count} in place of the {len(published)} of the paper.",
+        *said,
     ]
 
 

@@ -16,11 +16,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from training.networks.timm_encoder import TimmEncoder
+
 
 def recompute_blocks(network: nn.Module, encoder: nn.Module) -> int:
     """Makes the encoder's stages and the network's other children recompute their activations, in
     place. Returns their number."""
-    blocks = [block for child in encoder.children() for block in stages(child)]
+    blocks = []
+    if isinstance(encoder, TimmEncoder):
+        model: Any = encoder.model
+        model.set_grad_checkpointing()  # by timm's own means
+    else:
+        blocks = [block for child in encoder.children() for block in stages(child)]
     blocks += [b for child in network.children() if child is not encoder for b in stages(child)]
     for block in blocks:
         norms = [m for m in block.modules() if isinstance(m, _BatchNorm)]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.task_tokens import enlarged_queries, joined, separated
+from training.networks.timm_encoder import TimmEncoder, encoder_shape
 from training.networks.vit import Mlp, VisionTransformer, resized
 
 STAGES = 3
@@ -23,7 +24,8 @@ HEADS = 2  # of the UP-transformer's attention
 class InvPTConfig:
     """tasks: name → channels, in the order in which the network concatenates them; taps: blocks
     whose outputs feed the decoder; embed_dim, spare_dim: the decoder's width is embed_dim +
-    spare_dim.
+    spare_dim; encoder: timm's name of another encoder, whose width, depth, heads and taps are then
+    its own.
     """
 
     width: int
@@ -35,11 +37,22 @@ class InvPTConfig:
     tasks: tuple[tuple[str, int], ...]
     embed_dim: int = 512
     spare_dim: int = 64
+    encoder: str = ''
 
     @property
     def grid(self) -> tuple[int, int]:
         """Returns the number of patches along y and x."""
-        return self.height_px // 16, self.width_px // 16
+        patch_px = (encoder_shape(self.encoder).patch_px if self.encoder else 0) or 16
+        return self.height_px // patch_px, self.width_px // patch_px
+
+    @property
+    def maps(self) -> tuple[tuple[int, ...], bool]:
+        """Returns the channels of the encoder's maps, and whether their strides are 8, 16 and 32
+        instead of that of the patches."""
+        if not self.encoder:
+            return (self.width,) * 4, False
+        shape = encoder_shape(self.encoder)
+        return shape.widths, not shape.patch_px
 
     @property
     def widths(self) -> tuple[int, int, int]:
@@ -233,12 +246,16 @@ class Decoder(nn.Module):
 
     def __init__(self, config: InvPTConfig) -> None:
         super().__init__()
-        width, (_, middle, fine) = config.width, config.widths
+        _, middle, fine = config.widths
+        widths, self.is_pyramid = config.maps
+        width = widths[-1]
         self.names = [name for name, _ in config.tasks]
         self.scale_embed = nn.ModuleList(
             [
-                nn.ConvTranspose2d(width, fine, 3, 2, 1, 1),
-                nn.Conv2d(width, middle, 3, padding=1),
+                nn.Conv2d(widths[0], fine, 3, padding=1)
+                if self.is_pyramid
+                else nn.ConvTranspose2d(widths[0], fine, 3, 2, 1, 1),
+                nn.Conv2d(widths[1], middle, 3, padding=1),
             ]
         )
         self.preliminary_decoder = by_task(
@@ -251,7 +268,9 @@ class Decoder(nn.Module):
     def forward(self, taps: list[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Maps encoder maps to features at H/4 and preliminary predictions at H/32, by task."""
         fine, middle = self.scale_embed[0](taps[0]), self.scale_embed[1](taps[1])
-        top = resized(taps[3], (taps[3].shape[2] // 2, taps[3].shape[3] // 2))
+        top = taps[-1]
+        if not self.is_pyramid:
+            top = resized(top, (top.shape[2] // 2, top.shape[3] // 2))
         features = {n: self.preliminary_decoder[n](top) for n in self.names}
         early = {n: self.intermediate_head[n](features[n]) for n in self.names}
         return self.invpt(features, early, [None, middle, fine]), early
@@ -275,9 +294,12 @@ class InvPTNetwork(nn.Module):
     def __init__(self, config: InvPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = VisionTransformer(
-            config.width, config.depth, config.heads, config.taps, config.grid
-        )
+        self.backbone: nn.Module
+        if config.encoder:
+            self.backbone = TimmEncoder(config.encoder, (config.height_px, config.width_px))
+        else:
+            shape = config.width, config.depth, config.heads, config.taps, config.grid
+            self.backbone = VisionTransformer(*shape)
         self.multi_task_decoder = Decoder(config)
         self.heads = by_task(config, lambda n: Head(config.widths[0], n))
 

@@ -7,17 +7,20 @@ and NYUD-v2 (it follows their ViT-L script).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import nn
 
+from mtscene_ros.terminal import did_you_mean, listed
 from training.config import CONFIGS, CompactConfig
 from training.networks.compact_matching import CompactMatchingConfig
 from training.networks.detection3d import DetectionConfig
 from training.networks.invpt import InvPTConfig, InvPTNetwork
 from training.networks.taskprompter import TaskPrompterConfig, TaskPrompterNetwork
 from training.networks.taskprompter_swin import SwinConfig, TaskPrompterSwinNetwork
+from training.networks.timm_encoder import check_size, encoder_shape
 from training.networks.vtm import VTMConfig
 
 NetworkConfig = InvPTConfig | TaskPrompterConfig | SwinConfig
@@ -153,13 +156,16 @@ COMPACT: dict[str, CompactConfig] = {n: c for n, c in CONFIGS.items() if not n.s
 def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> NetworkConfig:
     """Returns the same network for another input size. Raises ValueError if it does not support
     it."""
+    if isinstance(config, InvPTConfig) and config.encoder:
+        check_size(config.encoder, height_px, width_px)
+        return replace(config, height_px=height_px, width_px=width_px)
     if (height_px, width_px) == (config.height_px, config.width_px):
         return config
     if not isinstance(config, InvPTConfig):
         raise ValueError(
             f'TaskPrompter has weights for every pixel of its {config.width_px}x'
             f'{config.height_px} input (token_trans, chan_kv) and cannot run at '
-            f'{width_px}x{height_px}; leave the size out, or train it at that size.'
+            f'{width_px}x{height_px}; leave the size out, or take an InvPT.'
         )
     if height_px % 64 or width_px % 64 or min(height_px, width_px) < 64:
         raise ValueError(
@@ -169,12 +175,59 @@ def resized_config(config: NetworkConfig, height_px: int, width_px: int) -> Netw
     return replace(config, height_px=height_px, width_px=width_px)
 
 
+# Task of the node → the network's name for it, where they differ.
+NETWORK_NAMES = {
+    'semantic': 'semseg', 'saliency': 'sal', 'boundary': 'edge', 'boxes3d': '3ddet',
+}  # fmt: skip
+
+
+def node_name(task: str) -> str:
+    """Returns the node's name of a task of the network."""
+    return next((node for node, name in NETWORK_NAMES.items() if name == task), task)
+
+
+def with_tasks(config: NetworkConfig, names: Sequence[str]) -> NetworkConfig:
+    """Returns the same network for other tasks, () for the published ones; names: of the node or
+    of the network. Raises ValueError for tasks that it cannot have."""
+    if not names:
+        return config
+    channels = dict([*PASCAL, *NYUD, *config.tasks])
+    wanted = [NETWORK_NAMES.get(name, name) for name in names]
+    if isinstance(config, SwinConfig) and set(wanted) != set(dict(config.tasks)):
+        raise ValueError(
+            '--tasks: the network of Cityscapes-3D has the tasks of its paper; leave it out.'
+        )
+    for given, name in zip(names, wanted, strict=True):
+        if name not in channels:
+            fix = did_you_mean(
+                given, [*NETWORK_NAMES, *channels], f'they are {listed(list(channels))}.'
+            )
+            raise ValueError(f'--tasks: {given} is not a task of the published networks; {fix}')
+    kept = [name for name, _ in config.tasks if name in wanted]
+    new = [name for name in dict.fromkeys(wanted) if name not in kept]
+    return replace(config, tasks=tuple((name, channels[name]) for name in (*kept, *new)))
+
+
 def with_classes(config: NetworkConfig, count: int) -> NetworkConfig:
     """Returns the same network for another number of semantic classes, 0 for the published one."""
     if not count:
         return config
     tasks = tuple((name, count if name == 'semseg' else n) for name, n in config.tasks)
     return replace(config, tasks=tasks)
+
+
+def with_encoder(config: NetworkConfig, name: str) -> NetworkConfig:
+    """Returns the same network on an encoder of timm's, '' for its own. Raises ValueError for a
+    name that timm does not have, and for TaskPrompter."""
+    if not name:
+        return config
+    if not isinstance(config, InvPTConfig):
+        raise ValueError(
+            "--encoder: TaskPrompter's prompts run through the blocks of its own encoder; take an "
+            'InvPT.'
+        )
+    encoder_shape(name)
+    return replace(config, encoder=name)
 
 
 def rounded(pixels: int) -> int:

@@ -15,12 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.camera.letterbox import Letterbox
 from mtscene_ros.estimator import SceneEstimator
+from mtscene_ros.evaluate.scores.boxes_meter import CLOSE_RANGE_M, BoxesMeter
 from mtscene_ros.models.spec import TensorSpec, classes_from_options
 from mtscene_ros.tasks import fcos3d
 from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.types import (
+    Boxes3D,
     CameraFrame,
     DepthMap,
     LabelMap,
@@ -29,6 +32,7 @@ from mtscene_ros.types import (
     Result,
     ValueMap,
 )
+from training.config import CompactConfig
 from training.data.sample import Sample
 from training.graphs.deploy import DeployGraph, spec_of
 from training.graphs.deploy_published import PublishedGraph, box_options, default_camera
@@ -165,3 +169,25 @@ def values_of(result: Result) -> NDArray[Any] | None:
     if isinstance(result, ProbabilityMap):
         return result.probability
     return None
+
+
+def boxes_meter(config: CompactConfig) -> BoxesMeter:
+    return BoxesMeter([c.name for c in config.box_classes], CLOSE_RANGE_M)
+
+
+def add_boxes(boxes: BoxesMeter, found: Boxes3D, sample: Sample, config: CompactConfig) -> None:
+    """Adds boxes within CLOSE_RANGE_M. A true box counts if at least a quarter of it is visible
+    and half of it lies inside the image."""
+    quaternions = sample.quaternions_xyzw
+    if quaternions is None:
+        quaternions = quaternion_from_matrix(optical_from_level_box(sample.yaw_rad))
+    truth = Boxes3D(
+        sample.class_ids,
+        np.ones(len(sample.class_ids), np.float32),
+        sample.centers_m,
+        sample.sizes_m,
+        quaternions,
+        config.box_classes,
+    )
+    required = (sample.visible >= 0.25) & (sample.truncated <= 0.5)
+    boxes.update(found, truth, required)

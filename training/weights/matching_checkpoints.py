@@ -22,12 +22,11 @@ from training.networks.vtm_beit import TOKEN_CLASSES
 from training.weights.checkpoint_store import CheckpointError, read_file, read_safetensors
 from training.weights.checkpoints import (
     complaint,
-    is_state,
     mismatches,
-    numpy_scalars,
     shape_of,
     structural_complaints,
 )
+from training.weights.released_files import is_state, numpy_scalars
 
 State = dict[str, Tensor]
 PREFIX = 'model.'

@@ -19,7 +19,7 @@ from training.weights.checkpoint_store import (
     read_safetensors,
     refuse_not_finite,
 )
-from training.weights.checkpoints import is_state
+from training.weights.released_files import is_state
 
 FOLDER = Path(__file__).parent
 
@@ -46,7 +46,8 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, Tensor]]:
     if not isinstance(state, dict) or not is_state(state.get('average')):
         raise CheckpointError(
             f'{path} is no checkpoint of training.train or training.adapt; released checkpoints '
-            'of InvPT and TaskPrompter become models by `python -m training.import_checkpoint`.'
+            'of InvPT and TaskPrompter become models by `python -m training.import_checkpoint`, '
+            'and are adapted by `training.adapt --model NAME`.'
         )
     refuse_not_finite(state['average'], path)
     return config_of(state, path), state['average']

@@ -21,6 +21,7 @@ STYLE = """
 .player button { font: inherit; padding: 2px 14px; border: 1px solid var(--line); border-radius: 6px; background: var(--page); color: var(--ink) }
 .player .legend { margin: 12px 2px 0; font-size: 13px } .player output { font-variant-numeric: tabular-nums } figure img { background: var(--line); min-height: 40px }
 figure[hidden], .cursor[hidden] { display: none } .player figure { cursor: zoom-in }
+.player figure:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 .player figure.large { grid-column: 1 / -1; cursor: zoom-out }
 """  # noqa: E501
 SCRIPT = """
@@ -73,17 +74,20 @@ for (const chart of cursors) chart.addEventListener('click', event => {
   slider.value = off.indexOf(Math.min(...off));
   show();
 });
-for (const image of images) image.parentElement.addEventListener('click', () =>
-  image.parentElement.classList.toggle('large'));
+function enlarge(figure) {
+  figure.setAttribute('aria-pressed', figure.classList.toggle('large'));
+}
+for (const image of images) image.parentElement.addEventListener('click', () => enlarge(image.parentElement));
 addEventListener('keydown', event => {
-  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-  if (!step || event.target.matches('input, [tabindex]')) return;
+  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key], figure = event.target.closest('.player figure');
+  if (figure && (event.key === 'Enter' || event.key === ' ')) { event.preventDefault(); enlarge(figure); }
+  if (!step || event.target.matches('input, [tabindex]:not(figure)')) return;
   slider.value = +slider.value + step;
   show();
 });
 addEventListener('hashchange', follow);
 follow();
-"""
+"""  # noqa: E501
 
 
 def slider_frame(
@@ -118,7 +122,8 @@ def player(frames: Sequence[Mapping[str, Any]], legend: str) -> str:
         f'{escape(task)}</label>'
         for i, task in enumerate(tasks)
     )
-    figures = '<figure><img alt=""><figcaption></figcaption></figure>' * 4
+    figure = '<figure tabindex="0" role="button" aria-pressed="false" title="enlarge">'
+    figures = f'{figure}<img alt=""><figcaption></figcaption></figure>' * 4
     # A script element must not contain "<" as it is.
     data = json.dumps(list(frames)).replace('<', '\\u003c')
     return (

@@ -15,6 +15,7 @@ from evaluate.browser import Browser
 from evaluate.drives import write_drive
 from numpy.typing import NDArray
 
+from docs.chromium import PROGRAM, Chromium
 from mtscene_ros.cli.main import main
 from mtscene_ros.evaluate.pages.page_frames import APART, choose, worst
 
@@ -135,6 +136,22 @@ def test_a_phone_scrolls_down_only(page: Path, browser: Browser, tmp_path: Path)
         'document.title = inside.documentElement.scrollWidth}</script>'
     )
     assert '<title>390</title>' in browser.dom(wrapped)
+
+
+@pytest.mark.skipif(not PROGRAM, reason='no Chromium: apt-get install chromium')
+def test_pictures_are_enlarged_and_frames_turned_by_mouse_and_by_keyboard(page: Path) -> None:
+    width = "document.querySelector('.player figure').getBoundingClientRect().width"
+    with Chromium(1280, 900) as chromium:
+        chromium.open(f'file://{page}')
+        small = chromium.value(width)
+        chromium.value("document.querySelector('.player img').click()")
+        assert chromium.value(width) > 1.9 * small
+        chromium.value("document.querySelector('.player figure').focus()")
+        chromium.press('Enter')
+        assert chromium.value(width) == small
+        for key, frame in (('ArrowRight', '1'), ('ArrowRight', '2'), ('ArrowLeft', '1')):
+            chromium.press(key)
+            assert chromium.value("document.querySelector('.player input').value") == frame
 
 
 def test_worst_frames_lie_apart() -> None:

@@ -32,9 +32,10 @@ def test_a_compact_network_at_opset_17_with_any_batch(compact: Path) -> None:
 def test_weights_beside_a_large_graph(
     compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split, beside = tmp_path / 'split.onnx', tmp_path / 'split.onnx.data'
+    split = tmp_path / 'split.onnx'
     monkeypatch.setattr(exporting, 'PROTOBUF_LIMIT', 10_000)
     exporting.write_model(onnx.load(compact), split)
+    [beside] = tmp_path.glob('split.onnx.*.data')
     size = beside.stat().st_size
     assert split.stat().st_size + size > compact.stat().st_size > 2 * split.stat().st_size
     rgb = images(compact, 2)
@@ -46,7 +47,38 @@ def test_weights_beside_a_large_graph(
     assert beside.stat().st_size == size  # replaced, not appended to
     monkeypatch.undo()
     exporting.write_model(onnx.load(compact), split)
-    assert not beside.exists()
+    assert list(tmp_path.iterdir()) == [split]
+
+
+def test_a_killed_export_of_a_large_graph_leaves_the_earlier_model_whole(
+    compact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = tmp_path / 'split.onnx'
+    monkeypatch.setattr(exporting, 'PROTOBUF_LIMIT', 10_000)
+    exporting.write_model(onnx.load(compact), split)
+    before = answers(split, images(compact, 1))
+
+    def dies(part: Path, path: Path) -> None:
+        exporting_move(part, path)
+        raise KeyboardInterrupt  # after the weights, before the model that names them
+
+    exporting_move = exporting.move_into_place
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, 'move_into_place', dies)
+        with pytest.raises(KeyboardInterrupt):
+            exporting.write_model(without_largest(compact), split)
+    for want, found in zip(before, answers(split, images(compact, 1)), strict=True):
+        np.testing.assert_array_equal(want, found)
+    exporting.write_model(without_largest(compact), split)
+    assert len(list(tmp_path.glob('*.data'))) == 1  # that of the killed export is taken up
+
+
+def without_largest(path: Path) -> onnx.ModelProto:
+    """The model with zeros in its largest tensor."""
+    model = onnx.load(path)
+    largest = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = bytes(len(largest.raw_data))
+    return model
 
 
 def test_a_failed_write_leaves_the_earlier_file(

@@ -1,0 +1,101 @@
+"""Measures InvPT on encoders of timm's: operations, float16, whether TensorRT builds it.
+
+    python -m benchmarks.encoders [-o benchmarks/results/encoders.md]
+
+Weights are random: they decide neither operations nor acceptance. float16 is compared with float32
+at about half the size, with seeded weights and the arithmetic of benchmarks/half_published.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.half_published import Watched, agreement, seeded
+from benchmarks.published_export import plain_gmac
+from mtscene_ros.backends.machine import machine
+from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.operations import count_macs
+from training.graphs.deploy_published import PublishedGraph
+from training.graphs.onnx_export import check_images
+from training.graphs.precision import halved_published
+from training.graphs.simplify import simplified
+from training.networks.invpt import InvPTConfig
+from training.networks.zoo import NetworkConfig, build_on_meta, resized_config
+from training.trt_check import ON_ENCODERS, TARGETS, checked, export, published_config
+
+RESULTS = Path(__file__).parent / 'results' / 'encoders.md'
+
+
+def half_agreement(config: NetworkConfig) -> tuple[str, str]:
+    """Returns the share of operations in float16, and how far the outputs agree."""
+    size_px = (config.height_px, config.width_px)
+    rgb = torch.from_numpy(check_images('room', size_px, 1)['generated'])
+    fast = simplified(seeded(config, rgb, 1.0))
+    with torch.no_grad():
+        want = PublishedGraph(fast, config)(rgb)
+        with Watched() as watched:
+            got = PublishedGraph(halved_published(fast), config)(rgb)
+    if not all(bool(torch.isfinite(value).all()) for value in got.values()):
+        return 'not finite', ''
+    share = watched.macs['fp16'] / sum(watched.macs.values())
+    found = [
+        f'{n}: {agreement(n, want[n].numpy(), got[n].numpy())}'
+        for n in want
+        if not n.endswith('_confidence')
+    ]
+    return f'{share:.1%}', '; '.join(found)
+
+
+def about_half(config: InvPTConfig) -> tuple[int, int]:
+    """Returns a height and a width that the network can have."""
+    multiple = 4 * config.height_px // config.grid[0]
+    return (
+        config.height_px // 2 // multiple * multiple,
+        config.width_px // 2 // multiple * multiple,
+    )
+
+
+def cells(name: str) -> list[str]:
+    """Returns one row of the table."""
+    config = published_config(name)
+    assert isinstance(config, InvPTConfig)
+    parameters = sum(p.numel() for p in build_on_meta(config).parameters()) / 1e6
+    plain = plain_gmac(config)
+    with tempfile.TemporaryDirectory() as folder:
+        export(name, 'fp32', Path(folder) / 'm.onnx')
+        exported = sum(count_macs(Path(folder) / 'm.onnx').values()) / 1e9
+    gc.collect()
+    size = f'{config.width_px}x{config.height_px}'
+    found = [name, config.encoder, size, f'{parameters:.1f}', f'{plain:.0f}', f'{exported:.0f}']
+    found += half_agreement(resized_config(config, *about_half(config)))
+    for precision in ('fp32', 'fp16'):
+        gc.collect()
+        row = checked(name, precision, TARGETS)
+        built = f'accepted, {row.get("engine_mb")} MB, {row.get("seconds")} s'
+        found.append(row.get('refused', built).replace('|', '/'))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('-o', '--out', type=Path, default=RESULTS)
+    options = parser.parse_args()
+    head = ['network', 'encoder', 'input, px', 'parameters, M', 'GMAC', 'GMAC exported']
+    head += ['operations in float16', 'float16 against float32, at about half the size']
+    head += ['TensorRT-RTX, fp32', 'TensorRT-RTX, fp16']
+    lines = ['# InvPT on other encoders', '']
+    lines += [f'{machine()}; random weights, no GPU; `python -m benchmarks.encoders`.', '']
+    lines += [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
+    for name in ON_ENCODERS:
+        lines.append(f'| {" | ".join(cells(name))} |')
+        print(lines[-1], flush=True)
+        write_text(options.out, '\n'.join(lines) + '\n')
+
+
+if __name__ == '__main__':
+    main()
