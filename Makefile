@@ -22,10 +22,10 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint style types docs docs-commands pictures photographs states trust reliability mutants audit lock trt-check trt-bindings colcon-check dist clean
+.PHONY: help demo test lint style types docs docs-commands pictures photographs few-shot states trust reliability mutants speed audit lock trt-check trt-bindings colcon-check dist clean
 
 help:
-	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | few-shot | states | trust | reliability | mutants | speed | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
@@ -93,6 +93,16 @@ pictures: $(VENV)/test.stamp
 DATA ?= ../shared/data
 photographs: $(VENV)/package.stamp
 	$(VENV)/bin/python -m benchmarks.photograph_table --data '$(DATA)'
+
+# Runtimes, number formats and threads on this processor: about five minutes on two busy cores.
+speed: $(VENV)/test.stamp
+	$(VENV)/bin/python -m benchmarks.speed
+
+# A dense task from 1 and 3 labelled frames, matched and adapted, in a few minutes; the table of
+# docs/vtm.md is `python -m benchmarks.few_shot`.
+few-shot: $(VENV)/test.stamp
+	$(VENV)/bin/python -m benchmarks.few_shot --data $(DATA) --json build/few_shot.json \
+		--tasks camvid kitchen_depth --ways teach adapt --frames 1 3 --steps 20
 
 # Known vulnerabilities of the locked versions; fails where their database is not reached.
 audit: $(VENV)-audit/bin/pip-audit
