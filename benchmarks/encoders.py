@@ -3,7 +3,7 @@
     python -m benchmarks.encoders [-o benchmarks/results/encoders.md]
 
 Weights are random: they decide neither operations nor acceptance. float16 is compared with float32
-at about half the size, with seeded weights and the arithmetic of benchmarks/half_published.py.
+with seeded weights and the arithmetic of benchmarks/half_published.py.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from training.graphs.onnx_export import check_images
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
 from training.networks.invpt import InvPTConfig
-from training.networks.zoo import NetworkConfig, build_on_meta, resized_config
+from training.networks.zoo import build_on_meta
 from training.trt_check import ON_ENCODERS, TARGETS, checked, export, published_config
 
 RESULTS = Path(__file__).parent / 'results' / 'encoders.md'
 
 
-def half_agreement(config: NetworkConfig) -> tuple[str, str]:
+def half_agreement(config: InvPTConfig) -> tuple[str, str]:
     """Returns the share of operations in float16, and how far the outputs agree."""
     size_px = (config.height_px, config.width_px)
     rgb = torch.from_numpy(check_images('room', size_px, 1)['generated'])
@@ -51,15 +51,6 @@ def half_agreement(config: NetworkConfig) -> tuple[str, str]:
     return f'{share:.1%}', '; '.join(found)
 
 
-def about_half(config: InvPTConfig) -> tuple[int, int]:
-    """Returns a height and a width that the network can have."""
-    multiple = 4 * config.height_px // config.grid[0]
-    return (
-        config.height_px // 2 // multiple * multiple,
-        config.width_px // 2 // multiple * multiple,
-    )
-
-
 def cells(name: str) -> list[str]:
     """Returns one row of the table."""
     config = published_config(name)
@@ -72,7 +63,7 @@ def cells(name: str) -> list[str]:
     gc.collect()
     size = f'{config.width_px}x{config.height_px}'
     found = [name, config.encoder, size, f'{parameters:.1f}', f'{plain:.0f}', f'{exported:.0f}']
-    found += half_agreement(resized_config(config, *about_half(config)))
+    found += half_agreement(config)
     for precision in ('fp32', 'fp16'):
         gc.collect()
         row = checked(name, precision, TARGETS)
@@ -86,7 +77,7 @@ def main() -> None:
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args()
     head = ['network', 'encoder', 'input, px', 'parameters, M', 'GMAC', 'GMAC exported']
-    head += ['operations in float16', 'float16 against float32, at about half the size']
+    head += ['operations in float16', 'float16 against float32']
     head += ['TensorRT-RTX, fp32', 'TensorRT-RTX, fp16']
     lines = ['# InvPT on other encoders', '']
     lines += [f'{machine()}; random weights, no GPU; `python -m benchmarks.encoders`.', '']

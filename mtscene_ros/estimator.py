@@ -20,7 +20,7 @@ from mtscene_ros.models.spec import ModelSpec, SpecError, mismatches, spec_from_
 from mtscene_ros.tasks import Decode, task_of
 from mtscene_ros.tasks.task_decoders import decoders_of
 from mtscene_ros.temporal.watch import Watch
-from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene
+from mtscene_ros.types import CameraFrame, Intrinsics, Result, Scene, Signal
 
 
 class SceneEstimator:
@@ -127,7 +127,10 @@ class SceneEstimator:
         shared_s: Mapping[str, float],
     ) -> Scene:
         start = time.perf_counter()
-        signals = self.watch.signals(frame, network_input, outputs) if self.watch.is_on else ()
+        signals: tuple[Signal, ...] = ()
+        if self.watch.is_on:
+            signals = self.watch.signals(frame, network_input, outputs)
+            outputs = self.watch.steadied(frame, network_input, outputs)
         watched = time.perf_counter()
         results: dict[str, Result] = {
             name: without_unseen(

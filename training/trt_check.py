@@ -52,8 +52,8 @@ PUBLISHED = (
 )
 # InvPT on other encoders: encoder, height and width.
 ON_ENCODERS = {
-    'invpt_dinov2s_nyud': ('vit_small_patch14_dinov2', 448, 560),
-    'invpt_convnextt_nyud': ('convnext_tiny', 448, 576),
+    'invpt_dinov2s_nyud': ('vit_small_patch14_dinov2', 224, 280),
+    'invpt_convnextt_nyud': ('convnext_tiny', 256, 320),
 }
 PRECISIONS = ('fp32', 'fp16', 'int8')
 INT8 = ('drive_lite',)

@@ -147,6 +147,9 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         default=2.0,
         help='largest distance between the centres of a matched pair',
     )
+    parser.add_argument(
+        '--temporal', action='store_true', help='as the node with temporal.enabled: less flicker'
+    )
     parser.add_argument('--mds', action='store_true', help='also compute the mDS of Cityscapes-3D')
     parser.add_argument('--no-progress', action='store_true')
 
@@ -271,5 +274,6 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         truth_delay_s=float(arguments.truth_delay_s),
         classes=tuple(arguments.classes),
         mds=arguments.mds,
+        temporal=arguments.temporal,
         progress=not arguments.no_progress,
     )

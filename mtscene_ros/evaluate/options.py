@@ -24,7 +24,8 @@ class EvaluateOptions:
     none. truth_delay_s: how long an image waits for its truth, in recorded time; classes: (name in
     the truth, name in the model) pairs.
     depth_max_m, boxes_max_m: nothing farther is scored; match_m: largest distance between the
-    centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it.
+    centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it;
+    temporal: blend maps with those of the images before, as temporal.enabled of the node does.
     """
 
     model: str = ''
@@ -50,4 +51,5 @@ class EvaluateOptions:
     truth_delay_s: float = 1.0
     classes: tuple[tuple[str, str], ...] = ()
     mds: bool = False
+    temporal: bool = False
     progress: bool = True

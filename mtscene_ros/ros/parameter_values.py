@@ -39,6 +39,7 @@ class NodeParams:
     tracking_enabled: bool
     tracking_frame: str
     tracking_max_age_s: float
+    temporal_enabled: bool
     camera_health_enabled: bool
     camera_health_frozen_s: float
     camera_health_max_edge_width_px: float

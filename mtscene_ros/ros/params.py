@@ -246,6 +246,7 @@ def watch_options(params: NodeParams) -> WatchOptions:
     return WatchOptions(
         health=health if params.camera_health_enabled else None,
         novelty_limit=params.novelty_limit if params.novelty_enabled else None,
+        is_steady=params.temporal_enabled,
     )
 
 

@@ -7,6 +7,14 @@ from mtscene_ros.temporal.gate import EFFECTS
 
 WATCH_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
+        'temporal.enabled',
+        False,
+        '-',
+        'blend labels, depth and other maps with those of the images before, along the optical '
+        'flow, so that they flicker less',
+        dynamic=True,
+    ),
+    Parameter(
         'camera_health.enabled',
         False,
         '-',

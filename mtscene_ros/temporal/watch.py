@@ -14,6 +14,7 @@ from mtscene_ros.models.spec import ModelSpec
 from mtscene_ros.temporal.image_features import needed
 from mtscene_ros.temporal.image_health import HealthOptions, ImageHealth
 from mtscene_ros.temporal.novelty import Novelty, NoveltyError, read_novelty
+from mtscene_ros.temporal.steady import Steady
 from mtscene_ros.types import CameraFrame, Signal
 
 Outputs = Mapping[str, NDArray[Any]]  # tensors of one image, without the batch axis
@@ -24,11 +25,12 @@ class WatchOptions:
     """What is looked at; None for what is not.
 
     health: the camera's pictures; novelty_limit: how unlike the training images an image may be,
-    in limits of the model's statistics.
+    in limits of the model's statistics; is_steady: outputs are blended with those before.
     """
 
     health: HealthOptions | None = None
     novelty_limit: float | None = None
+    is_steady: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +38,12 @@ class CameraMemory:
     """What is kept of one camera from image to image."""
 
     health: ImageHealth = field(default_factory=ImageHealth)
+    steady: Steady = field(default_factory=Steady)
+
+
+def is_metric(spec: ModelSpec) -> bool:
+    """Tells whether the output `depth` holds metres, not disparity."""
+    return str(spec.tasks.get('depth', {}).get('convention', 'metric')) == 'metric'
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +87,17 @@ class Watch:
             limit = self.options.novelty_limit
             found.append(novelty.signal(network_input, outputs, self.spec, limit))
         return tuple(found)
+
+    def steadied(
+        self, frame: CameraFrame, network_input: NetworkInput, outputs: Outputs
+    ) -> Outputs:
+        """Returns the outputs of an image, blended with those before where that is wanted."""
+        memory = self._cameras.setdefault(frame.camera, CameraMemory())
+        if not self.options.is_steady:
+            memory.steady.last = None
+            return outputs
+        memory.steady.is_metric = is_metric(self.spec)
+        return memory.steady.update(frame, network_input, outputs)
 
     def _statistics(self) -> Novelty | None:
         """Returns the statistics where they are wanted, and reads them once."""

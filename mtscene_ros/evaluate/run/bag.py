@@ -43,6 +43,7 @@ from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
+from mtscene_ros.temporal.watch import WatchOptions
 from mtscene_ros.terminal import Bar, plural
 from mtscene_ros.types import CameraFrame, Scene
 
@@ -62,6 +63,7 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     estimator = open_estimator(options.model, options.backend, settings)
     try:
         estimator.warm_up()
+        estimator.watch.options = WatchOptions(is_steady=options.temporal)
         with (
             open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
