@@ -103,6 +103,7 @@ speed: $(VENV)/test.stamp
 few-shot: $(VENV)/test.stamp
 	$(VENV)/bin/python -m benchmarks.few_shot --data $(DATA) --json build/few_shot.json \
 		--tasks camvid kitchen_depth --ways teach adapt --frames 1 3 --steps 20
+
 # Camera health, novelty and flicker against their bounds; exit code 1 where one is broken.
 steady: $(VENV)/package.stamp
 	$(VENV)/bin/python -m benchmarks.steady --data '$(DATA)'
