@@ -22,10 +22,10 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint style types docs docs-commands pictures photographs few-shot states trust reliability mutants speed audit lock trt-check trt-bindings colcon-check dist clean
+.PHONY: help demo test lint style types docs docs-commands pictures photographs few-shot states trust reliability mutants speed steady audit lock trt-check trt-bindings colcon-check dist clean
 
 help:
-	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | few-shot | states | trust | reliability | mutants | speed | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | few-shot | states | trust | reliability | mutants | speed | steady | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
@@ -103,6 +103,10 @@ speed: $(VENV)/test.stamp
 few-shot: $(VENV)/test.stamp
 	$(VENV)/bin/python -m benchmarks.few_shot --data $(DATA) --json build/few_shot.json \
 		--tasks camvid kitchen_depth --ways teach adapt --frames 1 3 --steps 20
+
+# Camera health, novelty and flicker against their bounds; exit code 1 where one is broken.
+steady: $(VENV)/package.stamp
+	$(VENV)/bin/python -m benchmarks.steady --data '$(DATA)'
 
 # Known vulnerabilities of the locked versions; fails where their database is not reached.
 audit: $(VENV)-audit/bin/pip-audit

@@ -148,6 +148,11 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
         help='largest distance between the centres of a matched pair',
     )
     parser.add_argument(
+        '--novelty',
+        action='store_true',
+        help='measure how unlike the training images each image is, and show the worst',
+    )
+    parser.add_argument(
         '--temporal', action='store_true', help='as the node with temporal.enabled: less flicker'
     )
     parser.add_argument('--mds', action='store_true', help='also compute the mDS of Cityscapes-3D')
@@ -275,5 +280,6 @@ def options_from(arguments: argparse.Namespace) -> EvaluateOptions:
         classes=tuple(arguments.classes),
         mds=arguments.mds,
         temporal=arguments.temporal,
+        novelty=arguments.novelty,
         progress=not arguments.no_progress,
     )

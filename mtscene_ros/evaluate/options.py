@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mtscene_ros.temporal.watch import WatchOptions
+
 ALL_OUTPUTS = ('*',)
 RESULTS_ONLY = ('results',)  # of each task, small: see run/predictions.py
 
@@ -25,7 +27,8 @@ class EvaluateOptions:
     the truth, name in the model) pairs.
     depth_max_m, boxes_max_m: nothing farther is scored; match_m: largest distance between the
     centres of a matched pair; mds: run cityscapesScripts; fixed_frame: of TF, '' to find it;
-    temporal: blend maps with those of the images before, as temporal.enabled of the node does.
+    temporal: blend maps with those of the images before, as temporal.enabled of the node does;
+    novelty: measure how unlike the training images each image is.
     """
 
     model: str = ''
@@ -52,4 +55,10 @@ class EvaluateOptions:
     classes: tuple[tuple[str, str], ...] = ()
     mds: bool = False
     temporal: bool = False
+    novelty: bool = False
     progress: bool = True
+
+    @property
+    def watch(self) -> WatchOptions:
+        """What is looked at beside the model."""
+        return WatchOptions(novelty_limit=1.0 if self.novelty else None, is_steady=self.temporal)

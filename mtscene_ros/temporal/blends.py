@@ -13,7 +13,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 NEW = np.float32(0.5)  # share of the new value in a blend of numbers
-KEPT, MOST = np.float32(0.8), np.float32(1.6)  # of the votes for a label: each image, and at most
+KEPT, MOST = np.float32(0.8), np.float32(1.2)  # of the votes for a label: each image, and at most
 SAME_LOG_DEPTH = np.float32(0.25)  # larger differences of depth are not blended
 OTHER_LOG_DEPTH = np.float32(0.7)  # still larger ones, a factor of 2, are another object
 NEAR_M = 40.0  # the camera's own motion is seen on what is nearer

@@ -13,7 +13,7 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 MAX_LOOP_PX, MAX_LOOP_SHARE = 3.0, 0.5  # of there and back again; the share is of the way
-MAX_LEVELS = 40.0  # difference of grey levels between a pixel and where it comes from
+MAX_LEVELS = 25.0  # difference of grey levels between a pixel and where it comes from
 CHECK = 2  # the way forth is only a check, and found on an image that is smaller by this
 
 

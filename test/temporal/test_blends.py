@@ -28,7 +28,7 @@ def test_a_vote_is_the_square_of_the_confidence() -> None:
 @pytest.mark.parametrize(
     ('new', 'confidence', 'agrees', 'label', 'votes'),
     [
-        (3, 255, True, 3, 1.6),  # the same: 0.8 * 1 + 1, at most 1.6
+        (3, 255, True, 3, 1.2),  # the same: 0.8 * 1 + 1, at most 1.2
         (5, 51, True, 3, 0.76),  # another, unsure: 0.8 * 1 - 0.04
         (5, 255, True, 5, 0.2),  # another, sure: 0.8 * 1 - 1 is below 0
         (5, 51, False, 5, 0.04),  # a new object, however unsure
@@ -44,7 +44,7 @@ def test_the_label_that_has_more_votes_holds(
 
 
 def test_a_sure_label_wins_with_its_second_image_against_any_votes() -> None:
-    before, sure = ballot(3, 1.6), np.full((1, 1), 242, np.uint8)
+    before, sure = ballot(3, 1.2), np.full((1, 1), 242, np.uint8)
     seen = []
     for _ in range(2):
         before = elect(np.full((1, 1), 5, np.uint8), sure, before, np.full((1, 1), True))

@@ -61,7 +61,8 @@ def worst(values: Any, more_is_worse: bool, count: int = WORST) -> list[int]:
 def worst_frame(frame: ShownFrame, task: str, title: str, depth_max_m: float) -> str:
     """Draws image, prediction, truth and error of one task side by side; title is HTML."""
     look = PictureStyle(WIDTH_PX, depth_max_m)
-    views = views_of(task, frame.scene.frame, frame.scene.results, frame.truth, look)
+    shown = 'semantic' if task == 'novelty' else task  # it has no picture of its own
+    views = views_of(shown, frame.scene.frame, frame.scene.results, frame.truth, look)
     if views is None:
         return ''
     pictures = [(camera_view(frame.scene.frame, look), 'image'), *views.named()]

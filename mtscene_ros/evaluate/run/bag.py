@@ -43,7 +43,6 @@ from mtscene_ros.models.checksum import sha256_of
 from mtscene_ros.recordings.bags import BagError, CheckedReader, open_bag
 from mtscene_ros.recordings.node_results import stamp_ns_of
 from mtscene_ros.tasks.reach import reach_m, reach_sentence
-from mtscene_ros.temporal.watch import WatchOptions
 from mtscene_ros.terminal import Bar, plural
 from mtscene_ros.types import CameraFrame, Scene
 
@@ -63,7 +62,7 @@ def evaluate_bag(bag: Path, options: EvaluateOptions, into: Path) -> dict[str, A
     estimator = open_estimator(options.model, options.backend, settings)
     try:
         estimator.warm_up()
-        estimator.watch.options = WatchOptions(is_steady=options.temporal)
+        estimator.watch.options = options.watch
         with (
             open_bag(bag) as reader,
             tempfile.TemporaryDirectory(prefix='.mds-', dir=into) as scratch,
@@ -256,6 +255,7 @@ class BagRun:
         for name, seconds in {**named, 'latency': waited_s + busy_s}.items():
             row.stages[f'{name}_ms'] = round(1000 * seconds, 4)
             self._judge.card.stages[f'{name}_ms'].append(row.stages[f'{name}_ms'])
+        row.scores.update({f'image.{s.name}': s.value for s in scene.signals})
         self._alignment.add(Prediction.of(scene, row, arrival.at_ns))
 
     def _short_reach(self, frame: CameraFrame) -> list[str]:

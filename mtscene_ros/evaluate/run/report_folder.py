@@ -215,4 +215,5 @@ WORST_BY = {
     'boundary': ('boundary.ods_f', False, 'boundary odsF {:.1f} %'),
     'saliency': ('saliency.max_f', False, 'saliency maxF {:.1f} %'),
     'human_parts': ('human_parts.present_miou', False, 'mIoU of parts {:.1f} %'),
+    'novelty': ('image.novelty', True, 'novelty {:.2f}'),  # of evaluate --novelty
 }

@@ -11,7 +11,7 @@ from mtscene_ros.evaluate.run.report_folder import WORST_BY, Report
 
 def test_headlines_have_the_names_of_tasks() -> None:
     paths = [*HEADLINES, *(path for path, *_ in WORST_BY.values())]
-    assert {path.split('.')[0] for path in paths} == {*NAMED_TASKS, 'latency'}
+    assert {path.split('.')[0] for path in paths} == {*NAMED_TASKS, 'latency', 'image'}
 
 
 def test_human_parts_have_a_tile() -> None:

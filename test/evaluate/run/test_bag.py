@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
+from conftest import tiny_spec
 from evaluate.bags import (
     CAMERA,
     FIRST_NS,
@@ -22,12 +23,15 @@ from evaluate.bags import (
 from mtscene_ros.camera.outputs import OUTPUTS
 from mtscene_ros.datasets.classes import DRIVE_BOXES
 from mtscene_ros.evaluate.options import ALL_OUTPUTS
+from mtscene_ros.evaluate.pages.page_frames import choose
 from mtscene_ros.evaluate.run.bag import evaluate_bag
 from mtscene_ros.evaluate.run.merge import merge
 from mtscene_ros.evaluate.run.predictions import chosen
 from mtscene_ros.models.nested import plain
 from mtscene_ros.recordings.bag_messages import Messages
 from mtscene_ros.recordings.bags import BagWriter, open_bag
+from mtscene_ros.temporal.image_features import VERSION
+from mtscene_ros.temporal.novelty import identity
 from mtscene_ros.types import Boxes3D
 
 
@@ -174,3 +178,19 @@ def test_pictures_for_people_are_recorded_once() -> None:
     }
     [asked] = chosen(OUTPUTS, ('debug/overlay/compressed',))
     assert asked.kind == 'sensor_msgs/msg/CompressedImage'
+
+
+def test_novelty_is_a_column_and_steady_labels_hold(tiny_path: str, tmp_path: Path) -> None:
+    model = tmp_path / 'tiny.onnx'
+    model.write_bytes(Path(tiny_path).read_bytes())
+    statistics = {'mean': [0.0] * 87, 'factor': np.eye(87).tolist(), 'limit': 10.0}
+    known = {'features': VERSION, 'model': identity(tiny_spec()), 'hint': '', **statistics}
+    model.with_suffix('.novelty.json').write_text(json.dumps(known))
+    asked = options(str(model), novelty=True, temporal=True)
+    found = evaluate_bag(recorded(tmp_path / 'a.mcap'), asked, tmp_path / 'report')
+    rows = pyarrow.parquet.read_table(tmp_path / 'report' / 'frames.parquet').to_pydict()
+    assert len(rows['image.novelty']) == 4
+    assert min(rows['image.novelty']) > 0
+    assert found['counts']['published'] == 4
+    frames = {name: np.array(column) for name, column in rows.items()}
+    assert [c.task for c in choose(frames)].count('novelty') == 1  # the others are too near
