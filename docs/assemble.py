@@ -26,8 +26,8 @@ CONTENTS = {
     'How to': tuple(
         f'howto/{name}'
         for name in (
-            'own-camera', 'no-labels', 'many-cameras', 'nav2', 'own-data', 'own-model', 'jetson',
-            'fastdds',
+            'own-camera', 'no-labels', 'many-cameras', 'nav2', 'own-data', 'teach', 'own-model',
+            'jetson', 'fastdds',
         )
     ),
     'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
