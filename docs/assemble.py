@@ -30,8 +30,8 @@ CONTENTS = {
         f'howto/{name}'
         for name in (
             'predict', 'see', 'own-camera', 'usb-camera', 'realsense', 'zed', 'oak', 'gazebo',
-            'isaac-sim', 'many-cameras', 'nav2', 'no-labels', 'own-data', 'own-model', 'jetson',
-            'fastdds',
+            'isaac-sim', 'many-cameras', 'nav2', 'no-labels', 'own-data', 'teach', 'own-model',
+            'jetson', 'fastdds',
         )
     ),
     'Measure': ('devices', 'evaluation', 'compare', 'performance', 'reliability', 'security'),

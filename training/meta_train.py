@@ -131,7 +131,10 @@ def meta_train(options: argparse.Namespace) -> CompactMatchingNetwork:
     network = fresh_network(config)
     worlds = [sample_files(folder) for folder in options.data]
     learn(network, worlds, options)
-    half = {name: value.half() for name, value in network.state_dict().items()}
+    half = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
     save_weights(options.out / f'{config.name}.safetensors', half)
     return network.eval()
 

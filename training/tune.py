@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from mtscene_ros.terminal import exit_status
 from training.data.augment import augmented
 from training.data.sample import Sample
+from training.data.support_frames import source_of, support_of
 from training.graphs.taught import encoded, scaled, with_biases
 from training.learn.episode_losses import channel_losses, choice_loss
 from training.learn.schedule import cosine
@@ -34,8 +35,6 @@ from training.tasks.channels import ChannelTask
 from training.teach import (
     add_task_options,
     matching_network,
-    source_of,
-    support_of,
     task_of,
 )
 from training.weights.checkpoint_store import CheckpointError, read_file, save, save_weights
