@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ from mtscene_ros.types import (
     ProbabilityMap,
     Scene,
 )
+
+from .fleet import Fleet, info_of
+from .inside import Inside
 
 CODES = ('u1', '<u2', '<f4')
 HEADER = messages.header(message_types.new, 5_000_000_007, 'left_optical')
@@ -170,3 +173,28 @@ def test_subscribers_get_what_they_got_before(node: Node) -> None:
     assert objects == [plain, plain]
     assert len(raw[0]) == len(raw[1]) == len(direct)
     assert [deserialize_message(content, Image) for content in raw] == [plain, plain]
+
+
+def test_the_node_publishes_the_same_either_way(
+    inside_of: Callable[..., Inside],
+    fleet_of: Callable[..., Fleet],
+    frame: CameraFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One image with serialized messages, and again with objects: labels, depth, points, scene."""
+    topics = ('semantic/image', 'depth/image', 'points', 'scene')
+    inside, fleet = inside_of(cameras=['front']), fleet_of(('front',), topics=topics)
+    inside.connect(fleet, {'front': info_of('', 64, 32, 64.0)})
+    calls: list[str] = []
+    monkeypatch.setitem(WRITERS, IMAGE, lambda f, p: calls.append(IMAGE) or cdr_writer.image(f, p))
+    for is_usual, serialized in ((True, 2), (False, 0)):
+        monkeypatch.setattr(cdr_writer, 'is_usual', lambda value=is_usual: value)
+        calls.clear()
+        before = {topic: len(fleet.got['front', topic]) for topic in topics}
+        inside.show(fleet, 'front', frame.rgb, 10**9)
+        fleet.wait(lambda b=before: all(len(fleet.got['front', t]) > b[t] for t in topics))
+        assert len(calls) == serialized
+    for topic in topics:
+        direct, plain = fleet.got['front', topic][-2:]
+        assert direct == plain or topic == 'scene'  # where NaN differs from itself
+        assert bytes(getattr(direct, 'data', b'')) == bytes(getattr(plain, 'data', b''))
