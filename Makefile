@@ -22,10 +22,10 @@ export ROS_LOG_DIR ?= $(CURDIR)/$(VENV)/log
 # One line before each step of `make demo`, whose set-up would be silent for minutes.
 STEP = $(if $(filter demo,$(MAKECMDGOALS)),echo '$(1)',:)
 
-.PHONY: help demo test lint style types docs docs-commands pictures photographs steady states trust reliability mutants audit lock trt-check trt-bindings colcon-check dist clean
+.PHONY: help demo test lint style types docs docs-commands pictures photographs few-shot steady states trust reliability mutants speed audit lock trt-check trt-bindings colcon-check dist clean
 
 help:
-	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | steady | states | trust | reliability | mutants | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
+	@echo 'make demo [BAG=path] [MODEL=name] | test | lint | docs | docs-commands | pictures | photographs | few-shot | steady | states | trust | reliability | mutants | speed | audit | lock | trt-check | trt-bindings | colcon-check | dist | clean   [PYTHON=python3]'
 
 demo: $(VENV)/package.stamp
 	@$(call STEP,Starting the node and playing a drive into it: about half a minute.)
@@ -86,6 +86,7 @@ pictures: $(VENV)/test.stamp
 	$(VENV)/bin/python -m mtscene_ros.cli demo --out build/pictures
 	$(VENV)/bin/python docs/make_picture.py build/pictures/out.mcap
 	$(VENV)/bin/python docs/make_worlds.py
+	$(VENV)/bin/python docs/make_animation.py
 	$(VENV)/bin/python -m docs.make_screens build/pictures
 
 # Every bundled model on CamVid and KITTI, in DATA.
@@ -96,6 +97,16 @@ photographs: $(VENV)/package.stamp
 # Camera health, novelty and flicker against their bounds; exit code 1 where one is broken.
 steady: $(VENV)/package.stamp
 	$(VENV)/bin/python -m benchmarks.steady --data '$(DATA)'
+
+# Runtimes, number formats and threads on this processor: about five minutes on two busy cores.
+speed: $(VENV)/test.stamp
+	$(VENV)/bin/python -m benchmarks.speed
+
+# A dense task from 1 and 3 labelled frames, matched and adapted, in a few minutes; the table of
+# docs/vtm.md is `python -m benchmarks.few_shot`.
+few-shot: $(VENV)/test.stamp
+	$(VENV)/bin/python -m benchmarks.few_shot --data $(DATA) --json build/few_shot.json \
+		--tasks camvid kitchen_depth --ways teach adapt --frames 1 3 --steps 20
 
 # Known vulnerabilities of the locked versions; fails where their database is not reached.
 audit: $(VENV)-audit/bin/pip-audit

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import tempfile
 from pathlib import Path
 
 import torch
@@ -19,19 +18,18 @@ from benchmarks.half_published import Watched, agreement, seeded
 from benchmarks.published_export import plain_gmac
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.atomic_file import write_text
-from mtscene_ros.models.operations import count_macs
 from training.graphs.deploy_published import PublishedGraph
 from training.graphs.onnx_export import check_images
 from training.graphs.precision import halved_published
 from training.graphs.simplify import simplified
 from training.networks.invpt import InvPTConfig
-from training.networks.zoo import NetworkConfig, build_on_meta, resized_config
-from training.trt_check import ON_ENCODERS, TARGETS, checked, export, published_config
+from training.networks.zoo import build_on_meta, resized_config
+from training.trt_check import ON_ENCODERS, TARGETS, checked, published_config
 
 RESULTS = Path(__file__).parent / 'results' / 'encoders.md'
 
 
-def half_agreement(config: NetworkConfig) -> tuple[str, str]:
+def half_agreement(config: InvPTConfig) -> tuple[str, str]:
     """Returns the share of operations in float16, and how far the outputs agree."""
     size_px = (config.height_px, config.width_px)
     rgb = torch.from_numpy(check_images('room', size_px, 1)['generated'])
@@ -51,34 +49,36 @@ def half_agreement(config: NetworkConfig) -> tuple[str, str]:
     return f'{share:.1%}', '; '.join(found)
 
 
-def about_half(config: InvPTConfig) -> tuple[int, int]:
-    """Returns a height and a width that the network can have."""
+def about_half(config: InvPTConfig) -> InvPTConfig:
+    """Returns the network at a size that it can have."""
     multiple = 4 * config.height_px // config.grid[0]
-    return (
-        config.height_px // 2 // multiple * multiple,
-        config.width_px // 2 // multiple * multiple,
+    height_px, width_px = (
+        max(multiple, pixels // 2 // multiple * multiple)
+        for pixels in (config.height_px, config.width_px)
     )
+    found = resized_config(config, height_px, width_px)
+    assert isinstance(found, InvPTConfig)
+    return found
 
 
 def cells(name: str) -> list[str]:
-    """Returns one row of the table."""
+    """Returns one row of the table; prints every step."""
     config = published_config(name)
     assert isinstance(config, InvPTConfig)
     parameters = sum(p.numel() for p in build_on_meta(config).parameters()) / 1e6
     plain = plain_gmac(config)
-    with tempfile.TemporaryDirectory() as folder:
-        export(name, 'fp32', Path(folder) / 'm.onnx')
-        exported = sum(count_macs(Path(folder) / 'm.onnx').values()) / 1e9
-    gc.collect()
-    size = f'{config.width_px}x{config.height_px}'
-    found = [name, config.encoder, size, f'{parameters:.1f}', f'{plain:.0f}', f'{exported:.0f}']
-    found += half_agreement(resized_config(config, *about_half(config)))
-    for precision in ('fp32', 'fp16'):
+    print(name, f'{parameters:.1f} M, {plain:.1f} GMAC', flush=True)
+    built, gmac = [], 0.0
+    for precision in ('fp16', 'fp32'):
         gc.collect()
         row = checked(name, precision, TARGETS)
-        built = f'accepted, {row.get("engine_mb")} MB, {row.get("seconds")} s'
-        found.append(row.get('refused', built).replace('|', '/'))
-    return found
+        print(row, flush=True)
+        gmac = row.get('gmac', gmac)
+        found = f'accepted, {row.get("engine_mb")} MB, {row.get("seconds")} s'
+        built.append(row.get('refused', found).replace('|', '/'))
+    size = f'{config.width_px}x{config.height_px}'
+    sizes = [f'{parameters:.1f}', f'{plain:.1f}', f'{gmac:.1f}']
+    return [name, config.encoder, size, *sizes, *half_agreement(about_half(config)), *built]
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     head = ['network', 'encoder', 'input, px', 'parameters, M', 'GMAC', 'GMAC exported']
     head += ['operations in float16', 'float16 against float32, at about half the size']
-    head += ['TensorRT-RTX, fp32', 'TensorRT-RTX, fp16']
+    head += ['TensorRT-RTX, fp16', 'TensorRT-RTX, fp32']
     lines = ['# InvPT on other encoders', '']
     lines += [f'{machine()}; random weights, no GPU; `python -m benchmarks.encoders`.', '']
     lines += [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]

@@ -21,16 +21,20 @@ from docs.results import RESULTS, performance, result_page
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r'(\]\()(?!https?:|#|mailto:)([^)#\s]+)')
 CONTENTS = {
-    'Start': ('installation', 'concepts', 'node', 'howto/see'),
+    'Start': ('start', 'installation', 'concepts', 'node'),
+    'Tutorials': tuple(
+        f'tutorials/{name}' for name in ('first-picture', 'recordings', 'robot', 'own-classes')
+    ),
     'Inside': ('architecture', 'conventions'),
     'How to': tuple(
         f'howto/{name}'
         for name in (
-            'own-camera', 'no-labels', 'many-cameras', 'nav2', 'own-data', 'own-model', 'jetson',
+            'predict', 'see', 'own-camera', 'usb-camera', 'realsense', 'zed', 'oak', 'gazebo',
+            'isaac-sim', 'many-cameras', 'nav2', 'no-labels', 'own-data', 'own-model', 'jetson',
             'fastdds',
         )
     ),
-    'Measure': ('evaluation', 'compare', 'performance', 'reliability', 'security'),
+    'Measure': ('devices', 'evaluation', 'compare', 'performance', 'reliability', 'security'),
     'Networks': (
         'bundled-model', 'networks', 'network-specification', 'vtm', 'training', 'runtimes',
         'tensorrt',

@@ -55,7 +55,7 @@ from training.networks.decoders import compact_network
 from training.recipes import RECIPES
 from training.unlabelled import fold_statistics, learn_recordings
 from training.weights.checkpoint_store import CheckpointError
-from training.weights.released_files import config_name
+from training.weights.released_files import read_record
 from training.weights.weight_files import read_weights
 
 DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'drive_lite.safetensors'
@@ -222,8 +222,11 @@ def adapt_published(options: argparse.Namespace, model: str) -> dict[str, Any]:
     if 'val' in manifest_samples.splits(options.manifest):
         wanted += ['--val', str(options.manifest)]
     training = train.options_from(wanted)
+    _, before_it = read_record(options.weights)
+    for name in ('tasks', 'size_px', 'encoder'):  # of a network that was fine-tuned already
+        setattr(training, name, before_it.get(name) or getattr(training, name))
     for name, value in vars(options).items():
-        if hasattr(training, name) and value is not None:
+        if hasattr(training, name) and value is not None and name != 'encoder':
             setattr(training, name, value)
     learning, data = train.prepared(training)
     frames = data.frames[: options.frames]
@@ -247,7 +250,7 @@ def published_model(options: argparse.Namespace) -> str | None:
         return str(options.model)
     if options.weights.suffix == '.safetensors':
         return None
-    name = config_name(options.weights)
+    name, _ = read_record(options.weights)
     if not name:
         raise CheckpointError(
             f'{options.weights} does not say which network it is of; add --model, such as '

@@ -15,12 +15,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mtscene_ros.datasets.classes import HUMAN_PARTS_7
@@ -32,7 +34,7 @@ from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import Boxes3D, SemanticClass
 from training.config import CompactConfig
 from training.data import DATASETS
-from training.data.by_name import scored_ids
+from training.data.by_name import merged_ids, scored_ids
 from training.graphs.deploy import DeployGraph
 from training.graphs.deploy_published import PublishedGraph
 from training.learn.learning import ALL_CONFIGS, Config, kind_of
@@ -84,7 +86,7 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 
 class Meters:
     """Holds one meter per task, created when the task first has a known pixel; scored: task → ids
-    of the classes that the truth can have, None for all."""
+    of the classes that the truth can have, None for all; merged: see merged_ids."""
 
     def __init__(
         self,
@@ -92,14 +94,17 @@ class Meters:
         data_set: str,
         jobs: int,
         scored: Mapping[str, Sequence[int]] | None = None,
+        merged: Mapping[str, NDArray[np.uint8]] | None = None,
     ) -> None:
-        self.config, self.jobs, self.scored = config, jobs, scored or {}
+        self.config, self.jobs, self.scored, self.merged = config, jobs, scored or {}, merged or {}
         self.max_dist = MAX_DIST.get(data_set, OTHERWISE)
         self.by_task: dict[str, TensorMeter] = {}
 
     def update(self, pairs: Pairs) -> None:
         for task, (prediction, truth) in pairs.items():
             if has_known_pixels(task, truth):
+                if task in self.merged:
+                    prediction = torch.from_numpy(self.merged[task])[prediction.long()]
                 self.by_task.setdefault(task, self.new_meter(task)).update(prediction, truth)
 
     def new_meter(self, task: str) -> TensorMeter:
@@ -144,8 +149,9 @@ def evaluate(
     """Returns scores by task over the frames of all processes."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     tables = DATASETS[options.data_set].tables(options.data)
-    scored = scored_ids(tables, kind_of(config).tables_of(config))
-    meters = Meters(config, options.data_set, options.jobs, scored)
+    known = kind_of(config).tables_of(config)
+    scored, merged = scored_ids(tables, known), merged_ids(tables, known)
+    meters = Meters(config, options.data_set, options.jobs, scored, merged)
     own = frames[int(os.environ.get('RANK', '0')) :: int(os.environ.get('WORLD_SIZE', '1'))]
     if isinstance(config, Recipe):
         network, _ = load_network(config.network_config, read_checkpoint(checkpoint))
@@ -245,6 +251,9 @@ def estimator_scores(
         meters.update(compact_pairs(results, sample, MAX_M))
         found = results.get('boxes3d')
         if isinstance(found, Boxes3D) and sample.has_boxes:
+            if 'boxes3d' in meters.merged:
+                class_ids = meters.merged['boxes3d'][found.class_ids].astype(np.int64)
+                found = replace(found, class_ids=class_ids)
             add_boxes(boxes, found, sample, config)
     seen = added_up(boxes, boxes_meter(config)).by_class()
     return {'boxes3d': seen} if seen else {}
@@ -261,7 +270,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             config = read_weights(options.checkpoint)[0]
         else:
             config = recorded(config, read_released(options.checkpoint).adapted)
-        frames = list_frames(options.data_set, [options.data], options.split, config)
+        frames = list_frames(options.data_set, [options.data], options.split, config, merges=True)
         frames = frames[: options.frames]
         scores = evaluate(config, options.checkpoint, frames, options)
         if not together or torch.distributed.get_rank() == 0:

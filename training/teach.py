@@ -42,6 +42,7 @@ from training.graphs.onnx_export import (
 )
 from training.graphs.reference import add_self_test
 from training.graphs.taught import TaughtGraph, Windows, taught_spec
+from training.graphs.taught_template import write_taught
 from training.networks.compact_matching import CompactMatchingConfig, CompactMatchingNetwork
 from training.networks.vtm import VTMNetwork
 from training.networks.zoo import COMPACT_MATCHING
@@ -110,7 +111,7 @@ def own_name(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TaughtSource:
     """A dense task of a manifest; is_semantic: its labels are those of `semantic`."""
 
     manifest: Path
@@ -126,14 +127,14 @@ class Source:
         return replace(sample, maps={self.name: sample.labels})
 
 
-def source_of(options: argparse.Namespace) -> Source:
+def source_of(options: argparse.Namespace) -> TaughtSource:
     """Raises DataError where the manifest has no such task, or several and none is wanted."""
     path, wanted = options.manifest, options.task
     manifest = load(path)
     if options.semantic is not None:
         if not manifest.semantic:
             raise DataError(f'{path} has no `semantic` classes; leave --semantic out.')
-        return Source(path, options.semantic, manifest.semantic, True)
+        return TaughtSource(path, options.semantic, manifest.semantic, True)
     maps = manifest.maps
     if not maps:
         fix = '; teach its `semantic` labels with --semantic NAME' if manifest.semantic else ''
@@ -143,10 +144,10 @@ def source_of(options: argparse.Namespace) -> Source:
     if wanted is not None and wanted not in maps:
         raise DataError(f'{path} has no task {wanted}; it has {", ".join(maps)}.')
     name = wanted or next(iter(maps))
-    return Source(path, name, maps[name])
+    return TaughtSource(path, name, maps[name])
 
 
-def support_of(source: Source, most: int | None) -> list[Sample]:
+def support_of(source: TaughtSource, most: int | None) -> list[Sample]:
     """Frames with labels of the task; how many have none is said. Raises DataError."""
     path, name = source.manifest, source.name
     labelled: list[Sample] = []
@@ -171,7 +172,7 @@ def support_of(source: Source, most: int | None) -> list[Sample]:
     return labelled
 
 
-def task_of(source: Source, support: list[Sample]) -> ChannelTask:
+def task_of(source: TaughtSource, support: list[Sample]) -> ChannelTask:
     """Raises ValueError where no pixel has a label."""
     maps = [sample.maps[source.name] for sample in support]
     return channel_task(source.name, source.classes, maps)
@@ -278,7 +279,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     spec = taught_spec(graph, options.out.stem, options.version, current_commit())
-    write_onnx(graph, spec, options.out, options.opset, about_from(options))
+    compact = isinstance(graph.network, CompactMatchingNetwork)
+    write = write_taught if compact else write_onnx
+    write(graph, spec, options.out, options.opset, about_from(options))
     if not options.no_check:
         add_self_test(options.out, spec, torch_answers(graph))
         check(graph, options.out, 0.0, images)

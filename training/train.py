@@ -143,6 +143,10 @@ def data_of(config: Config, options: argparse.Namespace) -> Data:
     fingerprint = fingerprint_of(options.data_set, options.split, frames)
     if not options.val:
         return Data(frames, fingerprint)
+    if options.metric != 'loss' and rank_and_world()[1] > 1:
+        raise ValueError(
+            '--metric: scores are computed in one process; under torchrun leave it out.'
+        )
     val = list_frames(options.data_set, options.val, options.val_split, config)
 
     def score(learning: Learning) -> Scores:

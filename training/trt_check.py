@@ -25,6 +25,7 @@ import torch
 from mtscene_ros.backends.machine import machine
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.child_process import module_command
+from mtscene_ros.models.operations import count_macs
 from mtscene_ros.terminal import exit_status
 from mtscene_ros.types import CameraFrame
 from mtscene_ros.worlds import FRAMES
@@ -52,8 +53,8 @@ PUBLISHED = (
 )
 # InvPT on other encoders: encoder, height and width.
 ON_ENCODERS = {
-    'invpt_dinov2s_nyud': ('vit_small_patch14_dinov2', 448, 560),
-    'invpt_convnextt_nyud': ('convnext_tiny', 448, 576),
+    'invpt_dinov2s_nyud': ('vit_small_patch14_dinov2', 224, 280),
+    'invpt_convnextt_nyud': ('convnext_tiny', 256, 320),
 }
 PRECISIONS = ('fp32', 'fp16', 'int8')
 INT8 = ('drive_lite',)
@@ -106,6 +107,7 @@ def checked(name: str, precision: str, targets: str, opset: int = OPSET) -> dict
         path = Path(folder) / f'{name}.onnx'
         export(name, precision, path, opset)
         gc.collect()
+        row['gmac'] = round(sum(count_macs(path).values()) / 1e9, 2)
         row['onnx_mb'] = round(sum(p.stat().st_size for p in Path(folder).iterdir()) / 1e6, 1)
         command = module_command('mtscene_ros.backends.engine_build', str(path))
         command += ['--module', 'tensorrt_rtx', '--target', targets, '--max-batch', '4']

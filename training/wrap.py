@@ -3,10 +3,13 @@
     python -m training.wrap segformer.onnx -o mine.onnx --task semantic --classes names.yaml \
         --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225
     python -m training.wrap depth.onnx -o mine.onnx --task depth --focal-px 500 --max-m 80
+    python -m training.wrap yolo11n-seg.onnx -o mine.onnx --task semantic --classes coco.yaml
 
 The file gets our input (uint8 RGB), the decoding and the contract, as one graph; its own part
 stays as it is. It must take (N, 3, H, W) float32 and return (N, C, h, w) logits, (N, h, w) class
-ids, or (N, 1, h, w) or (N, h, w) metres. The result is compared with the original on an image.
+ids, (N, 1, h, w) or (N, h, w) metres, or the two outputs of a YOLO with masks, of which semantic
+labels are made. The result is compared with the original on two images. Depths that fall where the
+true ones rise are refused: relative inverse depth (MiDaS, Depth Anything) needs --inverse.
 """
 
 from __future__ import annotations
@@ -17,10 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, version_converter
 
@@ -30,7 +31,9 @@ from mtscene_ros.datasets.manifest import read_yaml
 from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.spec import METADATA_KEY, ModelSpec, TensorSpec
 from mtscene_ros.terminal import exit_status
+from mtscene_ros.types import SemanticClass
 from mtscene_ros.worlds import FRAMES
+from training.graphs.foreign_answers import answers, check_order, run
 from training.graphs.reference import add_self_test, file_answers
 from training.graphs.wrapped import (
     IDS,
@@ -41,7 +44,10 @@ from training.graphs.wrapped import (
     Pixels,
     add_input,
     add_outputs,
+    agreement,
+    expected,
 )
+from training.graphs.wrapped_yolo import add_yolo_outputs, painted_labels, yolo_masks
 
 MIN_OPSET, CONVERTED = 13, 17  # Softmax over one axis, integer ArgMax; what older files become
 WORST = {'semantic': 0.99, 'depth': 0.999}  # least agreement with the original
@@ -66,6 +72,16 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--focal-px', type=float, help='at which depths are right, at --size-px')
     parser.add_argument('--min-m', type=float, default=0.1)
     parser.add_argument('--max-m', type=float, default=100.0)
+    parser.add_argument(
+        '--inverse',
+        type=float,
+        nargs=2,
+        metavar=('SCALE', 'SHIFT'),
+        help='the output x is an inverse depth; metres are 1 / (SCALE x + SHIFT)',
+    )
+    parser.add_argument(
+        '--background', default='background', help='class of what no object of a YOLO covers'
+    )
     parser.add_argument('--name', help='of the model; default: that of the file')
     return parser.parse_args(arguments)
 
@@ -111,32 +127,21 @@ def foreign_of(model: onnx.ModelProto, options: argparse.Namespace) -> Foreign:
         )
     opset = next(o.version for o in model.opset_import if o.domain in ('', 'ai.onnx'))
     output = output_of(model, options)
-    return Foreign(inputs[0].name, (size[0], size[1]), output, (), '', opset)
+    inverse = (options.inverse[0], options.inverse[1]) if options.inverse else ()
+    return Foreign(inputs[0].name, (size[0], size[1]), output, (), '', opset, inverse)
 
 
 def output_of(model: onnx.ModelProto, options: argparse.Namespace) -> str:
+    """Returns '' for the two outputs of a YOLO with masks."""
     names = [v.name for v in model.graph.output]
+    ranks = sorted(len(shape_of(v)) for v in model.graph.output)
+    if options.tensor is None and options.task == 'semantic' and ranks == [3, 4]:
+        return ''
     if options.tensor is None and len(names) > 1:
         raise ValueError(f'{options.model} returns {", ".join(names)}; choose one with --tensor.')
     if options.tensor is not None and options.tensor not in names:
         raise ValueError(f'{options.model} returns {", ".join(names)}, not {options.tensor}.')
     return str(options.tensor or names[0])
-
-
-def run(model: onnx.ModelProto, inputs: dict[str, NDArray[Any]], output: str) -> NDArray[Any]:
-    """Runs a graph on ONNX Runtime. Raises ValueError where it does not run."""
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), settings, providers=['CPUExecutionProvider']
-        )
-        return np.asarray(session.run([output], inputs)[0])
-    except (
-        Exception
-    ) as error:  # ONNX Runtime has a class for each of its errors, and no common one
-        text = ' '.join(str(error).split())[:200]
-        raise ValueError(f'The graph does not run on two images at once ({text}).') from None
 
 
 def pixels_from(options: argparse.Namespace) -> Pixels:
@@ -176,29 +181,15 @@ def described(
         return replace(foreign, output_shape=shape, kind=IDS)
     if found.dtype.kind == 'f' and len(shape) == 4 and shape[1] == len(classes):
         return replace(foreign, output_shape=shape, kind=LOGITS)
+    if len(shape) == 3 and shape[1] == 4 + len(classes):
+        raise ValueError(
+            f'{foreign.output} is {shape}: boxes of a YOLO without masks, which are no task here; '
+            'export a model whose name ends in -seg.'
+        )
     raise ValueError(
         f'{foreign.output} is {found.dtype} {shape}, but --classes names {len(classes)}; it '
         f'should be (N, {len(classes)}, h, w) logits or (N, h, w) ids.'
     )
-
-
-def expected(raw: NDArray[Any], foreign: Foreign) -> NDArray[Any]:
-    """Decodes the original's output with OpenCV, (N, H, W) ids or metres."""
-    size = foreign.size_px[::-1]
-    planes = raw[:, None] if raw.ndim == 3 else raw
-    how = cv2.INTER_NEAREST_EXACT if foreign.kind == IDS else cv2.INTER_LINEAR
-    kind = np.uint8 if foreign.kind == IDS else np.float32
-    enlarged = np.array(
-        [[cv2.resize(p.astype(kind), size, interpolation=how) for p in image] for image in planes]
-    )
-    return np.asarray(enlarged.argmax(1) if foreign.kind == LOGITS else enlarged[:, 0])
-
-
-def agreement(got: NDArray[Any], want: NDArray[Any], task: str) -> float:
-    """Returns the share of equal labels, or of depths within a thousandth."""
-    if task == 'semantic':
-        return float((got == want).mean())
-    return float((np.abs(got - want) <= 1e-3 * np.abs(want) + 1e-6).mean())
 
 
 def spec_of(
@@ -250,21 +241,26 @@ def main(arguments: list[str] | None = None) -> int:
     model = opened(options.model)
     foreign = foreign_of(model, options)
     height, width = foreign.size_px
-    rgb = np.stack([FRAMES['drive'](17, k, width, height).rgb for k in range(2)])
-    given = taken_by(rgb, pixels)
-    raw = np.concatenate(
-        [run(model, {foreign.input: given[k : k + 1]}, foreign.output) for k in range(2)]
-    )
-    foreign = described(foreign, raw, options, classes)
-    if raw.dtype.kind == 'f' and not np.isfinite(raw).all():
-        raise ValueError(f'{foreign.output} is not finite on an image; check --mean and --std.')
+    worlds = [FRAMES['drive'](17, k, width, height) for k in range(2)]
+    rgb = np.stack([world.rgb for world in worlds])
+    found = answers(model, foreign, taken_by(rgb, pixels))
     add_input(model.graph, foreign, pixels)
-    spec = spec_of(foreign, add_outputs(model.graph, foreign), classes, options)
+    if foreign.output:
+        raw = found[foreign.output]
+        foreign = described(foreign, raw, options, classes)
+        outputs = add_outputs(model.graph, foreign, options.max_m)
+        want = expected(raw, foreign, options.max_m)
+    else:
+        yolo = yolo_masks(found, len(classes), foreign.size_px, foreign.opset)
+        outputs = add_yolo_outputs(model.graph, yolo)
+        want = painted_labels(found[yolo.detections], found[yolo.prototypes], yolo)
+        classes = (*classes, SemanticClass(len(classes), options.background, (0, 0, 0)))
+    if options.task == 'depth':
+        check_order(want, np.stack([world.depth_m for world in worlds]), bool(options.inverse))
+    spec = spec_of(foreign, outputs, classes, options)
     del model.graph.value_info[:]  # shapes of a fixed batch
     helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-    share = agreement(
-        run(model, {IMAGE: rgb}, spec.outputs[0].name), expected(raw, foreign), options.task
-    )
+    share = agreement(run(model, {IMAGE: rgb}, spec.outputs[0].name), want, options.task)
     if share < WORST[options.task]:
         raise ValueError(
             f'Only {100 * share:.1f} % of the pixels are as the original says; nothing is written.'

@@ -108,6 +108,14 @@ class Letterbox:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(network_map, matrix, size, None, flags, cv2.BORDER_REPLICATE)
 
+    def camera_rows(self, first: int, last: int, map_height: int) -> slice:
+        """Returns the rows of `to_camera`'s result that depend on rows first to last of a network
+        map, and a few more: a pixel is interpolated between two rows."""
+        y = self._axis(1, map_height)
+        start, stop = ((row - y.first) / y.step for row in (first - 1, last + 1))
+        end = self.output_height_px if last == map_height - 1 else max(0, ceil(stop) + 2)
+        return slice(max(0, int(start) - 2), end)
+
     def points_to_camera(self, uv_network: NDArray[np.float64]) -> NDArray[np.float64]:
         """Converts (N, 2) u, v in network pixels → (N, 2) u, v in camera pixels."""
         return (uv_network + 0.5 - self._offset_px) / self.scales - 0.5

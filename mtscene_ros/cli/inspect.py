@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLE = """mtscene inspect model.onnx
+mtscene inspect drive_lite
 mtscene inspect ~/.cache/mtscene_ros/engines/model-0123456789abcdef.engine --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('model', type=Path, help='.onnx or .engine')
+    parser.add_argument(
+        'model', type=Path, help='.onnx or .engine, or a name as `mtscene models` lists it'
+    )
     parser.add_argument('--json', action='store_true', help='print everything as JSON')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    path = arguments.model
+    from mtscene_ros.models.catalogue import file_of
+
+    path = Path(file_of(str(arguments.model)))
     if path.suffix == '.engine':
         return engine(path, arguments.json)
     return model(path, arguments.json)
@@ -35,7 +40,10 @@ def model(path: Path, as_json: bool) -> int:
             path.stat().st_size,
         )
     except FileNotFoundError:
-        raise ValueError(f'{path} does not exist; give the path of a model file.') from None
+        raise ValueError(
+            f'{path} does not exist; give the path of a model file, or a name that '
+            '`mtscene models` lists.'
+        ) from None
     except ValueError as error:
         raise ValueError(f'{path} is not an ONNX file ({error}).') from error
     spec = spec_from_json(metadata.get(METADATA_KEY), str(path))

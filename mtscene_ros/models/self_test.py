@@ -46,25 +46,47 @@ def deviation(want: Samples, got: Samples) -> float:
     return float(np.sqrt(np.mean((got - exact) ** 2))) / spread
 
 
-# What an answer is compared by; 0 where nothing differs.
-MEASURES: dict[str, Callable[[Samples, Samples], float]] = {
-    'unequal labels': unequal,
-    'relative error': relative_error,
-    'deviation': deviation,
-}
+def peak_deviation(want: Samples, got: Samples) -> float:
+    """Returns the root mean square of the difference over that of `want`, for values from
+    `largest`."""
+    exact = want.astype(float)
+    size = max(float(np.sqrt(np.mean(exact**2))), 1e-9)
+    return float(np.sqrt(np.mean((got - exact) ** 2))) / size
 
 
-def sampled(tensor: NDArray[Any], count: int) -> Samples:
+def spread_out(tensor: NDArray[Any], count: int) -> Samples:
     """Returns `count` values of a tensor, or all where it has fewer."""
     flat = tensor.ravel()
     return flat[np.arange(min(count, flat.size)) * STEP % flat.size]
+
+
+def largest(tensor: NDArray[Any], count: int) -> Samples:
+    """Returns the `count` largest values in order, wherever they are: a peak that moves by a cell
+    is the same box."""
+    return np.sort(tensor, axis=None)[-count:]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """take: the samples of a tensor; compare: their difference from the answer, 0 for none."""
+
+    take: Callable[[NDArray[Any], int], Samples]
+    compare: Callable[[Samples, Samples], float]
+
+
+MEASURES: dict[str, Measure] = {
+    'unequal labels': Measure(spread_out, unequal),
+    'relative error': Measure(spread_out, relative_error),
+    'deviation': Measure(spread_out, deviation),
+    'deviation of peaks': Measure(largest, peak_deviation),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """What the float32 network says in one tensor.
 
-    values: (N,) as `sampled` takes them; measure: a key of MEASURES; bounds: precision → the
+    values: (N,) as the measure takes them; measure: a key of MEASURES; bounds: precision → the
     largest value of the measure that passes.
     """
 
@@ -105,17 +127,14 @@ class SelfTest:
 
     def compared(self, outputs: Mapping[str, NDArray[Any]], precision: str) -> list[Agreement]:
         """Compares tensors (1, ...) by name; precision: what the runtime computes in."""
-        return [
-            Agreement(
-                a.tensor,
-                a.task,
-                a.measure,
-                MEASURES[a.measure](a.values, sampled(outputs[a.tensor], len(a.values))),
-                # An unknown format, such as fp8, is treated as the coarsest one.
-                a.bounds.get(precision, max(a.bounds.values())),
-            )
-            for a in self.answers
-        ]
+        found = []
+        for a in self.answers:
+            measure = MEASURES[a.measure]
+            value = measure.compare(a.values, measure.take(outputs[a.tensor], len(a.values)))
+            # An unknown format, such as fp8, is treated as the coarsest one.
+            bound = a.bounds.get(precision, max(a.bounds.values()))
+            found.append(Agreement(a.tensor, a.task, a.measure, value, bound))
+        return found
 
     def to_json(self) -> str:
         small = np.ascontiguousarray(self.rgb[:: self.enlarged, :: self.enlarged, ::-1])

@@ -168,7 +168,8 @@ STYLE = """
 .live img { min-height: 120px; background: var(--line) } #status section { padding: 14px 18px; margin-bottom: 14px; overflow-x: auto }
 .ok { color: var(--good) } .WARN, .ERROR { color: var(--bad) } label { margin-right: 18px; white-space: nowrap } label input { accent-color: var(--accent) }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px } #lost { color: var(--bad) }
-@media (max-width: 600px) { main { padding: 14px 10px 40px } #status section { padding: 10px } th, td { padding-left: 8px } }
+@media (max-width: 600px) { main { padding: 14px 10px 40px } #status section { padding: 10px } th, td { padding-left: 8px }
+  #status dl { grid-template-columns: 1fr; gap: 0 } #status dd { margin-bottom: 6px } }
 """  # noqa: E501
 SCRIPT = """
 const TIMES = ' p50/p95/p99, ms', lost = document.getElementById('lost');
@@ -207,7 +208,7 @@ function card(entry) {
   level.textContent = entry.level + ' ';
   found.appendChild(document.createElement('p')).textContent = entry.message;
   const stages = Object.entries(entry.values).filter(([name]) => name.endsWith(TIMES));
-  const others = Object.entries(entry.values).filter(([name, value]) => !name.endsWith(TIMES) && value);
+  const others = Object.entries(entry.values).filter(([name, value]) => !name.endsWith(TIMES) && value && value !== entry.message);
   const list = found.appendChild(document.createElement('dl'));
   for (const [name, value] of others) {
     list.appendChild(document.createElement('dt')).textContent = name;
@@ -223,7 +224,8 @@ function card(entry) {
 }
 async function refresh() {
   try {
-    const entries = await (await fetch('/status.json')).json();
+    const entries = await (await fetch('/status.json')).json(), of = entry => entry.title.startsWith('camera');
+    entries.sort((a, b) => of(b) - of(a));  // rates and drops first
     document.getElementById('status').replaceChildren(...entries.map(card));
     lost.textContent = entries.length ? '' : names.length > 1 ? 'The node says nothing; is it running?' : '';
   } catch (error) { lost.textContent = 'The program has ended.'; }

@@ -17,6 +17,7 @@ from mtscene_ros.models.spec import Options
 from mtscene_ros.types import CameraFrame, DepthMap
 
 OUTPUTS = ('depth',)
+NEARLY = 1 - 1e-5  # enlarging may round up
 NEEDS_INTRINSICS = True
 
 
@@ -29,6 +30,20 @@ def camera_scale(frame: CameraFrame, letterbox: Letterbox, focal_px: float) -> f
     """
     assert frame.intrinsics is not None, 'the estimator skips uncalibrated cameras'
     return frame.intrinsics.fx_px * float(letterbox.scales[0]) / focal_px
+
+
+def reached_rows(is_reached: NDArray[np.bool_], letterbox: Letterbox, is_enlarged: bool) -> slice:
+    """Returns the rows of the camera's map that pixels of the network's map may reach, since
+    looking at every pixel of a large map takes longer than enlarging it.
+
+    is_enlarged: the map has the camera's size already.
+    """
+    rows = np.flatnonzero(is_reached.any(1))
+    if not len(rows):
+        return slice(0, 0)
+    if is_enlarged:
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return letterbox.camera_rows(int(rows[0]), int(rows[-1]), len(is_reached))
 
 
 def decoder(
@@ -63,9 +78,11 @@ def decoder(
             canonical_m = raw
             depth_m = letterbox.to_camera(raw * scale, smooth=True)
         if (canonical_m >= max_m).any():
-            depth_m[depth_m >= np.float32(max_m) * scale] = np.inf
+            far = depth_m[reached_rows(canonical_m >= NEARLY * max_m, letterbox, is_disparity)]
+            far[far >= np.float32(max_m) * scale] = np.inf
         if (canonical_m < min_m).any():
-            depth_m[depth_m < np.float32(min_m) * scale] = -np.inf
+            near = depth_m[reached_rows(canonical_m < min_m / NEARLY, letterbox, is_disparity)]
+            near[near < np.float32(min_m) * scale] = -np.inf
         return DepthMap(depth_m)
 
     return decode

@@ -10,7 +10,8 @@ import pytest
 from backends.fake_gpu import GAIN, SIZE, FakeDriver, fake_tensorrt
 from backends.test_tensorrt import use
 
-from mtscene_ros.backends import BackendError, BackendOptions, auto, open_backend
+from mtscene_ros.backends import BackendError, BackendOptions, auto, open_backend, trial
+from mtscene_ros.backends.trial import BF16_FLAGS
 from mtscene_ros.cli import checks
 from mtscene_ros.cli.checks import Configuration
 from mtscene_ros.models.catalogue import path_of
@@ -65,6 +66,14 @@ def test_openvino_refuses_it_as_well_and_auto_passes_on(tmp_path: Path) -> None:
     )
     with pytest.raises(BackendError, match=expected):
         open_backend('auto', path, BackendOptions(1))
+
+
+def test_in_bfloat16_the_file_is_proved_in_float32(tmp_path: Path) -> None:
+    """By itself bfloat16 would hide the layer: its own rounding moves the outputs as far."""
+    if auto.why_not_openvino(BackendOptions()) or not trial.this_processor().flags & BF16_FLAGS:
+        pytest.skip('openvino is not installed, or the processor has no bfloat16')
+    with pytest.raises(BackendError, match=r'ONNX Runtime .*, fp32 does not compute what'):
+        open_backend('openvino', scaled(tmp_path, LAYERS[1]), BackendOptions(1, precision='bf16'))
 
 
 def test_check_shows_the_numbers(tmp_path: Path) -> None:

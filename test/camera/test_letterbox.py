@@ -204,3 +204,18 @@ def test_at_half_the_size_an_image_is_still_interpolated() -> None:
     rgb = np.zeros((5, 4, 3), np.uint8)
     rgb[2] = 100
     assert Letterbox(4, 5, 2, 10).to_network(rgb)[4:6].max() == 0
+
+
+@pytest.mark.parametrize(('width', 'height'), [(1920, 1080), (640, 480), (97, 333)])
+@pytest.mark.parametrize('cells', [(0, 0), (3, 5), (30, 31), (0, 31)])
+def test_camera_rows_hold_all_that_a_network_row_reaches(
+    width: int, height: int, cells: tuple[int, int]
+) -> None:
+    letterbox = Letterbox(width, height, 128, 64)
+    network_map = np.zeros((32, 64), np.float32)
+    network_map[cells[0] : cells[1] + 1] = 1
+    rows = letterbox.camera_rows(*cells, 32)
+    outside = letterbox.to_camera(network_map, smooth=True)
+    assert rows.stop - rows.start < height / 32 * (cells[1] - cells[0] + 4) + 5
+    outside[rows] = 0
+    assert not outside.any()

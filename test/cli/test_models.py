@@ -113,3 +113,8 @@ def test_a_file_that_is_no_model_is_one_sentence(
 def test_a_malformed_entry_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r'm\.onnx: mtscene_about'):
         about_of(tmp_path / 'm.onnx', {ABOUT_KEY: text})
+
+
+def test_a_bundled_model_is_inspected_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['inspect', 'drive_lite', '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['name'] == 'drive_lite'

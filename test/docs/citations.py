@@ -24,6 +24,7 @@ LINK = re.compile(r'\]\((?!https?:|#|mailto:)([^)#\s]+)')
 SECTION = re.compile(
     r'(docs/[\w-]+\.md), sections? (\d[\d.]*\d|\d|[A-Z][a-z ]+)(?: (?:and|to) (\d[\d.]*\d|\d))?'
 )
+FOREIGN = ('rs_launch.py',)  # files of other packages
 NEW_FILE = re.compile(r'^`([\w/.]+)`:$', re.M)  # CONTRIBUTING's examples write these
 SUFFIXES = ('md', 'onnx', 'py', 'git', 'json', 'yaml')
 
@@ -67,7 +68,7 @@ def dead_citations(text: str) -> list[str]:
     one_line = ' '.join(text.split())
     paths = NAMED_PATH.findall(text)
     dead = [path for path in paths if not all(map(_path_exists, _braces(path)))]
-    files = [name for name in PYTHON_FILE.findall(text) if name not in paths]
+    files = [name for name in PYTHON_FILE.findall(text) if name not in (*paths, *FOREIGN)]
     dead += [name for name in files if not _is_end_of_a_path(name)]
     names = [name for name in MODULE.findall(text) if name.rsplit('.')[-1] not in SUFFIXES]
     dead += [name for name in names if not name_exists(name)]

@@ -17,9 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 IS_LONG = bool(os.environ.get('MTSCENE_DOCS_COMMANDS'))  # make docs-commands
-OTHERS = ('concepts', 'bundled-model', 'networks', 'training', 'runtimes')
+OTHERS = ('devices', 'concepts', 'bundled-model', 'networks', 'training', 'runtimes')
 PAGES = [
     ROOT / 'README.md',
+    *sorted((ROOT / 'docs' / 'tutorials').glob('*.md')),
     *sorted((ROOT / 'docs' / 'howto').glob('*.md')),
     *(ROOT / 'docs' / f'{name}.md' for name in OTHERS),
 ]

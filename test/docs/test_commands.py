@@ -10,7 +10,7 @@ import pytest
 from .commands import IS_LONG, NOT_RUN, PAGES, ROOT, SLOW, UNTIL_STOPPED, Block, blocks, run
 
 ALL = [block for page in PAGES for block in blocks(page)]
-HAND_WRITTEN = [p for p in PAGES if 'howto' in p.parts or p.name == 'README.md']
+HAND_WRITTEN = [p for p in PAGES if {'howto', 'tutorials'} & {*p.parts} or p.name == 'README.md']
 
 
 def is_run(block: Block) -> bool:

@@ -74,6 +74,47 @@ def test_foxglove_places_every_panel_once() -> None:
     assert kinds == ['3D', 'DiagnosticSummary', *3 * ['Image'], *2 * ['Plot'], 'Tab', 'Table']
 
 
+# Settings as the open source of Foxglove Studio, and of Lichtblick after it, declares them.
+SETTINGS = {
+    '3D': 'cameraState followMode followTf scene transforms topics layers publish imageMode',
+    'Image': 'cameraState followMode followTf scene transforms topics layers publish imageMode',
+    'imageMode': 'imageTopic calibrationTopic annotations synchronize rotation flipHorizontal '
+    'flipVertical minValue maxValue colorMode colorMap colorField gradient flatColor '
+    'explicitAlpha',
+    'cameraState': 'distance perspective phi target targetOffset targetOrientation thetaOffset '
+    'fovy near far',
+    'Plot': 'title paths showXAxisLabels showYAxisLabels showLegend legendDisplay isSynced '
+    'xAxisVal followingViewWidth minXValue maxXValue minYValue maxYValue sidebarDimension '
+    'showPlotValuesInLegend xAxisPath',
+    'DiagnosticSummary': 'topicToRender minLevel pinnedIds hardwareIdFilter sortByLevel',
+    'Table': 'topicPath',
+    'Tab': 'activeTabIdx tabs',
+}
+
+
+def test_foxglove_knows_every_setting() -> None:
+    for name, config in layout()['configById'].items():
+        assert config.keys() <= {*SETTINGS[name.split('!')[0]].split()}, name
+        for part in ('imageMode', 'cameraState'):
+            assert config.get(part, {}).keys() <= {*SETTINGS[part].split()}, name
+        assert config.get('followMode', 'follow-pose') in (
+            'follow-pose', 'follow-position', 'follow-none'
+        )  # fmt: skip
+
+
+def test_foxglove_divides_the_window() -> None:
+    """Every branch is a row or a column of two parts, whose share is a percentage."""
+    roots: list = [layout()['layout']]
+    roots += [tab['layout'] for c in layout()['configById'].values() for tab in c.get('tabs', ())]
+    branches = [root for root in roots if isinstance(root, dict)]
+    for branch in branches:  # grows
+        assert branch.keys() == {'direction', 'splitPercentage', 'first', 'second'}
+        assert branch['direction'] in ('row', 'column')
+        assert 0 < branch['splitPercentage'] < 100
+        branches += [branch[k] for k in ('first', 'second') if isinstance(branch[k], dict)]
+    assert len(branches) == 5
+
+
 def test_foxglove_topics_are_published_with_a_type_that_the_panel_takes() -> None:
     configs = layout()['configById']
     images = [config['imageMode'] for name, config in configs.items() if name.startswith('Image')]

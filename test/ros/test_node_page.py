@@ -167,6 +167,8 @@ def test_a_phone_shows_the_node(
         browser.open(inside.node._page.address)
         fleet.wait(lambda: browser.value(LOADED))
         assert browser.value('document.documentElement.scrollWidth') == 390
+        first = browser.value("document.querySelector('#status h3').textContent")
+        assert first.startswith('camera: ')
         ground = browser.value('getComputedStyle(document.body).backgroundColor')
         assert (ground == 'rgb(18, 20, 24)') == (scheme == 'dark')
         browser.press('Tab')

@@ -16,7 +16,12 @@ from mtscene_ros.datasets.label_files import DataError  # noqa: E402
 from mtscene_ros.types import Intrinsics  # noqa: E402
 from training import adapt, evaluate, train  # noqa: E402
 from training.config import CONFIGS  # noqa: E402
-from training.data.by_name import Tables, ids_by_name  # noqa: E402
+from training.data.by_name import (  # noqa: E402
+    Tables,
+    ids_by_name,
+    merged_ids,
+    scored_ids,
+)
 from training.data.sample import blank  # noqa: E402
 from training.learn.loader import list_frames  # noqa: E402
 from training.learn.own_tables import balanced  # noqa: E402
@@ -105,6 +110,22 @@ def test_what_cannot_match_is_refused(class_map: Any, sentence: str) -> None:
     source = Tables(coloured(['tree']), class_map=class_map)
     with pytest.raises(DataError, match=sentence):
         ids_by_name(source, Tables(coloured(['vegetation', 'terrain'])), HERE)
+
+
+def test_scores_take_several_classes_for_one() -> None:
+    """A tree is vegetation or terrain; the right half of the prediction is sky."""
+    source = Tables(coloured(['tree', 'sky']), class_map={'tree': ('vegetation', 'terrain')})
+    network = Tables(coloured(['terrain', 'sky', 'vegetation']))
+    labels = ids_by_name(source, network, HERE, merges=True).semantic
+    assert labels is not None
+    assert labels[:2].tolist() == [2, 1]
+    config = replace(CONFIG, classes=network.semantic)
+    scored, merged = scored_ids(source, network), merged_ids(source, network)
+    meters = evaluate.Meters(config, 'manifest', 1, scored, merged)
+    meters.update({'semantic': (torch.tensor([[0, 2, 1, 1]]), torch.tensor([[2, 2, 2, 1]]))})
+    found = meters.result()['semantic']
+    assert found['iou vegetation'] == pytest.approx(200 / 3)
+    assert found['miou'] == pytest.approx((200 / 3 + 50) / 2)  # terrain is no class of the truth
 
 
 def test_boxes_in_another_order_are_the_networks_own(checkpoint: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from training.networks.zoo import NETWORKS, build, with_classes  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 from training.weights.checkpoint_store import CheckpointError  # noqa: E402
 from training.weights.checkpoints import load_network, recorded  # noqa: E402
-from training.weights.released_files import read_released  # noqa: E402
+from training.weights.released_files import read_record, read_released  # noqa: E402
 
 NAME = 'tiny_invpt_nyud'
 
@@ -130,3 +130,22 @@ def test_adapting_a_released_checkpoint(
 def test_adapt_needs_the_name_of_a_foreign_network(released: Path, thirteen: Path) -> None:
     with pytest.raises(CheckpointError, match='does not say which network it is of; add --model'):
         adapt.main([str(thirteen), '--out', 'x', '--weights', str(released)])
+
+
+def test_another_encoder(thirteen: Path, tmp_path: Path) -> None:
+    """The checkpoint says what it is: it is scored and trained further without options."""
+    data = ['--data-set', 'manifest', '--data', str(thirteen), '--workers', '0']
+    size = ['--size-px', '64', '128', '--tasks', 'semantic', '--steps', '1']
+    run = [*data, *size, '--encoder', 'test_convnext', '--out', str(tmp_path / 'r')]
+    last = train.main([NAME, *run])
+    scores = evaluate.main([NAME, str(last), *data[:4]])
+    assert len([name for name in scores['semantic'] if name[:4] == 'iou ']) == 13
+    further = [str(thirteen), '--weights', str(last), '--out', str(tmp_path / 's')]
+    adapt.main([*further, '--steps', '1', '--threads', '1'])
+    _, record = read_record(tmp_path / 's/last.pt')
+    assert (record['encoder'], record['tasks'], record['size_px']) == (
+        'test_convnext', ['semseg'], [64, 128]
+    )  # fmt: skip
+    start = ['--weights', str(last), '--out', str(tmp_path / 't'), '--steps', '1']
+    with pytest.raises(CheckpointError, match='its encoder is test_convnext, not that of the pap'):
+        train.main([NAME, *data, *start])

@@ -147,19 +147,25 @@ def test_views_cover_an_image_and_are_averaged() -> None:
 def test_channels_of_classes_and_of_numbers() -> None:
     labels = THREE.labels(np.array([[0, 2, 255]], np.uint8))
     assert labels.tolist() == [[[1, 0, -1]], [[0, 0, -1]], [[0, 1, -1]]]
-    reported = THREE.decode(torch.tensor([0.2, 0.6, 0.0]).reshape(1, 3, 1, 1))
+    line = torch.tensor([1.0, 0.0])
+    reported = THREE.decode(torch.tensor([0.2, 0.6, 0.0]).reshape(1, 3, 1, 1), line)
     assert reported['floor_labels'].item() == 1
     assert reported['floor_confidence'].item() == 191  # 255 * 0.6 / 0.8
     height = channel_task('height', (), [np.array([[np.nan, 2.0, 6.0]], np.float32)])
     assert (height.low, height.high) == (2.0, 6.0)
     assert height.labels(np.array([[np.nan, 2, 5]])).tolist() == [[[-1, 0, 0.75]]]
-    assert height.decode(torch.full((1, 1, 1, 1), 0.75))['height'].item() == 5.0
+    assert (
+        height.decode(torch.full((1, 1, 1, 1), 0.75), torch.tensor(height.line))['height'].item()
+        == 5.0
+    )
 
 
 def test_distances_are_matched_by_their_logarithm() -> None:
     task = channel_task('range', (), [np.array([[1.0, 100.0]], np.float32)])
     assert task.labels(np.array([[np.nan, 0.5, 10, 100]])).tolist() == [[[-1, 0, 0.5, 1]]]
-    assert task.decode(torch.full((1, 1, 1, 1), 0.5))['range'].item() == pytest.approx(10)
+    assert task.decode(torch.full((1, 1, 1, 1), 0.5), torch.tensor(task.line))[
+        'range'
+    ].item() == pytest.approx(10)
     assert not channel_task('level', (), [np.array([[-1.0, 100.0]])]).logarithmic
 
 

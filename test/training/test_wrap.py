@@ -108,3 +108,80 @@ def test_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     arguments = [str(tmp_path / 'f.onnx'), '-o', str(tmp_path / 'm.onnx'), *names(tmp_path)]
     assert exit_status(lambda: wrap.main(arguments)) == 2
     assert 'is not an ONNX file' in capsys.readouterr().err
+
+
+def yolo(path: Path, rows: Any, **about: Any) -> Path:
+    """Anchors as columns of (box, two scores, two coefficients); one prototype is positive on the
+    left half, the other everywhere."""
+    planes = np.ones((1, 2, 8, 16), np.float32)
+    planes[0, 0, :, 8:] = -1
+    nodes = [
+        helper.make_node('ReduceMean', ['x', 'axes'], ['mean'], keepdims=1),
+        helper.make_node('Mul', ['mean', 'none'], ['zero']),
+        helper.make_node('Add', ['zero', 'planes'], ['p']),
+        helper.make_node('Squeeze', ['zero', 'one'], ['zeros']),
+        helper.make_node('Add', ['zeros', 'anchors'], ['y']),
+    ]
+    weights = {'axes': np.array([1, 2, 3]), 'none': np.float32(0), 'one': np.array([1])}
+    weights |= {'planes': planes, 'anchors': np.array(rows, np.float32).T[None]}
+    shapes = {'y': ['n', 'rows', 'anchors'], 'p': ['n', 'masks', 'h', 'w']}
+    written(path, nodes, weights, helper.make_tensor_value_info('y', FLOAT, shapes['y']), **about)
+    model = onnx.load(path)
+    model.graph.output.append(helper.make_tensor_value_info('p', FLOAT, shapes['p']))
+    onnx.save(model, path)
+    return path
+
+
+ROWS = [
+    [32, 16, 64, 32, 0.1, 0.6, 0, 1],  # the whole image, of class 1
+    [32, 16, 48, 32, 0.9, 0.3, 1, 0],  # columns 8 to 56 and the left half: 8 to 32, class 0
+    [32, 16, 64, 8, 0.2, 0.1, 0, 1],  # not sure enough
+    [48, 16, 32, 32, 0.8, 0.1, 1, 0],  # its mask lies outside of its box
+]
+
+
+@pytest.mark.parametrize(('rows', 'around'), [(ROWS, 1), (ROWS[1:], 2)])
+def test_yolo_with_masks(tmp_path: Path, rows: Any, around: int) -> None:
+    source = yolo(tmp_path / 'y.onnx', rows)
+    out, about = str(tmp_path / 'm.onnx'), ['--background', 'floor']
+    assert wrap.main([str(source), '-o', out, *names(tmp_path, '[a, b]'), *about]) == 0
+    with open_model(out, 'onnxruntime', threads=1) as model:
+        scene = model.estimate(stripes(), tasks=('semantic',))
+    row = np.repeat([around, 0, around], [8, 24, 32])
+    np.testing.assert_array_equal(scene.labels, row[None].repeat(H, 0))
+    assert [c.name for c in scene.classes] == ['a', 'b', 'floor']
+
+
+def test_other_yolos_are_refused(tmp_path: Path) -> None:
+    source, out = yolo(tmp_path / 'y.onnx', ROWS), str(tmp_path / 'm.onnx')
+    with pytest.raises(ValueError, match=r'4 \+ classes \+ 2, anchors\): export it without NMS'):
+        wrap.main([str(source), '-o', out, *names(tmp_path, '[a, b, c]')])
+    boxes = [str(source), '-o', out, *names(tmp_path, '[a, b, c, d]'), '--tensor', 'y']
+    with pytest.raises(ValueError, match='boxes of a YOLO without masks, which are no task here'):
+        wrap.main(boxes)
+
+
+def nearness(path: Path) -> Path:
+    """Grows towards the bottom of the image, where the ground is near: 0 to 0.5."""
+    ramp = np.linspace(0, 0.5, H, dtype=np.float32)[:, None].repeat(W, 1)[None]
+    nodes = [
+        helper.make_node('ReduceMean', ['x', 'axes'], ['mean'], keepdims=0),
+        helper.make_node('Mul', ['mean', 'none'], ['zero']),
+        helper.make_node('Add', ['zero', 'ramp'], ['y']),
+    ]
+    weights = {'axes': np.array([1]), 'none': np.float32(0), 'ramp': ramp}
+    return written(path, nodes, weights, helper.make_tensor_value_info('y', FLOAT, ['n', H, W]))
+
+
+def test_inverse_depth_is_never_metres(tmp_path: Path) -> None:
+    source, out = nearness(tmp_path / 'd.onnx'), str(tmp_path / 'm.onnx')
+    how = [str(source), '-o', out, '--task', 'depth', '--focal-px', '64', '--max-m', '40']
+    with pytest.raises(ValueError, match=r'falls where the true depth rises .* needs --inverse'):
+        wrap.main(how)
+    with pytest.raises(ValueError, match='check the sign of SCALE'):
+        wrap.main([*how, '--inverse', '-1', '1'])
+    assert wrap.main([*how, '--inverse', '0.5', '0.02']) == 0
+    with open_model(out, 'onnxruntime', threads=1) as model:
+        found = model.estimate(stripes(), horizontal_fov_deg=53.13010235415598)  # 64 px
+    want = 1 / np.maximum(0.5 * np.linspace(0, 0.5, H) + 0.02, 1 / 40)
+    np.testing.assert_allclose(found.depth_m[1:, 5], want[1:], rtol=1e-5)  # beyond 40 m: inf

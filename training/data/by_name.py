@@ -69,8 +69,9 @@ def renamed_boxes(sample: Sample, lookup: NDArray[np.int64]) -> dict[str, Any]:
     return found
 
 
-def ids_by_name(source: Tables, network: Tables, where: Path) -> IdsByName:
-    """Raises DataError for classes that the network does not have."""
+def ids_by_name(source: Tables, network: Tables, where: Path, merges: bool = False) -> IdsByName:
+    """merges: whether class_map may give one class several of the network, which scores take for
+    one (see merged_ids). Raises DataError for classes that the network does not have."""
     maps = {
         name: lookup_of(f'the map {name}', classes, network.maps[name], where, NO_MAP)
         for name, classes in source.maps.items()
@@ -79,9 +80,10 @@ def ids_by_name(source: Tables, network: Tables, where: Path) -> IdsByName:
     semantic, boxes = None, None
     if source.semantic and network.semantic:
         known = source.class_map
-        semantic = lookup_of('semantic', source.semantic, network.semantic, where, known)
+        semantic = lookup_of('semantic', source.semantic, network.semantic, where, known, merges)
     if source.boxes and network.boxes:
-        found = lookup_of('boxes3d', source.boxes, network.boxes, where, source.class_map)
+        known = source.class_map
+        found = lookup_of('boxes3d', source.boxes, network.boxes, where, known, merges)
         boxes = found[: len(source.boxes)].astype(np.int64)
         boxes[boxes == 255] = -1
     return IdsByName(
@@ -103,8 +105,28 @@ def scored_ids(source: Tables, network: Tables) -> dict[str, tuple[int, ...]]:
     }
 
 
+def merged_ids(source: Tables, network: Tables) -> dict[str, NDArray[np.uint8]]:
+    """Returns task → (256,) ids of the network → the id that stands for all classes which one
+    class of the data set comprises; only tasks where any do."""
+    pairs = {
+        'semantic': (source.semantic, network.semantic),
+        'boxes3d': (source.boxes, network.boxes),
+    }
+    found = {
+        task: label_match(true, known, source.class_map).merged
+        for task, (true, known) in pairs.items()
+        if true and known
+    }
+    return {task: ids for task, ids in found.items() if (ids != np.arange(256)).any()}
+
+
 def lookup_of(
-    task: str, source: Classes, network: Classes, where: Path, class_map: ClassMap
+    task: str,
+    source: Classes,
+    network: Classes,
+    where: Path,
+    class_map: ClassMap,
+    merges: bool = False,
 ) -> NDArray[np.uint8]:
     """Returns (256,) ids. Raises DataError."""
     match = label_match(source, network, class_map)
@@ -117,7 +139,7 @@ def lookup_of(
         )
     names = {c.name for c in source}
     several = [n for n, to in class_map.items() if n in names and is_open(to, network)]
-    if several:
+    if several and not merges:
         raise DataError(
             f'{where}: class_map gives {several[0]!r} several classes of the network, and labels '
             'do not say which; training needs one.'

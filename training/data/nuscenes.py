@@ -46,6 +46,10 @@ CLASS_OF_CATEGORY = {
     'human.pedestrian.police_officer': 'person',
     'movable_object.trafficcone': 'traffic_cone', 'movable_object.barrier': 'barrier',
 }  # fmt: skip
+TABLES = (
+    'sample', 'sample_data', 'calibrated_sensor', 'ego_pose', 'sensor', 'scene', 'instance',
+    'category', 'sample_annotation',
+)  # fmt: skip
 VAL_SCENES = 5  # every fifth scene is `val`
 
 
@@ -83,12 +87,10 @@ def nuscenes_frames(
 
 def read_tables(folder: Path, channel: str) -> DevkitTables:
     """Raises DataError."""
-    names = ('sample', 'sample_data', 'calibrated_sensor', 'ego_pose', 'sensor', 'scene')
-    names = (*names, 'instance', 'category', 'sample_annotation')
-    missing = [name for name in names if not (folder / f'{name}.json').is_file()]
+    missing = [name for name in TABLES if not (folder / f'{name}.json').is_file()]
     if missing:
         raise DataError(f'{folder} has no {missing[0]}.json; give --version, such as v1.0-mini.')
-    found = {name: read_any_json(folder / f'{name}.json') for name in names}
+    found = {name: read_any_json(folder / f'{name}.json') for name in TABLES}
     try:
         rows = {name: {row['token']: row for row in table} for name, table in found.items()}
         annotations: dict[str, list[Row]] = {}

@@ -69,15 +69,28 @@ def write_onnx(
     """Writes one .onnx file with its spec; weights beyond protobuf's 2 GB go to a second one.
     opset: 17 to 20."""
     example = torch.zeros(2, *spec.input.shape[1:], dtype=torch.uint8)
+    shapes = ({0: torch.export.Dim('batch', min=1, max=64)},)
+    model = exported(graph, {spec.input.name: example}, shapes, spec, opset)
+    write_with_spec(model, spec, path, about)
+
+
+def exported(
+    graph: nn.Module,
+    inputs: dict[str, torch.Tensor],
+    dynamic_shapes: tuple[Any, ...],
+    spec: ModelSpec,
+    opset: int,
+) -> onnx.ModelProto:
+    """inputs: examples by name, in the order of the graph's arguments."""
     with mock.patch.object(slice_split_rule, 'try_rewrite', split_slices):
         program = torch.onnx.export(
             graph,
-            (example,),
+            tuple(inputs.values()),
             dynamo=True,
             opset_version=max(opset, opset17.FROM),
-            input_names=[spec.input.name],
+            input_names=list(inputs),
             output_names=[output.name for output in spec.outputs],
-            dynamic_shapes=({0: torch.export.Dim('batch', min=1, max=64)},),
+            dynamic_shapes=dynamic_shapes,
             verbose=False,
         )
     assert program is not None
@@ -86,6 +99,12 @@ def write_onnx(
         del node.metadata_props[:]  # may hold stack traces with paths of this machine
     if opset == opset17.TO:
         opset17.lowered(model)
+    return model
+
+
+def write_with_spec(
+    model: onnx.ModelProto, spec: ModelSpec, path: Path, about: About | None
+) -> None:
     about_entry = {ABOUT_KEY: about.to_json()} if about and about != About() else {}
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **about_entry})
     write_model(model, path)

@@ -1,9 +1,9 @@
 """Adds the self-test to a model file: a generated image and the float32 network's answers to it.
 
 The bounds were chosen with drive_lite on ONNX Runtime 1.32 and OpenVINO 2026.4. In float32 both
-stay below 0.00001, and each of its 89 layers, scaled by 1.1, moves an output by 0.011 or more. In
-bfloat16 the outputs move by up to 0.044 and in INT8 by up to 0.17, so that there only larger
-errors are found. docs/runtimes.md shows the figures.
+stay below 0.00001, and each of its 93 layers, scaled by 1.1, moves an output by 0.011 or more. In
+bfloat16 the outputs move by up to 0.17, and in INT8 as well, so that there only larger errors are
+found. docs/runtimes.md shows the figures.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from mtscene_ros.backends import BackendOptions, open_backend
 from mtscene_ros.backends.proof import judged
 from mtscene_ros.models.atomic_file import replacing
 from mtscene_ros.models.onnx_file import metadata_of, precision_of
-from mtscene_ros.models.self_test import SELF_TEST_KEY, Agreement, Answer, SelfTest, sampled
+from mtscene_ros.models.self_test import (
+    MEASURES,
+    SELF_TEST_KEY,
+    Agreement,
+    Answer,
+    SelfTest,
+)
 from mtscene_ros.models.spec import ModelSpec
 from mtscene_ros.tasks import task_of
 from mtscene_ros.worlds import FRAMES
 
-SAMPLES = 2048  # of each output
+SAMPLES, PEAKS = 2048, 64  # of each output
 MAX_PNG_BYTES = 90_000
 MAX_ENLARGED = 8
 AnswersOf = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
@@ -36,6 +42,8 @@ BOUNDS: Mapping[str, Mapping[str, float]] = {
     'unequal labels': {'fp32': 0.004, 'fp16': 0.01, 'bf16': 0.01, 'int8': 0.03},
     'relative error': {'fp32': 0.004, 'fp16': 0.02, 'bf16': 0.05, 'int8': 0.2},
     'deviation': {'fp32': 0.004, 'fp16': 0.06, 'bf16': 0.13, 'int8': 0.5},
+    # In bfloat16 two neighbours may be equal, so that one peak counts twice.
+    'deviation of peaks': {'fp32': 0.004, 'fp16': 0.06, 'bf16': 0.5, 'int8': 0.5},
 }
 # A file whose own format costs more, on ONNX Runtime, may differ by this much more elsewhere.
 OWN_MARGIN = 2.0
@@ -58,6 +66,8 @@ def measure_of(tensor: str, values: NDArray[Any], spec: ModelSpec) -> str:
     """Returns the measure that suits a tensor."""
     if tensor.endswith('_labels'):
         return 'unequal labels'
+    if tensor == 'boxes3d_scores':  # zero but for a few peaks
+        return 'deviation of peaks'
     is_metric = spec.tasks.get('depth', {}).get('convention') == 'metric' and values.min() > 0
     return 'relative error' if tensor == 'depth' and is_metric else 'deviation'
 
@@ -70,8 +80,9 @@ def self_test_of(spec: ModelSpec, answers_of: AnswersOf) -> SelfTest:
     }
     want, answers = answers_of(rgb[None]), []
     for output in spec.outputs:
-        values = sampled(want[output.name], SAMPLES)
-        measure = measure_of(output.name, values, spec)
+        measure = measure_of(output.name, want[output.name], spec)
+        count = PEAKS if measure == 'deviation of peaks' else SAMPLES
+        values = MEASURES[measure].take(want[output.name], count)
         task = task_by_tensor.get(output.name, '')
         answers.append(Answer(output.name, task, measure, values, BOUNDS[measure]))
     return SelfTest(rgb, tuple(answers), enlarged)

@@ -115,6 +115,7 @@ class TaughtGraph(nn.Module):
         with torch.no_grad():
             memory = self.remembered(*support)
         self.levels = len(memory)
+        self.register_buffer('line', torch.tensor(task.line))
         for level, (key, value) in enumerate(memory):
             self.register_buffer(f'key_{level}', key.clone())
             self.register_buffer(f'value_{level}', value.clone())
@@ -137,9 +138,13 @@ class TaughtGraph(nn.Module):
         ]
 
     def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+        return self.answered(rgb, self.memory, self.get_buffer('line'))
+
+    def answered(self, rgb: Tensor, memory: Memory, line: Tensor) -> dict[str, Tensor]:
+        """With other examples than its own; line: as of ChannelTask."""
         maps = self.encoded(self.windows.cut(scaled(rgb)), grouped=False)
-        probability = self.matching.answer(maps, self.memory).sigmoid()
-        return self.task.decode(self.windows.joined(probability))
+        probability = self.matching.answer(maps, memory).sigmoid()
+        return self.task.decode(self.windows.joined(probability), line)
 
     def encoded(self, views: Tensor, grouped: bool) -> list[Tensor]:
         """(B, 3, h, w) → maps (B G, ...) for G sets of biases: by image, or grouped by set."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mtscene_ros.models.spec import TensorSpec
@@ -19,7 +21,7 @@ LOGITS, IDS, METRES = 'logits', 'ids', 'metres'
 @dataclass(frozen=True, slots=True)
 class Foreign:
     """What a foreign file takes and returns. size_px: height and width; kind: LOGITS, IDS or
-    METRES."""
+    METRES; inverse: scale per metre and shift, where metres are 1 / (scale x + shift)."""
 
     input: str
     size_px: tuple[int, int]
@@ -27,6 +29,7 @@ class Foreign:
     output_shape: tuple[int, ...]
     kind: str
     opset: int
+    inverse: tuple[float, float] | tuple[()] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,11 @@ def add_input(graph: onnx.GraphProto, foreign: Foreign, pixels: Pixels) -> None:
     graph.input.extend([helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, shape), *kept])
 
 
-def add_outputs(graph: onnx.GraphProto, foreign: Foreign) -> list[TensorSpec]:
-    """Puts the decoding behind the graph, at the size of the input."""
+def add_outputs(
+    graph: onnx.GraphProto, foreign: Foreign, max_m: float = np.inf
+) -> list[TensorSpec]:
+    """Puts the decoding behind the graph, at the size of the input; max_m: for what an inverse
+    depth says of the horizon."""
     nodes, (height, width) = Nodes(graph), foreign.size_px
     nodes.count = 1000  # names after those of the input
     at = foreign.output
@@ -97,37 +103,52 @@ def add_outputs(graph: onnx.GraphProto, foreign: Foreign) -> list[TensorSpec]:
                    coordinate_transformation_mode='half_pixel')  # fmt: skip
     one = nodes.constant([1], np.int64)
     if foreign.kind == METRES:
-        outputs = {'depth': nodes.add('Squeeze', [at, one], 'depth')}
+        if foreign.inverse:
+            scale, shift = (nodes.constant(v, np.float32) for v in foreign.inverse)
+            at = nodes.add('Add', [nodes.add('Mul', [at, scale]), shift])
+            least = nodes.constant(1 / max_m, np.float32)
+            at = nodes.add('Reciprocal', [nodes.add('Max', [at, least])])
+        nodes.add('Squeeze', [at, one], 'depth')
     elif foreign.kind == IDS:
         plane = nodes.add('Squeeze', [at, one])
         nodes.add('Cast', [plane], 'semantic_labels', to=TensorProto.UINT8)
         sure = nodes.add('Mul', [plane, nodes.constant(0, np.float32)])
         sure = nodes.add('Add', [sure, nodes.constant(255, np.float32)])
         nodes.add('Cast', [sure], 'semantic_confidence', to=TensorProto.UINT8)
-        outputs = dict.fromkeys(('semantic_labels', 'semantic_confidence'), '')
     else:
         best = nodes.add('ArgMax', [at], axis=1, keepdims=0)
         nodes.add('Cast', [best], 'semantic_labels', to=TensorProto.UINT8)
         share = nodes.add('Softmax', [at], axis=1)
-        most = (
-            nodes.add('ReduceMax', [share, one], keepdims=0)
-            if foreign.opset >= AXES_ARE_INPUTS
-            else nodes.add('ReduceMax', [share], axes=[1], keepdims=0)
-        )
+        most = reduced_max(nodes, share, 1, foreign.opset)
         scaled = nodes.add('Mul', [most, nodes.constant(255, np.float32)])
         rounded = nodes.add('Round', [scaled])
         nodes.add('Cast', [rounded], 'semantic_confidence', to=TensorProto.UINT8)
-        outputs = dict.fromkeys(('semantic_labels', 'semantic_confidence'), '')
     graph.node.extend(nodes.nodes)
+    if foreign.kind != METRES:
+        return labels_specs(graph, foreign.size_px)
+    return specs_of(graph, foreign.size_px, {'depth': 'float32'})
+
+
+def labels_specs(graph: onnx.GraphProto, size_px: tuple[int, int]) -> list[TensorSpec]:
+    """Makes labels and confidence the graph's outputs."""
+    return specs_of(graph, size_px, {'semantic_labels': 'uint8', 'semantic_confidence': 'uint8'})
+
+
+def specs_of(
+    graph: onnx.GraphProto, size_px: tuple[int, int], kinds: dict[str, str]
+) -> list[TensorSpec]:
     del graph.output[:]
-    kind = 'float32' if foreign.kind == METRES else 'uint8'
-    specs = [TensorSpec(name, (-1, height, width), kind) for name in outputs]
+    specs = [TensorSpec(name, (-1, *size_px), kind) for name, kind in kinds.items()]
     for spec in specs:
         element = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
-        graph.output.append(
-            helper.make_tensor_value_info(spec.name, element, ['n', height, width])
-        )
+        graph.output.append(helper.make_tensor_value_info(spec.name, element, ['n', *size_px]))
     return specs
+
+
+def reduced_max(nodes: Nodes, at: str, axis: int, opset: int) -> str:
+    if opset >= AXES_ARE_INPUTS:
+        return nodes.add('ReduceMax', [at, nodes.constant([axis], np.int64)], keepdims=0)
+    return nodes.add('ReduceMax', [at], axes=[axis], keepdims=0)
 
 
 def target_size(nodes: Nodes, at: str, height: int, width: int) -> str:
@@ -137,3 +158,27 @@ def target_size(nodes: Nodes, at: str, height: int, width: int) -> str:
         'Slice', [shape, nodes.constant([0], np.int64), nodes.constant([2], np.int64)]
     )
     return nodes.add('Concat', [first, nodes.constant([height, width], np.int64)], axis=0)
+
+
+def expected(raw: NDArray[Any], foreign: Foreign, max_m: float) -> NDArray[Any]:
+    """Decodes the original's output with OpenCV, (N, H, W) ids or metres."""
+    size = foreign.size_px[::-1]
+    planes = raw[:, None] if raw.ndim == 3 else raw
+    how = cv2.INTER_NEAREST_EXACT if foreign.kind == IDS else cv2.INTER_LINEAR
+    kind = np.uint8 if foreign.kind == IDS else np.float32
+    enlarged = np.array(
+        [[cv2.resize(p.astype(kind), size, interpolation=how) for p in image] for image in planes]
+    )
+    if foreign.kind == LOGITS:
+        return np.asarray(enlarged.argmax(1))
+    if not foreign.inverse:
+        return np.asarray(enlarged[:, 0])
+    scale, shift = foreign.inverse
+    return np.asarray(1 / np.maximum(scale * enlarged[:, 0] + shift, 1 / max_m))
+
+
+def agreement(got: NDArray[Any], want: NDArray[Any], task: str) -> float:
+    """Returns the share of equal labels, or of depths within a thousandth."""
+    if task == 'semantic':
+        return float((got == want).mean())
+    return float((np.abs(got - want) <= 1e-3 * np.abs(want) + 1e-6).mean())

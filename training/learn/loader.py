@@ -36,16 +36,19 @@ class Frame:
         return self.ids.applied(self.data_set.read(self.folder, self.name))
 
 
-def list_frames(data_set: str, folders: list[Path], split: str, config: Config) -> list[Frame]:
+def list_frames(
+    data_set: str, folders: list[Path], split: str, config: Config, merges: bool = False
+) -> list[Frame]:
     """Lists the split's frames of all folders, whose classes are matched with the network's by
-    name. A folder of another data set is given as NAME:FOLDER, and one that is named twice counts
-    twice. Raises DataError if there are none, or for classes that the network does not have."""
+    name; merges: see ids_by_name. A folder of another data set is given as NAME:FOLDER, and one
+    that is named twice counts twice. Raises DataError if there are none, or for classes that the
+    network does not have."""
     network = kind_of(config).tables_of(config)
     found = []
     for given in folders:
         source, folder = source_of(given, data_set)
         names = source.names(folder, split)
-        ids = ids_by_name(source.tables(folder), network, folder)
+        ids = ids_by_name(source.tables(folder), network, folder, merges)
         found += [Frame(source, folder, name, ids) for name in names]
     return found
 

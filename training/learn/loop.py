@@ -150,7 +150,7 @@ def run(learning: Learning, data: Data, options: argparse.Namespace) -> dict[str
     first_step, in_a_row = counts['step'], 0
     peak_rate = options.learning_rate or config.learning_rate
     progress = shared_progress(share_done(counts, options))
-    log = RunLog(options.out, rank == 0, options.tensorboard)
+    log = RunLog(options.out, rank == 0, options.tensorboard, options.tracker)
     with closing(log) as report, asked_to_stop() as asked:
         while progress < 1:
             step = int(counts['step'])

@@ -1,9 +1,13 @@
-"""Logs a run: JSON lines in a file, lines or a progress bar on the terminal, TensorBoard."""
+"""Logs a run: JSON lines in a file, lines or a progress bar on the terminal, TensorBoard, and
+Weights & Biases or MLflow where they are installed."""
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,49 @@ import torch
 from mtscene_ros.terminal import Bar
 from training.learn.learning import Learning
 
+Track = Callable[[dict[str, float], int], None]  # values by name, step
+
+
+def wandb_run(folder: Path) -> tuple[Track, Callable[[], None]]:
+    """Its own variables choose server and mode, such as WANDB_MODE=offline."""
+    wandb: Any = importlib.import_module('wandb')
+    run = wandb.init(project='mtscene_ros', name=folder.name, dir=str(folder), resume='allow')
+    return (lambda values, step: run.log(values, step=step)), run.finish
+
+
+def mlflow_run(folder: Path) -> tuple[Track, Callable[[], None]]:
+    """MLFLOW_TRACKING_URI names the server; without it, files in the folder hold the run."""
+    mlflow: Any = importlib.import_module('mlflow')
+    if not os.environ.get('MLFLOW_TRACKING_URI'):
+        mlflow.set_tracking_uri((folder / 'mlruns').resolve().as_uri())
+    mlflow.start_run(run_name=folder.name)
+    return (lambda values, step: mlflow.log_metrics(values, step=step)), mlflow.end_run
+
+
+TRACKERS = {'wandb': wandb_run, 'mlflow': mlflow_run}
+
+
+def tracked(name: str, folder: Path) -> tuple[Track, Callable[[], None]]:
+    """Returns what logs values and what ends the run. Raises ValueError where it is missing."""
+    try:
+        return TRACKERS[name](folder)
+    except ImportError as error:
+        raise ValueError(
+            f'--tracker {name} needs {error.name or name}; `pip install {error.name or name}`.'
+        ) from None
+
 
 class RunLog:
     """Logs from the first process only. Each call of `line` writes one line of JSON."""
 
-    def __init__(self, folder: Path, is_first: bool, tensorboard: bool) -> None:
+    def __init__(
+        self, folder: Path, is_first: bool, tensorboard: bool, tracker: str | None = None
+    ) -> None:
         self.is_first = is_first
+        self.track: Track | None = None
+        self.end: Callable[[], None] | None = None
+        if is_first and tracker:
+            self.track, self.end = tracked(tracker, folder)
         self.file = (folder / 'log.jsonl').open('a') if is_first else None
         self.bar = Bar('', 1.0) if is_first and sys.stderr.isatty() else None
         self.writer: Any = None
@@ -43,10 +84,12 @@ class RunLog:
             self.bar.show(progress, f'step {entry["step"]}: {text}')
         else:
             print(f'step {entry["step"]} ({100 * progress:.0f} %): {text}', flush=True)
+        numbers = {k: float(v) for k, v in entry.items() if isinstance(v, int | float)}
+        if self.track is not None:
+            self.track({k.replace(' ', '_'): v for k, v in numbers.items()}, int(entry['step']))
         if self.writer is not None:
-            for key, value in entry.items():
-                if isinstance(value, int | float):
-                    self.writer.add_scalar(key, value, entry['step'])
+            for key, value in numbers.items():
+                self.writer.add_scalar(key, value, entry['step'])
 
     def pictures(self, learning: Learning, rgb: torch.Tensor, step: int) -> None:
         """Logs the averaged network's labels and depth of the first image of a batch."""
@@ -71,5 +114,7 @@ class RunLog:
         for opened in (self.file, self.writer):
             if opened is not None:
                 opened.close()
+        if self.end is not None:
+            self.end()
         if self.bar is not None:
             self.bar.end()

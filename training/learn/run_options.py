@@ -49,3 +49,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--log-every', type=int, default=20, help='steps')
     parser.add_argument('--tensorboard', action='store_true')
+    parser.add_argument(
+        '--tracker', choices=('wandb', 'mlflow'), help='log there too, where it is installed'
+    )

@@ -58,14 +58,19 @@ class ChannelTask:
             return np.asarray(np.log(positive / self.low) / log(self.high / self.low))
         return (values - self.low) / (self.high - self.low)
 
-    def decode(self, probability: Tensor) -> dict[str, Tensor]:
-        """(B, T, H, W) in [0, 1] → the tensors of the model file. The confidence of a class is its
-        share of what all classes get."""
+    @property
+    def line(self) -> tuple[float, float]:
+        """Factor and offset that make a number, or its logarithm, of what lies in [0, 1]."""
+        if self.logarithmic:
+            return log(self.high / self.low), log(self.low)
+        return self.high - self.low, self.low
+
+    def decode(self, probability: Tensor, line: Tensor) -> dict[str, Tensor]:
+        """(B, T, H, W) in [0, 1] and `line` (2,) → the tensors of the model file. The confidence
+        of a class is its share of what all classes get."""
         if not self.classes:
-            if self.logarithmic:
-                ratio = (probability[:, 0] * log(self.high / self.low)).exp()
-                return {self.name: ratio * self.low}
-            return {self.name: probability[:, 0] * (self.high - self.low) + self.low}
+            number = probability[:, 0] * line[0] + line[1]
+            return {self.name: number.exp() if self.logarithmic else number}
         best, labels = probability.max(1)
         kind = torch.uint8 if self.channels <= UNLABELED else torch.int32
         share = 255 * best / probability.sum(1)

@@ -73,11 +73,13 @@ def read_released(path: Path) -> ReleasedFile:
     return ReleasedFile(state, adapted, tuple(said))
 
 
-def config_name(path: Path) -> str:
-    """Returns the configuration that a checkpoint of our training names, '' for those of others.
-    Raises CheckpointError."""
+def read_record(path: Path) -> tuple[str, Mapping[str, Any]]:
+    """Returns the configuration that a checkpoint of our training names and what it records
+    beside, '' and {} for those of others. Raises CheckpointError."""
     loaded = read_file(path, numpy_scalars())
-    return str(loaded.get('config', '')) if isinstance(loaded, dict) else ''
+    if not isinstance(loaded, dict):
+        return '', {}
+    return str(loaded.get('config', '')), loaded.get('adapted') or {}
 
 
 def states_in(loaded: object) -> tuple[State, State, list[str]]:

@@ -59,6 +59,11 @@ def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> 
     """Returns what a checkpoint gives to the network of `recipe`; fresh: that network's weights.
     Raises CheckpointError where entries are missing or misshapen."""
     old = old_recipe(recipe, file)
+    if old.encoder != recipe.encoder:
+        raise CheckpointError(
+            f'its encoder is {old.encoder or "that of the paper"}, not '
+            f'{recipe.encoder or "that of the paper"}; give the same --encoder.'
+        )
     state, config, old_config = dict(file.state), recipe.network_config, old.network_config
     for key in [key for key in state if dead_entries(old_config).match(key)]:
         del state[key]

@@ -1,5 +1,6 @@
 """Trainings that go wrong say so, resume only what they are, and leave what is there."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -190,6 +191,24 @@ def test_the_line_of_a_run_shows_every_loss(
         log.line({**entry, 'skipped': 0, 'semantic.iou car': 3, 'semantic.miou': 40}, 0.5)
     said = capsys.readouterr().out
     assert said == 'step 2 (50 %): semseg 1.5, sal 0.25, edge not finite, semantic.miou 40\n'
+
+
+@pytest.mark.parametrize('name', ['wandb', 'mlflow'])
+def test_a_tracker_that_is_missing(name: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(name):
+        pytest.skip(f'{name} is installed here')
+    with pytest.raises(ValueError, match=f'--tracker {name} needs {name}; `pip install {name}`'):
+        RunLog(tmp_path, True, False, name)
+    RunLog(tmp_path, False, False, name).close()  # of a further process: logs nowhere
+
+
+def test_mlflow_keeps_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip('mlflow')
+    monkeypatch.delenv('MLFLOW_TRACKING_URI', raising=False)
+    with closing(RunLog(tmp_path, True, False, 'mlflow')) as log:
+        log.line({'step': 3, 'semseg': 1.5, 'edge': None, 'semantic.iou car': 40}, 0.5)
+    run = mlflow.search_runs(output_format='list', search_all_experiments=True)[0]
+    assert run.data.metrics == {'step': 3, 'semseg': 1.5, 'semantic.iou_car': 40}
 
 
 def test_released_checkpoints_are_told_apart(tmp_path: Path) -> None:
