@@ -29,7 +29,7 @@ from mtscene_ros.worlds import drive_sequence
 from mtscene_ros.worlds.frame import WorldFrame
 
 DRIVES = ((5001, 10.0), (5002, 10.0), (5003, 20.0))  # seed and rate in Hz
-MAX_FLICKER = 0.75  # of that without; half was wanted, see benchmarks/results/steady.md
+MAX_FLICKER = 0.75  # of that without; half was wanted (benchmarks/results/steady.md)
 MAX_LOST_MIOU, MAX_DEPTH = 0.01, 1.02  # mIoU lost, and AbsRel over that without
 
 

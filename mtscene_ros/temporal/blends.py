@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,12 +48,13 @@ def elect(labels: Map, confidence: Map, before: Ballot, agrees: Mask) -> Ballot:
     is_same = labels == before.labels
     left = KEPT * before.votes + np.where(is_same, new, -new)
     stays = agrees & (left >= 0)
-    half = ((confidence.astype(np.uint16) + before.confidence) // 2).astype(confidence.dtype)
-    weaker = np.minimum(half, before.confidence)  # of a label that the image speaks against
+    # The mean, and of a label that the image speaks against no more than it had.
+    mean = cv2.addWeighted(confidence, 0.5, before.confidence, 0.5, 0)
+    kept = np.where(is_same, mean, np.minimum(mean, before.confidence))
     return Ballot(
         np.where(stays, before.labels, labels),
-        np.where(stays, np.where(is_same, half, weaker), confidence),
-        np.where(agrees, np.minimum(np.abs(left), MOST), new).astype(np.float32),
+        np.where(stays, kept, confidence),
+        np.where(agrees, np.minimum(np.abs(left), MOST), new),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ F32 = NDArray[np.float32]
 
 MAX_LOOP_PX, MAX_LOOP_SHARE = 3.0, 0.5  # of there and back again; the share is of the way
 MAX_LEVELS = 25.0  # difference of grey levels between a pixel and where it comes from
+NONE: NDArray[np.bool_] = np.zeros((0, 0), np.bool_)
 CHECK = 2  # the way forth is only a check, and found on an image that is smaller by this
 
 
@@ -61,15 +63,22 @@ def motion(last: U8, now: U8) -> Motion:
     """
     back = flow(now, last)
     height, width = now.shape
-    down, right = np.mgrid[:height, :width].astype(np.float32)
-    columns, rows = back[..., 0] + right, back[..., 1] + down
+    right, down = places(height, width)
+    columns = np.asarray(cv2.add(back[..., 0], right), np.float32)
+    rows = np.asarray(cv2.add(back[..., 1], down), np.float32)
+    way = Motion(columns, rows, NONE)
     inside = (columns >= -0.5) & (columns <= width - 0.5) & (rows >= -0.5) & (rows <= height - 0.5)
-    way = Motion(columns, rows, np.asarray(inside, np.bool_))
     blurred = [cv2.blur(image, (3, 3)) for image in (way.moved(last, smooth=True), now)]
     is_same = cv2.absdiff(*blurred) <= MAX_LEVELS
-    size = max(height // CHECK, 1), max(width // CHECK, 1)
-    returns = grown(returning(way.resized(*size), last, now).astype(np.uint8), now.shape) > 0
+    returns = grown(returning(back, last, now), now.shape)
     return Motion(columns, rows, np.asarray(inside & is_same & returns, np.bool_))
+
+
+@cache
+def places(height: int, width: int) -> tuple[F32, F32]:
+    """Returns the column and the row of each pixel."""
+    down, right = np.mgrid[:height, :width].astype(np.float32)
+    return right, down
 
 
 def flow(first: U8, second: U8) -> F32:
@@ -79,17 +88,22 @@ def flow(first: U8, second: U8) -> F32:
     return np.asarray(finder.calc(first, second, None), np.float32)
 
 
-def returning(way: Motion, last: U8, now: U8) -> NDArray[np.bool_]:
-    """Tells for each pixel of a small way whether the flow forth undoes it."""
-    height, width = way.rows.shape
-    small = [
-        np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        for image in (last, now)
+def returning(back: F32, last: U8, now: U8) -> NDArray[np.bool_]:
+    """Tells whether the flow forth undoes the flow back, for each pixel of a smaller image."""
+    height, width = (max(n // CHECK, 1) for n in now.shape)
+    halved = [
+        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        for image in (last, now, back)
     ]
-    down, right = np.mgrid[:height, :width].astype(np.float32)
-    back = np.stack([way.columns - right, way.rows - down], 2)
-    loop = np.linalg.norm(back + way.moved(flow(*small), smooth=True), axis=2)
-    allowed = MAX_LOOP_PX / CHECK + MAX_LOOP_SHARE * np.linalg.norm(back, axis=2)
+    small = [np.asarray(image, np.uint8) for image in halved[:2]]
+    x, y = (np.ascontiguousarray(halved[2][..., k]) / np.float32(CHECK) for k in (0, 1))
+    right, down = places(height, width)
+    forth = flow(*small)
+    there = cv2.remap(
+        forth, cv2.add(x, right), cv2.add(y, down), cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
+    loop = cv2.magnitude(cv2.add(x, there[..., 0]), cv2.add(y, there[..., 1]))
+    allowed = MAX_LOOP_PX / CHECK + MAX_LOOP_SHARE * cv2.magnitude(x, y)
     return np.asarray(loop <= allowed, np.bool_)
 
 
@@ -97,6 +111,7 @@ def grown(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Returns an (h, w) map in another size, each pixel as the nearest one; no value is new."""
     if values.shape == shape[:2]:
         return values
-    kind = np.float32 if values.dtype == np.int32 else values.dtype  # OpenCV scales no int32
-    found = cv2.resize(values.astype(kind), shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(found, values.dtype)
+    rows, columns = (
+        (np.arange(size) * old) // size for size, old in zip(shape, values.shape, strict=False)
+    )
+    return np.asarray(values.take(columns, 1).take(rows, 0), values.dtype)

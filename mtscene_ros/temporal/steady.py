@@ -107,7 +107,7 @@ class Steady:
                 if self.is_metric:
                     before = before + own_motion_m(new, before, small.agrees)
                 found[name], same = blended_depth(new, before, small.agrees)
-                is_other = grown((small.agrees & ~same).astype(np.uint8), agrees.shape) > 0
+                is_other = grown(small.agrees & ~same, agrees.shape)
                 agrees = agrees & ~is_other
             elif name == 'normals':
                 found[name] = blended_normals(new, before, small.agrees)
