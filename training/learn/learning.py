@@ -166,10 +166,8 @@ def load_average(learning: Learning, path: Path) -> None:
         return
     old_config, weights = read_weights(path)
     if config.architecture != old_config.architecture:
-        why = 'give --weights one with the same encoder, decoder and widths'
-        raise ValueError(
-            f'{path} is a checkpoint of {old_config.name}, not of {config.name}: {why}.'
-        )
+        why = f'{config.name} needs one with the same encoder, decoder and widths'
+        raise ValueError(f'{path} is a checkpoint of {old_config.name}; {why}.')
     for network in (learning.network, learning.average):
         found = transferred_weights(network.state_dict(), weights, config, old_config)
         load_weights(network, found)
@@ -183,8 +181,7 @@ def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
         start = started(learning.network.state_dict(), recipe, file)
     except CheckpointError as error:
         raise CheckpointError(f'{path} does not fit the network: {error}') from None
-    for sentence in (*file.said, *start.said):
-        print(sentence, file=sys.stderr)
+    sys.stderr.writelines(f'{sentence}\n' for sentence in (*file.said, *start.said))
     for network in (learning.network, learning.average):
         network.load_state_dict(start.weights)
 

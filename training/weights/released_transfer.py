@@ -48,14 +48,14 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Start:
+class ReleasedStart:
     """weights: of the whole new network; said: what starts afresh and what is left out."""
 
     weights: State
     said: tuple[str, ...]
 
 
-def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> Start:
+def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> ReleasedStart:
     """Returns what a checkpoint gives to the network of `recipe`; fresh: that network's weights.
     Raises CheckpointError where entries are missing or misshapen."""
     old = old_recipe(recipe, file)
@@ -77,7 +77,7 @@ def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> 
         raise CheckpointError(' '.join(complaints))
     unused = state.keys() - build_on_meta(old_config).state_dict().keys()
     said = [*sentences(recipe, old, before), *unused_sentence(sorted(unused))]
-    return Start(weights, tuple(said))
+    return ReleasedStart(weights, tuple(said))
 
 
 def old_recipe(recipe: Recipe, file: ReleasedFile) -> Recipe:
