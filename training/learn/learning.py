@@ -26,7 +26,6 @@ from training.learn.transfer import transferred_weights
 from training.learn.weighting import WEIGHTINGS
 from training.networks.decoders import load_weights
 from training.recipes import RECIPES, Recipe
-from training.weights.checkpoint_store import CheckpointError
 from training.weights.released_files import read_released
 from training.weights.released_transfer import started
 from training.weights.weight_files import read_weights
@@ -179,10 +178,7 @@ def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
     """Starts from a checkpoint that the authors or others released, or one of this training; says
     what starts afresh and what is left out. Raises CheckpointError."""
     file = read_released(path)
-    try:
-        start = started(learning.network.state_dict(), recipe, file)
-    except CheckpointError as error:
-        raise CheckpointError(f'{path} does not fit the network: {error}') from None
+    start = started(learning.network.state_dict(), recipe, file, path)
     for sentence in (*file.said, *start.said):
         print(sentence, file=sys.stderr)
     for network in (learning.network, learning.average):
