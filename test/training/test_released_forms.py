@@ -79,7 +79,7 @@ def test_fewer_and_further_tasks_of_invpt(states: dict[str, State]) -> None:
     recipe = replace(RECIPES[NAME], own_tasks=('normals', 'saliency', 'depth'))
     assert recipe.tasks == ('depth', 'normals', 'sal')
     fresh, old = build(recipe.network_config).state_dict(), states[NAME]
-    start = started(fresh, recipe, ReleasedFile(old, {}))
+    start = started(fresh, recipe, ReleasedFile(old, {}), Path('a.pth'))
     stage = 'multi_task_decoder.invpt.invpt_stages.1.patch_embed'
     for new, was in ((0, 1), (1, 2)):  # depth and normals come after the semantic task
         key = 'proj.1.weight'
@@ -97,7 +97,7 @@ def test_fewer_tasks_of_taskprompter(states: dict[str, State]) -> None:
     name, key = 'tiny_taskprompter_ctr_pascal', 'backbone.task_prompts'
     recipe = replace(RECIPES[name], own_tasks=('sal', 'edge'))  # the third and the fifth of five
     fresh = build(recipe.network_config).state_dict()
-    start = started(fresh, recipe, ReleasedFile(states[name], {}))
+    start = started(fresh, recipe, ReleasedFile(states[name], {}), Path('a.pth'))
     assert torch.equal(start.weights[key], states[name][key][[2, 4]])
 
 
@@ -105,7 +105,7 @@ def test_classes_keep_their_rows_by_name(states: dict[str, State]) -> None:
     other = tuple(replace(c, id=k) for k, c in enumerate(nyud_classes()[7:3:-1]))
     recipe = replace(RECIPES[NAME], classes=(*other, replace(other[0], id=4, name='drone')))
     fresh, old = build(recipe.network_config).state_dict(), states[NAME]
-    start = started(fresh, recipe, ReleasedFile(old, {}))
+    start = started(fresh, recipe, ReleasedFile(old, {}), Path('a.pth'))
     head, mix = 'heads.semseg.linear_pred.weight', 'multi_task_decoder.invpt.mix_proj.semseg.0'
     assert torch.equal(start.weights[head][:4], old[head][[7, 6, 5, 4]])
     assert torch.equal(start.weights[head][4], fresh[head][4])

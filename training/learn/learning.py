@@ -26,7 +26,6 @@ from training.learn.transfer import transferred_weights
 from training.learn.weighting import WEIGHTINGS
 from training.networks.decoders import load_weights
 from training.recipes import RECIPES, Recipe
-from training.weights.checkpoint_store import CheckpointError
 from training.weights.released_files import read_released
 from training.weights.released_transfer import started
 from training.weights.weight_files import read_weights
@@ -166,8 +165,10 @@ def load_average(learning: Learning, path: Path) -> None:
         return
     old_config, weights = read_weights(path)
     if config.architecture != old_config.architecture:
-        why = f'{config.name} needs one with the same encoder, decoder and widths'
-        raise ValueError(f'{path} is a checkpoint of {old_config.name}; {why}.')
+        why = 'give --weights one with the same encoder, decoder and widths'
+        raise ValueError(
+            f'{path} is a checkpoint of {old_config.name}, not of {config.name}: {why}.'
+        )
     for network in (learning.network, learning.average):
         found = transferred_weights(network.state_dict(), weights, config, old_config)
         load_weights(network, found)
@@ -177,11 +178,9 @@ def load_released(learning: Learning, recipe: Recipe, path: Path) -> None:
     """Starts from a checkpoint that the authors or others released, or one of this training; says
     what starts afresh and what is left out. Raises CheckpointError."""
     file = read_released(path)
-    try:
-        start = started(learning.network.state_dict(), recipe, file)
-    except CheckpointError as error:
-        raise CheckpointError(f'{path} does not fit the network: {error}') from None
-    sys.stderr.writelines(f'{sentence}\n' for sentence in (*file.said, *start.said))
+    start = started(learning.network.state_dict(), recipe, file, path)
+    for sentence in (*file.said, *start.said):
+        print(sentence, file=sys.stderr)
     for network in (learning.network, learning.average):
         network.load_state_dict(start.weights)
 

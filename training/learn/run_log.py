@@ -27,10 +27,11 @@ def wandb_run(folder: Path) -> tuple[Track, Callable[[], None]]:
 
 
 def mlflow_run(folder: Path) -> tuple[Track, Callable[[], None]]:
-    """MLFLOW_TRACKING_URI names the server; without it, files in the folder hold the run."""
+    """MLFLOW_TRACKING_URI names the server; without it, a database in the folder holds the run
+    (MLflow 3 refuses plain files)."""
     mlflow: Any = importlib.import_module('mlflow')
     if not os.environ.get('MLFLOW_TRACKING_URI'):
-        mlflow.set_tracking_uri((folder / 'mlruns').resolve().as_uri())
+        mlflow.set_tracking_uri(f'sqlite:///{folder.resolve() / "mlflow.db"}')
     mlflow.start_run(run_name=folder.name)
     return (lambda values, step: mlflow.log_metrics(values, step=step)), mlflow.end_run
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.networks.cross_task_attention import UpBlock
+from training.networks.invpt_layers import ConvBn, PatchExpand, QueryConv
+from training.networks.task_tokens import enlarged_queries, joined, separated
 from training.networks.timm_encoder import TimmEncoder, encoder_shape
-from training.networks.vit import VisionTransformer, resized
+from training.networks.vit import Mlp, VisionTransformer, resized
 
 STAGES = 3
+HEADS = 2  # of the UP-transformer's attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +62,60 @@ class InvPTConfig:
         return top, top // 2, top // 4
 
 
-class ConvBn(nn.Module):
-    """3x3 convolution without bias, batch norm, ReLU."""
+class CrossTaskAttention(nn.Module):
+    """Attention over the tokens of all tasks with few keys, which also passes a message to the
+    next stage (section 3.3 of the paper, eq. 4 and 5)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, width: int, tasks: int, stage: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.width, self.pool = width, 2 ** (stage + 1)
+        self.conv_proj_q = nn.ModuleList(QueryConv(width) for _ in range(tasks))
+        self.proj_q = nn.Linear(width, width)
+        self.proj_k = nn.Linear(width, width)
+        self.proj_v = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+        self.fuse_attn = nn.Conv2d(2 * HEADS, HEADS, 1) if stage else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.bn1(self.conv(x)).relu()
-        return y
+    def forward(self, maps: list[Tensor], message: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """One (B, D, h, w) per task → the same shapes, and logits (B, heads, T hw/4, K)."""
+        grid = maps[0].shape[2] // 2, maps[0].shape[3] // 2
+        queries = [conv(m) for conv, m in zip(self.conv_proj_q, maps, strict=True)]
+        pooled = [nn.functional.avg_pool2d(m, self.pool, ceil_mode=True) for m in maps]
+        query = self.heads_of(self.proj_q(joined(queries)))
+        memory = joined(pooled)
+        key, value = self.heads_of(self.proj_k(memory)), self.heads_of(self.proj_v(memory))
+        logits = (query * self.width**-0.5) @ key.transpose(2, 3)
+        if self.fuse_attn is not None and message is not None:
+            finer = enlarged_queries(message, len(maps), grid)
+            logits = self.fuse_attn(torch.cat([logits, finer], 1))
+        out = self.proj((logits.softmax(-1) @ value).transpose(1, 2).flatten(2))
+        return separated(out, len(maps), grid), logits
+
+    def heads_of(self, tokens: Tensor) -> Tensor:
+        """(B, N, D) → (B, heads, N, D / heads)."""
+        heads: Tensor = tokens.unflatten(2, (HEADS, -1)).transpose(1, 2)
+        return heads
 
 
-class PatchExpand(nn.Module):
-    """Doubles the resolution and maps D_prev to D channels by two dilated convolutions."""
+class UpBlock(nn.Module):
+    """Pre-norm block around the cross-task attention."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, width: int, tasks: int, stage: int) -> None:
         super().__init__()
-        self.proj = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode='bilinear', align_corners=False),
-            nn.Conv2d(inputs, outputs, 3, padding=2, dilation=2, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=2, dilation=2, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        )
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = CrossTaskAttention(width, tasks, stage)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.proj(x)
-        return y
+    def forward(self, maps: list[Tensor], message: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """One (B, D, h, w) per task → the same shapes, and the message to the next stage."""
+        size = (maps[0].shape[2], maps[0].shape[3])
+        x = joined(maps)
+        normed = separated(self.norm1(x), len(maps), size)
+        update, message = self.attn(normed, message)
+        x = x + joined([resized(u, size) for u in update])
+        x = x + self.mlp(self.norm2(x))
+        return separated(x, len(maps), size), message
 
 
 class UpStage(nn.Module):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -48,14 +49,16 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReleasedStart:
+class StartingWeights:
     """weights: of the whole new network; said: what starts afresh and what is left out."""
 
     weights: State
     said: tuple[str, ...]
 
 
-def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> ReleasedStart:
+def started(
+    fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile, path: Path
+) -> StartingWeights:
     """Returns what a checkpoint gives to the network of `recipe`; fresh: that network's weights.
     Raises CheckpointError where entries are missing or misshapen."""
     old = old_recipe(recipe, file)
@@ -74,10 +77,10 @@ def started(fresh: Mapping[str, Tensor], recipe: Recipe, file: ReleasedFile) -> 
     rows = Rows(places(recipe.tasks, old.tasks), places(names_of(recipe), before))
     weights, complaints = taken(fresh, state, recipe.tasks, old.tasks, rows)
     if complaints:
-        raise CheckpointError(' '.join(complaints))
+        raise CheckpointError(f'{path} does not fit the network: {" ".join(complaints)}')
     unused = state.keys() - build_on_meta(old_config).state_dict().keys()
     said = [*sentences(recipe, old, before), *unused_sentence(sorted(unused))]
-    return ReleasedStart(weights, tuple(said))
+    return StartingWeights(weights, tuple(said))
 
 
 def old_recipe(recipe: Recipe, file: ReleasedFile) -> Recipe:

@@ -112,7 +112,7 @@ def test_a_run_starts_from_the_average_of_another(tmp_path: Path) -> None:
         assert all(map(torch.equal, first.average.parameters(), found.parameters()))
     torch.save(state | {'config': 'drive_nano'}, tmp_path / 'other.pt')
     with pytest.raises(
-        ValueError, match='a checkpoint of drive_nano; test needs one with the same'
+        ValueError, match='a checkpoint of drive_nano, not of test: give --weights'
     ):
         load_average(second, tmp_path / 'other.pt')
 
