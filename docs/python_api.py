@@ -56,6 +56,7 @@ PAGES = {
         'What the images of a camera tell about one another.',
         (
             'temporal.tracking',
+            'temporal.heading',
             'temporal.image_health',
             'temporal.alarms',
             'temporal.steady',

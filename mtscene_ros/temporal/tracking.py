@@ -13,6 +13,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.temporal.heading import Heading, heading_of, turned_back
 from mtscene_ros.types import Boxes3D
 
 F64 = NDArray[np.float64]
@@ -62,6 +63,7 @@ class Track:
     covariance: F64
     seen_ns: int
     hits: int = 1
+    heading: Heading = field(default_factory=Heading)
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ class Tracker:
     def update(
         self, boxes: Boxes3D, stamp_ns: int, odometry_from_optical: F64 | None = None
     ) -> Boxes3D:
-        """Returns the same boxes with ids, '' for an object that is too new.
+        """Returns the same boxes with ids, '' for an object that is too new, and with headings
+        that do not flip.
 
         odometry_from_optical: (4, 4) pose of this frame; None: the last one still holds, or the
         camera's own frame before the first. A stamp that goes back clears all tracks.
@@ -94,14 +97,16 @@ class Tracker:
         for track in self.tracks:
             predict(track, dt_s, self.options.acceleration_mps2)
         matched = self._assigned(boxes, centers_m, deviations_m)
-        ids = []
+        ids, quaternions = [], boxes.quaternions_xyzw.copy()
         for i in range(len(boxes)):
             track = matched.get(i) or self._born(int(boxes.class_ids[i]), centers_m[i], stamp_ns)
             if i in matched:
                 correct(track, centers_m[i], float(deviations_m[i]))
                 track.hits, track.seen_ns = track.hits + 1, stamp_ns
+            if track.heading.is_reversed(pose[:3, :3] @ heading_of(quaternions[i])):
+                quaternions[i] = turned_back(quaternions[i])
             ids.append(str(track.number) if track.hits >= self.options.hits else '')
-        return replace(boxes, ids=tuple(ids))
+        return replace(boxes, ids=tuple(ids), quaternions_xyzw=quaternions)
 
     def _pose(self, odometry_from_optical: F64 | None) -> F64:
         if odometry_from_optical is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from mtscene_ros.camera.geometry import optical_from_level_box, quaternion_from_matrix
 from mtscene_ros.datasets.classes import DRIVE_BOXES
+from mtscene_ros.temporal.heading import heading_of, turned_back
 from mtscene_ros.temporal.tracking import Track, Tracker, TrackingOptions, correct, predict
 from mtscene_ros.types import Boxes3D
 from mtscene_ros.worlds import SEQUENCES
@@ -166,3 +167,25 @@ def test_few_switches_on_generated_drives(drop_share: float) -> None:
                     last[thing] = name
     assert pairs > 200
     assert switches <= 0.02 * pairs
+
+
+def test_a_heading_that_flips_for_one_image_is_held_and_a_real_turn_is_followed() -> None:
+    tracker, shown = Tracker(), []
+    yaws = [0.0, 0.3, 0.3 + np.pi, 0.4, 0.4, 0.4] + [0.4 + np.pi] * 6
+    for step, yaw in enumerate(yaws):
+        turned = quaternion_from_matrix(optical_from_level_box(np.array([yaw])))
+        one = replace(boxes([(0, 0, 20)]), quaternions_xyzw=turned)
+        found = tracker.update(one, ns(0.1 * step)).quaternions_xyzw[0]
+        shown.append(abs(float(found @ turned[0])) > 0.99)  # q and -q are the same rotation
+    # Votes: 1, 2, (1), 2, 3, 4, and four boxes the other way round outvote them.
+    assert shown == [True, True, False, True, True, True, False, False, False, True, True, True]
+
+
+def test_turning_back_keeps_the_upright_axis() -> None:
+    half = np.sqrt(0.5)
+    tilted = np.array([0.0, half, 0.0, half])  # 90 degrees about y: x points down z
+    np.testing.assert_allclose(heading_of(tilted), [0, 0, -1], atol=1e-12)
+    np.testing.assert_allclose(heading_of(turned_back(tilted)), [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(
+        heading_of(turned_back(turned_back(tilted))), [0, 0, -1], atol=1e-12
+    )
