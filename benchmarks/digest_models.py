@@ -34,7 +34,7 @@ from training.networks.zoo import COMPACT, TINY, NetworkConfig
 from training.weights.checkpoints import load_network, without_prefix
 
 ROOT = Path(__file__).parents[1]
-BUNDLED = ('drive_lite', 'street_lite')
+BUNDLED = ('drive_lite', 'street_lite', 'room_lite')
 Outputs = dict[str, NDArray[Any]]
 
 

@@ -107,10 +107,9 @@ def fit(estimator: SceneEstimator, groups: dict[str, F64], hint: str) -> str:
 def groups_of(estimator: SceneEstimator, options: argparse.Namespace) -> dict[str, F64]:
     """Returns the descriptions of what the arguments name. Raises BagError, ValueError."""
     found = {}
-    if options.worlds:
-        frames = generated(options.worlds, options.seed, options.count)
-        name = f'generated {options.worlds}, seed {options.seed}'
-        found[name] = descriptions(estimator, frames)
+    for world in options.worlds:
+        frames = generated(world, options.seed, options.count)
+        found[f'generated {world}, seed {options.seed}'] = descriptions(estimator, frames)
     for place in options.images:
         found[place.name] = descriptions(estimator, frames_of(place, options.count, least=FOLDS))
     total = sum(map(len, found.values()))
@@ -124,7 +123,9 @@ def groups_of(estimator: SceneEstimator, options: argparse.Namespace) -> dict[st
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('model', help='model file, or the name of a model')
-    parser.add_argument('--worlds', choices=sorted(FRAMES), help='generated scenes')
+    parser.add_argument(
+        '--worlds', nargs='*', default=[], choices=sorted(FRAMES), help='generated scenes'
+    )
     parser.add_argument('--seed', type=int, default=4000, help='of the generated scenes')
     parser.add_argument('--count', type=int, default=600, help='most images of each place')
     parser.add_argument('--images', type=Path, nargs='*', default=[], help='folders or bags')

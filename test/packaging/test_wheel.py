@@ -56,9 +56,9 @@ def test_markers_of_the_ament_index(prefix: Path) -> None:
 def test_models_come_with_card_and_licence(prefix: Path) -> None:
     (folder,) = prefix.glob('lib*/python*/*-packages/mtscene_ros/models')
     names = {path.name for path in folder.iterdir()}
-    for name in ('drive_lite', 'street_lite'):
+    for name in ('drive_lite', 'street_lite', 'room_lite'):
         assert names >= {f'{name}.onnx', f'{name}.md', f'{name}.about.json'}
-    assert 'street_lite.licence.md' in names
+    assert names >= {'street_lite.licence.md', 'room_lite.licence.md'}
 
 
 @pytest.mark.parametrize('name', ['mtscene', 'perception_node'])

@@ -20,8 +20,12 @@ from mtscene_ros.backends import BackendOptions
 
 # torch.onnx of torch 2.13 calls what Python and torch deprecate.
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning')
-# street_lite came when no GPU was at hand.
-NOT_MEASURED = {('street_lite', 'onnxruntime_cuda')}
+# street_lite and room_lite came when no GPU was at hand.
+NOT_MEASURED = {
+    ('street_lite', 'onnxruntime_cuda'),
+    ('room_lite', 'onnxruntime_cuda'),
+    ('room_lite_seeded', 'onnxruntime_cuda'),
+}
 SLOW = [pytest.param(name, marks=pytest.mark.trust) for name in MODELS if name != 'drive_lite']
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mtscene_ros.datasets.classes import NYUD_40
-from mtscene_ros.estimator import SceneModel
+from mtscene_ros.estimator import SceneModel, open_model
 from mtscene_ros.evaluate.suites.rooms import generated, rgbd
 from mtscene_ros.types import CameraFrame, DepthMap, LabelMap, NormalMap, Result, Scene
 from mtscene_ros.worlds.room import room_frame
@@ -57,3 +57,11 @@ def test_depth_is_compared_with_an_rgbd_camera(tmp_path: Path) -> None:
     found = rgbd(oracle({'depth': DepthMap(np.full((4, 4), 2.5, np.float32))}), tmp_path, 1)
     assert found['depth']['abs_rel'] == pytest.approx(0.25)  # 0.5 m of 2 m
     assert found['depth']['delta1'] == 0  # a ratio of exactly 1.25 is not below it
+
+
+def test_the_bundled_model_sees_rooms() -> None:
+    with open_model('room_lite', 'onnxruntime') as model:
+        found = generated(model, (room_frame(901, k, 320, 240) for k in range(6)))
+    assert found['semantic']['iou floor'] > 0.7
+    assert found['depth']['abs_rel'] < 0.25
+    assert found['normals']['mean_deg'] < 20
