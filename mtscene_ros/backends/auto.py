@@ -26,7 +26,7 @@ from mtscene_ros.backends import (
 )
 from mtscene_ros.backends.cuda import Cuda, open_driver
 from mtscene_ros.backends.engine_build import MODULES
-from mtscene_ros.backends.proof import test_of
+from mtscene_ros.backends.proof import stored_test
 from mtscene_ros.backends.trial import Way
 from mtscene_ros.models.self_test import SelfTest
 
@@ -115,7 +115,7 @@ def tried(model_path: str, options: BackendOptions) -> Backend | None:
     Raises BackendError, OSError and ValueError where no way works.
     """
     check_weights(model_path)
-    test = test_of(Path(model_path))
+    test = stored_test(Path(model_path))
     if test is None:
         return None
     cpu = trial.this_processor()

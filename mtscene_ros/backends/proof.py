@@ -46,7 +46,7 @@ def verdict_of(model_path: Path, infer: Infer, precision: str, sidecar: Path | N
     infer, precision: of the opened backend. Raises what `infer` raises, and ValueError for an
     unreadable self-test.
     """
-    test = test_of(model_path)
+    test = stored_test(model_path)
     if test is None:
         return Verdict('', NO_TEST)
     kept = kept_verdict(sidecar)
@@ -62,7 +62,7 @@ def verdict_of(model_path: Path, infer: Infer, precision: str, sidecar: Path | N
     return verdict
 
 
-def test_of(model_path: Path) -> SelfTest | None:
+def stored_test(model_path: Path) -> SelfTest | None:
     """Returns the self-test in a model file, None for a file without one. Raises ValueError with
     one sentence for an unreadable one."""
     text = metadata_of(model_path).get(SELF_TEST_KEY)

@@ -20,7 +20,7 @@ import numpy as np
 from mtscene_ros.backends import BackendError, engine_build
 from mtscene_ros.backends.cuda import Cuda, Gpu, open_driver
 from mtscene_ros.backends.engine_build import EngineError
-from mtscene_ros.backends.proof import judged, test_of
+from mtscene_ros.backends.proof import judged, stored_test
 from mtscene_ros.cli import middleware
 from mtscene_ros.estimator import SceneModel, open_model
 from mtscene_ros.models.catalogue import BUNDLED_MODEL, file_of
@@ -204,7 +204,7 @@ def self_test_numbers(opened: SceneModel, path: str) -> str:
     """Runs the self-test again, whatever a cached engine remembers, and returns its numbers, ''
     for a file without one. Raises BackendError where it fails, and ValueError."""
     backend, where = opened.estimator.backend, Path(file_of(path) or BUNDLED_MODEL)
-    test = test_of(where) if where.suffix == '.onnx' else None
+    test = stored_test(where) if where.suffix == '.onnx' else None
     if test is None:
         return ''
     found = judged(test, backend.infer, backend.precision)

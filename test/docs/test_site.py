@@ -44,6 +44,9 @@ def test_a_dead_link_is_refused(tmp_path: Path) -> None:
     assert 'nowhere.md' in done.stderr
 
 
+MESSAGES = ('FrameStats', 'Scene', 'Signal', 'StageTime')
+
+
 def test_a_topic_that_nobody_described_stops_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
     assert '`~/depth/image` | sensor_msgs/Image' in reference.topics()
     monkeypatch.delitem(reference.CONTENT, 'depth/image')
@@ -59,7 +62,7 @@ def test_every_field_of_a_message_has_its_unit_and_meaning() -> None:
     text = reference.messages()
     assert '| `age_s` | float64 | s | from the stamp of the image to the publishing' in text
     numbers = re.findall(r'^\| `\w+` \| (?:u?int|float)\d+ \| (\S*) \|', text, re.M)
-    assert len(numbers) == 6
+    assert len(numbers) == 8
     assert all(numbers)
     with pytest.raises(ValueError, match='no comment'):
         reference._fields_table(['float64 speed'])
@@ -67,8 +70,7 @@ def test_every_field_of_a_message_has_its_unit_and_meaning() -> None:
 
 def test_messages_and_commands_are_complete() -> None:
     assert [line for line in reference.messages().splitlines() if line.startswith('## ')] == [
-        f'## mtscene_msgs/{name}'
-        for name in ('msg/FrameStats', 'msg/Scene', 'msg/StageTime', 'srv/SwapModel')
+        f'## mtscene_msgs/{name}' for name in (*(f'msg/{m}' for m in MESSAGES), 'srv/SwapModel')
     ]
     commands = reference.commands()
     assert all(f'\n## mtscene {verb}\n' in commands for verb in VERBS)

@@ -21,7 +21,12 @@ ONLY_WITH = {'np.load': ('allow_pickle', False), 'torch.load': ('weights_only', 
 MODULES = {'pickle': {'training/weights/checkpoint_store.py'}, 'dill': set(), 'shelve': set()}
 # Our own package.xml, the profile that this user's environment names, and annotations, of which
 # those that define entities are refused before they are parsed.
-XML = {'setup.py', 'mtscene_ros/cli/middleware.py', 'training/data/xml_files.py'}
+XML = {
+    'setup.py',
+    'mtscene_ros/cli/middleware.py',
+    'training/data/xml_files.py',
+    'training/data/preannotations.py',  # writes only
+}
 
 
 # The ways to start Python; all others go through the one that leaves the current folder out.
@@ -30,6 +35,8 @@ MAY_START = {
     'mtscene_ros/models/child_process.py',
     'setup.py',  # tells CMake which Python it builds for
     'benchmarks/fastdds_loss.py',  # starts itself by its path
+    'benchmarks/message_cost.py',  # the same, with the code of another checkout
+    'benchmarks/node_cpu.py',  # starts the node of another checkout, in its folder
 }
 
 

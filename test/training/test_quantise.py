@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from mtscene_ros.backends.proof import test_of  # noqa: E402
+from mtscene_ros.backends.proof import stored_test  # noqa: E402
 from mtscene_ros.estimator import open_estimator  # noqa: E402
 from mtscene_ros.models.about import About, about_of  # noqa: E402
 from mtscene_ros.models.onnx_file import metadata_of  # noqa: E402
@@ -48,7 +48,7 @@ def test_int8_file_agrees_with_its_source(
     assert kinds.count('QuantizeLinear') > 5
     assert open_estimator(str(out), 'onnxruntime').spec.name == 'test'
     assert about_of(out, metadata_of(out)) == About(licence='MIT')  # without the source's scores
-    test = test_of(out)
+    test = stored_test(out)
     assert test is not None
     assert {answer.task for answer in test.answers} == {'semantic', 'depth', 'boxes3d'}
     printed = capsys.readouterr().out

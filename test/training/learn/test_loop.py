@@ -216,5 +216,5 @@ def test_released_checkpoints_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match='import_checkpoint'):
         read_weights(tmp_path / 'r.pth')
     torch.save({'model': {'module.x': torch.tensor([1, float('nan')])}}, tmp_path / 'n.pth')
-    with pytest.raises(CheckpointError, match=r'the values of module\.x are not all finite'):
+    with pytest.raises(CheckpointError, match='the values of x are not all finite'):
         read_checkpoint(tmp_path / 'n.pth')
