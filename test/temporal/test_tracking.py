@@ -150,6 +150,7 @@ def seen(frame: WorldFrame, random: np.random.Generator, drop_share: float) -> B
     return replace(found, centers_m=found.centers_m * noise)
 
 
+@pytest.mark.trust
 @pytest.mark.parametrize('drop_share', [0.0, 0.15])
 def test_few_switches_on_generated_drives(drop_share: float) -> None:
     random = np.random.default_rng(3)

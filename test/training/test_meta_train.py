@@ -58,6 +58,7 @@ def right(network: torch.nn.Module, labels: list[Sample], requested: list[Sample
     return float((found['colour_labels'].numpy() == truth).mean())
 
 
+@pytest.mark.trust  # trains; test_match_lite.py asks the same of the weights that ship
 def test_a_frame_that_was_shown_is_answered_unless_its_labels_are_anothers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     small = replace(COMPACT_MATCHING['match_lite'], height_px=64, width_px=128)

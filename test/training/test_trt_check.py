@@ -21,6 +21,7 @@ def test_the_bundled_model_for_three_gpus() -> None:
     assert len(plan) > 1_000_000
 
 
+@pytest.mark.trust  # exports a graph and builds an engine, 20 s
 def test_a_float16_graph_is_a_row_of_the_table() -> None:
     with warnings.catch_warnings():
         # torch.onnx of torch 2.13 calls functions that torch deprecates

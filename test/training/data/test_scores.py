@@ -100,7 +100,10 @@ def test_official_detection_score(miniatures: Path, tmp_path: Path) -> None:
     assert farther['mds_amodal'] < right['mds_amodal']
 
 
-@pytest.mark.parametrize('name', ['tiny_taskprompter_noctr_nyud', 'tiny_taskprompter_swin_cs3d'])
+SLOW = pytest.param('tiny_taskprompter_noctr_nyud', marks=pytest.mark.trust)
+
+
+@pytest.mark.parametrize('name', [SLOW, 'tiny_taskprompter_swin_cs3d'])
 def test_two_processes_get_the_score_of_one(miniatures: Path, tmp_path: Path, name: str) -> None:
     """Two frames among two, and one among two: nothing counts twice."""
     data = miniatures / RECIPES[name].data_set

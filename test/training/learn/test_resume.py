@@ -68,6 +68,7 @@ def flat(part: object) -> list[object]:
     return [part]
 
 
+@pytest.mark.trust  # half a minute; test_loop.py resumes an adaptation bit for bit
 def test_killed_five_times(frames: Path, tmp_path: Path) -> None:
     whole = torch.load(train.main(arguments(frames, tmp_path / 'whole')), weights_only=True)
     out = tmp_path / 'killed'
