@@ -23,6 +23,7 @@ from mtscene_ros.backends.machine import machine
 from mtscene_ros.camera.geometry import quaternion_from_matrix
 from mtscene_ros.datasets.class_tables import coloured
 from mtscene_ros.models.atomic_file import write_text
+from mtscene_ros.models.nested import plain
 from mtscene_ros.types import Boxes3D, Intrinsics
 from mtscene_ros.worlds import FRAMES
 from training import adapt
@@ -183,7 +184,7 @@ def main() -> None:
     found = adapt.main([str(path), '--out', str(run), *how])
     about = {'machine': machine(), 'threads': options.threads, **found}
     about['names'] = names_given(run / 'last.pt', path)
-    write_text(RESULTS, json.dumps(about, indent=1) + '\n')
+    write_text(RESULTS, json.dumps(plain(about), indent=1) + '\n')
 
 
 if __name__ == '__main__':
