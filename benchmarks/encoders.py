@@ -29,6 +29,16 @@ from training.trt_check import ON_ENCODERS, TARGETS, checked, published_config
 RESULTS = Path(__file__).parent / 'results' / 'encoders.md'
 
 
+SIZE = ('network', 'encoder', 'input, px', 'parameters, M', 'GMAC', 'GMAC exported')
+FORMATS = (
+    'network',
+    'operations in float16',
+    'float16 against float32, at about half the size',
+    'TensorRT-RTX, fp16',
+    'TensorRT-RTX, fp32',
+)
+
+
 def half_agreement(config: InvPTConfig) -> tuple[str, str]:
     """Returns the share of operations in float16, and how far the outputs agree."""
     size_px = (config.height_px, config.width_px)
@@ -85,16 +95,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('-o', '--out', type=Path, default=RESULTS)
     options = parser.parse_args()
-    head = ['network', 'encoder', 'input, px', 'parameters, M', 'GMAC', 'GMAC exported']
-    head += ['operations in float16', 'float16 against float32, at about half the size']
-    head += ['TensorRT-RTX, fp16', 'TensorRT-RTX, fp32']
-    lines = ['# InvPT on other encoders', '']
-    lines += [f'{machine()}; random weights, no GPU; `python -m benchmarks.encoders`.', '']
-    lines += [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
+    rows: list[list[str]] = []
     for name in ON_ENCODERS:
-        lines.append(f'| {" | ".join(cells(name))} |')
-        print(lines[-1], flush=True)
-        write_text(options.out, '\n'.join(lines) + '\n')
+        rows.append(cells(name))
+        print(rows[-1], flush=True)
+        write_text(options.out, page(rows))
+
+
+def page(rows: list[list[str]]) -> str:
+    """Returns the results as Markdown, in two tables that fit a page."""
+    intro = f'{machine()}; random weights, no GPU; `python -m benchmarks.encoders`.'
+    size = table(SIZE, [row[:6] for row in rows])
+    formats = table(FORMATS, [[row[0], *row[6:]] for row in rows])
+    return '\n\n'.join(['# InvPT on other encoders', intro, size, formats]) + '\n'
+
+
+def table(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = [f'| {" | ".join(head)} |', '|' + '---|' * len(head)]
+    return '\n'.join([*lines, *(f'| {" | ".join(row)} |' for row in rows)])
 
 
 if __name__ == '__main__':
