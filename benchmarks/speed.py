@@ -21,7 +21,7 @@ import numpy as np
 
 from mtscene_ros.backends import Backend, BackendError, BackendOptions, auto, open_backend, trial
 from mtscene_ros.backends.machine import machine
-from mtscene_ros.backends.proof import judged, test_of
+from mtscene_ros.backends.proof import judged, stored_test
 from mtscene_ros.backends.trial import Way
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.catalogue import path_of
@@ -29,7 +29,7 @@ from mtscene_ros.models.operations import count_macs
 from mtscene_ros.models.self_test import SelfTest
 
 RESULTS = Path(__file__).parent / 'results' / 'speed.md'
-MODELS, THREADS = ('drive_lite', 'street_lite'), (1, 2)
+MODELS, THREADS = ('drive_lite', 'street_lite', 'room_lite'), (1, 2)
 HEAD = (
     '| model | runtime and format | threads | p50 ms | CPU ms | GMAC per CPU s | ratio | off |\n'
     '|---|---|---|---|---|---|---|---|'
@@ -73,7 +73,7 @@ def measure(rows: list[Row], test: SelfTest, runs: int) -> None:
 
 def table_of(path: Path, threads: int, runs: int) -> list[str]:
     """Returns the rows of one model with one number of threads, as Markdown."""
-    test = test_of(path)
+    test = stored_test(path)
     if test is None:
         raise ValueError(f'{path} has no self-test; add one with python -m training.prove.')
     found = trial.ways(
