@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.camera.photograph import camera_of_fov
-from mtscene_ros.estimator import SceneModel, open_model
+from mtscene_ros.estimator import SceneModel
 from mtscene_ros.models.spec import classes_from_options
 from mtscene_ros.terminal import exit_status, listed, plural
 from mtscene_ros.types import (
@@ -42,7 +42,13 @@ from training.data.agreed import (
     united,
 )
 from training.data.manifest_writer import LabelledFrame, Writer
-from training.data.source_frames import SourceAccount, source_frames
+from training.data.source_frames import (
+    SourceAccount,
+    add_source_options,
+    check_source_options,
+    opened_models,
+    source_frames,
+)
 
 R = TypeVar('R', LabelMap, DepthMap, Boxes3D)
 METRIC = ('depth', 'boxes3d')
@@ -93,26 +99,18 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('sources', nargs='+', metavar='SOURCE', help='as `mtscene predict` takes')
-    parser.add_argument('--model', nargs='+', required=True, help='files or names')
-    parser.add_argument('-o', '--output', type=Path, required=True, help='a new folder')
-    parser.add_argument('--every', type=int, default=1, metavar='N', help='each n-th image')
-    parser.add_argument('--topic', default='', help='image topic of a recording')
+    add_source_options(parser)
     parser.add_argument('--fov', type=float, metavar='DEG', help='of the width of the images')
     parser.add_argument(
         '--tasks', nargs='+', choices=('semantic', *METRIC), default=['semantic', *METRIC]
     )
     parser.add_argument('--min-confidence', type=float, default=0.6, help='of a pixel; 0 to 1')
     parser.add_argument('--min-score', type=float, default=0.5, help='of a box; 0 to 1')
-    parser.add_argument('--threads', type=int, default=0)
     options = parser.parse_args(arguments)
-    if options.every < 1:
-        raise ValueError(f'--every is {options.every}; 1 takes every image.')
+    check_source_options(options)
     for name in ('min_confidence', 'min_score'):
         if not 0 <= getattr(options, name) <= 1:
             raise ValueError(f'--{name.replace("_", "-")} must lie between 0 and 1.')
-    if options.output.exists() and any(options.output.iterdir()):
-        raise ValueError(f'{options.output} is not empty; name a new folder by -o.')
     return options
 
 
@@ -167,10 +165,7 @@ def main(arguments: list[str] | None = None) -> Path:
     """Returns the path of the manifest."""
     options = options_from(arguments)
     with ExitStack() as stack:
-        models = [
-            stack.enter_context(open_model(name, threads=options.threads))
-            for name in options.model
-        ]
+        models = opened_models(options, stack)
         lacking = [t for t in options.tasks if not any(t in m.spec.tasks for m in models)]
         options.tasks = [t for t in options.tasks if t not in lacking]
         if not options.tasks:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtscene_ros.datasets.annotations import write_image
-from mtscene_ros.estimator import SceneModel, open_model
+from mtscene_ros.estimator import SceneModel
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.spec import classes_from_options
 from mtscene_ros.terminal import exit_status, listed, plural
@@ -46,7 +46,13 @@ from training.data.preannotations import (
     write_cvat,
     write_label_studio,
 )
-from training.data.source_frames import SourceAccount, source_frames
+from training.data.source_frames import (
+    SourceAccount,
+    add_source_options,
+    check_source_options,
+    opened_models,
+    source_frames,
+)
 
 U8 = NDArray[np.uint8]
 COMPARED_PX = 320  # width of the labels that are compared: doubts are areas, not edges
@@ -67,18 +73,12 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('sources', nargs='+', metavar='SOURCE', help='as `mtscene predict` takes')
-    parser.add_argument('--model', nargs='+', required=True, help='files or names')
-    parser.add_argument('-o', '--output', type=Path, required=True, help='a new folder')
+    add_source_options(parser)
     parser.add_argument('--count', type=int, default=20, help='frames to choose')
-    parser.add_argument('--every', type=int, default=1, metavar='N', help='judge each n-th image')
-    parser.add_argument('--topic', default='', help='image topic of a recording')
-    parser.add_argument('--threads', type=int, default=0)
     options = parser.parse_args(arguments)
-    if min(options.every, options.count) < 1:
-        raise ValueError('--every and --count are at least 1.')
-    if options.output.exists() and any(options.output.iterdir()):
-        raise ValueError(f'{options.output} is not empty; name a new folder by -o.')
+    if options.count < 1:
+        raise ValueError(f'--count is {options.count}; 1 chooses one frame.')
+    check_source_options(options)
     return options
 
 
@@ -156,9 +156,7 @@ def main(arguments: list[str] | None = None) -> Path:
     """Returns the folder."""
     options = options_from(arguments)
     with ExitStack() as stack:
-        models = [
-            stack.enter_context(open_model(n, threads=options.threads)) for n in options.model
-        ]
+        models = opened_models(options, stack)
         blind = [m.spec.name for m in models if 'semantic' not in m.spec.tasks]
         if blind:
             raise ValueError(f'{listed(blind)} gives no labels; leave it out of --model.')

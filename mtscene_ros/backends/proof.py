@@ -73,9 +73,9 @@ def is_coarser(model_path: Path, precision: str, sidecar: Path | None) -> bool:
     """Returns whether a runtime computes in another format than the file's and nobody has tested
     it yet; False without a self-test."""
     return (
-        precision != precision_of(model_path)
+        SELF_TEST_KEY in metadata_of(model_path)
         and kept_verdict(sidecar) is None
-        and SELF_TEST_KEY in metadata_of(model_path)
+        and precision != precision_of(model_path)  # looks at every weight
     )
 
 

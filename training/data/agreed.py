@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mtscene_ros.camera.geometry import matrix_from_quaternion, yaw_of_box
 from mtscene_ros.datasets.class_tables import Classes
 from mtscene_ros.datasets.label_files import DataError
+from mtscene_ros.evaluate.scores.boxes_meter import yaw_rad
 from mtscene_ros.types import UNLABELED, Boxes3D, LabelMap, SemanticClass
 
 SAME_DEPTH = 1.25  # ratio of depths up to which models agree (delta1 of Eigen et al., NIPS 2014)
@@ -133,10 +133,6 @@ def matched(boxes: Boxes3D, others: Boxes3D) -> NDArray[np.bool_]:
     is_same &= np.abs(np.angle(np.exp(1j * turn))) <= SAME_HEADING_RAD
     is_same &= boxes.class_ids[:, None] == others.class_ids[None]
     return np.asarray(is_same.any(1), bool)
-
-
-def yaw_rad(boxes: Boxes3D) -> NDArray[np.float64]:
-    return yaw_of_box(matrix_from_quaternion(boxes.quaternions_xyzw))
 
 
 def joined(parts: Sequence[Boxes3D]) -> Boxes3D:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtscene_ros.temporal.flow import motion
 from mtscene_ros.types import UNLABELED, LabelMap
 
 THUMBNAIL_PX = (8, 6)  # of the colours by which frames are compared
@@ -52,39 +53,18 @@ def unsureness(labels: LabelMap) -> float:
 def moved_labels(labels: U8, gray: U8, gray_before: U8) -> U8:
     """Moves the (H, W) labels of the frame before onto the present one along dense optical flow.
 
-    Pixels that come from outside, or whose gray differs by more than SAME_GRAY, are UNLABELED:
-    they were hidden, or the picture is of another place.
+    Pixels on which the flow cannot be relied, or whose gray differs by more than SAME_GRAY, are
+    UNLABELED: they were hidden, come from outside, or the picture is of another place.
     """
     size = TRACKED_PX, max(16, round(TRACKED_PX * gray.shape[0] / gray.shape[1]))
-    small = [
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (gray, gray_before)
-    ]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    height_px, width_px = labels.shape
-    flow_px = cv2.resize(flow.calc(small[0], small[1], flow_of(size)), (width_px, height_px))
-    scale = np.array([width_px / size[0], height_px / size[1]], np.float32)
-    grid = np.stack(np.meshgrid(np.arange(width_px), np.arange(height_px)), -1)
-    at = (grid + flow_px * scale).astype(np.float32)
-    moved = taken_from(labels, at, cv2.INTER_NEAREST, UNLABELED)
-    gray_then = taken_from(gray_before, at, cv2.INTER_LINEAR, 0)
-    is_same = np.abs(gray_then.astype(np.int16) - gray) <= SAME_GRAY
-    return np.where(is_same, moved, np.uint8(UNLABELED))
-
-
-def flow_of(size: tuple[int, int]) -> NDArray[np.float32]:
-    return np.zeros((size[1], size[0], 2), np.float32)
-
-
-def taken_from(values: U8, at: NDArray[np.float32], interpolation: int, outside: int) -> U8:
-    found = cv2.remap(
-        values,
-        at[..., 0],
-        at[..., 1],
-        interpolation,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=[outside],
+    before, now = (
+        np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in (gray_before, gray)
     )
-    return np.asarray(found, np.uint8)
+    way = motion(before, now).resized(*labels.shape)
+    gray_then = way.moved(gray_before, smooth=True)
+    is_same = way.agrees & (cv2.absdiff(gray_then, gray) <= SAME_GRAY)
+    return np.where(is_same, way.moved(labels, smooth=False), np.uint8(UNLABELED))
 
 
 def feature(rgb: U8, labels: U8, classes: int) -> F64:

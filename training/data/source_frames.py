@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from mtscene_ros.camera.images import ImageError
+from mtscene_ros.estimator import SceneModel, open_model
 from mtscene_ros.recordings.image_sources import SourceError, chosen, sources_of
 from mtscene_ros.terminal import Bar, plural
 from mtscene_ros.types import CameraFrame
@@ -28,6 +30,31 @@ class SourceAccount:
         if not self.unreadable:
             return self.remarks
         return [*self.remarks, f'{plural(self.unreadable, "image")} could not be read.']
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what programs take that look at recordings with models and write a folder."""
+    parser.add_argument('sources', nargs='+', metavar='SOURCE', help='as `mtscene predict` takes')
+    parser.add_argument('--model', nargs='+', required=True, help='files or names')
+    parser.add_argument('-o', '--output', type=Path, required=True, help='a new folder')
+    parser.add_argument('--every', type=int, default=1, metavar='N', help='each n-th image')
+    parser.add_argument('--topic', default='', help='image topic of a recording')
+    parser.add_argument('--threads', type=int, default=0)
+
+
+def check_source_options(options: argparse.Namespace) -> None:
+    """Raises ValueError for a step below 1 and for a folder that holds something."""
+    if options.every < 1:
+        raise ValueError(f'--every is {options.every}; 1 takes every image.')
+    if options.output.exists() and any(options.output.iterdir()):
+        raise ValueError(f'{options.output} is not empty; name a new folder by -o.')
+
+
+def opened_models(options: argparse.Namespace, stack: ExitStack) -> list[SceneModel]:
+    """Opens the models that the options name; the stack closes them."""
+    return [
+        stack.enter_context(open_model(name, threads=options.threads)) for name in options.model
+    ]
 
 
 def source_frames(options: argparse.Namespace, account: SourceAccount) -> Iterator[CameraFrame]:

@@ -131,9 +131,10 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
             onnx.checker.check_model(str(part), full_check=True)
             move_into_place(folder / beside, path.with_name(beside))
         move_into_place(part, path)
-    for old in path.parent.glob(f'{glob.escape(path.name)}*.data'):
-        if old not in external_files(path):
-            old.unlink(missing_ok=True)  # of an earlier model, or of a write that was killed
+    named = external_files(path)
+    for found in path.parent.glob(f'{glob.escape(path.name)}*.data'):
+        if found not in named:
+            found.unlink(missing_ok=True)  # of an earlier model, or of a write that was killed
 
 
 def digest_of(parts: Iterable[bytes]) -> str:

@@ -20,7 +20,7 @@ from mtscene_ros.datasets.classes import NYUD_40
 from mtscene_ros.datasets.rgbd_folder import read_rgbd, rgbd_names
 from mtscene_ros.estimator import SceneModel, open_model
 from mtscene_ros.evaluate.scores.meters import DepthMeter, LabelMeter, SumMeter
-from mtscene_ros.evaluate.suites.drives import depth_summary
+from mtscene_ros.evaluate.suites.drives import depth_summary, depth_within
 from mtscene_ros.models.atomic_file import write_text
 from mtscene_ros.models.nested import plain
 from mtscene_ros.types import DepthMap, LabelMap, NormalMap
@@ -51,7 +51,7 @@ def generated(model: SceneModel, frames: Iterator[WorldFrame]) -> dict[str, Any]
             if isinstance(result, LabelMap):
                 labels.update(result.labels.astype(np.uint8), truth.labels)
             elif isinstance(result, DepthMap):
-                depth.update(positive(result.depth_m), truth.depth_m)
+                depth.update(*depth_within(result.depth_m, truth.depth_m))
             elif isinstance(result, NormalMap) and truth.normals is not None:
                 normals.update(result.normals, truth.normals)
     found: dict[str, Any] = {'images': count}
@@ -64,18 +64,13 @@ def generated(model: SceneModel, frames: Iterator[WorldFrame]) -> dict[str, Any]
     return found
 
 
-def positive(depth_m: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
-    """Depth that is not known, or too near, becomes NaN."""
-    return np.where(depth_m > 0, depth_m, np.float32(np.nan))
-
-
 def rgbd(model: SceneModel, folder: Path, every: int) -> dict[str, Any]:
     """Scores depth on each n-th frame of a folder. Raises DataError."""
     depth, names = DepthMeter(), rgbd_names(folder)[::every]
     for name in names:
         frame = read_rgbd(folder, name)
         scene = model.estimate(frame.rgb, intrinsics=frame.intrinsics, tasks=('depth',))
-        depth.update(positive(scene.depth_m), frame.depth_m)
+        depth.update(*depth_within(scene.depth_m, frame.depth_m))
     return {'images': len(names), 'depth': depth_summary(depth)}
 
 
